@@ -1,0 +1,221 @@
+//! The one door to files, time and chance.
+//!
+//! *Owns*: every system call; the mapping of files; the lock of a directory; the clock; randomness.
+//! *Promises*:
+//! 1. Nothing outside this room touches a file, reads a clock or draws a random number.
+//! 2. The twins behave alike: what passes on the memory disk passes on the real one.
+//! 3. `unsafe` lives in `mmap.rs` and nowhere else.
+//! *Stands on*: `error` only.
+//! *Never*: knows what a segment, a page or an object is; retries a failed sync.
+//! *Read first*: [`Vfs`], [`File`], then `real.rs`.
+
+mod clock;
+mod entropy;
+#[cfg(any(test, feature = "testing"))]
+mod faulty;
+mod memory;
+mod mmap;
+mod real;
+mod site;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+pub use clock::{SystemClock, VirtualClock};
+pub use entropy::{OsEntropy, SeededEntropy};
+#[cfg(any(test, feature = "testing"))]
+pub use faulty::{CutPolicy, Fault, FaultyDisk, Hit};
+pub use memory::{MemoryMap, MemoryVfs};
+pub use mmap::RealMap;
+pub use real::RealVfs;
+pub use site::Site;
+
+/// Everything a store needs from outside: files, time and chance.
+#[derive(Clone, Debug)]
+pub struct Env {
+    /// The files.
+    pub vfs: Arc<dyn Vfs>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Env {
+    /// The real world.
+    pub fn real() -> Env {
+        Env { vfs: Arc::new(RealVfs), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+    }
+
+    /// A disk of its own in memory, with real time and real randomness.
+    pub fn memory() -> Env {
+        Env { vfs: Arc::new(MemoryVfs::new()), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenMode {
+    /// For reading; the file must exist.
+    Read,
+    /// For reading and writing; the file must exist.
+    ReadWrite,
+    /// For reading and writing; the file must not exist and is created.
+    CreateNew,
+}
+
+/// How a directory is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Beside other shared holders.
+    Shared,
+    /// Alone. The lock file is created if it is missing.
+    Exclusive,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The file name; names that are not UTF-8 come with replacement characters.
+    pub name: String,
+    /// Whether it is a plain file (not a directory, not a symlink).
+    pub is_file: bool,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// A file system. Paths are absolute or relative to the process, as the caller gave the store's directory.
+pub trait Vfs: Send + Sync + fmt::Debug {
+    /// Opens or creates a file.
+    fn open(&self, path: &Path, mode: OpenMode, site: Site) -> io::Result<Arc<dyn File>>;
+    /// Unlinks a file. Open handles and maps of it go on working.
+    fn remove(&self, path: &Path, site: Site) -> io::Result<()>;
+    /// The names in a directory, in no particular order.
+    fn list(&self, dir: &Path, site: Site) -> io::Result<Vec<Listed>>;
+    /// Creates a directory and its parents; fine if it exists.
+    fn create_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
+    /// Makes the names in a directory (created, removed) durable.
+    fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
+    /// Takes a lock, or fails at once with [`io::ErrorKind::WouldBlock`]. Dropping the answer releases it.
+    /// The same file locked twice in this process, through whatever path, is refused as well
+    /// (unless both are shared).
+    fn lock(&self, path: &Path, mode: LockMode, site: Site) -> io::Result<Box<dyn Lock>>;
+    /// Bytes of disk that the file really takes (a sparse file takes less than its length).
+    fn allocated(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// A held lock; dropping it releases it.
+pub trait Lock: Send + Sync + fmt::Debug {}
+
+/// An open file.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Reads up to `buf.len()` bytes at `offset`; 0 only at the end of the file.
+    fn read_at(&self, buf: &mut [u8], offset: u64, site: Site) -> io::Result<usize>;
+    /// Writes all of `bufs`, one after another, at `offset`; on an error any part may have been written.
+    fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64, site: Site) -> io::Result<()>;
+    /// Makes the file's bytes and its length durable. After an error, what is durable is not known.
+    fn sync_data(&self, site: Site) -> io::Result<()>;
+    /// Sets the length; new bytes read as zeros and need take no disk.
+    fn set_len(&self, len: u64, site: Site) -> io::Result<()>;
+    /// Makes sure that `[0, len)` has disk behind it, growing the file if need be.
+    fn allocate(&self, len: u64, site: Site) -> io::Result<()>;
+    /// The length in bytes.
+    fn size(&self) -> io::Result<u64>;
+    /// Maps the whole file as it is now. Later writes inside the mapped length are seen through the map.
+    fn map(&self, site: Site) -> io::Result<Map>;
+    /// Asks the system to start writing dirty bytes of the range, without waiting. A hint.
+    fn start_writeback(&self, range: Range<u64>);
+
+    /// Fills `buf` from `offset`, or fails with [`io::ErrorKind::UnexpectedEof`].
+    fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64, site: Site) -> io::Result<()> {
+        while !buf.is_empty() {
+            let n = self.read_at(buf, offset, site)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buf = &mut buf[n..];
+            offset += n as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A mapped file: the real kind lends bytes in place, the memory kind lends its blocks or copies.
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Map {
+    /// A mapping made by the operating system.
+    Real(RealMap),
+    /// A view of a file of the memory disk.
+    Memory(MemoryMap),
+}
+
+/// Bytes lent by a [`Map`].
+#[derive(Debug)]
+pub enum Lent<'a> {
+    /// In place.
+    Borrowed(&'a [u8]),
+    /// A shared block or a copy.
+    Owned(Bytes),
+}
+
+impl std::ops::Deref for Lent<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Lent::Borrowed(bytes) => bytes,
+            Lent::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl Map {
+    /// How many bytes are mapped.
+    pub fn len(&self) -> u64 {
+        match self {
+            Map::Real(map) => map.len(),
+            Map::Memory(map) => map.len(),
+        }
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lends bytes; `None` if the range is not inside the map.
+    pub fn lend(&self, range: Range<u64>) -> Option<Lent<'_>> {
+        match self {
+            Map::Real(map) => map.slice(range).map(Lent::Borrowed),
+            Map::Memory(map) => map.read(range).map(Lent::Owned),
+        }
+    }
+
+    /// Lends bytes that keep the map alive by themselves; `None` if the range is not inside the map.
+    pub fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
+        match self {
+            Map::Real(map) => map.bytes(range),
+            Map::Memory(map) => map.read(range),
+        }
+    }
+}
+
+/// A source of time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The wall clock. Data, never order: it may jump either way.
+    fn now(&self) -> SystemTime;
+    /// Time since some fixed moment; never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A source of random bytes.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// Fills `buf` with random bytes.
+    fn fill(&self, buf: &mut [u8]);
+}

@@ -1,0 +1,187 @@
+//! The one error type: what went wrong, its OSS code, and what the caller can do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+/// The result of every fallible call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of thing went wrong. Programs branch on this; people read the [`Display`](fmt::Display) sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The bucket, object, version or upload does not exist.
+    NotFound,
+    /// It exists already, or is not empty.
+    AlreadyExists,
+    /// A condition of the request (`if_match`, `if_absent`) does not hold.
+    Precondition,
+    /// A conditional read found nothing newer.
+    NotModified,
+    /// The caller is not allowed to do this.
+    Denied,
+    /// The request itself is wrong: a name, a size, a range, a setting.
+    Invalid,
+    /// The object is protected by retention and may not change.
+    Immutable,
+    /// The body is in an archive class and must be restored first.
+    Archived,
+    /// There is no room: a quota is reached or the disk is full. Deleting makes room.
+    Quota,
+    /// This store, format or build cannot do that.
+    Unsupported,
+    /// Someone else holds it now; trying again later may work.
+    Busy,
+    /// The store was closed, or closed itself for writing after a failure. Open it again.
+    Closed,
+    /// Bytes on disk are not what was written there.
+    Corrupt,
+    /// The operating system reported a failure.
+    Io,
+}
+
+/// An error, one word wide. See [`kind`](Error::kind) to branch and [`code`](Error::code) for the OSS code.
+pub struct Error(Box<Repr>);
+
+struct Repr {
+    kind: ErrorKind,
+    code: &'static str,
+    message: String,
+    fatal: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with an OSS `code` and one sentence for people.
+    pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Error {
+        Error(Box::new(Repr { kind, code, message: message.into(), fatal: false, source: None }))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Error {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    /// Marks the error as one after which the store takes no more writes until it is opened again.
+    pub(crate) fn into_fatal(mut self) -> Error {
+        self.0.fatal = true;
+        self
+    }
+
+    /// A request that can never work as it stands.
+    pub(crate) fn invalid(code: &'static str, message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Invalid, code, message)
+    }
+
+    /// Bytes in `file` at `offset` are not what was written.
+    pub(crate) fn corrupt(file: impl fmt::Display, offset: u64, reason: impl fmt::Display) -> Error {
+        Error::new(
+            ErrorKind::Corrupt,
+            "Corrupt",
+            format!("{file} is damaged at byte {offset}: {reason}; run `ossicle verify` to see how far it goes"),
+        )
+    }
+
+    /// A failed call to the operating system; `doing` completes "failed while ...".
+    pub(crate) fn io(doing: impl fmt::Display, error: io::Error) -> Error {
+        if is_full(&error) {
+            return Error::new(
+                ErrorKind::Quota,
+                "StorageFull",
+                format!("the disk is full: failed while {doing}; delete objects or make room, then try again"),
+            )
+            .with_source(error);
+        }
+        Error::new(ErrorKind::Io, "InternalError", format!("failed while {doing}: {error}")).with_source(error)
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The OSS error code, such as `"NoSuchKey"` or `"PreconditionFailed"`.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// Whether what was asked for does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.0.kind == ErrorKind::NotFound
+    }
+
+    /// Whether the same call may succeed later without any change by the caller to the request.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Busy | ErrorKind::Quota)
+    }
+
+    /// Whether the store takes no more writes until it is opened again.
+    pub fn is_fatal(&self) -> bool {
+        self.0.fatal || self.0.kind == ErrorKind::Closed
+    }
+
+    /// Whether the disk had no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.code == "StorageFull"
+    }
+
+    /// Another error that says the same, for the other members of a group that failed together.
+    pub(crate) fn duplicate(&self) -> Error {
+        Error(Box::new(Repr {
+            kind: self.0.kind,
+            code: self.0.code,
+            message: self.0.message.clone(),
+            fatal: self.0.fatal,
+            source: None,
+        }))
+    }
+}
+
+/// Whether the operating system said that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind).field("code", &self.0.code).field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => io::ErrorKind::NotFound,
+            ErrorKind::AlreadyExists => io::ErrorKind::AlreadyExists,
+            ErrorKind::Denied => io::ErrorKind::PermissionDenied,
+            ErrorKind::Invalid => io::ErrorKind::InvalidInput,
+            ErrorKind::Quota => io::ErrorKind::StorageFull,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Busy => io::ErrorKind::ResourceBusy,
+            ErrorKind::Corrupt => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
