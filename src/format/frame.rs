@@ -1,0 +1,208 @@
+//! The record frame: the 32 bytes in front of every record of a segment.
+//!
+//! ```text
+//! 0   u8   kind: 1 commit, 2 moves, 3 blob, 4 continue, 5 void
+//! 1   u8   flags: 0 (blob: bit 0 = the body is an entry's payload, not an object's)
+//! 2   u16  blob: bytes of the owner's key at the end of the payload; else 0
+//! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^32)
+//! 8   u64  bytes of payload
+//! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0
+//! 24  u32  0
+//! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^32 + 1)
+//! ```
+//! The next record starts at the next multiple of 8. Thirty-two zero bytes are never a record: they end a segment.
+
+use super::checksum::{crc, place};
+
+/// Bytes of a frame.
+pub const FRAME_LEN: usize = 32;
+/// Records start at multiples of this.
+pub const ALIGN: u64 = 8;
+/// The longest payload of a commit or moves record.
+pub const MAX_COMMIT_LEN: u64 = 64 << 20;
+/// The longest body of one blob record: OSS's largest object, 48.8 TiB, rounded up.
+pub const MAX_BODY_LEN: u64 = 49 << 40;
+/// The flag of a blob that holds an entry's payload.
+pub const FLAG_PAYLOAD: u8 = 1;
+
+const SUM_PAYLOAD: u64 = 1 << 32;
+const SUM_FRAME: u64 = (1 << 32) + 1;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes that happen together under one lsn.
+    Commit,
+    /// Live rows said again, each with its own lsn, because their segment is to go.
+    Moves,
+    /// A body, or a payload too long for an entry.
+    Blob,
+    /// The log goes on in another segment.
+    Continue,
+    /// Bytes of a body that was never finished.
+    Void,
+}
+
+/// A decoded frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What the record is.
+    pub kind: Kind,
+    /// See the layout above.
+    pub flags: u8,
+    /// Bytes of the owner's key (blob).
+    pub owner_len: u16,
+    /// The sum over the payload, without its place.
+    pub payload_sum: u32,
+    /// Bytes of payload.
+    pub length: u64,
+    /// See the layout above.
+    pub word: u64,
+}
+
+/// What stands where a frame could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// A sound frame.
+    Frame(Frame),
+    /// Thirty-two zeros: nothing was written here.
+    Zeros,
+    /// Something else, and why it is no frame.
+    Bad(&'static str),
+}
+
+impl Frame {
+    /// The bytes of the record on disk, up to the start of the next.
+    pub fn record_len(&self) -> u64 {
+        align(FRAME_LEN as u64 + self.length)
+    }
+
+    /// Encodes the frame for a record at `offset` of a segment with `seed`.
+    pub fn encode(&self, seed: u32, offset: u64) -> [u8; FRAME_LEN] {
+        assert!(offset.is_multiple_of(ALIGN) && self.fits(), "a frame that could not be read back: {self:?}");
+        let mut out = [0u8; FRAME_LEN];
+        out[0] = match self.kind {
+            Kind::Commit => 1,
+            Kind::Moves => 2,
+            Kind::Blob => 3,
+            Kind::Continue => 4,
+            Kind::Void => 5,
+        };
+        out[1] = self.flags;
+        out[2..4].copy_from_slice(&self.owner_len.to_le_bytes());
+        out[4..8].copy_from_slice(&(self.payload_sum ^ place(seed, offset, SUM_PAYLOAD)).to_le_bytes());
+        out[8..16].copy_from_slice(&self.length.to_le_bytes());
+        out[16..24].copy_from_slice(&self.word.to_le_bytes());
+        let sum = crc(&out[..28]) ^ place(seed, offset, SUM_FRAME);
+        out[28..].copy_from_slice(&sum.to_le_bytes());
+        out
+    }
+
+    /// Decodes what stands at `offset` of a segment with `seed`.
+    pub fn decode(bytes: &[u8; FRAME_LEN], seed: u32, offset: u64) -> Decoded {
+        let sum = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+        if sum != crc(&bytes[..28]) ^ place(seed, offset, SUM_FRAME) {
+            if bytes.iter().all(|byte| *byte == 0) {
+                return Decoded::Zeros;
+            }
+            return Decoded::Bad("the checksum of the record's frame does not match");
+        }
+        let kind = match bytes[0] {
+            1 => Kind::Commit,
+            2 => Kind::Moves,
+            3 => Kind::Blob,
+            4 => Kind::Continue,
+            5 => Kind::Void,
+            _ => return Decoded::Bad("the kind of the record is unknown"),
+        };
+        let frame = Frame {
+            kind,
+            flags: bytes[1],
+            owner_len: u16::from_le_bytes([bytes[2], bytes[3]]),
+            payload_sum: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
+                ^ place(seed, offset, SUM_PAYLOAD),
+            length: u64::from_le_bytes(bytes[8..16].try_into().expect("eight bytes")),
+            word: u64::from_le_bytes(bytes[16..24].try_into().expect("eight bytes")),
+        };
+        if !frame.fits() {
+            return Decoded::Bad("the record is longer than its kind may be");
+        }
+        Decoded::Frame(frame)
+    }
+
+    fn fits(&self) -> bool {
+        match self.kind {
+            Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN,
+            // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key.
+            Kind::Blob => self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2,
+            Kind::Void => self.length <= MAX_BODY_LEN * 2,
+            Kind::Continue => self.length == 0,
+        }
+    }
+}
+
+/// Rounds up to where a record may start.
+#[inline]
+pub fn align(len: u64) -> u64 {
+    len.next_multiple_of(ALIGN)
+}
+
+/// The sums of a body's chunks, still without their place.
+pub fn chunk_sums(body: &[u8], chunk_log2: u8) -> Vec<u32> {
+    body.chunks(1 << chunk_log2).map(crc).collect()
+}
+
+/// How many chunks a body has.
+#[inline]
+pub fn chunk_count(body_len: u64, chunk_log2: u8) -> u64 {
+    body_len.div_ceil(1 << chunk_log2)
+}
+
+/// The sum of chunk `index` of the blob at `offset`, as it is stored behind the body.
+#[inline]
+pub fn placed_chunk_sum(sum: u32, seed: u32, offset: u64, index: u64) -> u32 {
+    sum ^ place(seed, offset, index)
+}
+
+/// The bytes of a blob record, without its owner's key: what an extent is counted as.
+pub fn blob_record_len(body_len: u64, chunk_log2: u8) -> u64 {
+    align(FRAME_LEN as u64 + body_len + 4 * chunk_count(body_len, chunk_log2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Frame {
+        Frame { kind: Kind::Commit, flags: 0, owner_len: 0, payload_sum: 0xABCD, length: 100, word: 7 }
+    }
+
+    #[test]
+    fn frames_come_back_only_where_they_belong() {
+        let bytes = sample().encode(9, 64);
+        assert_eq!(Frame::decode(&bytes, 9, 64), Decoded::Frame(sample()));
+        assert!(matches!(Frame::decode(&bytes, 10, 64), Decoded::Bad(_)));
+        assert!(matches!(Frame::decode(&bytes, 9, 72), Decoded::Bad(_)));
+        assert_eq!(sample().record_len(), 136);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_seen() {
+        let bytes = sample().encode(9, 64);
+        for bit in 0..256 {
+            let mut bad = bytes;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(matches!(Frame::decode(&bad, 9, 64), Decoded::Bad(_)), "bit {bit}");
+        }
+        assert_eq!(Frame::decode(&[0; 32], 9, 64), Decoded::Zeros);
+    }
+
+    #[test]
+    fn impossible_lengths_with_a_sound_sum_are_refused() {
+        let mut bytes = sample().encode(9, 64);
+        bytes[8..16].copy_from_slice(&(MAX_COMMIT_LEN + 1).to_le_bytes());
+        let sum = crc(&bytes[..28]) ^ place(9, 64, SUM_FRAME);
+        bytes[28..].copy_from_slice(&sum.to_le_bytes());
+        assert!(matches!(Frame::decode(&bytes, 9, 64), Decoded::Bad(_)));
+    }
+}

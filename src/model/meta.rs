@@ -1,0 +1,155 @@
+//! What is known of an object besides its bytes, and what a listing or a usage report says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+
+use super::{ETag, StorageClass};
+use crate::error::{Error, Result};
+
+/// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
+const MAX_METADATA_BYTES: usize = 8 * 1024;
+
+/// The longest content type, in bytes.
+const MAX_CONTENT_TYPE_BYTES: usize = 1024;
+
+/// The name of one version of an object. This release keeps one version a key, so no call returns one yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct VersionId(pub(crate) Box<str>);
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// When a write is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// When it survives a power cut. One sync is shared by all writers waiting at that moment.
+    #[default]
+    Synced,
+    /// When it survives the end of this process (the operating system has it), though perhaps not a power cut.
+    /// A later synced write, a flush or a checkpoint makes it durable too; never out of order.
+    Buffered,
+}
+
+/// What is known of an object besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectMeta {
+    /// The key.
+    pub key: String,
+    /// The length of the body in bytes.
+    pub size: u64,
+    /// The entity tag of the body.
+    pub etag: ETag,
+    /// The version, in a bucket that keeps versions.
+    pub version: Option<VersionId>,
+    /// The storage class.
+    pub class: StorageClass,
+    /// When the object was last written, to the millisecond.
+    pub modified: SystemTime,
+    /// The media type given by the writer (OSS serves `application/octet-stream` where none was given).
+    pub content_type: Option<String>,
+    /// The user metadata; names are in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// The BLAKE3 hash of the body.
+    pub blake3: [u8; 32],
+    /// The commit that wrote it.
+    pub lsn: super::Lsn,
+}
+
+/// One line of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// An object.
+    Object(ObjectMeta),
+    /// All keys that start with this text, rolled into one line because of the delimiter.
+    Prefix(String),
+}
+
+impl Entry {
+    /// The key or the common prefix.
+    pub fn name(&self) -> &str {
+        match self {
+            Entry::Object(meta) => &meta.key,
+            Entry::Prefix(prefix) => prefix,
+        }
+    }
+}
+
+/// How much lies under a prefix. Exact at the moment of the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// How many objects.
+    pub objects: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+    /// The same by storage class; classes with no object are left out.
+    pub classes: Vec<(StorageClass, u64, u64)>,
+}
+
+/// Checks user metadata and puts the names into lower case.
+pub(crate) fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_METADATA_BYTES {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("user metadata may have {MAX_METADATA_BYTES} bytes in all, not {bytes}"),
+        ));
+    }
+    let mut checked = BTreeMap::new();
+    for (name, value) in pairs {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(Error::invalid(
+                "InvalidArgument",
+                format!("{name:?} is not a metadata name: use letters, digits and hyphens"),
+            ));
+        }
+        if value.chars().any(|c| c.is_control()) {
+            return Err(Error::invalid(
+                "InvalidArgument",
+                format!("the value of metadata {name:?} has control characters in it"),
+            ));
+        }
+        if checked.insert(name.to_ascii_lowercase(), value.clone()).is_some() {
+            return Err(Error::invalid("InvalidArgument", format!("metadata {name:?} is given twice")));
+        }
+    }
+    Ok(checked)
+}
+
+/// Checks a content type.
+pub(crate) fn check_content_type(text: &str) -> Result<()> {
+    if text.len() > MAX_CONTENT_TYPE_BYTES || text.chars().any(|c| c.is_control()) {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("a content type is at most {MAX_CONTENT_TYPE_BYTES} bytes without control characters"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn metadata_is_checked_and_lower_cased() {
+        let good = check_metadata(&pairs(&[("Owner", "Ann"), ("x-1", "")])).unwrap();
+        assert_eq!(good.get("owner").map(String::as_str), Some("Ann"));
+        let long = "v".repeat(MAX_METADATA_BYTES);
+        for bad in [&[("a_b", "1")][..], &[("", "1")], &[("a", "x\r\ny")], &[("A", "1"), ("a", "2")], &[("a", &long)]]
+        {
+            assert_eq!(check_metadata(&pairs(bad)).unwrap_err().code(), "InvalidArgument", "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Names of buckets and objects, with OSS's rules (OSS: "Bucket naming conventions", "Object naming conventions").
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+
+use crate::error::{Error, Result};
+
+/// The longest object key, in bytes.
+pub(crate) const MAX_KEY_BYTES: usize = 1023;
+
+/// A valid bucket name: 3 to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BucketName(Box<str>);
+
+impl BucketName {
+    /// Checks `name`; an invalid one is `InvalidBucketName`.
+    pub fn new(name: &str) -> Result<BucketName> {
+        let bytes = name.as_bytes();
+        let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let fits = (3..=63).contains(&bytes.len());
+        let ends = bytes.first().is_some_and(plain) && bytes.last().is_some_and(plain);
+        if fits && ends && bytes.iter().all(|byte| plain(byte) || *byte == b'-') {
+            return Ok(BucketName(name.into()));
+        }
+        Err(Error::invalid(
+            "InvalidBucketName",
+            format!(
+                "{name:?} is not a bucket name: use 3 to 63 lower-case letters, digits and hyphens, \
+                 with a letter or digit at both ends"
+            ),
+        ))
+    }
+}
+
+impl Deref for BucketName {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for BucketName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BucketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq<str> for BucketName {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
+
+impl PartialEq<&str> for BucketName {
+    fn eq(&self, other: &&str) -> bool {
+        &*self.0 == *other
+    }
+}
+
+/// A valid object key, borrowed: 1 to 1023 bytes of UTF-8 that do not start with `/` or `\`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey<'a>(&'a str);
+
+impl<'a> ObjectKey<'a> {
+    /// Checks `key`; an invalid one is `InvalidObjectName`.
+    pub fn new(key: &'a str) -> Result<ObjectKey<'a>> {
+        let reason = if key.is_empty() {
+            "it is empty"
+        } else if key.len() > MAX_KEY_BYTES {
+            "the length of an object name must be less than 1024 bytes"
+        } else if key.starts_with(['/', '\\']) {
+            "it must not start with a slash or a backslash"
+        } else {
+            return Ok(ObjectKey(key));
+        };
+        let shown: String = key.chars().take(40).collect();
+        Err(Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}")))
+    }
+
+    /// The key as text.
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Display for ObjectKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Checks a prefix, marker or delimiter of a listing: less than 1024 bytes (OSS: `InvalidArgument`).
+pub(crate) fn check_list_argument(name: &str, text: &str) -> Result<()> {
+    if text.len() > MAX_KEY_BYTES {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("the {name} of a listing must be less than 1024 bytes, not {}", text.len()),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_oss() {
+        for good in ["abc", "a-b", "0ab9", &"a".repeat(63)] {
+            assert!(BucketName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", "Abc", "a_b", "a.b", "-ab", "ab-", &"a".repeat(64), "äbc", "a/b"] {
+            assert_eq!(BucketName::new(bad).unwrap_err().code(), "InvalidBucketName", "{bad}");
+        }
+    }
+
+    #[test]
+    fn object_keys_follow_the_rules_of_oss() {
+        for good in ["a", "a/", "..", "a\nb", "\u{10FFFF}", &"k".repeat(1023)] {
+            assert!(ObjectKey::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/a", "\\a", &"k".repeat(1024)] {
+            assert_eq!(ObjectKey::new(bad).unwrap_err().code(), "InvalidObjectName", "{bad}");
+        }
+    }
+}

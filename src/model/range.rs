@@ -1,0 +1,75 @@
+//! Ranges of bytes asked of a body, in the forms that people write.
+
+use std::ops::{Bound, RangeBounds};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A range asked of a body. An end beyond the body is clipped to it; a start at or beyond its end is
+/// `InvalidRange` (OSS's `x-oss-range-behavior: standard`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteRange {
+    /// From the first byte up to, but not including, the second.
+    Span(u64, u64),
+    /// From this byte to the end.
+    From(u64),
+    /// The last so many bytes.
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The same as Rust's own ranges: `4..16`, `4..=15`, `..16`, `4..`.
+    pub(crate) fn of(bounds: impl RangeBounds<u64>) -> ByteRange {
+        let start = match bounds.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        match bounds.end_bound() {
+            Bound::Included(last) => ByteRange::Span(start, last.saturating_add(1)),
+            Bound::Excluded(end) => ByteRange::Span(start, *end),
+            Bound::Unbounded => ByteRange::From(start),
+        }
+    }
+
+    /// The bytes of a body of `size` bytes that are meant.
+    pub(crate) fn resolve(self, size: u64) -> Result<std::ops::Range<u64>> {
+        let (start, end) = match self {
+            ByteRange::Span(start, end) => (start, end.min(size)),
+            ByteRange::From(start) => (start, size),
+            ByteRange::Last(count) => (size - count.min(size), size),
+        };
+        if start < end || (size == 0 && matches!(self, ByteRange::From(0))) {
+            return Ok(start..end);
+        }
+        Err(Error::new(
+            ErrorKind::Invalid,
+            "InvalidRange",
+            format!("the requested range {self:?} cannot be satisfied: the body has {size} bytes"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_clipped_or_refused() {
+        assert_eq!(ByteRange::of(4..16).resolve(10).unwrap(), 4..10);
+        assert_eq!(ByteRange::of(4..=5).resolve(10).unwrap(), 4..6);
+        assert_eq!(ByteRange::of(..3).resolve(10).unwrap(), 0..3);
+        assert_eq!(ByteRange::of(..).resolve(0).unwrap(), 0..0);
+        assert_eq!(ByteRange::Last(4).resolve(10).unwrap(), 6..10);
+        assert_eq!(ByteRange::Last(40).resolve(10).unwrap(), 0..10);
+        for (range, size) in [
+            (ByteRange::of(10..12), 10),
+            (ByteRange::of(5..5), 10),
+            (ByteRange::Span(6, 4), 10),
+            (ByteRange::Last(0), 10),
+            (ByteRange::of(u64::MAX..), 10),
+            (ByteRange::of(0..1), 0),
+        ] {
+            assert_eq!(range.resolve(size).unwrap_err().code(), "InvalidRange", "{range:?}");
+        }
+    }
+}
