@@ -1,0 +1,147 @@
+//! The first 128 bytes of a segment: what it is, and how the log came to it.
+//!
+//! ```text
+//! 0    8 B  "OSSICSEG"
+//! 8    u32  format version
+//! 12   u8   1 log, 2 bulk
+//! 13   u8   tier (bulk)
+//! 14   u8   log2 of the chunk size
+//! 15   u8   0
+//! 16   u64  segment id
+//! 24   16 B store id
+//! 40   u64  nonce: random, part of every checksum of the segment
+//! 48   u64  run: how often the store had been opened for writing
+//! 56   u64  cut segment: the first log segment of a run says where the log before it ends (0: nothing before) ...
+//! 64   u64  ... cut offset: whatever stands there or behind is not part of the log
+//! 72   u64  the lsn before the first commit of the segment (first log segment of a run)
+//! 80   44 B 0
+//! 124  u32  CRC-32 of bytes 0..124
+//! ```
+
+use super::FORMAT_VERSION;
+use super::checksum::crc;
+use super::commit::Position;
+
+/// Bytes of the header; records start here.
+pub const HEADER_LEN: usize = 128;
+const MAGIC: &[u8; 8] = b"OSSICSEG";
+
+/// What a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SegmentKind {
+    /// Commits, rows and small bodies.
+    Log,
+    /// Bodies only.
+    Bulk,
+}
+
+/// A decoded header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// What it holds.
+    pub kind: SegmentKind,
+    /// The tier of a bulk segment.
+    pub tier: u8,
+    /// log2 of the chunk size of its bodies.
+    pub chunk_log2: u8,
+    /// Its id.
+    pub id: u64,
+    /// The store it belongs to.
+    pub store_id: [u8; 16],
+    /// Random, part of every checksum.
+    pub nonce: u64,
+    /// The opening of the store that made it.
+    pub run: u64,
+    /// Where the log before it ends, in the first log segment of a run.
+    pub cut: Option<Position>,
+    /// The lsn before its first commit, in the first log segment of a run.
+    pub base_lsn: u64,
+}
+
+impl SegmentHeader {
+    /// Encodes the header.
+    pub fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut out = [0u8; HEADER_LEN];
+        let cut = self.cut.unwrap_or_default();
+        out[..8].copy_from_slice(MAGIC);
+        out[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        out[12] = match self.kind {
+            SegmentKind::Log => 1,
+            SegmentKind::Bulk => 2,
+        };
+        out[13] = self.tier;
+        out[14] = self.chunk_log2;
+        out[16..24].copy_from_slice(&self.id.to_le_bytes());
+        out[24..40].copy_from_slice(&self.store_id);
+        out[40..48].copy_from_slice(&self.nonce.to_le_bytes());
+        out[48..56].copy_from_slice(&self.run.to_le_bytes());
+        out[56..64].copy_from_slice(&cut.segment.to_le_bytes());
+        out[64..72].copy_from_slice(&cut.offset.to_le_bytes());
+        out[72..80].copy_from_slice(&self.base_lsn.to_le_bytes());
+        let sum = crc(&out[..HEADER_LEN - 4]);
+        out[HEADER_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
+        out
+    }
+
+    /// Decodes a header, or says why the bytes are none.
+    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<SegmentHeader, &'static str> {
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let sum = u32::from_le_bytes(bytes[HEADER_LEN - 4..].try_into().expect("four bytes"));
+        if &bytes[..8] != MAGIC {
+            return Err("it does not start as a segment does");
+        }
+        if sum != crc(&bytes[..HEADER_LEN - 4]) {
+            return Err("the checksum of the segment's header does not match");
+        }
+        if u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes")) != FORMAT_VERSION {
+            return Err("the segment is of another format version");
+        }
+        let kind = match bytes[12] {
+            1 => SegmentKind::Log,
+            2 => SegmentKind::Bulk,
+            _ => return Err("the segment is of an unknown kind"),
+        };
+        if !(12..=24).contains(&bytes[14]) {
+            return Err("the segment has an impossible chunk size");
+        }
+        let cut = Position { segment: word(56), offset: word(64) };
+        Ok(SegmentHeader {
+            kind,
+            tier: bytes[13],
+            chunk_log2: bytes[14],
+            id: word(16),
+            store_id: bytes[24..40].try_into().expect("sixteen bytes"),
+            nonce: word(40),
+            run: word(48),
+            cut: (cut.segment != 0).then_some(cut),
+            base_lsn: word(72),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_and_flips_are_seen() {
+        let header = SegmentHeader {
+            kind: SegmentKind::Log,
+            tier: 0,
+            chunk_log2: 16,
+            id: 5,
+            store_id: [3; 16],
+            nonce: 0xFEED,
+            run: 2,
+            cut: Some(Position { segment: 4, offset: 4096 }),
+            base_lsn: 31,
+        };
+        let bytes = header.encode();
+        assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
+        for at in 0..HEADER_LEN {
+            let mut bad = bytes;
+            bad[at] ^= 0x10;
+            assert!(SegmentHeader::decode(&bad).is_err(), "byte {at}");
+        }
+    }
+}
