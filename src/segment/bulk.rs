@@ -1,0 +1,285 @@
+//! Bulk segments: bodies streamed in as they arrive, outside any lock, each writer in a segment of its own.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+
+use super::handle::LogStart;
+use super::{Segment, SegmentMaker, TableCell};
+use crate::env::Site;
+use crate::error::Result;
+use crate::format::checksum::crc;
+use crate::format::entry::Extent;
+use crate::format::frame::{self, FRAME_LEN, Frame, Kind, MAX_BODY_LEN};
+use crate::format::segment_header::{HEADER_LEN, SegmentKind};
+
+/// By how much a bulk segment's file grows when a body needs more than it was made with.
+const GROW_STEP: u64 = 16 << 20;
+/// After so many bytes the system is asked to start writing them, so that the sync at the end is short.
+const WRITEBACK_STEP: u64 = 8 << 20;
+
+/// The bulk segments that are open for more bodies.
+#[derive(Debug)]
+pub struct BulkPool {
+    maker: Arc<SegmentMaker>,
+    tables: Arc<TableCell>,
+    segment_len: u64,
+    idle: Mutex<Vec<Open>>,
+    /// Segments with finished bodies that wait for a sync.
+    unsynced: Mutex<Vec<Arc<Segment>>>,
+    /// Ids of segments that a writer holds or that wait for one.
+    open_ids: Mutex<Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    segment: Arc<Segment>,
+    tail: u64,
+    len: u64,
+    /// Whether relocated bodies go here: they are colder than what is written fresh, and are kept apart.
+    cold: bool,
+}
+
+/// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Where the body lies.
+    pub extent: Extent,
+    segment: Arc<Segment>,
+}
+
+impl Placed {
+    /// The segment that the body lies in.
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+}
+
+impl BulkPool {
+    /// A pool that makes segments of `segment_len` bytes; a single body may make one longer.
+    pub fn new(maker: Arc<SegmentMaker>, tables: Arc<TableCell>, segment_len: u64) -> BulkPool {
+        BulkPool {
+            maker,
+            tables,
+            segment_len,
+            idle: Mutex::new(Vec::new()),
+            unsynced: Mutex::new(Vec::new()),
+            open_ids: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Starts a body. `owner` is the index key it is written for, kept beside it so that relocation and
+    /// salvage find the way back; `payload` says that it is an entry's payload and no body.
+    pub fn writer(self: &Arc<Self>, owner: Vec<u8>, cold: bool, payload: bool) -> BodyWriter {
+        assert!(owner.len() <= usize::from(u16::MAX));
+        BodyWriter { pool: self.clone(), open: None, cold, payload, owner, start: 0, len: 0, partial: Vec::new(), sums: Vec::new() }
+    }
+
+    /// Whether a segment is still open for more.
+    pub fn is_open(&self, id: u64) -> bool {
+        self.open_ids.lock().contains(&id)
+    }
+
+    /// Closes every segment that no writer holds, so that it can be relocated and removed.
+    pub fn seal_idle(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock());
+        let mut open = self.open_ids.lock();
+        open.retain(|id| idle.iter().all(|gone| gone.segment.id() != *id));
+    }
+
+    /// Whether any finished body waits for a sync.
+    pub fn is_dirty(&self) -> bool {
+        !self.unsynced.lock().is_empty()
+    }
+
+    /// Makes every finished body durable. After an error nothing may be retried (I8).
+    pub fn sync(&self) -> Result<()> {
+        let waiting = std::mem::take(&mut *self.unsynced.lock());
+        waiting.iter().try_for_each(|segment| Self::sync_segment(segment))
+    }
+
+    /// Makes the finished bodies of one segment durable, on the caller's thread.
+    pub fn sync_segment(segment: &Arc<Segment>) -> Result<()> {
+        // Cleared first: a body finished while the sync runs sets it again.
+        if segment.unsynced.swap(false, Ordering::AcqRel) {
+            segment.file().sync_data(Site::BULK_SYNC).map_err(|e| {
+                segment.unsynced.store(true, Ordering::Release);
+                segment.failed("syncing", e)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn take(&self, cold: bool) -> Result<Open> {
+        {
+            let mut idle = self.idle.lock();
+            if let Some(at) = idle.iter().position(|open| open.cold == cold) {
+                return Ok(idle.swap_remove(at));
+            }
+        }
+        let segment = self.maker.create(SegmentKind::Bulk, 0, self.segment_len, LogStart::default())?;
+        self.open_ids.lock().push(segment.id());
+        self.tables.add(segment.clone());
+        Ok(Open { segment, tail: HEADER_LEN as u64, len: self.segment_len, cold })
+    }
+
+    fn give_back(&self, open: Open) {
+        if open.tail + FRAME_LEN as u64 * 2 < self.segment_len {
+            self.idle.lock().push(open);
+        } else {
+            self.seal(&open);
+        }
+    }
+
+    fn seal(&self, open: &Open) {
+        self.open_ids.lock().retain(|id| *id != open.segment.id());
+    }
+
+    fn note_unsynced(&self, segment: &Arc<Segment>) {
+        segment.unsynced.store(true, Ordering::Release);
+        let mut waiting = self.unsynced.lock();
+        if !waiting.iter().any(|other| other.id() == segment.id()) {
+            waiting.push(segment.clone());
+        }
+    }
+}
+
+/// Streams one body into a bulk segment. Dropped unfinished, it leaves nothing but a void record.
+#[derive(Debug)]
+pub struct BodyWriter {
+    pool: Arc<BulkPool>,
+    open: Option<Open>,
+    cold: bool,
+    payload: bool,
+    owner: Vec<u8>,
+    start: u64,
+    len: u64,
+    partial: Vec<u8>,
+    sums: Vec<u32>,
+}
+
+impl BodyWriter {
+    /// Bytes written so far.
+    pub fn len(&self) -> u64 {
+        self.len + self.partial.len() as u64
+    }
+
+    /// Adds bytes to the body.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let chunk = 1usize << self.pool.maker.identity.chunk_log2;
+        if self.len() + bytes.len() as u64 > MAX_BODY_LEN {
+            return Err(crate::error::Error::invalid("EntityTooLarge", "a body has at most 48.8 TiB"));
+        }
+        if !self.partial.is_empty() {
+            let take = bytes.len().min(chunk - self.partial.len());
+            self.partial.extend_from_slice(&bytes[..take]);
+            bytes = &bytes[take..];
+            if self.partial.len() < chunk {
+                return Ok(());
+            }
+            let whole = std::mem::take(&mut self.partial);
+            self.put_chunks(&whole)?;
+            self.partial = whole;
+            self.partial.clear();
+        }
+        let whole = bytes.len() - bytes.len() % chunk;
+        if whole > 0 {
+            self.put_chunks(&bytes[..whole])?;
+        }
+        self.partial.extend_from_slice(&bytes[whole..]);
+        Ok(())
+    }
+
+    /// Ends the body: its sums, its owner and at last its frame are written. Nothing is synced.
+    pub fn finish(mut self) -> Result<Placed> {
+        let last = std::mem::take(&mut self.partial);
+        self.put_chunks(&last)?;
+        let mut open = self.open.take().expect("put_chunks opens a segment");
+        let seed = open.segment.seed();
+        let mut trailer = Vec::with_capacity(self.sums.len() * 4 + self.owner.len());
+        for (index, sum) in self.sums.iter().enumerate() {
+            trailer.extend(frame::placed_chunk_sum(*sum, seed, self.start, index as u64).to_le_bytes());
+        }
+        trailer.extend_from_slice(&self.owner);
+        let frame = Frame {
+            kind: Kind::Blob,
+            flags: if self.payload { frame::FLAG_PAYLOAD } else { 0 },
+            owner_len: self.owner.len() as u16,
+            payload_sum: crc(&trailer),
+            length: self.len + trailer.len() as u64,
+            word: self.len,
+        };
+        let written = self.put(&mut open, self.start + FRAME_LEN as u64 + self.len, &trailer).and_then(|()| {
+            let head = frame.encode(seed, self.start);
+            self.put(&mut open, self.start, &head)
+        });
+        if let Err(error) = written {
+            self.open = Some(open);
+            return Err(error);
+        }
+        open.tail = self.start + frame.record_len();
+        let segment = open.segment.clone();
+        self.pool.note_unsynced(&segment);
+        self.pool.give_back(open);
+        Ok(Placed { extent: Extent { segment: segment.id(), offset: self.start, len: self.len }, segment })
+    }
+
+    fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.open.is_none() {
+            let open = self.pool.take(self.cold)?;
+            self.start = open.tail;
+            self.open = Some(open);
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut open = self.open.take().expect("opened above");
+        let at = self.start + FRAME_LEN as u64 + self.len;
+        let written = self.put(&mut open, at, bytes);
+        self.open = Some(open);
+        written?;
+        self.sums.extend(frame::chunk_sums(bytes, self.pool.maker.identity.chunk_log2));
+        let before = self.len / WRITEBACK_STEP;
+        self.len += bytes.len() as u64;
+        if self.len / WRITEBACK_STEP > before {
+            let segment = &self.open.as_ref().expect("put back above").segment;
+            segment.file().start_writeback(self.start..at + bytes.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn put(&self, open: &mut Open, at: u64, bytes: &[u8]) -> Result<()> {
+        let end = at + bytes.len() as u64;
+        let file = open.segment.file();
+        if end > open.len {
+            let len = end.next_multiple_of(GROW_STEP);
+            file.set_len(len, Site::BULK_WRITE).map_err(|e| open.segment.failed("growing", e))?;
+            open.len = len;
+        }
+        file.write_at(&[IoSlice::new(bytes)], at, Site::BULK_WRITE).map_err(|e| open.segment.failed("writing to", e))?;
+        open.segment.mark_touched(&(at..end));
+        Ok(())
+    }
+}
+
+impl Drop for BodyWriter {
+    fn drop(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        if self.len == 0 {
+            return self.pool.give_back(open);
+        }
+        // The bytes are there and stay there as garbage. A void record lets a scan step over them; where it
+        // cannot be written, the segment ends here.
+        let length = self.len;
+        let frame = Frame { kind: Kind::Void, flags: 0, owner_len: 0, payload_sum: 0, length, word: 0 };
+        let head = frame.encode(open.segment.seed(), self.start);
+        if self.put(&mut open, self.start, &head).is_ok() {
+            open.tail = self.start + frame.record_len();
+            self.pool.give_back(open);
+        } else {
+            self.pool.seal(&open);
+        }
+    }
+}

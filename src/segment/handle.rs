@@ -1,0 +1,356 @@
+//! One segment file: made, opened, read with every byte verified.
+
+use std::io::IoSlice;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+
+use super::{bulk_dir, file_name, log_dir};
+use crate::env::{Env, File, Map, OpenMode, Site};
+use crate::error::{Error, Result};
+use crate::format::checksum::{crc, segment_seed};
+use crate::format::entry::Extent;
+use crate::format::frame::{self, FRAME_LEN};
+use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
+
+/// The unit in which first touches are remembered.
+const TOUCH_LOG2: u32 = 12;
+/// How much is read at once on a first touch.
+const TOUCH_READ: usize = 64 * 1024;
+
+/// What all segments of a store have in common.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The store's directory.
+    pub dir: PathBuf,
+    /// The store's id.
+    pub store_id: [u8; 16],
+    /// log2 of the chunk size.
+    pub chunk_log2: u8,
+    /// Whether bodies are read through maps.
+    pub mapped: bool,
+}
+
+/// Makes and opens segment files.
+#[derive(Debug)]
+pub struct SegmentMaker {
+    /// Files, time and chance.
+    pub env: Env,
+    /// What all segments have in common.
+    pub identity: Identity,
+    /// The opening of the store that makes them.
+    pub run: AtomicU64,
+    next_id: AtomicU64,
+}
+
+impl SegmentMaker {
+    /// A maker whose next segment has the id `next_id`.
+    pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
+        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id) }
+    }
+
+    /// The id of the next segment.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.load(Ordering::Relaxed)
+    }
+
+    /// Makes sure that no segment gets the id `id` any more.
+    pub fn skip_past(&self, id: u64) {
+        self.next_id.fetch_max(id + 1, Ordering::Relaxed);
+    }
+
+    /// Creates a segment of `len` bytes with a durable header and a durable name.
+    pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
+        let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
+        let dir = self.dir(kind, tier);
+        let mut nonce = [0; 8];
+        self.env.entropy.fill(&mut nonce);
+        let header = SegmentHeader {
+            kind,
+            tier,
+            chunk_log2: self.identity.chunk_log2,
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            store_id: self.identity.store_id,
+            nonce: u64::from_le_bytes(nonce),
+            run: self.run.load(Ordering::Relaxed),
+            cut: start.cut,
+            base_lsn: start.base_lsn,
+        };
+        let path = dir.join(file_name(header.id));
+        let file = self.env.vfs.open(&path, OpenMode::CreateNew, site).map_err(|e| self.failed(&path, "creating", e))?;
+        let made = (|| {
+            file.set_len(len.max(HEADER_LEN as u64), site)?;
+            file.write_at(&[IoSlice::new(&header.encode())], 0, site)?;
+            file.sync_data(site)?;
+            self.env.vfs.sync_dir(&dir, site)
+        })();
+        if let Err(error) = made {
+            // Nothing names the file yet, so it can go; if even that fails, the next opening removes it.
+            let _ = self.env.vfs.remove(&path, site);
+            return Err(self.failed(&path, "creating", error));
+        }
+        Ok(Arc::new(self.handle(header, path, file)))
+    }
+
+    /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error.
+    pub fn open(&self, kind: SegmentKind, tier: u8, id: u64) -> Result<Result<Arc<Segment>, &'static str>> {
+        let path = self.dir(kind, tier).join(file_name(id));
+        let site = Site::SEGMENT_OPEN;
+        let file = self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
+        let mut bytes = [0; HEADER_LEN];
+        match file.read_exact_at(&mut bytes, 0, site) {
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Ok(Err("the segment is shorter than its header"));
+            }
+            Err(error) => return Err(self.failed(&path, "reading", error)),
+            Ok(()) => {}
+        }
+        let header = match SegmentHeader::decode(&bytes) {
+            Ok(header) => header,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if header.store_id != self.identity.store_id {
+            return Ok(Err("the segment belongs to another store"));
+        }
+        if (header.kind, header.id) != (kind, id) {
+            return Ok(Err("the segment is another one than its file name says"));
+        }
+        Ok(Ok(Arc::new(self.handle(header, path, file))))
+    }
+
+    fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
+        match kind {
+            SegmentKind::Log => log_dir(&self.identity.dir),
+            SegmentKind::Bulk => bulk_dir(&self.identity.dir, tier),
+        }
+    }
+
+    fn failed(&self, path: &Path, doing: &str, error: std::io::Error) -> Error {
+        Error::io(format!("{doing} the segment {}", path.display()), error)
+    }
+
+    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>) -> Segment {
+        Segment {
+            seed: segment_seed(&header.store_id, header.id, header.nonce),
+            header,
+            path,
+            file,
+            mapped: self.identity.mapped,
+            map: ArcSwapOption::empty(),
+            touched: ArcSwap::from_pointee(Vec::new()),
+            unsynced: AtomicBool::new(false),
+        }
+    }
+}
+
+/// How the first log segment of a run hangs together with the log before it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogStart {
+    /// Where the log before it ends.
+    pub cut: Option<crate::format::commit::Position>,
+    /// The lsn before its first commit.
+    pub base_lsn: u64,
+}
+
+/// One segment file.
+#[derive(Debug)]
+pub struct Segment {
+    /// What it is.
+    pub header: SegmentHeader,
+    seed: u32,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    mapped: bool,
+    map: ArcSwapOption<Map>,
+    /// One bit for each page that was read or written with success since the segment was opened: only such
+    /// pages are read through the map, because a bad sector under a map kills the process.
+    touched: ArcSwap<Vec<AtomicU64>>,
+    /// Whether finished bodies wait for a sync.
+    pub(super) unsynced: AtomicBool,
+}
+
+impl Segment {
+    /// The segment's id.
+    #[inline]
+    pub fn id(&self) -> u64 {
+        self.header.id
+    }
+
+    /// What its checksums start from.
+    pub fn seed(&self) -> u32 {
+        self.seed
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// A name for error messages.
+    pub fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// `Corrupt` at a place of this segment.
+    pub fn corrupt(&self, offset: u64, reason: impl std::fmt::Display) -> Error {
+        Error::corrupt(self.path.display(), offset, reason)
+    }
+
+    pub(super) fn failed(&self, doing: &str, error: std::io::Error) -> Error {
+        Error::io(format!("{doing} {}", self.path.display()), error)
+    }
+
+    /// Reads `range` of the body at `extent`. Every chunk that the range touches is verified first.
+    /// Where the segment is mapped, the bytes are lent from the map without a copy.
+    pub fn read(&self, extent: &Extent, range: Range<u64>) -> Result<Bytes> {
+        debug_assert!(range.start <= range.end && range.end <= extent.len && extent.segment == self.id());
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let log2 = self.header.chunk_log2;
+        let (first, last) = (range.start >> log2, (range.end - 1) >> log2);
+        let body = self.body_start(extent)?;
+        let from = body + (first << log2);
+        let to = body + ((last + 1) << log2).min(extent.len);
+        let sums = body + extent.len + 4 * first;
+        let count = last - first + 1;
+        let (span, sums) = if to == body + extent.len && first == 0 {
+            // The whole body: its sums follow, so one look serves both.
+            let all = self.lend(from..sums + 4 * count)?;
+            let sums = all.slice((to - from) as usize..);
+            (all.slice(..(to - from) as usize), sums)
+        } else {
+            (self.lend(from..to)?, self.lend(sums..sums + 4 * count)?)
+        };
+        for (i, (chunk, sum)) in span.chunks(1 << log2).zip(sums.chunks_exact(4)).enumerate() {
+            let index = first + i as u64;
+            let expected = u32::from_le_bytes(sum.try_into().expect("four bytes"));
+            if frame::placed_chunk_sum(crc(chunk), self.seed, extent.offset, index) != expected {
+                return Err(self.corrupt(body + (index << log2), "the checksum of a chunk of a body does not match"));
+            }
+        }
+        let start = (range.start - (first << log2)) as usize;
+        let len = (range.end - range.start) as usize;
+        Ok(if len == span.len() { span } else { span.slice(start..start + len) })
+    }
+
+    /// Where the body of an extent starts; `Corrupt` if no such record fits into any file.
+    fn body_start(&self, extent: &Extent) -> Result<u64> {
+        let chunks = frame::chunk_count(extent.len, self.header.chunk_log2);
+        let end = extent.offset.checked_add(FRAME_LEN as u64).and_then(|n| n.checked_add(extent.len)?.checked_add(4 * chunks));
+        match end {
+            Some(end) if end <= i64::MAX as u64 => Ok(extent.offset + FRAME_LEN as u64),
+            _ => Err(self.corrupt(0, "an extent ends beyond what a file can hold")),
+        }
+    }
+
+    /// Bytes of the file as they are, from the map where that is safe and by a positioned read otherwise.
+    fn lend(&self, range: Range<u64>) -> Result<Bytes> {
+        if self.mapped {
+            if let Some(map) = self.map_of(range.end)? {
+                if matches!(&*map, Map::Real(_)) {
+                    self.touch(&range)?;
+                }
+                if let Some(bytes) = map.bytes(range.clone()) {
+                    return Ok(bytes);
+                }
+            }
+            return Err(self.corrupt(range.end, "the segment ends before a body does"));
+        }
+        // The length comes from the index, so it is held against the file before it is allocated (I10).
+        if range.end > self.file.size().map_err(|e| self.failed("reading", e))? {
+            return Err(self.corrupt(range.end, "the segment ends before a body does"));
+        }
+        let mut bytes = vec![0; (range.end - range.start) as usize];
+        self.read_raw(&mut bytes, range.start)?;
+        Ok(bytes.into())
+    }
+
+    /// A positioned read of raw bytes, which must all be there.
+    pub fn read_raw(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(buf, offset, Site::SEGMENT_READ).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
+            _ => self.failed("reading", error),
+        })
+    }
+
+    /// A map that reaches to `end`, made anew if the file has grown; `None` if the file is shorter.
+    fn map_of(&self, end: u64) -> Result<Option<arc_swap::Guard<Option<Arc<Map>>>>> {
+        let reaches = |map: &arc_swap::Guard<Option<Arc<Map>>>| map.as_ref().is_some_and(|map| map.len() >= end);
+        let map = self.map.load();
+        if reaches(&map) {
+            return Ok(Some(map));
+        }
+        let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
+        self.map.store(Some(Arc::new(fresh)));
+        let map = self.map.load();
+        Ok(reaches(&map).then_some(map))
+    }
+}
+
+/// A guard of the map derefs through two layers; this keeps the call above readable.
+trait Inner {
+    fn bytes(&self, range: Range<u64>) -> Option<Bytes>;
+}
+
+impl Inner for arc_swap::Guard<Option<Arc<Map>>> {
+    fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
+        self.as_ref().and_then(|map| map.bytes(range))
+    }
+}
+
+impl Segment {
+    /// Remembers that the pages of `range` are sound: this process has just written them.
+    pub(super) fn mark_touched(&self, range: &Range<u64>) {
+        let (first, last) = (range.start >> TOUCH_LOG2, range.end.saturating_sub(1) >> TOUCH_LOG2);
+        let words = self.touch_words(last);
+        for page in first..=last {
+            words[(page / 64) as usize].fetch_or(1 << (page % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Reads the pages of `range` that were never read before, so that a bad sector is an error and not a signal.
+    fn touch(&self, range: &Range<u64>) -> Result<()> {
+        let (first, last) = (range.start >> TOUCH_LOG2, (range.end - 1) >> TOUCH_LOG2);
+        let words = self.touch_words(last);
+        let known = |page: u64| words[(page / 64) as usize].load(Ordering::Relaxed) & (1 << (page % 64)) != 0;
+        if (first..=last).all(known) {
+            return Ok(());
+        }
+        let mut scratch = vec![0; TOUCH_READ.min((((last - first + 1) << TOUCH_LOG2)) as usize)];
+        let mut at = first << TOUCH_LOG2;
+        while at <= last << TOUCH_LOG2 {
+            let read = self.file.read_at(&mut scratch, at, Site::SEGMENT_READ).map_err(|e| self.failed("reading", e))?;
+            if read == 0 {
+                break;
+            }
+            self.mark_touched(&(at..at + read as u64));
+            at = (at + read as u64).next_multiple_of(1 << TOUCH_LOG2);
+        }
+        Ok(())
+    }
+
+    /// The bitmap, grown to hold `page`. Bits set by others during growth may be lost: a page is touched twice then.
+    fn touch_words(&self, page: u64) -> arc_swap::Guard<Arc<Vec<AtomicU64>>> {
+        let needed = (page / 64) as usize + 1;
+        let words = self.touched.load();
+        if words.len() >= needed {
+            return words;
+        }
+        let grown: Vec<AtomicU64> = (0..needed.next_power_of_two())
+            .map(|i| AtomicU64::new(words.get(i).map_or(0, |word| word.load(Ordering::Relaxed))))
+            .collect();
+        let grown = Arc::new(grown);
+        self.touched.store(grown.clone());
+        arc_swap::Guard::from_inner(grown)
+    }
+}

@@ -1,0 +1,176 @@
+//! The tail of the log: appended to by one writer at a time, strictly in order, without holes.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use super::handle::LogStart;
+use super::{Segment, SegmentMaker, TableCell};
+use crate::env::Site;
+use crate::error::{Error, Result, is_full};
+use crate::format::commit::Position;
+use crate::format::frame::{FRAME_LEN, Frame, Kind};
+use crate::format::segment_header::{HEADER_LEN, SegmentKind};
+
+/// Room kept at the end of every log segment for the record that names the next one.
+const CONTINUE_ROOM: u64 = FRAME_LEN as u64;
+/// How much is zeroed at once when a failed append is taken back.
+const UNDO_STEP: usize = 4096;
+
+/// The tail of the log.
+#[derive(Debug)]
+pub struct Log {
+    maker: Arc<SegmentMaker>,
+    tables: Arc<TableCell>,
+    active: Option<Active>,
+    /// Segments that were left behind with bytes still to be synced.
+    left_behind: Vec<Arc<Segment>>,
+    /// How the first segment of this run hangs together with what came before.
+    start: LogStart,
+    /// Everything before this is durable.
+    durable: Position,
+    dirty: bool,
+}
+
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    tail: u64,
+    len: u64,
+}
+
+/// What became of an append that failed.
+#[derive(Debug)]
+pub enum Undo {
+    /// Nothing of it is on the disk; the log may go on.
+    TakenBack(Error),
+    /// What is on the disk is not known; the store must not write any more.
+    Unknown(Error),
+}
+
+impl Log {
+    /// A log that goes on after `end` (where the log on disk ends) and `lsn`. No file is made before it is needed.
+    pub fn new(maker: Arc<SegmentMaker>, tables: Arc<TableCell>, end: Position, lsn: u64) -> Log {
+        let cut = (end.segment != 0).then_some(end);
+        let start = LogStart { cut, base_lsn: lsn };
+        Log { maker, tables, active: None, left_behind: Vec::new(), start, durable: end, dirty: false }
+    }
+
+    /// Where the next record will stand; `None` before the first segment of this run is made.
+    pub fn tail(&self) -> Option<Position> {
+        self.active.as_ref().map(|active| Position { segment: active.segment.id(), offset: active.tail })
+    }
+
+    /// Everything before this place is durable.
+    pub fn durable(&self) -> Position {
+        self.durable
+    }
+
+    /// Whether anything waits for a sync.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// The segment that is appended to.
+    pub fn active(&self) -> Option<&Arc<Segment>> {
+        self.active.as_ref().map(|active| &active.segment)
+    }
+
+    /// Whether `bytes` more fit behind `tail` in the active segment.
+    pub fn fits(&self, bytes: u64) -> bool {
+        self.active.as_ref().is_some_and(|active| active.tail + bytes + CONTINUE_ROOM <= active.len)
+    }
+
+    /// Goes on in a new segment of at least `len` bytes with room for `bytes`. The first one of a run is
+    /// announced through `announce` (which makes the superblock say that it exists) before it is used.
+    pub fn rotate(&mut self, len: u64, bytes: u64, announce: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        let len = len.max(HEADER_LEN as u64 + bytes + CONTINUE_ROOM);
+        let first = self.active.is_none();
+        let start = if first { self.start } else { LogStart::default() };
+        let segment = self.maker.create(SegmentKind::Log, 0, len, start)?;
+        let announced = match &self.active {
+            None => announce(segment.id()),
+            Some(active) => {
+                let frame = Frame {
+                    kind: Kind::Continue,
+                    flags: 0,
+                    owner_len: 0,
+                    payload_sum: 0,
+                    length: 0,
+                    word: segment.id(),
+                };
+                let bytes = frame.encode(active.segment.seed(), active.tail);
+                let file = active.segment.file();
+                file.write_at(&[IoSlice::new(&bytes)], active.tail, Site::LOG_APPEND)
+                    .map_err(|e| active.segment.failed("appending to", e))
+            }
+        };
+        if let Err(error) = announced {
+            // Unused, so it may go. A half-written record that names it is a torn tail, which the next
+            // record or the next opening puts right; the id is not used again.
+            let _ = self.maker.env.vfs.remove(segment.path(), Site::LOG_CREATE);
+            return Err(error);
+        }
+        if let Some(old) = self.active.take() {
+            old.segment.mark_touched(&(old.tail..old.tail + CONTINUE_ROOM));
+            self.left_behind.push(old.segment);
+            self.dirty = true;
+        }
+        self.tables.add(segment.clone());
+        self.active = Some(Active { segment, tail: HEADER_LEN as u64, len });
+        Ok(())
+    }
+
+    /// Appends `pieces`, `total` bytes in all, which must fit.
+    pub fn append(&mut self, pieces: &[IoSlice<'_>], total: u64) -> Result<(), Undo> {
+        assert!(self.fits(total), "an append that does not fit");
+        let active = self.active.as_mut().expect("checked by fits");
+        let file = active.segment.file();
+        if let Err(error) = file.write_at(pieces, active.tail, Site::LOG_APPEND) {
+            return Err(Self::undo(active, total, error));
+        }
+        active.segment.mark_touched(&(active.tail..active.tail + total));
+        active.tail += total;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// A full disk: what was written is zeroed again, so that a later opening cannot take it for records.
+    /// Any other failure leaves the disk in doubt.
+    fn undo(active: &Active, total: u64, error: io::Error) -> Undo {
+        let full = is_full(&error);
+        let error = active.segment.failed("appending to", error);
+        if !full {
+            return Undo::Unknown(error);
+        }
+        let file = active.segment.file();
+        let zeros = [0u8; UNDO_STEP];
+        let mut at = active.tail;
+        let end = active.tail + total;
+        while at < end {
+            let step = (end - at).min((UNDO_STEP as u64) - at % UNDO_STEP as u64);
+            match file.write_at(&[IoSlice::new(&zeros[..step as usize])], at, Site::LOG_UNDO) {
+                Ok(()) => at += step,
+                // A block that cannot be had for the zeros was not had for the record either.
+                Err(error) if is_full(&error) => break,
+                Err(_) => return Undo::Unknown(error),
+            }
+        }
+        match file.sync_data(Site::LOG_UNDO) {
+            Ok(()) => Undo::TakenBack(error),
+            Err(_) => Undo::Unknown(error),
+        }
+    }
+
+    /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
+    pub fn sync(&mut self) -> Result<()> {
+        for segment in self.left_behind.drain(..) {
+            segment.file().sync_data(Site::LOG_SYNC).map_err(|e| segment.failed("syncing", e))?;
+        }
+        if let Some(active) = self.active.as_ref().filter(|_| self.dirty) {
+            active.segment.file().sync_data(Site::LOG_SYNC).map_err(|e| active.segment.failed("syncing", e))?;
+            self.durable = Position { segment: active.segment.id(), offset: active.tail };
+        }
+        self.dirty = false;
+        Ok(())
+    }
+}

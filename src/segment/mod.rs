@@ -1,0 +1,46 @@
+//! The segments: append-only files that hold everything, and the only copies of it that matter.
+//!
+//! *Owns*: segment files, from creation to the last byte read; the tail of the log; the open bulk segments.
+//! *Promises*:
+//! 1. A byte that is part of a record is never rewritten (I1); ids are never reused.
+//! 2. No byte of a body leaves this room before its chunk's checksum matched.
+//! 3. A segment's header and name are durable before a record in it is.
+//! *Stands on*: `format`, `env`, `error`.
+//! *Never*: knows what a record means; decides when to sync; removes a file on its own.
+//! *Read first*: `handle.rs`, then `log.rs` and `bulk.rs`.
+
+mod bulk;
+mod handle;
+mod log;
+mod scan;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+pub use bulk::{BodyWriter, BulkPool, Placed};
+pub use handle::{Segment, SegmentMaker, Identity};
+pub use log::{Log, Undo};
+pub use scan::{End, Scan, Scanned, find_durable_mark};
+pub use table::{Table, TableCell};
+
+/// The directory of the log segments.
+pub fn log_dir(store: &Path) -> PathBuf {
+    store.join("log")
+}
+
+/// The directory of the bulk segments of a tier.
+pub fn bulk_dir(store: &Path, tier: u8) -> PathBuf {
+    store.join("bulk").join(tier.to_string())
+}
+
+/// The file name of a segment.
+pub fn file_name(id: u64) -> String {
+    format!("{id:016x}.seg")
+}
+
+/// The id in a segment's file name; `None` for any other name.
+pub fn parse_file_name(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".seg")?;
+    let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}

@@ -1,0 +1,197 @@
+//! Walks the records of a segment in order, through positioned reads, and says how it ends.
+
+use super::Segment;
+use crate::env::Site;
+use crate::error::{Error, Result};
+use crate::format::checksum::crc;
+use crate::format::commit::{self, HEAD_LEN, Position};
+use crate::format::entry::Extent;
+use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
+use crate::format::segment_header::HEADER_LEN;
+
+/// How much is read at once.
+const WINDOW: usize = 1 << 20;
+
+/// Walks the records of a segment.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    segment: &'a Segment,
+    size: u64,
+    at: u64,
+    limit: u64,
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+/// One record.
+#[derive(Debug)]
+pub struct Scanned<'s> {
+    /// Where it starts.
+    pub offset: u64,
+    /// Its frame.
+    pub frame: Frame,
+    /// The payload of a commit or moves record, verified; empty for the other kinds.
+    pub payload: &'s [u8],
+}
+
+impl Scanned<'_> {
+    /// The extent of a blob record.
+    pub fn extent(&self, segment: u64) -> Extent {
+        Extent { segment, offset: self.offset, len: self.frame.word }
+    }
+}
+
+/// How a segment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Nothing was written behind the last record.
+    Clean,
+    /// The log goes on in another segment.
+    Continues(u64),
+    /// What stands there is no sound record, and why.
+    Bad(&'static str),
+}
+
+impl<'a> Scan<'a> {
+    /// A walk from `from` (at least the end of the header) to `limit`, or to the end of the file.
+    pub fn new(segment: &'a Segment, from: u64, limit: Option<u64>) -> Result<Scan<'a>> {
+        let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
+        let at = from.max(HEADER_LEN as u64);
+        let limit = limit.unwrap_or(size).min(size);
+        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0 })
+    }
+
+    /// Where the next record would start.
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// The next record, or how the segment ends. `bodies` says whether blobs are verified to the last byte.
+    pub fn next(&mut self, bodies: bool) -> Result<Result<Scanned<'_>, End>> {
+        let offset = self.at;
+        if offset % ALIGN != 0 {
+            return Ok(Err(End::Bad("the walk starts where no record can start")));
+        }
+        if offset + FRAME_LEN as u64 > self.limit {
+            return Ok(Err(End::Clean));
+        }
+        let frame = match self.frame_at(offset)? {
+            Decoded::Frame(frame) => frame,
+            Decoded::Zeros => return Ok(Err(End::Clean)),
+            Decoded::Bad(reason) => return Ok(Err(End::Bad(reason))),
+        };
+        let end = offset.saturating_add(FRAME_LEN as u64).saturating_add(frame.length);
+        if end > self.size {
+            return Ok(Err(End::Bad("a record is longer than its segment")));
+        }
+        let payload_at = offset + FRAME_LEN as u64;
+        match frame.kind {
+            Kind::Continue => return Ok(Err(End::Continues(frame.word))),
+            Kind::Commit | Kind::Moves => {
+                if crc(self.bytes(payload_at, frame.length as usize)?) != frame.payload_sum {
+                    return Ok(Err(End::Bad("the checksum of a record does not match")));
+                }
+            }
+            Kind::Blob => {
+                if bodies && let Err(reason) = self.check_blob(offset, &frame)? {
+                    return Ok(Err(End::Bad(reason)));
+                }
+            }
+            Kind::Void => {}
+        }
+        self.at = frame::align(end);
+        let payload = match frame.kind {
+            Kind::Commit | Kind::Moves => self.bytes(payload_at, frame.length as usize)?,
+            _ => &[],
+        };
+        Ok(Ok(Scanned { offset, frame, payload }))
+    }
+
+    /// The owner's key of the blob at `offset`.
+    pub fn owner(&mut self, offset: u64, frame: &Frame) -> Result<Vec<u8>> {
+        let at = offset + FRAME_LEN as u64 + frame.length - u64::from(frame.owner_len);
+        Ok(self.bytes(at, usize::from(frame.owner_len))?.to_vec())
+    }
+
+    fn frame_at(&mut self, offset: u64) -> Result<Decoded> {
+        let seed = self.segment.seed();
+        let bytes: [u8; FRAME_LEN] = self.bytes(offset, FRAME_LEN)?.try_into().expect("as long as asked");
+        Ok(Frame::decode(&bytes, seed, offset))
+    }
+
+    /// Verifies a blob chunk by chunk, so that its size does not matter.
+    fn check_blob(&mut self, offset: u64, frame: &Frame) -> Result<Result<(), &'static str>> {
+        const MISMATCH: &str = "the checksum of a chunk of a body does not match";
+        let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
+        let chunks = frame::chunk_count(frame.word, log2);
+        if frame.length != frame.word + 4 * chunks + u64::from(frame.owner_len) {
+            return Ok(Err("a blob is not as long as it says"));
+        }
+        let body = offset + FRAME_LEN as u64;
+        let mut trailer = crc32fast::Hasher::new();
+        for index in 0..chunks {
+            let from = index << log2;
+            let len = (frame.word - from).min(1 << log2);
+            let sum = crc(self.bytes(body + from, len as usize)?);
+            trailer.update(&frame::placed_chunk_sum(sum, seed, offset, index).to_le_bytes());
+        }
+        // The trailer's sum covers the chunks' sums, so sums made from the body must lead to it.
+        let owner = self.bytes(body + frame.word + 4 * chunks, usize::from(frame.owner_len))?;
+        trailer.update(owner);
+        Ok(if trailer.finalize() == frame.payload_sum { Ok(()) } else { Err(MISMATCH) })
+    }
+
+    /// `len` bytes at `at`, which the caller has held against the size of the file.
+    fn bytes(&mut self, at: u64, len: usize) -> Result<&[u8]> {
+        let inside = at >= self.window_at && at + len as u64 <= self.window_at + self.window.len() as u64;
+        if !inside {
+            if at + len as u64 > self.size {
+                return Err(self.segment.corrupt(at, "the segment ends too early"));
+            }
+            let want = len.max(WINDOW).min((self.size - at) as usize);
+            self.window.resize(want, 0);
+            self.window_at = at;
+            if let Err(error) = self.segment.file().read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {
+                self.window.clear();
+                return Err(self.segment.failed("reading", error));
+            }
+        }
+        let start = (at - self.window_at) as usize;
+        Ok(&self.window[start..start + len])
+    }
+}
+
+/// Looks behind a bad record at `bad` for a sound commit that says that the log was durable past it (I12).
+/// Works for the segment of the bad record (`from` is then right behind it) and for any later one.
+pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<Option<Position>> {
+    let mut scan = Scan::new(segment, from, None)?;
+    // A hostile file could hold a sound frame at every step, each asking for a long sum. What is summed is
+    // bounded, so that the search ends; a file that uses it up is no torn tail.
+    let mut budget = scan.size.saturating_mul(4);
+    let mut at = frame::align(from.max(HEADER_LEN as u64));
+    while at + FRAME_LEN as u64 <= scan.size {
+        let Decoded::Frame(frame) = scan.frame_at(at)? else {
+            at += ALIGN;
+            continue;
+        };
+        let sound = matches!(frame.kind, Kind::Commit | Kind::Moves)
+            && frame.length >= HEAD_LEN as u64
+            && at + FRAME_LEN as u64 + frame.length <= scan.size;
+        if sound {
+            budget = budget.checked_sub(frame.length).ok_or_else(|| too_many(segment, at))?;
+            let payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
+            if crc(payload) == frame.payload_sum
+                && let Ok((head, _)) = commit::open(payload, frame.kind == Kind::Moves)
+                && head.durable > bad
+            {
+                return Ok(Some(Position { segment: segment.id(), offset: at }));
+            }
+        }
+        at += ALIGN;
+    }
+    Ok(None)
+}
+
+fn too_many(segment: &Segment, at: u64) -> Error {
+    segment.corrupt(at, "behind a bad record stand more records than the segment can hold")
+}

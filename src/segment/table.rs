@@ -1,0 +1,64 @@
+//! The table of segments: which ids lead to which files, as one version that readers keep.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Segment;
+use crate::error::{Error, Result};
+
+/// One version of the table. Cheap to clone; a version keeps every segment in it readable.
+#[derive(Clone, Debug, Default)]
+pub struct Table(Arc<Vec<Arc<Segment>>>);
+
+impl Table {
+    /// The segment with this id, or `Corrupt`: something names a segment that is not there.
+    #[inline]
+    pub fn get(&self, id: u64) -> Result<&Arc<Segment>> {
+        match self.0.binary_search_by_key(&id, |segment| segment.id()) {
+            Ok(at) => Ok(&self.0[at]),
+            Err(_) => Err(Error::corrupt(super::file_name(id), 0, "the index names this segment, but the file is missing")),
+        }
+    }
+
+    /// All segments, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.0.iter()
+    }
+
+    /// Whether there is a segment with this id.
+    pub fn contains(&self, id: u64) -> bool {
+        self.0.binary_search_by_key(&id, |segment| segment.id()).is_ok()
+    }
+}
+
+/// The newest version of the table, and the way to the next one.
+#[derive(Debug, Default)]
+pub struct TableCell(Mutex<Table>);
+
+impl TableCell {
+    /// The newest version.
+    pub fn current(&self) -> Table {
+        self.0.lock().clone()
+    }
+
+    /// Adds a segment.
+    pub fn add(&self, segment: Arc<Segment>) {
+        let mut table = self.0.lock();
+        let mut next: Vec<_> = table.iter().cloned().collect();
+        let at = next.partition_point(|other| other.id() < segment.id());
+        assert!(next.get(at).is_none_or(|other| other.id() != segment.id()), "segment ids are never reused");
+        next.insert(at, segment);
+        *table = Table(Arc::new(next));
+    }
+
+    /// Takes a segment out; older versions keep it.
+    pub fn remove(&self, id: u64) -> Option<Arc<Segment>> {
+        let mut table = self.0.lock();
+        let at = table.0.binary_search_by_key(&id, |segment| segment.id()).ok()?;
+        let mut next: Vec<_> = table.iter().cloned().collect();
+        let gone = next.remove(at);
+        *table = Table(Arc::new(next));
+        Some(gone)
+    }
+}
