@@ -23,7 +23,8 @@
 //! 120   u64  run: how often the store had been opened for writing
 //! 128   u32  salt of the page checksums
 //! 132   u64  milliseconds since 1970 of this write
-//! 140   ..   0, up to 4092; the wrapped keys of encryption will stand from 512 on
+//! 140   u8   1 if the store was closed in peace: the log ends exactly at the replay position
+//! 141   ..   0, up to 4092; the wrapped keys of encryption will stand from 512 on
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
 
@@ -78,6 +79,8 @@ pub struct Superblock {
     pub page_salt: u32,
     /// When this was written.
     pub written: u64,
+    /// Whether the store was closed in peace: the log ends exactly at the replay position.
+    pub clean: bool,
 }
 
 /// Why a slot is not used.
@@ -117,6 +120,7 @@ impl Superblock {
         put(120, &self.run.to_le_bytes());
         put(128, &self.page_salt.to_le_bytes());
         put(132, &self.written.to_le_bytes());
+        put(140, &[u8::from(self.clean)]);
         let sum = crc(&out[..SLOT_LEN - 4]);
         out[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         out
@@ -140,7 +144,7 @@ impl Superblock {
         if unknown != 0 {
             return Err(Refused::Features(unknown));
         }
-        let sound = (12..=24).contains(&bytes[64]) && bytes[65] <= 1 && bytes[66] <= 1;
+        let sound = (12..=24).contains(&bytes[64]) && bytes[65] <= 1 && bytes[66] <= 1 && bytes[140] <= 1;
         let height = bytes[67];
         if !sound || (height > 16 && height != EMPTY_TREE) {
             return Err(Refused::Unsound("it says impossible things"));
@@ -163,6 +167,7 @@ impl Superblock {
             run: word(120),
             page_salt: half(128),
             written: word(132),
+            clean: bytes[140] == 1,
         })
     }
 }
@@ -189,6 +194,7 @@ mod tests {
             run: 4,
             page_salt: 6,
             written: 2,
+            clean: true,
         }
     }
 

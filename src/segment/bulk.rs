@@ -43,7 +43,7 @@ struct Open {
 }
 
 /// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Placed {
     /// Where the body lies.
     pub extent: Extent,
@@ -51,9 +51,20 @@ pub struct Placed {
 }
 
 impl Placed {
+    fn new(extent: Extent, segment: Arc<Segment>) -> Placed {
+        segment.in_flight.fetch_add(1, Ordering::AcqRel);
+        Placed { extent, segment }
+    }
+
     /// The segment that the body lies in.
     pub fn segment(&self) -> &Arc<Segment> {
         &self.segment
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        self.segment.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -221,9 +232,11 @@ impl BodyWriter {
         }
         open.tail = self.start + frame.record_len();
         let segment = open.segment.clone();
-        self.pool.note_unsynced(&segment);
+        // Before the segment is given back, so that at no moment nobody seems to need it.
+        let placed = Placed::new(Extent { segment: segment.id(), offset: self.start, len: self.len }, segment);
+        self.pool.note_unsynced(&placed.segment);
         self.pool.give_back(open);
-        Ok(Placed { extent: Extent { segment: segment.id(), offset: self.start, len: self.len }, segment })
+        Ok(placed)
     }
 
     fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {

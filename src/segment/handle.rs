@@ -143,6 +143,7 @@ impl SegmentMaker {
             map: ArcSwapOption::empty(),
             touched: ArcSwap::from_pointee(Vec::new()),
             unsynced: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
         }
     }
 }
@@ -171,6 +172,8 @@ pub struct Segment {
     touched: ArcSwap<Vec<AtomicU64>>,
     /// Whether finished bodies wait for a sync.
     pub(super) unsynced: AtomicBool,
+    /// Bodies that are written here but are not yet part of any commit.
+    pub(super) in_flight: AtomicU64,
 }
 
 impl Segment {
@@ -193,6 +196,11 @@ impl Segment {
     /// The file itself.
     pub fn file(&self) -> &Arc<dyn File> {
         &self.file
+    }
+
+    /// Whether a body written here waits for its commit.
+    pub fn is_awaited(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) != 0
     }
 
     /// A name for error messages.
@@ -256,8 +264,9 @@ impl Segment {
     /// Bytes of the file as they are, from the map where that is safe and by a positioned read otherwise.
     fn lend(&self, range: Range<u64>) -> Result<Bytes> {
         if self.mapped {
-            if let Some(map) = self.map_of(range.end)? {
-                if matches!(&*map, Map::Real(_)) {
+            let guard = self.map_of(range.end)?;
+            if let Some(map) = guard.as_ref() {
+                if matches!(**map, Map::Real(_)) {
                     self.touch(&range)?;
                 }
                 if let Some(bytes) = map.bytes(range.clone()) {
@@ -283,28 +292,15 @@ impl Segment {
         })
     }
 
-    /// A map that reaches to `end`, made anew if the file has grown; `None` if the file is shorter.
-    fn map_of(&self, end: u64) -> Result<Option<arc_swap::Guard<Option<Arc<Map>>>>> {
-        let reaches = |map: &arc_swap::Guard<Option<Arc<Map>>>| map.as_ref().is_some_and(|map| map.len() >= end);
+    /// A map that reaches to `end`, made anew if the file has grown; a shorter one if the file is shorter.
+    fn map_of(&self, end: u64) -> Result<arc_swap::Guard<Option<Arc<Map>>>> {
         let map = self.map.load();
-        if reaches(&map) {
-            return Ok(Some(map));
+        if map.as_ref().is_some_and(|map| map.len() >= end) {
+            return Ok(map);
         }
         let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
         self.map.store(Some(Arc::new(fresh)));
-        let map = self.map.load();
-        Ok(reaches(&map).then_some(map))
-    }
-}
-
-/// A guard of the map derefs through two layers; this keeps the call above readable.
-trait Inner {
-    fn bytes(&self, range: Range<u64>) -> Option<Bytes>;
-}
-
-impl Inner for arc_swap::Guard<Option<Arc<Map>>> {
-    fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
-        self.as_ref().and_then(|map| map.bytes(range))
+        Ok(self.map.load())
     }
 }
 

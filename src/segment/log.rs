@@ -82,13 +82,13 @@ impl Log {
 
     /// Goes on in a new segment of at least `len` bytes with room for `bytes`. The first one of a run is
     /// announced through `announce` (which makes the superblock say that it exists) before it is used.
-    pub fn rotate(&mut self, len: u64, bytes: u64, announce: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+    pub fn rotate(&mut self, len: u64, bytes: u64, announce: &mut dyn FnMut(u64) -> Result<()>) -> Result<(), Undo> {
         let len = len.max(HEADER_LEN as u64 + bytes + CONTINUE_ROOM);
         let first = self.active.is_none();
         let start = if first { self.start } else { LogStart::default() };
-        let segment = self.maker.create(SegmentKind::Log, 0, len, start)?;
+        let segment = self.maker.create(SegmentKind::Log, 0, len, start).map_err(Undo::TakenBack)?;
         let announced = match &self.active {
-            None => announce(segment.id()),
+            None => announce(segment.id()).map_err(Undo::TakenBack),
             Some(active) => {
                 let frame = Frame {
                     kind: Kind::Continue,
@@ -101,14 +101,15 @@ impl Log {
                 let bytes = frame.encode(active.segment.seed(), active.tail);
                 let file = active.segment.file();
                 file.write_at(&[IoSlice::new(&bytes)], active.tail, Site::LOG_APPEND)
-                    .map_err(|e| active.segment.failed("appending to", e))
+                    .map_err(|e| Self::undo(active, CONTINUE_ROOM, e))
             }
         };
-        if let Err(error) = announced {
-            // Unused, so it may go. A half-written record that names it is a torn tail, which the next
-            // record or the next opening puts right; the id is not used again.
-            let _ = self.maker.env.vfs.remove(segment.path(), Site::LOG_CREATE);
-            return Err(error);
+        if let Err(undo) = announced {
+            if let Undo::TakenBack(_) = undo {
+                // Nothing names it, so it may go; its id is not used again.
+                let _ = self.maker.env.vfs.remove(segment.path(), Site::LOG_CREATE);
+            }
+            return Err(undo);
         }
         if let Some(old) = self.active.take() {
             old.segment.mark_touched(&(old.tail..old.tail + CONTINUE_ROOM));

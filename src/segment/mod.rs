@@ -18,7 +18,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 pub use bulk::{BodyWriter, BulkPool, Placed};
-pub use handle::{Segment, SegmentMaker, Identity};
+pub use handle::{Identity, Segment, SegmentMaker};
 pub use log::{Log, Undo};
 pub use scan::{End, Scan, Scanned, find_durable_mark};
 pub use table::{Table, TableCell};
