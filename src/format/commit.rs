@@ -7,7 +7,7 @@
 //! 24  varint  number of changes, then each:
 //!     u8      0 put, 1 delete
 //!     varint  bytes of key, the key
-//!     [moves] varint lsn of the row
+//!     [moves] varint lsn of the row; of a delete also: varint the newest log segment when it was made
 //!     put:    u8 slot, varint objects, varint bytes (the weight), varint bytes of entry, the entry
 //! ```
 
@@ -62,8 +62,8 @@ pub enum Change<'a> {
     Delete {
         /// The key.
         key: &'a [u8],
-        /// The row's own lsn (moves only).
-        lsn: Option<u64>,
+        /// The row's own lsn, and the newest log segment when it was made (moves only).
+        moved: Option<(u64, u64)>,
     },
 }
 
@@ -77,24 +77,28 @@ impl<'a> Change<'a> {
 
     /// Appends the encoded change.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let (tag, key, lsn) = match self {
-            Change::Put { key, lsn, .. } => (0, key, lsn),
-            Change::Delete { key, lsn } => (1, key, lsn),
+        let (tag, key) = match self {
+            Change::Put { key, .. } => (0, key),
+            Change::Delete { key, .. } => (1, key),
         };
         assert!(key.len() as u64 <= MAX_KEY, "a key of {} bytes", key.len());
         out.push(tag);
         varint::put(out, key.len() as u64);
         out.extend_from_slice(key);
-        if let Some(lsn) = lsn {
-            varint::put(out, *lsn);
-        }
-        if let Change::Put { slot, objects, bytes, entry, .. } = self {
-            assert!(entry.len() as u64 <= MAX_ENTRY, "an entry of {} bytes", entry.len());
-            out.push(*slot);
-            varint::put(out, *objects);
-            varint::put(out, *bytes);
-            varint::put(out, entry.len() as u64);
-            out.extend_from_slice(entry);
+        match self {
+            Change::Put { lsn, slot, objects, bytes, entry, .. } => {
+                assert!(entry.len() as u64 <= MAX_ENTRY, "an entry of {} bytes", entry.len());
+                lsn.iter().for_each(|lsn| varint::put(out, *lsn));
+                out.push(*slot);
+                varint::put(out, *objects);
+                varint::put(out, *bytes);
+                varint::put(out, entry.len() as u64);
+                out.extend_from_slice(entry);
+            }
+            Change::Delete { moved, .. } => moved.iter().for_each(|(lsn, made)| {
+                varint::put(out, *lsn);
+                varint::put(out, *made);
+            }),
         }
     }
 }
@@ -153,7 +157,10 @@ impl<'a> Changes<'a> {
                 let entry = varint::take_bytes(input, len).ok_or(SHORT)?;
                 Ok(Change::Put { key, lsn, slot, objects, bytes, entry })
             }
-            1 => Ok(Change::Delete { key, lsn }),
+            1 => {
+                let made = lsn.map(|lsn| varint::take(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
+                Ok(Change::Delete { key, moved: made })
+            }
             _ => Err("a change is of an unknown kind"),
         }
     }
@@ -187,7 +194,7 @@ mod tests {
     fn sample(lsn: Option<u64>) -> (Vec<u8>, Vec<Change<'static>>) {
         let changes = vec![
             Change::Put { key: b"k", lsn, slot: 2, objects: 1, bytes: 1000, entry: b"entry" },
-            Change::Delete { key: b"gone", lsn },
+            Change::Delete { key: b"gone", moved: lsn.map(|lsn| (lsn, 3)) },
         ];
         let mut out = Vec::new();
         let durable = Position { segment: 4, offset: 800 };

@@ -1,0 +1,349 @@
+//! The commit: decides a group's proposals in order, writes them once, syncs once, then lets readers see them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use super::layout::Layout;
+use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
+use super::proposal::{Proposal, State};
+use super::queue::Member;
+use super::view::View;
+use super::{Engine, Planted};
+use crate::error::{Error, ErrorKind, Result};
+use crate::index::NewItem;
+use crate::model::{Durability, Lsn};
+use crate::segment::{Log, Undo};
+
+/// The most members in one group.
+const GROUP_MEMBERS: usize = 256;
+/// The most bytes in one group, unless a single member needs more.
+const GROUP_BYTES: u64 = 4 << 20;
+
+/// A commit that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Its place in the order of commits.
+    pub lsn: Lsn,
+    /// When, in milliseconds since 1970.
+    pub millis: u64,
+}
+
+/// What only the writer whose turn it is may touch.
+#[derive(Debug)]
+pub struct Writer {
+    /// The newest view, the same that readers see.
+    pub view: Arc<View>,
+    /// The tail of the log.
+    pub log: Log,
+    /// Live bytes by segment.
+    pub ledger: Ledger,
+    /// Bytes appended to the log since the last checkpoint was begun.
+    pub since_checkpoint: u64,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// The writer of a store that stands at `view`.
+    pub fn new(view: Arc<View>, log: Log, ledger: Ledger, since_checkpoint: u64) -> Writer {
+        Writer { view, log, ledger, since_checkpoint, buffer: Vec::new() }
+    }
+}
+
+/// A group that is decided and laid out but not yet written.
+struct Group {
+    working: View,
+    layout: Option<Layout>,
+    diff: LedgerDiff,
+    /// Members with changes, and the lsn each will have.
+    writing: Vec<(Arc<Member>, u64)>,
+    synced: bool,
+    millis: u64,
+}
+
+/// What became of a group.
+enum Fate {
+    Committed,
+    Full(Error),
+    Failed(Error),
+}
+
+/// The turn to write, held for longer than one commit.
+#[derive(Debug)]
+pub struct Exclusive<'a> {
+    engine: &'a Engine,
+    writer: MutexGuard<'a, Writer>,
+}
+
+impl Exclusive<'_> {
+    /// The newest state. Nobody else writes while the turn is held.
+    pub fn view(&self) -> Arc<View> {
+        self.writer.view.clone()
+    }
+
+    /// Commits and gives the turn back.
+    pub fn commit<P: Proposal>(mut self, proposal: P, durability: Durability) -> (P, Result<Committed>) {
+        let member = Arc::new(Member::new(Box::new(proposal), durability));
+        self.engine.run(&mut self.writer, [member.clone()].into());
+        drop(self);
+        member.finish()
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.engine.set_exclusive(None);
+    }
+}
+
+impl Engine {
+    /// Commits a proposal, together with whoever else waits at this moment.
+    pub fn commit<P: Proposal>(&self, proposal: P, durability: Durability) -> (P, Result<Committed>) {
+        if let Err(error) = self.admit(proposal.may_use_reserve()) {
+            return (proposal, Err(error));
+        }
+        let member = Arc::new(Member::new(Box::new(proposal), durability));
+        if self.queue.enter(&member) {
+            let mut writer = self.writer.lock();
+            let group = self.queue.take(GROUP_MEMBERS);
+            let members: Vec<_> = group.iter().cloned().collect();
+            self.run(&mut writer, group);
+            drop(writer);
+            self.queue.leave(&member, &members);
+        }
+        member.finish()
+    }
+
+    /// Takes the turn to write and keeps it: what is read meanwhile stays true until the commit.
+    pub fn exclusive(&self) -> Result<Exclusive<'_>> {
+        self.admit(false)?;
+        let writer = self.writer.lock();
+        self.set_exclusive(Some(std::thread::current().id()));
+        Ok(Exclusive { engine: self, writer })
+    }
+
+    /// Whether a write may begin: the store is open for writing, the delta has room, this thread does not
+    /// already hold the turn.
+    fn admit(&self, may_use_reserve: bool) -> Result<()> {
+        self.check_writable()?;
+        if self.holds_exclusive() {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "OperationConflict",
+                "this thread is inside `store.write`; write through the transaction it was given",
+            ));
+        }
+        if self.delta_is_over() && let Err(error) = self.checkpoint() {
+            // A delete must get through even if the index cannot be written for want of room.
+            if !(error.is_full() && may_use_reserve) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits members in groups, in order, until each is settled.
+    fn run(&self, writer: &mut Writer, mut members: VecDeque<Arc<Member>>) {
+        while !members.is_empty() {
+            if let Err(error) = self.check_writable() {
+                members.drain(..).for_each(|member| member.settle(Err(error.duplicate())));
+                return;
+            }
+            let before = members.clone();
+            let mut group = match self.decide(writer, &mut members) {
+                Ok(group) => group,
+                Err(error) => {
+                    let reached = before.len() - members.len();
+                    before.iter().take(reached.max(1)).for_each(|member| member.settle(Err(error.duplicate())));
+                    members.drain(..1_usize.saturating_sub(reached));
+                    continue;
+                }
+            };
+            match self.write(writer, &mut group) {
+                Fate::Committed => {}
+                Fate::Failed(error) => {
+                    group.writing.iter().for_each(|(member, _)| member.settle(Err(error.duplicate())));
+                }
+                Fate::Full(error) => self.retry_full(writer, group, error),
+            }
+        }
+    }
+
+    /// A group did not fit on the disk. Alone, a small member may still fit, and a delete may use the reserve.
+    fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
+        let alone = group.writing.len() == 1;
+        for (member, _) in group.writing {
+            let freed = member.with(|proposal| proposal.may_use_reserve()) && self.reserve.spend(&self.env);
+            if alone && !freed {
+                member.settle(Err(error.duplicate()));
+                continue;
+            }
+            self.run(writer, [member].into());
+        }
+    }
+
+    /// Decides as many members as fit into one group and takes them off the queue.
+    fn decide(&self, writer: &mut Writer, members: &mut VecDeque<Arc<Member>>) -> Result<Group> {
+        let mut group = Group {
+            working: View {
+                index: writer.view.index.clone(),
+                segments: self.tables.current(),
+                lsn: writer.view.lsn,
+            },
+            layout: None,
+            diff: LedgerDiff::default(),
+            writing: Vec::new(),
+            synced: false,
+            millis: self.millis(),
+        };
+        while let Some(member) = members.front().cloned() {
+            let lsn = group.working.lsn + 1;
+            let state = State { view: &group.working, lsn, millis: group.millis };
+            let changes = match member.with(|proposal| proposal.decide(&state)) {
+                Ok(changes) => changes,
+                Err(error) => {
+                    member.settle(Err(error));
+                    members.pop_front();
+                    continue;
+                }
+            };
+            if changes.is_empty() {
+                member.settle(Ok(Committed { lsn: Lsn(group.working.lsn), millis: group.millis }));
+                members.pop_front();
+                continue;
+            }
+            let bound = Layout::bound(&changes, self.chunk_log2());
+            if let Some(layout) = &group.layout
+                && (layout.len() + bound > GROUP_BYTES || !writer.log.fits(layout.len() + bound))
+            {
+                // It is asked again as the first of the next group.
+                return Ok(group);
+            }
+            members.pop_front();
+            if group.layout.is_none() {
+                if let Err(error) = self.make_room(writer, bound, &member) {
+                    member.settle(Err(error));
+                    continue;
+                }
+                group.working.segments = self.tables.current();
+                group.layout = Some(self.new_layout(writer));
+            }
+            let moves = changes.iter().any(|change| change.moved.is_some());
+            let lsn = if moves { group.working.lsn } else { lsn };
+            let layout = group.layout.as_mut().expect("made above");
+            let mark = layout.mark();
+            let durable = writer.log.durable();
+            let laid = match layout.add(changes, lsn, durable, group.millis) {
+                Ok(laid) => laid,
+                Err(error) => {
+                    layout.roll_back(&mark);
+                    member.settle(Err(error));
+                    continue;
+                }
+            };
+            let home = writer.log.tail().expect("room was made").segment;
+            for change in &laid {
+                let made = change.moved.map_or(home, |moved| moved.made);
+                let tombstone = Tombstone { made, home }.encode();
+                let lsn = change.moved.map_or(lsn, |moved| moved.lsn);
+                let item = match &change.put {
+                    Some((weight, entry)) => NewItem { lsn, tombstone: false, weight: *weight, value: entry },
+                    None => {
+                        let weight = ledger::tombstone_weight(&change.key);
+                        NewItem { lsn, tombstone: true, weight, value: &tombstone }
+                    }
+                };
+                ledger::apply(&mut group.working.index, &mut group.diff, self.chunk_log2(), &change.key, item)?;
+            }
+            group.working.lsn = lsn;
+            group.synced |= member.durability == Durability::Synced;
+            group.writing.push((member, lsn));
+        }
+        Ok(group)
+    }
+
+    fn new_layout(&self, writer: &mut Writer) -> Layout {
+        let tail = writer.log.tail().expect("room was made");
+        let seed = writer.log.active().expect("room was made").seed();
+        Layout::new(tail, seed, self.chunk_log2(), std::mem::take(&mut writer.buffer))
+    }
+
+    /// Makes sure that `bytes` fit into the active log segment, going on in a new one if they do not.
+    fn make_room(&self, writer: &mut Writer, bytes: u64, member: &Member) -> Result<()> {
+        if writer.log.fits(bytes) {
+            return Ok(());
+        }
+        let len = self.log_segment_len(writer.ledger.total());
+        let may_use_reserve = member.with(|proposal| proposal.may_use_reserve());
+        for attempt in 0..2 {
+            match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
+                Ok(()) => return Ok(()),
+                Err(Undo::TakenBack(error)) => {
+                    let retry = attempt == 0 && error.is_full() && may_use_reserve && self.reserve.spend(&self.env);
+                    if !retry {
+                        return Err(error);
+                    }
+                }
+                Err(Undo::Unknown(error)) => return Err(self.poison(error)),
+            }
+        }
+        unreachable!("the second attempt returns");
+    }
+
+    /// Writes and syncs a group and publishes it.
+    fn write(&self, writer: &mut Writer, group: &mut Group) -> Fate {
+        let Some(layout) = group.layout.take().filter(|layout| !layout.is_empty()) else {
+            return Fate::Committed;
+        };
+        if group.writing.is_empty() {
+            return Fate::Committed;
+        }
+        if self.planted(Planted::AckBeforeWrite) {
+            self.publish(writer, group);
+            return Fate::Committed;
+        }
+        let len = layout.len();
+        let written = writer.log.append(&layout.slices(), len);
+        writer.buffer = layout.into_buffer();
+        match written {
+            Ok(()) => {}
+            Err(Undo::TakenBack(error)) => return Fate::Full(error),
+            Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
+        }
+        writer.since_checkpoint += len;
+        self.gauges.appended(len, group.writing.len() as u64);
+        // I3: only what is as durable as it was asked to be is published.
+        if group.synced && let Err(error) = self.sync_log(writer) {
+            return Fate::Failed(error);
+        }
+        self.publish(writer, group);
+        Fate::Committed
+    }
+
+    /// Makes every commit so far durable: the bodies first, then the log that names them.
+    pub(super) fn sync_log(&self, writer: &mut Writer) -> Result<()> {
+        if self.planted(Planted::SkipLogSync) {
+            return Ok(());
+        }
+        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pool.sync() };
+        self.gauges.synced();
+        match bodies.and_then(|()| writer.log.sync()) {
+            Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),
+            // I8: never retried; what survived is known only after reopening.
+            Err(error) => Err(self.poison(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn publish(&self, writer: &mut Writer, group: &mut Group) {
+        writer.ledger.apply(std::mem::take(&mut group.diff));
+        let view = Arc::new(group.working.clone());
+        writer.view = view.clone();
+        self.view.store(view);
+        for (member, lsn) in &group.writing {
+            member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
+        }
+        self.wake_if_due(writer);
+    }
+}

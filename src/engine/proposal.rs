@@ -1,0 +1,135 @@
+//! What a writer brings to a commit: bytes prepared alone, and a decision made in turn.
+
+use std::any::Any;
+
+use bytes::Bytes;
+
+use super::view::{OwnedBody, Stored, View};
+use crate::error::Result;
+use crate::format::entry::{self, Extent};
+use crate::format::frame;
+use crate::index::{Index, Weight};
+use crate::segment::Table;
+
+/// A writer's wish, decided when its turn has come.
+pub trait Proposal: Any + Send {
+    /// Looks at the state as it is at this place in the order of commits, and says what changes. An error, or
+    /// no change at all, leaves no trace. It may be asked again if the group it was part of could not be written.
+    fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>>;
+
+    /// Whether it may use the room that is kept free for getting out of a full disk.
+    fn may_use_reserve(&self) -> bool {
+        false
+    }
+}
+
+/// The state that a proposal is decided on: all commits before it, those of its own group included.
+#[derive(Debug)]
+pub struct State<'a> {
+    /// The state as a view.
+    pub view: &'a View,
+    /// The lsn that the commit will have.
+    pub lsn: u64,
+    /// The clock, in milliseconds since 1970.
+    pub millis: u64,
+}
+
+impl State<'_> {
+    /// Looks up a key.
+    pub fn find<R>(&self, key: &[u8], read: impl FnOnce(Stored<'_>) -> Result<R>) -> Result<Option<R>> {
+        self.view.find(key, read)
+    }
+
+    /// The ordered map.
+    pub fn index(&self) -> &Index {
+        &self.view.index
+    }
+
+    /// The segments.
+    pub fn segments(&self) -> &Table {
+        &self.view.segments
+    }
+}
+
+/// One change of a commit.
+#[derive(Debug)]
+pub struct Change {
+    /// The key that changes.
+    pub key: Vec<u8>,
+    /// What becomes of it.
+    pub what: What,
+    /// Only for rows said again by relocation. A commit has only such changes or none.
+    pub moved: Option<Moved>,
+}
+
+/// What a row keeps when it is said again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Its lsn.
+    pub lsn: u64,
+    /// Of a tombstone: the newest log segment when it was made; else 0.
+    pub made: u64,
+}
+
+/// What becomes of a key.
+#[derive(Debug)]
+pub enum What {
+    /// It has this entry now.
+    Put {
+        /// What it counts for.
+        weight: Weight,
+        /// The body.
+        body: NewBody,
+        /// The catalog's half.
+        payload: Vec<u8>,
+    },
+    /// It has none now.
+    Delete,
+}
+
+/// A body on its way into an entry.
+#[derive(Clone, Debug)]
+pub enum NewBody {
+    /// No bytes.
+    None,
+    /// Kept inside the entry.
+    Inline(Bytes),
+    /// Written beside the commit, with the sums of its chunks.
+    Packed(Bytes, Vec<u32>),
+    /// Already on the disk.
+    Extents(Vec<Extent>),
+}
+
+impl NewBody {
+    /// A body to be written beside the commit.
+    pub fn packed(bytes: Bytes, chunk_log2: u8) -> NewBody {
+        let sums = frame::chunk_sums(&bytes, chunk_log2);
+        NewBody::Packed(bytes, sums)
+    }
+
+    /// A body that an entry has already.
+    pub fn existing(body: OwnedBody) -> NewBody {
+        match body {
+            OwnedBody::None => NewBody::None,
+            OwnedBody::Inline(bytes) => NewBody::Inline(bytes),
+            extents => NewBody::Extents(extents.extents().to_vec()),
+        }
+    }
+
+    /// A body that stays where it is, straight from a stored entry.
+    pub fn stored(body: &entry::Body<'_>) -> NewBody {
+        NewBody::existing(OwnedBody::of(body))
+    }
+}
+
+impl Change {
+    /// A put.
+    pub fn put(key: Vec<u8>, weight: Weight, body: NewBody, payload: Vec<u8>) -> Change {
+        Change { key, what: What::Put { weight, body, payload }, moved: None }
+    }
+
+    /// A delete. Deleting what is not there is a mistake of the proposal: it would leave a tombstone for nothing.
+    pub fn delete(key: Vec<u8>) -> Change {
+        Change { key, what: What::Delete, moved: None }
+    }
+}

@@ -1,0 +1,148 @@
+//! What readers see: one moment of the store, complete in itself and never changing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::format::entry::{self, Entry, Extent, Payload};
+use crate::index::{Index, Item, Weight};
+use crate::segment::Table;
+
+/// One moment of the store.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The ordered map.
+    pub index: Index,
+    /// The segments that its entries name.
+    pub segments: Table,
+    /// The last commit in it.
+    pub lsn: u64,
+}
+
+/// An entry as it is stored, lent to whoever looks it up.
+#[derive(Debug)]
+pub struct Stored<'a> {
+    /// The commit that wrote it.
+    pub lsn: u64,
+    /// What it counts for.
+    pub weight: Weight,
+    /// The catalog's half.
+    pub payload: Cow<'a, [u8]>,
+    /// The engine's half.
+    pub body: entry::Body<'a>,
+}
+
+impl View {
+    /// Looks up a key and hands what is stored to `read`; `None` if there is nothing.
+    pub fn find<R>(&self, key: &[u8], read: impl FnOnce(Stored<'_>) -> Result<R>) -> Result<Option<R>> {
+        match self.index.get(key)? {
+            Some(item) if !item.tombstone => read(self.stored(&item)?).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads an item of the index as an entry.
+    pub fn stored<'a>(&self, item: &'a Item<'_>) -> Result<Stored<'a>> {
+        let entry = decode(item.value())?;
+        let payload = match entry.payload {
+            Payload::Inline(bytes) => Cow::Borrowed(bytes),
+            Payload::Spilled(extent) => {
+                let bytes = self.segments.get(extent.segment)?.read(&extent, 0..extent.len)?;
+                Cow::Owned(bytes.to_vec())
+            }
+        };
+        Ok(Stored { lsn: item.lsn, weight: item.weight, payload, body: entry.body })
+    }
+}
+
+/// Decodes an index value.
+pub(super) fn decode(value: &[u8]) -> Result<Entry<'_>> {
+    Entry::decode(value).map_err(|reason| Error::corrupt("the index", 0, reason))
+}
+
+/// The body of an entry, kept beyond the look-up.
+#[derive(Clone, Debug)]
+pub enum OwnedBody {
+    /// No bytes.
+    None,
+    /// The bytes themselves.
+    Inline(Bytes),
+    /// One run of bytes, the usual case.
+    One(Extent),
+    /// Several runs, in order.
+    Many(Arc<[Extent]>),
+}
+
+impl OwnedBody {
+    /// The owned form of a stored body.
+    pub fn of(body: &entry::Body<'_>) -> OwnedBody {
+        match body {
+            entry::Body::None => OwnedBody::None,
+            entry::Body::Inline(bytes) => OwnedBody::Inline(Bytes::copy_from_slice(bytes)),
+            entry::Body::Extents(list) => {
+                let mut extents = list.iter();
+                match (extents.next(), extents.next()) {
+                    (None, _) => OwnedBody::None,
+                    (Some(one), None) => OwnedBody::One(one),
+                    _ => OwnedBody::Many(list.iter().collect()),
+                }
+            }
+        }
+    }
+
+    /// The runs of bytes.
+    pub fn extents(&self) -> &[Extent] {
+        match self {
+            OwnedBody::None | OwnedBody::Inline(_) => &[],
+            OwnedBody::One(extent) => std::slice::from_ref(extent),
+            OwnedBody::Many(extents) => extents,
+        }
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            OwnedBody::Inline(bytes) => bytes.len() as u64,
+            other => other.extents().iter().map(|extent| extent.len).sum(),
+        }
+    }
+}
+
+/// A body that can be read, and the segments that it needs.
+#[derive(Clone, Debug)]
+pub struct BodyReader {
+    body: OwnedBody,
+    segments: Table,
+}
+
+impl BodyReader {
+    /// A reader of `body` in the view that it was found in.
+    pub fn new(view: &View, body: OwnedBody) -> BodyReader {
+        BodyReader { body, segments: view.segments.clone() }
+    }
+
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        self.body.len()
+    }
+
+    /// Reads `range`, which must lie inside the body: all of it if it lies in one run, else what lies in the
+    /// run that holds its start. At least one byte, unless the range is empty.
+    pub fn read(&self, range: std::ops::Range<u64>) -> Result<Bytes> {
+        if let OwnedBody::Inline(bytes) = &self.body {
+            return Ok(bytes.slice(range.start as usize..range.end as usize));
+        }
+        let mut before = 0;
+        for extent in self.body.extents() {
+            let end = before + extent.len;
+            if range.start < end {
+                let inside = range.start - before..range.end.min(end) - before;
+                return self.segments.get(extent.segment)?.read(extent, inside);
+            }
+            before = end;
+        }
+        Ok(Bytes::new())
+    }
+}
