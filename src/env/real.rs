@@ -158,9 +158,9 @@ impl File for RealFile {
             return Ok(());
         }
         match retry_on_intr(|| rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len)) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) if self.size()? < len => self.0.set_len(len),
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            answer => Ok(answer?),
+            Err(error) if !is_unknown(error) => Err(error.into()),
+            Err(_) if self.size()? < len => self.0.set_len(len),
+            _ => Ok(()),
         }
     }
 
@@ -174,6 +174,11 @@ impl File for RealFile {
 
     /// Does nothing: the call for it cannot be had without unsafe code, and it is a hint.
     fn start_writeback(&self, _range: Range<u64>) {}
+}
+
+/// Whether a file system does not know a call at all, as against failing at it.
+fn is_unknown(error: Errno) -> bool {
+    error == Errno::OPNOTSUPP || error == Errno::NOTSUP || error == Errno::NOSYS
 }
 
 /// Hands all of `bufs` to `write`, which may take fewer buffers and bytes than it is given.

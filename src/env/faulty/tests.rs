@@ -225,6 +225,14 @@ fn a_torn_growth_may_leave_length_without_bytes_or_with_wrong_ones() {
 }
 
 #[test]
+fn a_torn_growth_may_leave_new_bytes_without_the_length() {
+    let (disk, file) = disk_with(&[7; 1024]);
+    write(&*file, &[1; 1024], 512).unwrap();
+    let is_short = |bytes: &[u8]| bytes.len() == 1024 && bytes[512..] == [1; 512];
+    assert!((0..100).any(|seed| is_short(&after(&disk, CutPolicy::Torn(seed), "/f").unwrap())));
+}
+
+#[test]
 fn what_a_failed_sync_lost_no_later_sync_brings_back() {
     let (disk, file) = disk_with(b"....");
     write(&*file, b"A", 0).unwrap();
@@ -564,6 +572,40 @@ fn damage_is_durable_at_once() {
     assert_eq!(disk.restart(CutPolicy::DropUnsynced).paths(), [g]);
     assert_eq!(disk.used(), 4096);
     assert_eq!(file.size().unwrap(), 2, "those who have it open keep it");
+}
+
+#[test]
+fn an_erased_file_does_not_come_back_with_a_sync_of_its_directory() {
+    let disk = FaultyDisk::new(0);
+    create(&disk, "/f");
+    disk.erase(Path::new("/f"));
+    disk.sync_dir(Path::new("/"), SYNC).unwrap();
+    assert!(disk.restart(CutPolicy::DropUnsynced).paths().is_empty());
+}
+
+#[test]
+fn allocating_what_is_written_takes_nothing_twice() {
+    let (disk, file) = disk_with(&[1; 5000]);
+    assert_eq!(disk.used(), 8192);
+    file.allocate(12_000, SITE).unwrap();
+    assert_eq!(disk.used(), 12_288);
+    write(&*file, &[1; 12_288], 0).unwrap();
+    assert_eq!(
+        (disk.used(), disk.allocated(Path::new("/f")).unwrap()),
+        (12_288, 12_288)
+    );
+}
+
+#[test]
+fn the_seed_of_the_disk_decides_where_faults_strike() {
+    let torn = |seed| {
+        let disk = FaultyDisk::new(seed);
+        disk.fail_at(1, Fault::TornWrite);
+        assert!(write(&*create(&disk, "/f"), &[1; 100_000], 0).is_err());
+        live(&disk).len()
+    };
+    assert_eq!(torn(1), torn(1));
+    assert_ne!(torn(1), torn(2));
 }
 
 #[test]
