@@ -5,18 +5,24 @@
 //! 1. Nothing outside this room touches a file, reads a clock or draws a random number.
 //! 2. The twins behave alike: what passes on the memory disk passes on the real one.
 //! 3. `unsafe` lives in `mmap.rs` and nowhere else.
+//!
 //! *Stands on*: `error` only.
 //! *Never*: knows what a segment, a page or an object is; retries a failed sync.
 //! *Read first*: [`Vfs`], [`File`], then `real.rs`.
 
+mod blocks;
 mod clock;
 mod entropy;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
+mod locks;
 mod memory;
 mod mmap;
 mod real;
 mod site;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -50,12 +56,20 @@ pub struct Env {
 impl Env {
     /// The real world.
     pub fn real() -> Env {
-        Env { vfs: Arc::new(RealVfs), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+        Env {
+            vfs: Arc::new(RealVfs),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+        }
     }
 
     /// A disk of its own in memory, with real time and real randomness.
     pub fn memory() -> Env {
-        Env { vfs: Arc::new(MemoryVfs::new()), clock: Arc::new(SystemClock), entropy: Arc::new(OsEntropy) }
+        Env {
+            vfs: Arc::new(MemoryVfs::new()),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+        }
     }
 }
 

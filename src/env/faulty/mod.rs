@@ -1,0 +1,181 @@
+//! A simulated disk that loses power, tears, fails, fills up, lies and rots, all of it from a seed.
+//!
+//! *Owns*: for every file what is visible and what is durable, with the un-synced changes between the two in
+//! order; the same for the names in every directory; the plan of faults; the ledger of those that struck.
+//! *Promises*:
+//! 1. The same seed and the same calls give the same answers and the same [`FaultyDisk::trace_hash`].
+//! 2. A file is durable up to its last successful sync, a name up to the last successful sync of its directory.
+//! 3. What a failed sync should have written stays visible, and no later sync makes it durable (as on Linux).
+//!
+//! *Stands on*: the rest of `env`.
+//! *Never*: makes anything durable on its own, except through the damage functions, which say so.
+//! *Read first*: [`FaultyDisk`], then `calls.rs`, then `cut.rs`.
+
+mod calls;
+mod cut;
+mod damage;
+mod node;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::entropy::SplitMix;
+use super::locks::Locks;
+use super::tree::{Entry, Tree};
+use super::{Site, Vfs};
+use node::Node;
+use plan::Plan;
+
+pub use cut::CutPolicy;
+pub use plan::{Fault, Hit};
+
+/// A simulated disk. A clone is a handle on the same disk.
+#[derive(Clone)]
+pub struct FaultyDisk {
+    state: Arc<Mutex<State>>,
+    locks: Arc<Locks<usize>>,
+}
+
+struct State {
+    plan: Plan,
+    random: SplitMix,
+    /// The names as programs see them.
+    live: Tree<Arc<Node>>,
+    /// The names as they would be after a loss of power.
+    durable: Tree<Arc<Node>>,
+    /// The changes that separate the two, by directory, oldest first.
+    renames: BTreeMap<PathBuf, Vec<NameChange>>,
+    /// The number of the next un-synced change, of any file or directory.
+    next: u64,
+    capacity: Option<u64>,
+    /// Bytes taken by the files that have a visible name.
+    used: u64,
+    off: bool,
+}
+
+/// A path got a meaning or lost it, and the directory was not synced since.
+struct NameChange {
+    number: u64,
+    path: PathBuf,
+    entry: Option<Entry<Arc<Node>>>,
+    /// A sync of the directory failed: later ones no longer know that there was something to write.
+    clean: bool,
+}
+
+impl FaultyDisk {
+    /// An empty disk. The seed decides where a torn write ends and which bit flips.
+    pub fn new(seed: u64) -> FaultyDisk {
+        FaultyDisk::with(seed, Tree::new(), None)
+    }
+
+    /// The disk as a file system.
+    pub fn vfs(&self) -> Arc<dyn Vfs> {
+        Arc::new(self.clone())
+    }
+
+    /// How many calls that change something were made: open with `CreateNew`, `write_at`, `sync_data`,
+    /// `set_len`, `allocate`, `remove`, `create_dir` and `sync_dir`.
+    pub fn operations(&self) -> u64 {
+        self.state.lock().plan.operations()
+    }
+
+    /// How many calls that read were made: open of what exists, `read_at`, `map` and `list`.
+    pub fn reads(&self) -> u64 {
+        self.state.lock().plan.reads()
+    }
+
+    /// Plans a fault for the changing call that would be number `operation` since the disk began, from 0.
+    /// A fault that makes no sense for the call it meets (a torn sync) does nothing and is not in the ledger.
+    pub fn fail_at(&self, operation: u64, fault: Fault) {
+        self.state.lock().plan.fail_at(operation, fault);
+    }
+
+    /// Plans a fault for the reading call that would be number `read` since the disk began, from 0.
+    pub fn fail_read_at(&self, read: u64, fault: Fault) {
+        self.state.lock().plan.fail_read_at(read, fault);
+    }
+
+    /// Plans a fault for the call number `nth` from now on at `site`: 0 is the next one.
+    pub fn fail_site(&self, site: Site, nth: u64, fault: Fault) {
+        self.state.lock().plan.fail_site(site, nth, fault);
+    }
+
+    /// Forgets all planned and sticky faults. Power stays off if it is.
+    pub fn clear_faults(&self) {
+        self.state.lock().plan.clear();
+    }
+
+    /// Limits the disk to so many bytes, counted in blocks of 4096. What is taken already stays, and can be
+    /// rewritten.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.state.lock().capacity = bytes;
+    }
+
+    /// Bytes of disk taken by the files that have a name.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used
+    }
+
+    /// Turns the power off: every later call fails. [`restart`](FaultyDisk::restart) brings the disk back.
+    pub fn power_cut(&self) {
+        self.state.lock().off = true;
+    }
+
+    /// The faults that really struck, where and how often, in a fixed order.
+    pub fn hits(&self) -> Vec<Hit> {
+        self.state.lock().plan.hits()
+    }
+
+    /// How many calls came from each site.
+    pub fn calls(&self) -> Vec<(Site, u64)> {
+        self.state.lock().plan.calls()
+    }
+
+    /// A hash over all calls: their kind, site, path, offset, length and the bytes written. Two runs that
+    /// did the same have the same.
+    pub fn trace_hash(&self) -> u64 {
+        self.state.lock().plan.trace()
+    }
+
+    fn with(seed: u64, live: Tree<Arc<Node>>, capacity: Option<u64>) -> FaultyDisk {
+        let used = live
+            .files()
+            .iter()
+            .map(|(_, node)| node.live.read().allocated())
+            .sum();
+        let state = State {
+            plan: Plan::default(),
+            random: SplitMix::new(seed),
+            durable: live.clone(),
+            live,
+            renames: BTreeMap::new(),
+            next: 0,
+            capacity,
+            used,
+            off: false,
+        };
+        FaultyDisk {
+            state: Arc::new(Mutex::new(state)),
+            locks: Locks::new(),
+        }
+    }
+}
+
+impl fmt::Debug for FaultyDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("FaultyDisk")
+            .field("operations", &state.plan.operations())
+            .field("reads", &state.plan.reads())
+            .field("used", &state.used)
+            .field("off", &state.off)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! A disk in memory: fast, private to its handle, and gone with it.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::RwLock;
+
+use super::blocks::{Blocks, end_of};
+use super::locks::{Held, Locks};
+use super::tree::{Entry, Tree, plain};
+use super::{File, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+
+/// The content of a file as its handles, its maps and its name share it.
+pub(super) type Content = Arc<RwLock<Blocks>>;
+
+/// A disk in memory. Each one made by [`MemoryVfs::new`] is a world of its own; a clone is the same disk.
+#[derive(Clone)]
+pub struct MemoryVfs {
+    tree: Arc<RwLock<Tree<Content>>>,
+    locks: Arc<Locks<usize>>,
+}
+
+/// A view of a file of a disk in memory. It sees later writes; its length is that of the moment it was made.
+#[derive(Clone)]
+pub struct MemoryMap {
+    content: Content,
+    len: u64,
+    /// A byte that is answered wrongly, and the bits of it: what a failing memory chip would do.
+    flip: Option<(u64, u8)>,
+}
+
+impl MemoryVfs {
+    /// An empty disk.
+    pub fn new() -> MemoryVfs {
+        MemoryVfs {
+            tree: Arc::new(RwLock::new(Tree::new())),
+            locks: Locks::new(),
+        }
+    }
+}
+
+impl Default for MemoryVfs {
+    fn default() -> MemoryVfs {
+        MemoryVfs::new()
+    }
+}
+
+impl fmt::Debug for MemoryVfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryVfs").finish_non_exhaustive()
+    }
+}
+
+impl MemoryMap {
+    pub(super) fn new(content: &Content, flip: Option<(u64, u8)>) -> MemoryMap {
+        let len = content.read().len();
+        MemoryMap {
+            content: content.clone(),
+            len,
+            flip,
+        }
+    }
+
+    /// How many bytes are mapped.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bytes as they are now: shared if one block holds them, else copied. `None` if the range is not
+    /// inside the map, or no longer inside the file (where a real map would end the process).
+    pub fn read(&self, range: Range<u64>) -> Option<Bytes> {
+        if range.end > self.len {
+            return None;
+        }
+        let bytes = self.content.read().lend(range.clone())?;
+        match self.flip {
+            Some((at, mask)) if range.contains(&at) => {
+                let mut bytes = BytesMut::from(&bytes[..]);
+                bytes[(at - range.start) as usize] ^= mask;
+                Some(bytes.freeze())
+            }
+            _ => Some(bytes),
+        }
+    }
+}
+
+impl fmt::Debug for MemoryMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryMap")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Vfs for MemoryVfs {
+    fn open(&self, path: &Path, mode: OpenMode, _site: Site) -> io::Result<Arc<dyn File>> {
+        let path = plain(path);
+        let content = match mode {
+            OpenMode::Read | OpenMode::ReadWrite => self.tree.read().file(&path)?,
+            OpenMode::CreateNew => {
+                let mut tree = self.tree.write();
+                if tree.entry(&path)?.is_some() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                let content = Content::default();
+                tree.put(&path, Some(Entry::File(content.clone())));
+                content
+            }
+        };
+        Ok(Arc::new(MemoryFile {
+            content,
+            writable: mode != OpenMode::Read,
+        }))
+    }
+
+    fn remove(&self, path: &Path, _site: Site) -> io::Result<()> {
+        let path = plain(path);
+        let mut tree = self.tree.write();
+        tree.file(&path)?;
+        tree.put(&path, None);
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path, _site: Site) -> io::Result<Vec<Listed>> {
+        listed(&self.tree.read(), &plain(dir), |content| content.read().len())
+    }
+
+    fn create_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        let mut tree = self.tree.write();
+        for dir in tree.missing_dirs(&plain(dir))? {
+            tree.put(&dir, Some(Entry::Dir));
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        self.tree.read().names(&plain(dir)).map(|_| ())
+    }
+
+    fn lock(&self, path: &Path, mode: LockMode, _site: Site) -> io::Result<Box<dyn Lock>> {
+        let path = plain(path);
+        let mut tree = self.tree.write();
+        if mode == LockMode::Exclusive && tree.entry(&path)?.is_none() {
+            tree.put(&path, Some(Entry::File(Content::default())));
+        }
+        let content = tree.file(&path)?;
+        let held = self.locks.take(Arc::as_ptr(&content) as usize, mode)?;
+        Ok(Box::new(MemoryLock {
+            _held: held,
+            _content: content,
+        }))
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        Ok(self.tree.read().file(&plain(path))?.read().allocated())
+    }
+}
+
+/// The names in a directory of a tree, with the lengths that `len` tells.
+pub(super) fn listed<F: Clone>(
+    tree: &Tree<F>,
+    dir: &Path,
+    len: impl Fn(&F) -> u64,
+) -> io::Result<Vec<Listed>> {
+    let names = tree.names(dir)?.iter().map(|(name, entry)| {
+        let name = name.to_string_lossy().into_owned();
+        match entry {
+            Entry::Dir => Listed {
+                name,
+                is_file: false,
+                len: 0,
+            },
+            Entry::File(file) => Listed {
+                name,
+                is_file: true,
+                len: len(file),
+            },
+        }
+    });
+    Ok(names.collect())
+}
+
+/// What writing through a handle that was opened for reading is answered with.
+pub(super) fn not_writable() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "the file was opened for reading only",
+    )
+}
+
+struct MemoryFile {
+    content: Content,
+    writable: bool,
+}
+
+impl MemoryFile {
+    fn writable(&self) -> io::Result<()> {
+        if self.writable {
+            Ok(())
+        } else {
+            Err(not_writable())
+        }
+    }
+}
+
+impl File for MemoryFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64, _site: Site) -> io::Result<usize> {
+        Ok(self.content.read().read(buf, offset))
+    }
+
+    fn write_at(&self, bufs: &[IoSlice<'_>], mut offset: u64, _site: Site) -> io::Result<()> {
+        self.writable()?;
+        end_of(offset, bufs.iter().map(|buf| buf.len() as u64).sum())?;
+        let mut content = self.content.write();
+        for buf in bufs {
+            content.write(buf, offset);
+            offset += buf.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self, _site: Site) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64, _site: Site) -> io::Result<()> {
+        self.writable()?;
+        self.content.write().set_len(end_of(0, len)?);
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64, _site: Site) -> io::Result<()> {
+        self.writable()?;
+        self.content.write().allocate(end_of(0, len)?);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.content.read().len())
+    }
+
+    fn map(&self, _site: Site) -> io::Result<Map> {
+        Ok(Map::Memory(MemoryMap::new(&self.content, None)))
+    }
+
+    fn start_writeback(&self, _range: Range<u64>) {}
+}
+
+impl fmt::Debug for MemoryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryFile")
+            .field("len", &self.content.read().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The content is held so that its address, which names the lock, is not given to another file meanwhile.
+#[derive(Debug)]
+struct MemoryLock {
+    _held: Held<usize>,
+    _content: Content,
+}
+
+impl Lock for MemoryLock {}

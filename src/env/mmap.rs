@@ -1,0 +1,76 @@
+//! Files mapped into memory, and the only unsafe code of the crate.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use memmap2::{Advice, Mmap, MmapOptions};
+
+/// A file mapped by the operating system. Clones and lent [`Bytes`] keep the mapping alive.
+#[derive(Clone)]
+pub struct RealMap {
+    /// The whole mapping; for an empty file, which cannot be mapped, no bytes at all.
+    whole: Bytes,
+}
+
+impl RealMap {
+    /// Maps all of `file` as long as it is now.
+    pub(super) fn new(file: &fs::File) -> io::Result<RealMap> {
+        let len = file.metadata()?.len();
+        if len == 0 {
+            return Ok(RealMap { whole: Bytes::new() });
+        }
+        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        // SAFETY: The mapping is shared and read-only. Two things could make it unsound, and both are kept
+        // out by what the rooms above promise. (1) A file that shrinks under its map: a store never truncates
+        // a file that it maps, it only unlinks it, and its directory is locked against other stores.
+        // (2) Bytes that change while a slice of them is read: a byte of a segment is written once and lent
+        // only after that write returned; a page of the index is rewritten only when no reader can reach it.
+        // A stranger that breaks into the directory can break both, as with every mapped file.
+        let map: Mmap = unsafe { MmapOptions::new().len(len).map(file)? };
+        // Objects are read here and there; reading ahead would evict what is warm. It is only a hint.
+        let _ = map.advise(Advice::Random);
+        Ok(RealMap {
+            whole: Bytes::from_owner(map),
+        })
+    }
+
+    /// How many bytes are mapped.
+    pub fn len(&self) -> u64 {
+        self.whole.len() as u64
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty()
+    }
+
+    /// The bytes in place; `None` if the range is not inside the map.
+    pub fn slice(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.whole.get(self.inside(range)?)
+    }
+
+    /// The bytes in place, with a share in the mapping; `None` if the range is not inside the map.
+    pub fn bytes(&self, range: Range<u64>) -> Option<Bytes> {
+        Some(self.whole.slice(self.inside(range)?))
+    }
+
+    fn inside(&self, range: Range<u64>) -> Option<Range<usize>> {
+        if range.start > range.end || range.end > self.len() {
+            return None;
+        }
+        // Both fit, for they are no larger than a length that is a usize.
+        Some(range.start as usize..range.end as usize)
+    }
+}
+
+impl fmt::Debug for RealMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RealMap")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,169 @@
+//! The names of a file system in memory: directories, and what each name in them stands for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Entry<F> {
+    /// A directory; its names are found under its own path.
+    Dir,
+    /// A file.
+    File(F),
+}
+
+/// Directories by path. The root and the current directory are always there, and nothing is ever a symlink.
+#[derive(Clone, Debug)]
+pub(super) struct Tree<F> {
+    dirs: BTreeMap<PathBuf, BTreeMap<OsString, Entry<F>>>,
+}
+
+/// The path without `.` and `..`, which is exact because there are no symlinks.
+pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
+    let is_plain = path
+        .components()
+        .all(|part| !matches!(part, Component::CurDir | Component::ParentDir));
+    if is_plain {
+        return Cow::Borrowed(path);
+    }
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+impl<F: Clone> Tree<F> {
+    pub(super) fn new() -> Tree<F> {
+        let roots = [PathBuf::new(), PathBuf::from("/")];
+        Tree {
+            dirs: roots.map(|root| (root, BTreeMap::new())).into(),
+        }
+    }
+
+    /// The file at a path.
+    pub(super) fn file(&self, path: &Path) -> io::Result<F> {
+        match self.entry(path)? {
+            Some(Entry::File(file)) => Ok(file.clone()),
+            Some(Entry::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// What a path stands for, if anything; an error if the directory it should lie in is not there.
+    pub(super) fn entry(&self, path: &Path) -> io::Result<Option<&Entry<F>>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Some(&Entry::Dir));
+        };
+        Ok(self.names(parent)?.get(name))
+    }
+
+    /// The names in a directory.
+    pub(super) fn names(&self, dir: &Path) -> io::Result<&BTreeMap<OsString, Entry<F>>> {
+        self.dirs.get(dir).ok_or_else(|| match self.below_a_file(dir) {
+            true => io::ErrorKind::NotADirectory.into(),
+            false => io::ErrorKind::NotFound.into(),
+        })
+    }
+
+    /// The directories that have to be made, outermost first, so that `dir` exists.
+    pub(super) fn missing_dirs(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut missing = Vec::new();
+        for dir in dir.ancestors() {
+            if self.dirs.contains_key(dir) {
+                break;
+            }
+            if let Some(Entry::File(_)) = self.quiet(dir) {
+                return Err(match missing.is_empty() {
+                    true => io::ErrorKind::AlreadyExists.into(),
+                    false => io::ErrorKind::NotADirectory.into(),
+                });
+            }
+            missing.push(dir.to_owned());
+        }
+        missing.reverse();
+        Ok(missing)
+    }
+
+    /// Gives a path a meaning, or takes it away, without asking whether that makes sense.
+    pub(super) fn put(&mut self, path: &Path, entry: Option<Entry<F>>) {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return;
+        };
+        if let Some(Entry::Dir) = entry {
+            self.dirs.entry(path.to_owned()).or_default();
+        }
+        if !self.dirs.contains_key(parent) {
+            self.dirs.insert(parent.to_owned(), BTreeMap::new());
+        }
+        let names = self
+            .dirs
+            .get_mut(parent)
+            .expect("the directory was just made sure of");
+        match entry {
+            Some(entry) => names.insert(name.to_owned(), entry),
+            None => names.remove(name),
+        };
+    }
+
+    /// Every file that can be reached from a root, with its path, directory by directory.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn files(&self) -> Vec<(PathBuf, &F)> {
+        let mut files = Vec::new();
+        for (dir, names) in &self.dirs {
+            if !self.reachable(dir) {
+                continue;
+            }
+            for (name, entry) in names {
+                if let Entry::File(file) = entry {
+                    files.push((dir.join(name), file));
+                }
+            }
+        }
+        files
+    }
+
+    /// The same names with other files behind them, without what cannot be reached from a root.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn map<G>(&self, mut file: impl FnMut(&F) -> G) -> Tree<G> {
+        let mut dirs = BTreeMap::new();
+        for (dir, names) in &self.dirs {
+            if !self.reachable(dir) {
+                continue;
+            }
+            let names = names.iter().map(|(name, entry)| {
+                let entry = match entry {
+                    Entry::Dir => Entry::Dir,
+                    Entry::File(of) => Entry::File(file(of)),
+                };
+                (name.clone(), entry)
+            });
+            dirs.insert(dir.clone(), names.collect());
+        }
+        Tree { dirs }
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn reachable(&self, dir: &Path) -> bool {
+        dir.ancestors()
+            .all(|dir| dir.file_name().is_none() || matches!(self.quiet(dir), Some(Entry::Dir)))
+    }
+
+    fn quiet(&self, path: &Path) -> Option<&Entry<F>> {
+        self.dirs.get(path.parent()?)?.get(path.file_name()?)
+    }
+
+    fn below_a_file(&self, dir: &Path) -> bool {
+        dir.ancestors()
+            .any(|dir| matches!(self.quiet(dir), Some(Entry::File(_))))
+    }
+}
