@@ -18,6 +18,7 @@ mod faulty;
 mod locks;
 mod memory;
 mod mmap;
+mod planted;
 mod real;
 mod site;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use entropy::{OsEntropy, SeededEntropy};
 pub use faulty::{CutPolicy, Fault, FaultyDisk, Hit};
 pub use memory::{MemoryMap, MemoryVfs};
 pub use mmap::RealMap;
+pub use planted::Planted;
 pub use real::RealVfs;
 pub use site::Site;
 
@@ -51,6 +53,9 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// A mistake that is switched on, to test the tests.
+    #[cfg(feature = "planted-bugs")]
+    pub mistake: Option<Planted>,
 }
 
 impl Env {

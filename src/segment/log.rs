@@ -60,6 +60,11 @@ impl Log {
         self.active.as_ref().map(|active| Position { segment: active.segment.id(), offset: active.tail })
     }
 
+    /// Where the log ends: the tail, or where it ended when the store was opened.
+    pub fn end(&self) -> Position {
+        self.tail().or(self.start.cut).unwrap_or_default()
+    }
+
     /// Everything before this place is durable.
     pub fn durable(&self) -> Position {
         self.durable
@@ -88,7 +93,7 @@ impl Log {
         let start = if first { self.start } else { LogStart::default() };
         let segment = self.maker.create(SegmentKind::Log, 0, len, start).map_err(Undo::TakenBack)?;
         let announced = match &self.active {
-            None => announce(segment.id()).map_err(Undo::TakenBack),
+            None => announce(segment.id()).map_err(Undo::Unknown),
             Some(active) => {
                 let frame = Frame {
                     kind: Kind::Continue,

@@ -1,0 +1,344 @@
+//! The checkpoint: the delta goes into the tree, the superblock names the new tree, dead segments go.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::commit::Writer;
+use super::ledger::{ENGINE_SPACE, LedgerDiff, Tombstone};
+use super::view::View;
+use super::{Engine, Planted};
+use crate::env::Site;
+use crate::error::{Error, Result};
+use crate::format::commit::Position;
+use crate::format::segment_header::SegmentKind;
+use crate::format::superblock;
+use crate::index::{Merged, PageFile, Tree, merge};
+use crate::segment::Segment;
+
+/// What the one thread that makes a checkpoint keeps between checkpoints.
+#[derive(Debug)]
+pub struct Checkpointing {
+    /// The file of the tree.
+    pub pages: Arc<PageFile>,
+    /// Which of the two index files it is.
+    pub index_file: u8,
+    /// The delta that was frozen but is not yet in a durable tree.
+    frozen: Option<Frozen>,
+    /// Segments out of the table, waiting for their last reader before their files go.
+    retired: Vec<Arc<Segment>>,
+    /// Bytes of ledger that dropped tombstones gave back.
+    dropped: LedgerDiff,
+}
+
+/// The moment at which a delta was frozen.
+#[derive(Clone, Debug)]
+struct Frozen {
+    lsn: u64,
+    replay: Position,
+    since_checkpoint: u64,
+    /// Sealed segments in which nothing was live at that moment.
+    dead: BTreeSet<u64>,
+}
+
+/// Whether maintenance has work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The delta or the log since the last checkpoint is over its bound.
+    pub checkpoint: bool,
+    /// Commits wait to be made durable.
+    pub sync: bool,
+    /// Segments wait to be removed.
+    pub sweep: bool,
+}
+
+impl Checkpointing {
+    /// Begins with the tree in `pages`.
+    pub fn new(pages: Arc<PageFile>, index_file: u8) -> Checkpointing {
+        Checkpointing { pages, index_file, frozen: None, retired: Vec::new(), dropped: LedgerDiff::default() }
+    }
+}
+
+impl Engine {
+    /// Makes the index file cover every commit so far and frees what nothing needs any more.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.check_writable()?;
+        let mut state = self.checkpointing.lock();
+        self.checkpoint_with(&mut state)
+    }
+
+    pub(super) fn checkpoint_with(&self, state: &mut Checkpointing) -> Result<()> {
+        // A delta that an earlier attempt froze goes first; a second round then covers the rest.
+        let stale = state.frozen.is_some();
+        self.checkpoint_once(state, false)?;
+        if stale {
+            self.checkpoint_once(state, false)?;
+        }
+        Ok(())
+    }
+
+    /// One round: freeze, sync the log, merge, name the new tree, publish. `clean` says that the store is
+    /// being closed in peace.
+    fn checkpoint_once(&self, state: &mut Checkpointing, clean: bool) -> Result<()> {
+        let Some(frozen) = self.freeze(state, clean)? else {
+            return self.sweep(state);
+        };
+        let view = self.pin();
+        let planted_early = self.planted(Planted::CheckpointBeforeLog);
+        if !planted_early {
+            self.sync_before(&view)?;
+        }
+        let mut merged = self.merge_frozen(state, &view);
+        if merged.as_ref().is_err_and(Error::is_full) && self.reserve.spend(&self.env) {
+            merged = self.merge_frozen(state, &view);
+        }
+        let merged = merged?;
+        self.name_tree(state, &frozen, merged, clean)?;
+        self.sweep(state)
+    }
+
+    /// Makes the active delta the frozen one. `None` if there is nothing to checkpoint.
+    fn freeze(&self, state: &mut Checkpointing, clean: bool) -> Result<Option<Frozen>> {
+        if let Some(frozen) = &state.frozen {
+            return Ok(Some(frozen.clone()));
+        }
+        let mut writer = self.writer.lock();
+        let writer = &mut *writer;
+        let dropped = std::mem::take(&mut state.dropped);
+        writer.ledger.apply(dropped);
+        let newest = self.superblock.newest();
+        let unchanged = newest.checkpoint.is_some_and(|old| old.lsn == writer.view.lsn) && writer.since_checkpoint == 0;
+        if unchanged && writer.view.index.active.is_empty() && (!clean || newest.clean) {
+            return Ok(None);
+        }
+        let mut view = View::clone(&writer.view);
+        writer.ledger.store(&mut view.index, view.lsn)?;
+        view.index.freeze();
+        view.segments = self.tables.current();
+        let replay = writer.log.end();
+        let dead = view
+            .segments
+            .iter()
+            .filter(|segment| writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay))
+            .map(|segment| segment.id())
+            .collect();
+        let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
+        let view = Arc::new(view);
+        writer.view = view.clone();
+        self.view.store(view);
+        state.frozen = Some(frozen.clone());
+        Ok(Some(frozen))
+    }
+
+    /// Whether nothing is appended to a segment any more, seen from a log that ends at `end`.
+    fn is_sealed(&self, segment: &Segment, end: Position) -> bool {
+        match segment.header.kind {
+            SegmentKind::Log => segment.id() < end.segment,
+            SegmentKind::Bulk => !self.pool.is_open(segment.id()),
+        }
+    }
+
+    /// Makes the log and the bodies durable up to now. The bulk of the work happens beside the writers; only
+    /// what is written meanwhile is synced in their turn.
+    fn sync_before(&self, view: &View) -> Result<()> {
+        if !self.planted(Planted::SkipLogSync) {
+            self.pool.sync().map_err(|error| self.poison(error))?;
+            let (durable, dirty) = {
+                let writer = self.writer.lock();
+                (writer.log.durable(), writer.log.is_dirty())
+            };
+            let logs = view.segments.iter().filter(|segment| segment.header.kind == SegmentKind::Log);
+            for segment in logs.filter(|segment| dirty && segment.id() >= durable.segment) {
+                if let Err(error) = segment.file().sync_data(Site::LOG_SYNC) {
+                    return Err(self.poison(Error::io(format!("syncing {}", segment.name()), error)));
+                }
+            }
+        }
+        let mut writer = self.writer.lock();
+        self.sync_log(&mut writer)
+    }
+
+    fn merge_frozen(&self, state: &mut Checkpointing, view: &View) -> Result<Merged> {
+        let frozen = view.index.frozen.as_ref().expect("frozen before it is merged");
+        // A segment that is out of the table but still on the disk would come back in a rebuild.
+        let oldest_log = view
+            .segments
+            .iter()
+            .chain(&state.retired)
+            .filter(|segment| segment.header.kind == SegmentKind::Log)
+            .map(|segment| segment.id())
+            .min()
+            .unwrap_or(u64::MAX);
+        let drop_all = self.planted(Planted::DropTombstones);
+        let mut dropped = LedgerDiff::default();
+        let chunk_log2 = self.chunk_log2();
+        let merged = merge(&view.index.tree, frozen, &mut |key, item| {
+            if key.first() == Some(&ENGINE_SPACE) {
+                return true;
+            }
+            let gone = Tombstone::decode(item.value()).is_ok_and(|tombstone| tombstone.made < oldest_log) || drop_all;
+            // A tombstone that cannot be counted stays; `verify` will name it.
+            gone && dropped.count(key, true, item.value(), chunk_log2, -1).is_ok()
+        })?;
+        if !self.planted(Planted::SkipIndexSync)
+            && let Err(error) = state.pages.sync()
+        {
+            merged.abandon();
+            return Err(self.poison(error));
+        }
+        self.gauges.checkpointed(merged.pages_written);
+        state.dropped = dropped;
+        Ok(merged)
+    }
+
+    /// Writes the superblock that names the new tree, then lets readers see it.
+    fn name_tree(&self, state: &mut Checkpointing, frozen: &Frozen, merged: Merged, clean: bool) -> Result<()> {
+        let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
+        let next_segment = self.maker.next_id();
+        let millis = self.millis();
+        let replay = frozen.replay;
+        let written = self.superblock.update(&self.env, |block| {
+            block.checkpoint = Some(superblock::Checkpoint { root, lsn: frozen.lsn, replay });
+            block.index_file = state.index_file;
+            block.next_segment = next_segment;
+            block.written = millis;
+            block.clean = clean;
+        });
+        if let Err(error) = written {
+            // It may or may not count now, so neither tree's pages may be written over: the store stops writing.
+            return Err(self.poison(error));
+        }
+        if self.planted(Planted::CheckpointBeforeLog) {
+            self.sync_before(&self.pin())?;
+        }
+        // I7: the old tree's pages are free only now.
+        let tree = merged.publish();
+        let mut writer = self.writer.lock();
+        self.adopt(&mut writer, state, frozen, tree);
+        Ok(())
+    }
+
+    /// Publishes a view over the new tree, without the segments that are dead for good.
+    fn adopt(&self, writer: &mut Writer, state: &mut Checkpointing, frozen: &Frozen, tree: Tree) {
+        let mut view = View::clone(&writer.view);
+        view.index.frozen = None;
+        view.index.tree = tree;
+        // I6: nothing was live in them when the delta was frozen, so neither the durable checkpoint nor the log
+        // behind it names them; and nothing can have become live in a sealed segment since.
+        for id in &frozen.dead {
+            let Ok(segment) = view.segments.get(*id) else { continue };
+            if writer.ledger.live(*id) == 0 && !segment.is_awaited() {
+                state.retired.extend(self.tables.remove(*id));
+            }
+        }
+        view.segments = self.tables.current();
+        let view = Arc::new(view);
+        writer.view = view.clone();
+        writer.since_checkpoint -= frozen.since_checkpoint.min(writer.since_checkpoint);
+        self.view.store(view);
+        state.frozen = None;
+    }
+
+    /// Removes the files of retired segments that no reader holds any more.
+    pub(super) fn sweep(&self, state: &mut Checkpointing) -> Result<()> {
+        if self.planted(Planted::RemoveBeforeCheckpoint) {
+            self.remove_too_early(state);
+        }
+        let mut kept = Vec::new();
+        let mut dirs = BTreeSet::new();
+        for segment in std::mem::take(&mut state.retired) {
+            if Arc::strong_count(&segment) > 1 {
+                kept.push(segment);
+                continue;
+            }
+            match self.env.vfs.remove(segment.path(), Site::SEGMENT_REMOVE) {
+                Ok(()) => {
+                    dirs.extend(segment.path().parent().map(|dir| dir.to_path_buf()));
+                    self.gauges.removed();
+                }
+                Err(_) => kept.push(segment),
+            }
+        }
+        state.retired = kept;
+        for dir in dirs {
+            self.env
+                .vfs
+                .sync_dir(&dir, Site::SEGMENT_REMOVE)
+                .map_err(|error| self.poison(Error::io(format!("syncing {}", dir.display()), error)))?;
+        }
+        self.reserve.refill(&self.env);
+        Ok(())
+    }
+
+    fn remove_too_early(&self, state: &mut Checkpointing) {
+        let writer = self.writer.lock();
+        let end = writer.log.end();
+        for segment in self.tables.current().iter() {
+            if writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, end) {
+                let _ = self.env.vfs.remove(segment.path(), Site::SEGMENT_REMOVE);
+                state.retired.extend(self.tables.remove(segment.id()));
+            }
+        }
+    }
+
+    /// Whether the delta must shrink before more is written. Without a maintenance thread this is what keeps
+    /// memory bounded, so the soft bound counts then.
+    pub(super) fn delta_is_over(&self) -> bool {
+        let view = self.view.load();
+        let bytes = view.index.active.bytes();
+        let soft = self.settings.delta_bytes;
+        let bound = if self.wake.has_listener() { soft + soft / 2 } else { soft };
+        bytes > bound
+    }
+
+    /// Rings for maintenance if a bound is reached.
+    pub(super) fn wake_if_due(&self, writer: &Writer) {
+        let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
+        let long = writer.since_checkpoint > self.log_bound(writer);
+        let aging = self.settings.sync_interval.is_some() && writer.log.is_dirty();
+        if full || long || aging || self.garbage_is_due(writer) {
+            self.wake.raise();
+        }
+    }
+
+    /// Bytes of log after which a checkpoint is due: less in a small store, whose garbage it would lock up.
+    fn log_bound(&self, writer: &Writer) -> u64 {
+        let most = self.settings.checkpoint_log_bytes;
+        (writer.ledger.total() / 4).clamp((16 << 20).min(most), most)
+    }
+
+    /// What is due now.
+    pub fn due(&self) -> Due {
+        let writer = self.writer.lock();
+        let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
+        Due {
+            checkpoint: full || writer.since_checkpoint > self.log_bound(&writer),
+            sync: writer.log.is_dirty() || self.pool.is_dirty(),
+            sweep: false,
+        }
+    }
+
+    /// Closes the store in peace: everything durable, the index up to date, the lock free.
+    pub fn close(&self) -> Result<()> {
+        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            return Ok(());
+        }
+        let closed = if self.read_only || self.failed.get().is_some() { Ok(()) } else { self.close_in_peace() };
+        self.closed.store(true, std::sync::atomic::Ordering::Release);
+        *self.lock.lock() = None;
+        closed
+    }
+
+    fn close_in_peace(&self) -> Result<()> {
+        let mut state = self.checkpointing.lock();
+        self.pool.seal_idle();
+        if state.frozen.is_some() {
+            self.checkpoint_once(&mut state, false)?;
+        }
+        let was_open = self.superblock.newest();
+        let nothing_written = self.writer.lock().view.lsn == 0 && was_open.checkpoint.is_none();
+        if nothing_written {
+            return Ok(());
+        }
+        self.checkpoint_once(&mut state, true)
+    }
+}

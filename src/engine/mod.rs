@@ -1,0 +1,262 @@
+//! The mechanism: commits, views, checkpoints, recovery and relocation, without one word of OSS.
+//!
+//! *Owns*: the order of commits; what is durable; which bytes are live; the store's directory.
+//! *Promises*:
+//! 1. A commit is whole or absent, over any number of keys (I4); its lsn is the one before plus one.
+//! 2. After a crash the state is that of a prefix of the commits with every synced one in it (I5).
+//! 3. Readers take no lock and see one moment.
+//! 4. A failed sync ends writing until the store is opened again (I8); a full disk does not.
+//! 5. With the index deleted, opening brings everything back (I11).
+//! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
+//! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
+//! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`.
+//!
+//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables and the bulk pool are
+//! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
+
+mod checkpoint;
+mod commit;
+mod gauges;
+mod layout;
+mod ledger;
+mod open;
+mod proposal;
+mod queue;
+mod recovery;
+mod relocate;
+mod reserve;
+mod settings;
+mod superblock;
+mod vacuum;
+mod verify;
+mod view;
+mod wake;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::ThreadId;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+pub use checkpoint::Due;
+pub use commit::{Committed, Exclusive};
+pub use gauges::Stats;
+pub use ledger::ENGINE_SPACE;
+pub use open::OpenOptions;
+pub use proposal::{Change, NewBody, Proposal, State, What};
+pub use relocate::{Relocated, SegmentUse};
+pub use settings::{ReadMode, Settings};
+pub use verify::{Problem, VerifyProgress, VerifyReport};
+pub use view::{BodyReader, OwnedBody, Stored, View};
+pub use wake::Wake;
+
+use crate::env::{Env, Lock, Planted};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::entry::MAX_INLINE;
+use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
+use checkpoint::Checkpointing;
+use commit::Writer;
+use gauges::Gauges;
+use queue::Queue;
+use reserve::Reserve;
+use superblock::SuperblockFile;
+
+/// An open store, as far as the engine goes.
+#[derive(Debug)]
+pub struct Engine {
+    env: Env,
+    dir: PathBuf,
+    settings: Settings,
+    read_only: bool,
+    maker: Arc<SegmentMaker>,
+    tables: Arc<TableCell>,
+    pool: Arc<BulkPool>,
+    view: ArcSwap<View>,
+    queue: Queue,
+    writer: Mutex<Writer>,
+    checkpointing: Mutex<Checkpointing>,
+    superblock: SuperblockFile,
+    reserve: Reserve,
+    gauges: Gauges,
+    wake: Arc<Wake>,
+    /// Why the store takes no more writes.
+    failed: OnceLock<Error>,
+    closed: std::sync::atomic::AtomicBool,
+    /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
+    exclusive: AtomicU64,
+    lock: Mutex<Option<Box<dyn Lock>>>,
+}
+
+/// A number for a thread, never 0.
+fn thread_number(id: ThreadId) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hasher = std::hash::DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish() | 1
+}
+
+impl Engine {
+    /// The newest view. Costs no lock; hold it as long as you like.
+    #[inline]
+    pub fn view(&self) -> arc_swap::Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// The newest view, to be kept.
+    pub fn pin(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// The settings it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The store's directory.
+    pub fn dir(&self) -> &PathBuf {
+        &self.dir
+    }
+
+    /// Files, time and chance.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// Raised when there is work for maintenance.
+    pub fn wake(&self) -> &Arc<Wake> {
+        &self.wake
+    }
+
+    /// log2 of the chunk size of bodies.
+    pub fn chunk_log2(&self) -> u8 {
+        self.maker.identity.chunk_log2
+    }
+
+    /// The longest body that is kept inside its entry.
+    pub fn inline_max(&self) -> usize {
+        self.settings.inline_max.min(MAX_INLINE as usize)
+    }
+
+    /// The clock in milliseconds since 1970; a clock before 1970 counts as 1970.
+    pub fn millis(&self) -> u64 {
+        let since = self.env.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        since.as_millis().min(u128::from(u64::MAX)) as u64
+    }
+
+    /// Starts a body that is too long to be packed.
+    pub fn body_writer(&self, owner: Vec<u8>) -> Result<BodyWriter> {
+        self.check_writable()?;
+        if self.delta_is_over() {
+            self.checkpoint()?;
+        }
+        Ok(self.pool.writer(owner, false, false))
+    }
+
+    /// Makes a streamed body durable; to be called before its commit if that is to be durable.
+    pub fn sync_body(&self, placed: &crate::segment::Placed) -> Result<()> {
+        if self.planted(Planted::SkipBulkSync) {
+            return Ok(());
+        }
+        BulkPool::sync_segment(placed.segment()).map_err(|error| self.poison(error))
+    }
+
+    /// Makes every commit so far durable.
+    pub fn flush(&self) -> Result<()> {
+        self.check_writable()?;
+        self.sync_log(&mut self.writer.lock())
+    }
+
+    /// Whether the store takes writes.
+    pub fn check_writable(&self) -> Result<()> {
+        self.check_open()?;
+        if self.read_only {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                "AccessDenied",
+                "the store was opened with read_only(true) and cannot be changed",
+            ));
+        }
+        match self.failed.get() {
+            Some(cause) if !self.planted(Planted::NoPoison) => Err(Error::new(
+                ErrorKind::Closed,
+                "InternalError",
+                format!("the store takes no more writes because of an earlier failure ({cause}); reading goes on; \
+                         open it again to write"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the store is still open.
+    pub fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed, "InternalError", "the store was closed"));
+        }
+        Ok(())
+    }
+
+    /// Whether it was opened for reading only.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Ends writing until the store is opened again (I8) and says so.
+    fn poison(&self, error: Error) -> Error {
+        let _ = self.failed.set(error.duplicate());
+        self.wake.raise();
+        let told = format!("{error}; whether the last commits survive is known only after the store is opened again");
+        Error::new(error.kind(), "CommitUnknown", told).with_source(error).into_fatal()
+    }
+
+    /// Whether the mistake is switched on; never, but in a build that tests the tests.
+    #[inline]
+    fn planted(&self, mistake: Planted) -> bool {
+        self.env.planted(mistake)
+    }
+
+    fn set_exclusive(&self, thread: Option<ThreadId>) {
+        self.exclusive.store(thread.map_or(0, thread_number), Ordering::Release);
+    }
+
+    fn holds_exclusive(&self) -> bool {
+        let holder = self.exclusive.load(Ordering::Acquire);
+        holder != 0 && holder == thread_number(std::thread::current().id())
+    }
+
+    /// How long a new log segment is: a small store gets small ones, so that its garbage is not locked up in
+    /// the segment that is still open.
+    fn log_segment_len(&self, live: u64) -> u64 {
+        let smallest = (4 << 20).min(self.settings.segment_size);
+        (live / 8).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
+    }
+
+    /// Numbers for people.
+    pub fn stats(&self) -> Stats {
+        let (ledger_total, since_checkpoint) = {
+            let writer = self.writer.lock();
+            (writer.ledger.total(), writer.since_checkpoint)
+        };
+        let view = self.pin();
+        let mut stats = self.gauges.stats();
+        stats.live_bytes = ledger_total;
+        stats.log_since_checkpoint = since_checkpoint;
+        stats.delta_keys = (view.index.active.len() + view.index.frozen.as_ref().map_or(0, |delta| delta.len())) as u64;
+        stats.delta_bytes =
+            (view.index.active.bytes() + view.index.frozen.as_ref().map_or(0, |delta| delta.bytes())) as u64;
+        stats.segments = view.segments.iter().count() as u64;
+        stats.disk_bytes = self.disk_bytes(&view);
+        stats.lsn = crate::model::Lsn(view.lsn);
+        stats
+    }
+
+    /// Bytes of disk that the store takes.
+    fn disk_bytes(&self, view: &View) -> u64 {
+        let of = |path: &std::path::Path| self.env.vfs.allocated(path).unwrap_or(0);
+        let segments: u64 = view.segments.iter().map(|segment| of(segment.path())).sum();
+        let named = [open::SUPERBLOCK, open::INDEX_FILES[0], open::INDEX_FILES[1], open::RESERVE];
+        segments + named.iter().map(|name| of(&self.dir.join(name))).sum::<u64>()
+    }
+}

@@ -1,0 +1,345 @@
+//! Opening: the lock, the superblock, the index file, and how a directory becomes a store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::checkpoint::Checkpointing;
+use super::commit::Writer;
+use super::ledger::Ledger;
+use super::recovery::{self, Recovered};
+use super::superblock::{Found, SuperblockFile};
+use super::{Engine, Gauges, Queue, ReadMode, Reserve, Settings, View, Wake};
+use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Position;
+use crate::format::superblock::Superblock;
+use crate::index::{self, Delta, Index, PageFile, RootPtr};
+use crate::segment::{BulkPool, Identity, Log, SegmentMaker, TableCell, bulk_dir, log_dir};
+
+/// The file that holds the lock.
+pub const LOCK: &str = "LOCK";
+/// The superblock.
+pub const SUPERBLOCK: &str = "SUPERBLOCK";
+/// The reserve.
+pub const RESERVE: &str = "RESERVE";
+/// The index file, and the other one that it is rewritten into when it is vacuumed.
+pub const INDEX_FILES: [&str; 2] = ["index.tree", "index.alt.tree"];
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    /// The store's directory.
+    pub dir: PathBuf,
+    /// Files, time and chance.
+    pub env: Env,
+    /// How it behaves.
+    pub settings: Settings,
+    /// Whether it is opened for reading only.
+    pub read_only: bool,
+    /// Whether a missing store is made.
+    pub create: bool,
+    /// Whether the index is thrown away and made anew from the log.
+    pub rebuild_index: bool,
+}
+
+impl Engine {
+    /// Opens the store in a directory, making it if it is missing and may be made.
+    pub fn open(options: OpenOptions) -> Result<Engine> {
+        options.settings.check()?;
+        let OpenOptions { dir, env, read_only, .. } = &options;
+        let path = dir.join(SUPERBLOCK);
+        if options.create && !read_only {
+            prepare_directory(env, dir)?;
+        }
+        let names = list(env, dir)?;
+        let exists = names.iter().any(|name| name == SUPERBLOCK);
+        if !exists {
+            refuse_foreign(env, dir, &names, options.create && !read_only)?;
+        }
+        let lock = take_lock(env, dir, *read_only)?;
+        let mode = if *read_only { OpenMode::Read } else { OpenMode::ReadWrite };
+        let found = if exists { Some(SuperblockFile::open(env, &path, mode).map_err(|e| explain(e, dir))?) } else { None };
+        let (block, superblock) = match found {
+            Some((file, Found::Store(block))) => {
+                let superblock = SuperblockFile::new(file, &path, (*block).clone());
+                (*block, superblock)
+            }
+            Some((_, Found::Blank)) => {
+                refuse_foreign(env, dir, &names, options.create && !read_only)?;
+                env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("removing", &path, e))?;
+                make(&options, &path)?
+            }
+            None => make(&options, &path)?,
+        };
+        Self::open_at(options, lock, block, superblock)
+    }
+
+    fn open_at(
+        options: OpenOptions,
+        lock: Box<dyn Lock>,
+        block: Superblock,
+        superblock: SuperblockFile,
+    ) -> Result<Engine> {
+        let OpenOptions { dir, env, settings, read_only, rebuild_index, .. } = options;
+        let identity = Identity {
+            dir: dir.clone(),
+            store_id: block.store_id,
+            chunk_log2: block.chunk_log2,
+            mapped: settings.read_mode == ReadMode::Mapped,
+        };
+        let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
+        let tables = Arc::new(TableCell::default());
+        let pool = Arc::new(BulkPool::new(maker.clone(), tables.clone(), settings.segment_size));
+        let held = env.vfs.allocated(&dir.join(RESERVE)).is_ok();
+        let reserve = Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
+        let (pages, tree, rebuild) = open_index(&env, &dir, &settings, read_only, rebuild_index, &block)?;
+        let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
+        let index = Index { active: Delta::new(), frozen: None, tree };
+        let view = Arc::new(View { index, segments: tables.current(), lsn });
+        let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
+        let engine = Engine {
+            wake: Arc::new(Wake::default()),
+            view: ArcSwap::new(view.clone()),
+            queue: Queue::default(),
+            writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
+            checkpointing: Mutex::new(Checkpointing::new(pages, block.index_file)),
+            gauges: Gauges::default(),
+            failed: std::sync::OnceLock::new(),
+            closed: false.into(),
+            exclusive: 0.into(),
+            lock: Mutex::new(Some(lock)),
+            reserve,
+            superblock,
+            env,
+            dir,
+            settings,
+            read_only,
+            maker,
+            tables,
+            pool,
+        };
+        engine.writer.lock().ledger = Ledger::load(&view.index)?;
+        let recovered = recovery::recover(&engine, &block, rebuild)?;
+        engine.begin(recovered);
+        Ok(engine)
+    }
+
+    /// Publishes what recovery found and makes the log ready to go on behind it.
+    fn begin(&self, recovered: Recovered) {
+        let mut writer = self.writer.lock();
+        let mut view = View::clone(&writer.view);
+        view.segments = self.tables.current();
+        let view = Arc::new(view);
+        writer.log = Log::new(self.maker.clone(), self.tables.clone(), recovered.end, view.lsn);
+        writer.since_checkpoint = recovered.replayed;
+        writer.view = view.clone();
+        self.view.store(view);
+        drop(writer);
+        if !self.read_only {
+            self.reserve.refill(&self.env);
+        }
+    }
+
+    /// Makes the superblock say that this log segment exists, before the first record goes into it: from then
+    /// on a damaged header is damage, not the trace of a crash.
+    pub(super) fn announce_log(&self, id: u64) -> Result<()> {
+        let millis = self.millis();
+        let next_segment = self.maker.next_id();
+        let run = self.maker.run.load(std::sync::atomic::Ordering::Relaxed);
+        self.superblock
+            .update(&self.env, |block| {
+                block.log_known = id;
+                block.next_segment = next_segment;
+                block.run = run;
+                block.written = millis;
+                block.clean = false;
+            })
+            .map_err(|error| self.poison(error))
+    }
+}
+
+/// Opens the index file and the tree that the superblock names. Says whether the tree is lost and must be made
+/// anew from the log (I11).
+fn open_index(
+    env: &Env,
+    dir: &Path,
+    settings: &Settings,
+    read_only: bool,
+    rebuild: bool,
+    block: &Superblock,
+) -> Result<(Arc<PageFile>, index::Tree, bool)> {
+    let path = dir.join(INDEX_FILES[usize::from(block.index_file)]);
+    let site = Site::INDEX_OPEN;
+    let mode = if read_only { OpenMode::Read } else { OpenMode::ReadWrite };
+    let name = path.display().to_string();
+    let read_mode = match settings.read_mode {
+        ReadMode::Mapped => index::ReadMode::Map,
+        ReadMode::Positioned => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
+    };
+    let root = block.checkpoint.and_then(|checkpoint| checkpoint.root);
+    let opened = if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
+    let make = |file: Arc<dyn File>| PageFile::open(file, name.clone(), block.page_salt, read_mode);
+    if let Ok(file) = opened {
+        let pages = make(file)?;
+        let root = root.map(|(page, checksum, height)| RootPtr { page, checksum, height });
+        match pages.tree(root) {
+            Ok(tree) => return Ok((pages, tree, false)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
+            Err(error) => return Err(error),
+        }
+    } else if let Err(error) = opened
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(explain(failed("opening", &path, error), dir));
+    }
+    // The index is a cache of the log: what cannot be read is made anew. Reading only, it is made in memory.
+    let scratch;
+    let vfs = if read_only {
+        scratch = Env::memory();
+        scratch.vfs.create_dir(dir, site).map_err(|e| failed("making an index in memory for", dir, e))?;
+        &scratch.vfs
+    } else {
+        match env.vfs.remove(&path, site) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("removing", &path, error)),
+            _ => &env.vfs,
+        }
+    };
+    let file = vfs.open(&path, OpenMode::CreateNew, site).map_err(|e| failed("making", &path, e))?;
+    vfs.sync_dir(dir, site).map_err(|e| failed("syncing", dir, e))?;
+    let pages = make(file)?;
+    let tree = pages.tree(None)?;
+    Ok((pages, tree, root.is_some() || rebuild || block.checkpoint.is_some()))
+}
+
+/// Makes the store's directory.
+fn prepare_directory(env: &Env, dir: &Path) -> Result<()> {
+    if env.vfs.list(dir, Site::STORE_LIST).is_ok() {
+        return Ok(());
+    }
+    env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
+    // Every level that may be new must be made durable, from the store's own name up.
+    let mut level = dir;
+    while let Some(parent) = level.parent() {
+        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        if env.vfs.sync_dir(shown, Site::STORE_DIR).is_err() {
+            break;
+        }
+        level = parent;
+    }
+    Ok(())
+}
+
+fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
+    let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::new(
+            ErrorKind::NotFound,
+            "NoSuchStore",
+            format!("there is no store at {}", dir.display()),
+        ),
+        std::io::ErrorKind::NotADirectory => not_a_store(dir, "it is not a directory"),
+        _ => explain(failed("listing", dir, error), dir),
+    })?;
+    Ok(listed.into_iter().map(|listed| listed.name).collect())
+}
+
+/// A directory without a superblock may become a store only if nothing of anybody else's is in it, and nothing
+/// of a store that lost its superblock.
+fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
+    let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], "log", "bulk"];
+    if let Some(name) = names.iter().find(|name| !ours.contains(&name.as_str())) {
+        return Err(not_a_store(dir, &format!("it has no SUPERBLOCK but holds {name:?}; choose an empty directory")));
+    }
+    let segments = |path: PathBuf| env.vfs.list(&path, Site::STORE_LIST).is_ok_and(|names| !names.is_empty());
+    if segments(log_dir(dir)) || segments(bulk_dir(dir, 0)) {
+        return Err(Error::corrupt(
+            dir.join(SUPERBLOCK).display(),
+            0,
+            "the superblock is missing or blank, but there are segments",
+        ));
+    }
+    if !may_create {
+        return Err(Error::new(ErrorKind::NotFound, "NoSuchStore", format!("there is no store at {}", dir.display())));
+    }
+    Ok(())
+}
+
+fn not_a_store(dir: &Path, why: &str) -> Error {
+    Error::invalid("InvalidArgument", format!("{} is not an Ossicle store: {why}", dir.display()))
+}
+
+fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
+    let mode = if read_only { LockMode::Shared } else { LockMode::Exclusive };
+    env.vfs.lock(&dir.join(LOCK), mode, Site::STORE_LOCK).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::new(
+            ErrorKind::Busy,
+            "StoreBusy",
+            format!(
+                "the store at {} is already open, in this process or in another one; close it there first",
+                dir.display()
+            ),
+        ),
+        _ => explain(failed("locking", dir, error), dir),
+    })
+}
+
+/// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
+fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFile)> {
+    let OpenOptions { dir, env, settings, .. } = options;
+    for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+        env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
+    }
+    let bulk = dir.join("bulk");
+    env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
+    let mut store_id = [0; 16];
+    let mut salt = [0; 4];
+    env.entropy.fill(&mut store_id);
+    env.entropy.fill(&mut salt);
+    let since = env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let millis = since.as_millis() as u64;
+    let block = Superblock {
+        generation: 1,
+        optional_features: 0,
+        store_id,
+        created: millis,
+        chunk_log2: settings.chunk_size.trailing_zeros() as u8,
+        index_file: 0,
+        checkpoint: None,
+        next_segment: 1,
+        log_known: 0,
+        run: 0,
+        page_salt: u32::from_le_bytes(salt),
+        written: millis,
+        clean: false,
+    };
+    let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
+    env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
+    Ok((block, superblock))
+}
+
+fn failed(doing: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::io(format!("{doing} {}", path.display()), error)
+}
+
+/// Says what to do where the system only says no.
+fn explain(error: Error, dir: &Path) -> Error {
+    use std::error::Error as _;
+    let kind = error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(|source| source.kind());
+    match kind {
+        Some(std::io::ErrorKind::ReadOnlyFilesystem) => Error::new(
+            ErrorKind::Denied,
+            "AccessDenied",
+            format!("{} is on a read-only disk; open it with read_only(true)", dir.display()),
+        )
+        .with_source(error),
+        Some(std::io::ErrorKind::PermissionDenied) => Error::new(
+            ErrorKind::Denied,
+            "AccessDenied",
+            format!("this user may not use {}: {error}", dir.display()),
+        )
+        .with_source(error),
+        _ => error,
+    }
+}

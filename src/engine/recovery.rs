@@ -1,0 +1,486 @@
+//! Recovery: replays the log from the checkpoint on, tells a torn tail from damage, leaves nothing half.
+//!
+//! 1. Open every segment; a damaged one matters only if something names it.
+//! 2. Walk the log from the replay position, in order: commits are applied, moves are applied to rows that
+//!    still stand where they stood.
+//! 3. A commit whose bodies lie in bulk segments, and which no later record calls durable, waits: at the end of
+//!    the log its bodies are looked at, and if they are not whole, the log ends before it.
+//! 4. Where the log ends, everything behind is searched for a record that calls that place durable (I12): one
+//!    such record means damage, none means a torn tail.
+//! 5. Opening for writing: what was replayed is made durable, the tail is cut off, unused log segments go.
+//!
+//! Nothing in 1 to 4 changes a file, and 5 can be done any number of times: recovery may be interrupted anywhere.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
+use super::view::View;
+use super::{Engine, Planted};
+use crate::env::Site;
+use crate::error::{Error, Result};
+use crate::format::commit::{self, Change, Position};
+use crate::format::entry::Extent;
+use crate::format::frame::Kind;
+use crate::format::segment_header::{HEADER_LEN, SegmentKind};
+use crate::format::superblock::Superblock;
+use crate::index::{NewItem, Weight};
+use crate::segment::{End, Log, Scan, Segment, Table, bulk_dir, find_durable_mark, log_dir, parse_file_name};
+
+/// The most bytes of commits that wait for their bodies to be proved.
+const WAITING_MAX: usize = 64 << 20;
+
+const MISSING: &str = "the log goes on in this segment, but the file is missing";
+
+/// What recovery found.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where the log ends.
+    pub end: Position,
+    /// Bytes of log behind the checkpoint.
+    pub replayed: u64,
+}
+
+/// A record that was read but not yet applied.
+struct Waiting {
+    at: Position,
+    lsn: u64,
+    moves: bool,
+    payload: Vec<u8>,
+}
+
+/// The walk through the log.
+struct Replay<'a> {
+    engine: &'a Engine,
+    rebuild: bool,
+    logs: BTreeMap<u64, Arc<Segment>>,
+    table: Table,
+    /// The state so far, the index included.
+    view: View,
+    ledger: Ledger,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// The last lsn that was read, which is ahead of the view's while records wait.
+    read_lsn: u64,
+    /// The end of the last record that was applied.
+    applied: Position,
+    replayed: u64,
+    durable: Position,
+    /// Bulk segments with bodies that only the page cache may have.
+    unproved: BTreeSet<u64>,
+}
+
+/// Recovers the state behind the checkpoint that `block` names into the engine's writer.
+pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Recovered> {
+    let (logs, unsound) = open_segments(engine, block)?;
+    let from = match block.checkpoint {
+        Some(checkpoint) if !rebuild => checkpoint.replay,
+        _ => Position::default(),
+    };
+    let table = engine.tables.current();
+    let (view, ledger) = {
+        let writer = engine.writer.lock();
+        (View { segments: table.clone(), ..View::clone(&writer.view) }, writer.ledger.clone())
+    };
+    let mut replay = Replay {
+        engine,
+        rebuild,
+        logs,
+        table,
+        read_lsn: view.lsn,
+        view,
+        ledger,
+        waiting: VecDeque::new(),
+        waiting_bytes: 0,
+        applied: from,
+        replayed: 0,
+        durable: Position::default(),
+        unproved: BTreeSet::new(),
+    };
+    let end = replay.walk(from, block, &unsound)?;
+    if let Some(checkpoint) = block.checkpoint.filter(|_| rebuild) {
+        // Commits whose every row has moved or died since leave no record of their lsn.
+        replay.view.lsn = replay.view.lsn.max(checkpoint.lsn);
+    }
+    replay.install(end);
+    if !engine.read_only {
+        replay.settle(end, block)?;
+    }
+    Ok(Recovered { end, replayed: replay.replayed })
+}
+
+type Unsound = BTreeMap<u64, &'static str>;
+
+/// Opens every segment file. Log segments with an unsound header are returned by their reason; bulk segments
+/// with one are left out of the table, so that whoever names them learns of it.
+fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, Arc<Segment>>, Unsound)> {
+    let mut logs = BTreeMap::new();
+    let mut unsound = Unsound::new();
+    for (kind, dir) in
+        [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
+    {
+        let failed = |error| Error::io(format!("listing {}", dir.display()), error);
+        let mut ids: Vec<u64> = engine
+            .env
+            .vfs
+            .list(&dir, Site::STORE_LIST)
+            .map_err(failed)?
+            .iter()
+            .filter(|listed| listed.is_file)
+            .filter_map(|listed| parse_file_name(&listed.name))
+            .collect();
+        ids.sort_unstable();
+        for id in ids {
+            engine.maker.skip_past(id);
+            match engine.maker.open(kind, 0, id)? {
+                Ok(segment) => {
+                    if engine.tables.current().contains(id) {
+                        return Err(segment.corrupt(0, "two segments have the same id"));
+                    }
+                    engine.tables.add(segment.clone());
+                    if kind == SegmentKind::Log {
+                        logs.insert(id, segment);
+                    }
+                }
+                Err(reason) if kind == SegmentKind::Log => {
+                    unsound.insert(id, reason);
+                }
+                Err(_) if id >= block.next_segment && !engine.read_only => {
+                    // Made after the last superblock and never whole: the trace of a crash.
+                    let _ = engine.env.vfs.remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Ok((logs, unsound))
+}
+
+impl Replay<'_> {
+    /// Walks the log and returns where it ends.
+    fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
+        let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
+        let Some(mut id) = first else {
+            return match unsound.get(&block.log_known).filter(|_| block.log_known != 0) {
+                Some(reason) => Err(self.damaged_log(block.log_known, reason)),
+                None => Ok(Position::default()),
+            };
+        };
+        if self.engine.planted(Planted::ReplayTooLate)
+            && let Some((next, _)) = self.logs.range(id + 1..).next()
+        {
+            id = *next;
+        }
+        let mut offset = from.offset.max(HEADER_LEN as u64);
+        loop {
+            let Some(segment) = self.logs.get(&id).cloned() else {
+                let reason = unsound.get(&id).copied().unwrap_or(MISSING);
+                return Err(self.damaged_log(id, reason));
+            };
+            self.applied = Position { segment: id, offset };
+            let (stop, end) = self.walk_segment(&segment, offset)?;
+            if stop.segment != id {
+                return self.end_of_log(stop, end, false);
+            }
+            match self.successor(stop, end) {
+                Some(next) => id = next,
+                None => {
+                    if block.log_known > id && !self.rebuild && !self.logs.contains_key(&block.log_known) {
+                        let reason = unsound.get(&block.log_known).copied();
+                        return Err(self.damaged_log(block.log_known, reason.unwrap_or(MISSING)));
+                    }
+                    let known_clean = block.clean && !self.rebuild && from == stop;
+                    return self.end_of_log(stop, end, known_clean);
+                }
+            }
+            offset = HEADER_LEN as u64;
+        }
+    }
+
+    /// The segment that the log goes on in behind `stop`; `None` if the log ends there.
+    fn successor(&self, stop: Position, end: End) -> Option<u64> {
+        if let End::Continues(next) = end {
+            // In a rebuild the next segment may have been relocated long ago; the one after it follows then.
+            if !self.rebuild || self.logs.contains_key(&next) {
+                return Some(next);
+            }
+        }
+        let mut later = self.logs.range(stop.segment + 1..);
+        if let Some((next, _)) = later.clone().find(|(_, segment)| segment.header.cut == Some(stop)) {
+            return Some(*next);
+        }
+        // Behind the replay position segments go missing only in a rebuild.
+        later.find(|_| self.rebuild && !matches!(end, End::Bad(_))).map(|(next, _)| *next)
+    }
+
+    /// Reads the records of one segment. Returns where and how they end.
+    fn walk_segment(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<(Position, End)> {
+        let id = segment.id();
+        let mut scan = Scan::new(segment, offset, None)?;
+        scan.trust(self.engine.planted(Planted::NoRecordSum));
+        loop {
+            let at = scan.position();
+            let (kind, lsn, payload) = match scan.next(true)? {
+                Ok(record) => (record.frame.kind, record.frame.word, record.payload.to_vec()),
+                Err(End::Bad(_)) if self.engine.planted(Planted::SkipBadRecord) && scan.step_over() => continue,
+                Err(end) => return Ok((Position { segment: id, offset: at }, end)),
+            };
+            let next = scan.position();
+            self.replayed += next - at;
+            if !matches!(kind, Kind::Commit | Kind::Moves) {
+                continue;
+            }
+            let moves = kind == Kind::Moves;
+            let damaged = |reason: &str| segment.corrupt(at, reason);
+            let (head, _) = commit::open(&payload, moves).map_err(damaged)?;
+            // A log that was lost in part shows here: lsns are dense (I4).
+            let expected = if moves { self.read_lsn } else { self.read_lsn + 1 };
+            if (!self.rebuild && lsn != expected) || (self.rebuild && lsn < expected) {
+                return Err(damaged(&format!("commit {lsn} stands where commit {expected} should")));
+            }
+            self.read_lsn = lsn;
+            self.durable = self.durable.max(head.durable);
+            let waiting = Waiting { at: Position { segment: id, offset: next }, lsn, moves, payload };
+            self.waiting_bytes += waiting.payload.len();
+            self.waiting.push_back(waiting);
+            if !self.apply_proved()? {
+                // The rest is dropped, and the search for durable marks says whether it may be.
+                return Ok((self.applied, End::Bad("a body of the next commit is not whole")));
+            }
+        }
+    }
+
+    /// Applies the records at the head of the queue that are known to be whole. `false`: one is not, and the
+    /// log ends before it.
+    fn apply_proved(&mut self) -> Result<bool> {
+        while let Some(first) = self.waiting.front() {
+            let proved = first.at <= self.durable || !names_bulk(first, &self.table)?;
+            if !proved && self.waiting_bytes <= WAITING_MAX {
+                return Ok(true);
+            }
+            if !self.apply_first(proved)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Applies the record at the head of the queue, after a look at its bodies if they are not `proved`.
+    fn apply_first(&mut self, proved: bool) -> Result<bool> {
+        let Some(first) = self.waiting.pop_front() else { return Ok(true) };
+        self.waiting_bytes -= first.payload.len();
+        if !proved && !self.engine.planted(Planted::SkipBodyCheck) && !self.bodies_are_whole(&first)? {
+            self.waiting.clear();
+            return Ok(false);
+        }
+        let mut diff = LedgerDiff::default();
+        let chunk_log2 = self.engine.chunk_log2();
+        let (_, changes) = commit::open(&first.payload, first.moves).map_err(|r| self.damaged_record(&first, r))?;
+        for change in changes {
+            let change = change.map_err(|reason| self.damaged_record(&first, reason))?;
+            let home = first.at.segment;
+            let (lsn, made) = match change {
+                Change::Put { lsn, .. } => (lsn.unwrap_or(first.lsn), home),
+                Change::Delete { moved, .. } => moved.unwrap_or((first.lsn, home)),
+            };
+            // Only in a rebuild can a row come after a newer one of the same key.
+            if self.view.index.get(change.key())?.is_some_and(|item| item.lsn > lsn) {
+                continue;
+            }
+            let tombstone = Tombstone { made, home }.encode();
+            let item = match change {
+                Change::Put { slot, objects, bytes, entry, .. } => {
+                    NewItem { lsn, tombstone: false, weight: Weight { slot, objects, bytes }, value: entry }
+                }
+                Change::Delete { key, .. } => {
+                    let weight = ledger::tombstone_weight(key);
+                    NewItem { lsn, tombstone: true, weight, value: &tombstone }
+                }
+            };
+            ledger::apply(&mut self.view.index, &mut diff, chunk_log2, change.key(), item)?;
+        }
+        self.ledger.apply(diff);
+        self.applied = first.at;
+        self.view.lsn = first.lsn;
+        let over = self.view.index.active.bytes() > self.engine.settings.delta_bytes;
+        if over && self.waiting.is_empty() {
+            self.checkpoint_midway()?;
+        }
+        Ok(true)
+    }
+
+    /// Hands the state to the engine: the log ends at `end`.
+    fn install(&mut self, end: Position) {
+        let mut writer = self.engine.writer.lock();
+        writer.view = Arc::new(self.view.clone());
+        writer.ledger = self.ledger.clone();
+        writer.log = Log::new(self.engine.maker.clone(), self.engine.tables.clone(), end, self.view.lsn);
+        writer.since_checkpoint = self.replayed;
+        self.engine.view.store(writer.view.clone());
+    }
+
+    /// Moves the delta into the tree in the middle of a long replay, so that memory stays bounded. A rebuild
+    /// names its tree only at the end, because it cannot be taken up in the middle; otherwise the checkpoint
+    /// counts, and a crash now would find less to replay. A full disk only means that memory has to do.
+    fn checkpoint_midway(&mut self) -> Result<()> {
+        let engine = self.engine;
+        if !self.rebuild && engine.read_only {
+            return Ok(());
+        }
+        if !self.rebuild {
+            self.sync_replayed(self.applied)?;
+        }
+        self.install(self.applied);
+        match engine.checkpoint_replayed(!self.rebuild) {
+            Err(error) if !error.is_full() => return Err(error),
+            _ => {}
+        }
+        let writer = engine.writer.lock();
+        self.view = View { segments: self.table.clone(), ..View::clone(&writer.view) };
+        self.ledger = writer.ledger.clone();
+        Ok(())
+    }
+
+    /// Whether every body in a bulk segment that a record names is there to the last byte.
+    fn bodies_are_whole(&mut self, record: &Waiting) -> Result<bool> {
+        for extent in bulk_extents(record, &self.table)? {
+            let Ok(segment) = self.table.get(extent.segment) else { return Ok(false) };
+            let mut at = 0;
+            while at < extent.len {
+                let end = extent.len.min(at + (4 << 20));
+                match segment.read(&extent, at..end) {
+                    Ok(_) => at = end,
+                    Err(error) if error.kind() == crate::error::ErrorKind::Corrupt => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            self.unproved.insert(extent.segment);
+        }
+        Ok(true)
+    }
+
+    /// The log ends at `stop`: proves what still waits, then tells a torn tail from damage (I12).
+    fn end_of_log(&mut self, stop: Position, end: End, known_clean: bool) -> Result<Position> {
+        let mut at = stop;
+        while !self.waiting.is_empty() {
+            if !self.apply_first(false)? {
+                at = self.applied;
+            }
+        }
+        if known_clean || self.engine.planted(Planted::NoDurableMark) {
+            return Ok(at);
+        }
+        let reason = match end {
+            End::Bad(reason) => reason,
+            _ => "the log seems to end here",
+        };
+        for (id, later) in self.logs.range(at.segment..) {
+            let from = if *id == at.segment { at.offset } else { 0 };
+            if let Some(mark) = find_durable_mark(later, from, at)? {
+                return Err(self.logs[&at.segment].corrupt(
+                    at.offset,
+                    format!(
+                        "{reason}, yet the record at byte {} of {} was written when this place was already durable: \
+                         commits that were acknowledged are damaged",
+                        mark.offset,
+                        later.name()
+                    ),
+                ));
+            }
+        }
+        Ok(at)
+    }
+
+    /// Opening for writing: makes durable what was replayed, cuts the tail off, removes unused log segments.
+    fn settle(&mut self, end: Position, block: &Superblock) -> Result<()> {
+        let engine = self.engine;
+        let clean = block.clean && self.replayed == 0;
+        if !clean && !engine.planted(Planted::SkipRecoverySync) {
+            self.sync_replayed(end)?;
+        }
+        if let Some(last) = self.logs.get(&end.segment) {
+            let size = last.file().size().map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
+            if size > end.offset {
+                let path = last.path();
+                let cut = engine
+                    .env
+                    .vfs
+                    .open(path, crate::env::OpenMode::ReadWrite, Site::SEGMENT_OPEN)
+                    .and_then(|file| {
+                        file.set_len(end.offset, Site::LOG_UNDO)?;
+                        file.sync_data(Site::LOG_UNDO)
+                    });
+                cut.map_err(|e| Error::io(format!("cutting the tail off {}", path.display()), e))?;
+            }
+        }
+        let unused: Vec<u64> = self.logs.range(end.segment + 1..).map(|(id, _)| *id).collect();
+        for id in &unused {
+            engine.tables.remove(*id);
+        }
+        let dir = log_dir(&engine.dir);
+        let failed = |doing: &str, error| Error::io(format!("{doing} {}", dir.display()), error);
+        let names = engine.env.vfs.list(&dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
+        let ids = names.iter().filter(|listed| listed.is_file).filter_map(|listed| parse_file_name(&listed.name));
+        let stray: Vec<u64> = ids.filter(|id| *id > end.segment).collect();
+        if stray.is_empty() {
+            return Ok(());
+        }
+        // First the superblock stops knowing them, so that their absence is never taken for a loss.
+        if block.log_known > end.segment {
+            engine.superblock.update(&engine.env, |block| block.log_known = end.segment)?;
+        }
+        for id in stray {
+            let path = dir.join(crate::segment::file_name(id));
+            let removed = engine.env.vfs.remove(&path, Site::SEGMENT_REMOVE);
+            removed.map_err(|e| Error::io(format!("removing {}", path.display()), e))?;
+        }
+        engine.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE).map_err(|e| failed("syncing", e))
+    }
+
+    /// Makes durable what was read from the page cache of a process that is gone.
+    fn sync_replayed(&self, end: Position) -> Result<()> {
+        for id in &self.unproved {
+            self.sync(self.table.get(*id)?)?;
+        }
+        let from = self.durable.segment.min(end.segment);
+        self.logs.range(from..=end.segment).try_for_each(|(_, segment)| self.sync(segment))
+    }
+
+    fn sync(&self, segment: &Segment) -> Result<()> {
+        let synced = segment.file().sync_data(Site::LOG_SYNC);
+        synced.map_err(|e| Error::io(format!("syncing {}", segment.name()), e))
+    }
+
+    fn damaged_log(&self, id: u64, reason: &str) -> Error {
+        let path = log_dir(&self.engine.dir).join(crate::segment::file_name(id));
+        Error::corrupt(path.display(), 0, reason)
+    }
+
+    fn damaged_record(&self, record: &Waiting, reason: &str) -> Error {
+        match self.logs.get(&record.at.segment) {
+            Some(segment) => segment.corrupt(record.at.offset, reason),
+            None => self.damaged_log(record.at.segment, reason),
+        }
+    }
+}
+
+/// The extents of a record that lie in bulk segments, or in segments that are not there.
+fn bulk_extents(record: &Waiting, table: &Table) -> Result<Vec<Extent>> {
+    let unreadable = |reason| Error::corrupt(crate::segment::file_name(record.at.segment), record.at.offset, reason);
+    let (_, changes) = commit::open(&record.payload, record.moves).map_err(unreadable)?;
+    let mut found = Vec::new();
+    for change in changes {
+        if let Change::Put { entry, .. } = change.map_err(unreadable)? {
+            let (_, extents) = ledger::segments_of(entry)?;
+            let in_log = |extent: &Extent| {
+                table.get(extent.segment).is_ok_and(|segment| segment.header.kind == SegmentKind::Log)
+            };
+            found.extend(extents.into_iter().filter(|extent| !in_log(extent)));
+        }
+    }
+    Ok(found)
+}
+
+fn names_bulk(record: &Waiting, table: &Table) -> Result<bool> {
+    Ok(!bulk_extents(record, table)?.is_empty())
+}

@@ -1,0 +1,114 @@
+//! The superblock file: four slots written in turn, the newest sound one counts.
+
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::env::{Env, File, OpenMode, Planted, Site};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::superblock::{Refused, SLOT_LEN, SLOTS, Superblock};
+
+/// The superblock of an open store.
+#[derive(Debug)]
+pub struct SuperblockFile {
+    file: Arc<dyn File>,
+    name: String,
+    newest: Mutex<Superblock>,
+}
+
+/// What the file holds.
+#[derive(Debug)]
+pub enum Found {
+    /// A store.
+    Store(Box<Superblock>),
+    /// No slot was ever written whole: the making of the store was cut short.
+    Blank,
+}
+
+impl SuperblockFile {
+    /// Creates the file with its first slot. It counts once the directory is synced.
+    pub fn create(env: &Env, path: &Path, first: Superblock) -> Result<SuperblockFile> {
+        let failed = |error| Error::io(format!("making the superblock {}", path.display()), error);
+        let file = env.vfs.open(path, OpenMode::CreateNew, Site::SUPERBLOCK_WRITE).map_err(failed)?;
+        let mut all = vec![0; SLOT_LEN * SLOTS as usize];
+        let at = (first.generation % SLOTS) as usize * SLOT_LEN;
+        all[at..at + SLOT_LEN].copy_from_slice(&first.encode());
+        file.write_at(&[IoSlice::new(&all)], 0, Site::SUPERBLOCK_WRITE).map_err(failed)?;
+        file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
+        Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first) })
+    }
+
+    /// Opens the file and reads all slots.
+    pub fn open(env: &Env, path: &Path, mode: OpenMode) -> Result<(Arc<dyn File>, Found)> {
+        let failed = |error| Error::io(format!("reading the superblock {}", path.display()), error);
+        let file = env.vfs.open(path, mode, Site::SUPERBLOCK_READ).map_err(failed)?;
+        let mut newest: Option<Superblock> = None;
+        let mut written = false;
+        let mut reason = "it is cut off";
+        for slot in 0..SLOTS {
+            let mut bytes = vec![0; SLOT_LEN];
+            match file.read_exact_at(&mut bytes, slot * SLOT_LEN as u64, Site::SUPERBLOCK_READ) {
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => continue,
+                Err(error) => return Err(failed(error)),
+                Ok(()) => {}
+            }
+            match Superblock::decode(&bytes) {
+                Ok(block) if newest.as_ref().is_none_or(|newest| newest.generation < block.generation) => {
+                    newest = Some(block);
+                }
+                Ok(_) => {}
+                Err(Refused::Version(version)) => return Err(unsupported(path, format!("format version {version}"))),
+                Err(Refused::Features(bits)) => return Err(unsupported(path, format!("features {bits:#x}"))),
+                Err(Refused::Unsound(why)) => {
+                    if bytes.iter().any(|byte| *byte != 0) {
+                        written = true;
+                        reason = why;
+                    }
+                }
+            }
+        }
+        match newest {
+            Some(block) => Ok((file, Found::Store(Box::new(block)))),
+            None if written => Err(Error::corrupt(path.display(), 0, format!("no slot of the superblock is sound: {reason}"))),
+            None => Ok((file, Found::Blank)),
+        }
+    }
+
+    /// The superblock of a file that was opened.
+    pub fn new(file: Arc<dyn File>, path: &Path, newest: Superblock) -> SuperblockFile {
+        SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest) }
+    }
+
+    /// The newest superblock.
+    pub fn newest(&self) -> Superblock {
+        self.newest.lock().clone()
+    }
+
+    /// Writes the next superblock into the next slot and makes it durable. After an error it is not known
+    /// which one counts, so the store must not be written any more.
+    pub fn update(&self, env: &Env, change: impl FnOnce(&mut Superblock)) -> Result<()> {
+        let failed = |error| Error::io(format!("writing the superblock {}", self.name), error);
+        let mut newest = self.newest.lock();
+        let mut next = newest.clone();
+        next.generation += 1;
+        change(&mut next);
+        let slot = if env.planted(Planted::OneSlot) { 0 } else { next.generation % SLOTS };
+        let at = slot * SLOT_LEN as u64;
+        self.file.write_at(&[IoSlice::new(&next.encode())], at, Site::SUPERBLOCK_WRITE).map_err(failed)?;
+        if !env.planted(Planted::SkipSuperblockSync) {
+            self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
+        }
+        *newest = next;
+        Ok(())
+    }
+}
+
+fn unsupported(path: &Path, what: String) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "NotImplemented",
+        format!("{} was written by a newer Ossicle ({what}); open it with that version", path.display()),
+    )
+}
