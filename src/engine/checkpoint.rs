@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
 use crate::format::superblock;
-use crate::index::{Merged, PageFile, Tree, merge};
+use crate::index::{Dropped, Merged, PageFile, Tree, merge};
 use crate::segment::Segment;
 
 /// What the one thread that makes a checkpoint keeps between checkpoints.
@@ -28,6 +28,19 @@ pub struct Checkpointing {
     retired: Vec<Arc<Segment>>,
     /// Bytes of ledger that dropped tombstones gave back.
     dropped: LedgerDiff,
+}
+
+/// What kind of round it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// In the course of work.
+    Usual,
+    /// The last one before the store is closed in peace.
+    Closing,
+    /// In the middle of recovery: the log behind may still name segments that seem dead, so none goes.
+    Replaying,
+    /// In the middle of a rebuild, which cannot be taken up in the middle: the superblock is left alone.
+    Rebuilding,
 }
 
 /// The moment at which a delta was frozen.
@@ -47,8 +60,6 @@ pub struct Due {
     pub checkpoint: bool,
     /// Commits wait to be made durable.
     pub sync: bool,
-    /// Segments wait to be removed.
-    pub sweep: bool,
 }
 
 impl Checkpointing {
@@ -69,17 +80,23 @@ impl Engine {
     pub(super) fn checkpoint_with(&self, state: &mut Checkpointing) -> Result<()> {
         // A delta that an earlier attempt froze goes first; a second round then covers the rest.
         let stale = state.frozen.is_some();
-        self.checkpoint_once(state, false)?;
+        self.checkpoint_once(state, Round::Usual)?;
         if stale {
-            self.checkpoint_once(state, false)?;
+            self.checkpoint_once(state, Round::Usual)?;
         }
         Ok(())
     }
 
-    /// One round: freeze, sync the log, merge, name the new tree, publish. `clean` says that the store is
-    /// being closed in peace.
-    fn checkpoint_once(&self, state: &mut Checkpointing, clean: bool) -> Result<()> {
-        let Some(frozen) = self.freeze(state, clean)? else {
+    /// A checkpoint in the middle of recovery, of what was installed in the writer. `named` says whether the
+    /// superblock may name it.
+    pub(super) fn checkpoint_replayed(&self, named: bool) -> Result<()> {
+        let mut state = self.checkpointing.lock();
+        self.checkpoint_once(&mut state, if named { Round::Replaying } else { Round::Rebuilding })
+    }
+
+    /// One round: freeze, sync the log, merge, name the new tree, publish.
+    fn checkpoint_once(&self, state: &mut Checkpointing, round: Round) -> Result<()> {
+        let Some(frozen) = self.freeze(state, round)? else {
             return self.sweep(state);
         };
         let view = self.pin();
@@ -92,12 +109,12 @@ impl Engine {
             merged = self.merge_frozen(state, &view);
         }
         let merged = merged?;
-        self.name_tree(state, &frozen, merged, clean)?;
+        self.name_tree(state, &frozen, merged, round)?;
         self.sweep(state)
     }
 
     /// Makes the active delta the frozen one. `None` if there is nothing to checkpoint.
-    fn freeze(&self, state: &mut Checkpointing, clean: bool) -> Result<Option<Frozen>> {
+    fn freeze(&self, state: &mut Checkpointing, round: Round) -> Result<Option<Frozen>> {
         if let Some(frozen) = &state.frozen {
             return Ok(Some(frozen.clone()));
         }
@@ -107,18 +124,20 @@ impl Engine {
         writer.ledger.apply(dropped);
         let newest = self.superblock.newest();
         let unchanged = newest.checkpoint.is_some_and(|old| old.lsn == writer.view.lsn) && writer.since_checkpoint == 0;
-        if unchanged && writer.view.index.active.is_empty() && (!clean || newest.clean) {
+        if unchanged && writer.view.index.active.is_empty() && (round != Round::Closing || newest.clean) {
             return Ok(None);
         }
         let mut view = View::clone(&writer.view);
-        writer.ledger.store(&mut view.index, view.lsn)?;
+        let lsn = view.lsn;
+        writer.ledger.store(&mut view.index, lsn)?;
         view.index.freeze();
         view.segments = self.tables.current();
         let replay = writer.log.end();
+        let may_retire = matches!(round, Round::Usual | Round::Closing);
         let dead = view
             .segments
             .iter()
-            .filter(|segment| writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay))
+            .filter(|segment| may_retire && writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay))
             .map(|segment| segment.id())
             .collect();
         let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
@@ -172,6 +191,7 @@ impl Engine {
         let mut dropped = LedgerDiff::default();
         let chunk_log2 = self.chunk_log2();
         let merged = merge(&view.index.tree, frozen, &mut |key, item| {
+            // The engine's own rows are not in the log, so nothing older can come back.
             if key.first() == Some(&ENGINE_SPACE) {
                 return true;
             }
@@ -191,19 +211,21 @@ impl Engine {
     }
 
     /// Writes the superblock that names the new tree, then lets readers see it.
-    fn name_tree(&self, state: &mut Checkpointing, frozen: &Frozen, merged: Merged, clean: bool) -> Result<()> {
+    fn name_tree(&self, state: &mut Checkpointing, frozen: &Frozen, merged: Merged, round: Round) -> Result<()> {
         let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
         let next_segment = self.maker.next_id();
         let millis = self.millis();
         let replay = frozen.replay;
-        let written = self.superblock.update(&self.env, |block| {
+        let update = |block: &mut superblock::Superblock| {
             block.checkpoint = Some(superblock::Checkpoint { root, lsn: frozen.lsn, replay });
             block.index_file = state.index_file;
             block.next_segment = next_segment;
             block.written = millis;
-            block.clean = clean;
-        });
-        if let Err(error) = written {
+            block.clean = round == Round::Closing;
+        };
+        if round != Round::Rebuilding
+            && let Err(error) = self.superblock.update(&self.env, update)
+        {
             // It may or may not count now, so neither tree's pages may be written over: the store stops writing.
             return Err(self.poison(error));
         }
@@ -211,17 +233,16 @@ impl Engine {
             self.sync_before(&self.pin())?;
         }
         // I7: the old tree's pages are free only now.
-        let tree = merged.publish();
+        let published = merged.publish();
         let mut writer = self.writer.lock();
-        self.adopt(&mut writer, state, frozen, tree);
+        self.adopt(&mut writer, state, frozen, published);
         Ok(())
     }
 
     /// Publishes a view over the new tree, without the segments that are dead for good.
-    fn adopt(&self, writer: &mut Writer, state: &mut Checkpointing, frozen: &Frozen, tree: Tree) {
+    fn adopt(&self, writer: &mut Writer, state: &mut Checkpointing, frozen: &Frozen, (tree, dropped): (Tree, Dropped)) {
         let mut view = View::clone(&writer.view);
-        view.index.frozen = None;
-        view.index.tree = tree;
+        view.index.settle(tree, &dropped);
         // I6: nothing was live in them when the delta was frozen, so neither the durable checkpoint nor the log
         // behind it names them; and nothing can have become live in a sealed segment since.
         for id in &frozen.dead {
@@ -295,7 +316,7 @@ impl Engine {
         let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
         let long = writer.since_checkpoint > self.log_bound(writer);
         let aging = self.settings.sync_interval.is_some() && writer.log.is_dirty();
-        if full || long || aging || self.garbage_is_due(writer) {
+        if full || long || aging {
             self.wake.raise();
         }
     }
@@ -303,7 +324,7 @@ impl Engine {
     /// Bytes of log after which a checkpoint is due: less in a small store, whose garbage it would lock up.
     fn log_bound(&self, writer: &Writer) -> u64 {
         let most = self.settings.checkpoint_log_bytes;
-        (writer.ledger.total() / 4).clamp((16 << 20).min(most), most)
+        (writer.ledger.total() / 8).clamp((8 << 20).min(most), most)
     }
 
     /// What is due now.
@@ -313,7 +334,6 @@ impl Engine {
         Due {
             checkpoint: full || writer.since_checkpoint > self.log_bound(&writer),
             sync: writer.log.is_dirty() || self.pool.is_dirty(),
-            sweep: false,
         }
     }
 
@@ -332,13 +352,13 @@ impl Engine {
         let mut state = self.checkpointing.lock();
         self.pool.seal_idle();
         if state.frozen.is_some() {
-            self.checkpoint_once(&mut state, false)?;
+            self.checkpoint_once(&mut state, Round::Usual)?;
         }
         let was_open = self.superblock.newest();
         let nothing_written = self.writer.lock().view.lsn == 0 && was_open.checkpoint.is_none();
         if nothing_written {
             return Ok(());
         }
-        self.checkpoint_once(&mut state, true)
+        self.checkpoint_once(&mut state, Round::Closing)
     }
 }

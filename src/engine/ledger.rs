@@ -162,9 +162,10 @@ impl Ledger {
         while let Some(key) = cursor.key().filter(|key| key.starts_with(&[ENGINE_SPACE, LEDGER_TAG])) {
             let damaged = || Error::corrupt("the index", 0, "a row of the ledger cannot be read");
             let segment = u64::from_be_bytes(key[2..].try_into().map_err(|_| damaged())?);
-            let item = cursor.item().ok_or_else(damaged)?;
+            let item = cursor.item()?.ok_or_else(damaged)?;
             let live = varint::take(&mut item.value()).ok_or_else(damaged)?;
             ledger.live.insert(segment, live);
+            drop(item);
             cursor.next()?;
         }
         Ok(ledger)

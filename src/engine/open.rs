@@ -96,6 +96,7 @@ impl Engine {
         let held = env.vfs.allocated(&dir.join(RESERVE)).is_ok();
         let reserve = Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
         let (pages, tree, rebuild) = open_index(&env, &dir, &settings, read_only, rebuild_index, &block)?;
+        // A rebuild meets every commit again, from the first that is left.
         let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
         let index = Index { active: Delta::new(), frozen: None, tree };
         let view = Arc::new(View { index, segments: tables.current(), lsn });
@@ -124,6 +125,14 @@ impl Engine {
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
         let recovered = recovery::recover(&engine, &block, rebuild)?;
         engine.begin(recovered);
+        if rebuild && !read_only {
+            // The superblock still names the lost tree. On a full disk that has to wait: the next opening
+            // rebuilds again.
+            match engine.checkpoint() {
+                Err(error) if !error.is_full() => return Err(error),
+                _ => {}
+            }
+        }
         Ok(engine)
     }
 

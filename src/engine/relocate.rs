@@ -1,0 +1,349 @@
+//! Relocation: the live rows and bodies of a segment move elsewhere in bounded steps, so that its file can go.
+//!
+//! Bodies move into cold bulk segments, apart from what is written fresh; rows are said again in the log, at the
+//! lsn that they have. A row that changed meanwhile is left alone: whatever replaced it lies elsewhere already.
+
+use std::collections::BTreeSet;
+
+use super::ledger::Tombstone;
+use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
+use super::view::{OwnedBody, Stored, View, decode};
+use super::{Engine, Planted};
+use crate::error::{Error, Result};
+use crate::format::commit;
+use crate::format::entry::Extent;
+use crate::format::frame::Kind;
+use crate::format::segment_header::SegmentKind;
+use crate::index::Weight;
+use crate::model::Durability;
+use crate::segment::{Placed, Scan, Segment};
+
+/// The keyspace of forwarding rows: (segment, offset) of a body whose key is no longer the one it was written
+/// for, to the key that owns it now. They are rows like any other, in the log and in the index.
+pub const FORWARD_SPACE: u8 = 1;
+/// How much of a body is copied at once.
+const COPY_STEP: u64 = 1 << 20;
+/// The most rows in one step.
+const STEP_ROWS: usize = 256;
+
+/// How much of a segment is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentUse {
+    /// The segment's id.
+    pub id: u64,
+    /// What it holds.
+    pub kind: SegmentKind,
+    /// Bytes that something still needs.
+    pub live: u64,
+    /// Bytes of disk that it takes.
+    pub taken: u64,
+    /// Whether nothing is appended to it any more, so that it can be relocated.
+    pub sealed: bool,
+}
+
+/// A relocation in progress. Dropped, it can be begun again: what has moved is not moved twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relocated {
+    /// The segment that is emptied.
+    pub segment: u64,
+    /// How far its records have been read.
+    at: u64,
+    /// Whether nothing live is left in it.
+    pub done: bool,
+    /// Bytes moved so far.
+    pub bytes: u64,
+}
+
+impl Relocated {
+    /// A relocation that has not begun.
+    pub fn of(segment: u64) -> Relocated {
+        Relocated { segment, at: 0, done: false, bytes: 0 }
+    }
+}
+
+/// The key of a forwarding row.
+pub fn forward_key(extent: &Extent) -> Vec<u8> {
+    let mut key = forward_prefix(extent.segment);
+    key.extend_from_slice(&extent.offset.to_be_bytes());
+    key
+}
+
+fn forward_prefix(segment: u64) -> Vec<u8> {
+    let mut key = vec![FORWARD_SPACE];
+    key.extend_from_slice(&segment.to_be_bytes());
+    key
+}
+
+impl Change {
+    /// The rows that let relocation find bodies whose key changes to `owner` while they stay where they are.
+    pub fn forward(body: &OwnedBody, owner: &[u8]) -> Vec<Change> {
+        let row = |extent| Change::put(forward_key(extent), Weight::default(), NewBody::None, owner.to_vec());
+        body.extents().iter().map(row).collect()
+    }
+}
+
+impl Engine {
+    /// How much of each segment is live.
+    pub fn segment_uses(&self) -> Vec<SegmentUse> {
+        let (ledger, end) = {
+            let writer = self.writer.lock();
+            (writer.ledger.clone(), writer.log.end())
+        };
+        let table = self.tables.current();
+        let of = |segment: &std::sync::Arc<Segment>| SegmentUse {
+            id: segment.id(),
+            kind: segment.header.kind,
+            live: ledger.live(segment.id()),
+            taken: self.env.vfs.allocated(segment.path()).unwrap_or(0),
+            sealed: match segment.header.kind {
+                SegmentKind::Log => segment.id() < end.segment,
+                SegmentKind::Bulk => !self.pool.is_open(segment.id()) && !segment.is_awaited(),
+            },
+        };
+        table.iter().map(of).collect()
+    }
+
+    /// Closes the bulk segments that wait for more bodies, and goes on in a new log segment, so that all
+    /// there is can be relocated.
+    pub fn seal_all(&self) -> Result<()> {
+        self.check_writable()?;
+        self.pool.seal_idle();
+        let mut writer = self.writer.lock();
+        let writer = &mut *writer;
+        if writer.log.tail().is_none() {
+            return Ok(());
+        }
+        let len = self.log_segment_len(writer.ledger.total());
+        match writer.log.rotate(len, 0, &mut |id| self.announce_log(id)) {
+            Ok(()) => Ok(()),
+            Err(crate::segment::Undo::TakenBack(error)) => Err(error),
+            Err(crate::segment::Undo::Unknown(error)) => Err(self.poison(error)),
+        }
+    }
+
+    /// Moves at most about `budget` live bytes out of a sealed segment.
+    pub fn relocate(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
+        self.check_writable()?;
+        let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
+            progress.done = true;
+            return Ok(());
+        };
+        let view = self.pin();
+        let mut batch = Batch { engine: self, segment: &segment, seen: BTreeSet::new(), rows: Vec::new(), bytes: 0 };
+        let mut scan = Scan::new(&segment, progress.at, None)?;
+        let mut keys = Vec::new();
+        let mut over = false;
+        while !over {
+            let at = scan.position();
+            keys.clear();
+            match scan.next(false)? {
+                Err(_) => break,
+                Ok(record) => {
+                    let (offset, frame) = (record.offset, record.frame);
+                    match frame.kind {
+                        Kind::Commit | Kind::Moves => {
+                            let moves = frame.kind == Kind::Moves;
+                            let (_, changes) = commit::open(record.payload, moves).map_err(|r| segment.corrupt(at, r))?;
+                            for change in changes {
+                                keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
+                            }
+                        }
+                        Kind::Blob if frame.owner_len > 0 => keys.push(scan.owner(offset, &frame)?),
+                        _ => {}
+                    }
+                }
+            }
+            for key in keys.drain(..) {
+                batch.consider(&view, key)?;
+            }
+            progress.at = scan.position();
+            over = batch.bytes >= budget || batch.rows.len() >= STEP_ROWS;
+        }
+        if !over {
+            batch.consider_forwarded(&view)?;
+        }
+        let (moved, rows) = (batch.bytes, batch.rows);
+        let none_left = !over && rows.is_empty();
+        if !rows.is_empty() {
+            let proposal = Move { rows, stale: self.planted(Planted::RelocateStale) };
+            let (_, committed) = self.commit(proposal, Durability::Buffered);
+            committed?;
+            self.gauges.relocated(moved);
+            progress.bytes += moved;
+        }
+        if none_left {
+            progress.done = self.finish_relocation(&segment)?;
+        }
+        Ok(())
+    }
+
+    /// Everything in the segment was read and nothing live found: the ledger must say so too, unless a body
+    /// was renamed behind the walk.
+    fn finish_relocation(&self, segment: &Segment) -> Result<bool> {
+        let mut writer = self.writer.lock();
+        let mut cursor = writer.view.index.cursor();
+        let prefix = forward_prefix(segment.id());
+        cursor.seek(&prefix)?;
+        if cursor.key().is_some_and(|key| key.starts_with(&prefix)) {
+            return Ok(false);
+        }
+        drop(cursor);
+        writer.ledger.clear(segment.id());
+        Ok(true)
+    }
+}
+
+/// A live row of the segment, and where its parts lie now.
+struct Row {
+    key: Vec<u8>,
+    old: Vec<u8>,
+    moved: Moved,
+    what: What,
+    /// Keeps the copied bodies from being taken for garbage until they are committed.
+    _placed: Vec<Placed>,
+}
+
+/// The rows of one step.
+struct Batch<'a> {
+    engine: &'a Engine,
+    segment: &'a Segment,
+    seen: BTreeSet<Vec<u8>>,
+    rows: Vec<Row>,
+    bytes: u64,
+}
+
+impl Batch<'_> {
+    /// Takes the row of `key` along if any part of it lies in the segment.
+    fn consider(&mut self, view: &View, key: Vec<u8>) -> Result<()> {
+        if self.seen.contains(&key) {
+            return Ok(());
+        }
+        let Some(item) = view.index.get(&key)? else { return Ok(()) };
+        let (lsn, old) = (item.lsn, item.value().to_vec());
+        let row = if item.tombstone {
+            let tombstone = Tombstone::decode(&old)?;
+            if tombstone.home != self.segment.id() {
+                return Ok(());
+            }
+            let moved = Moved { lsn, made: tombstone.made };
+            Row { key: key.clone(), old, moved, what: What::Delete, _placed: Vec::new() }
+        } else {
+            let entry = decode(&old)?;
+            let here = |extent: Extent| extent.segment == self.segment.id();
+            if entry.home != self.segment.id() && !entry.extents().any(here) {
+                return Ok(());
+            }
+            if key[0] == FORWARD_SPACE && self.points_nowhere(&key) {
+                return self.drop_forward(&key, lsn);
+            }
+            let Stored { weight, payload, body, .. } = view.stored(&item)?;
+            let mut placed = Vec::new();
+            let body = self.move_body(OwnedBody::of(&body), &key, &mut placed)?;
+            let what = What::Put { weight, body, payload: payload.into_owned() };
+            Row { key: key.clone(), old, moved: Moved { lsn, made: 0 }, what, _placed: placed }
+        };
+        self.bytes += (row.key.len() + row.old.len()) as u64;
+        self.rows.push(row);
+        self.seen.insert(key);
+        Ok(())
+    }
+
+    /// The keys that own bodies of this segment without the segment saying so.
+    fn consider_forwarded(&mut self, view: &View) -> Result<()> {
+        let prefix = forward_prefix(self.segment.id());
+        let mut found = Vec::new();
+        let mut cursor = view.index.cursor();
+        cursor.seek(&prefix)?;
+        while let Some(key) = cursor.key().filter(|key| key.starts_with(&prefix)) {
+            let item = cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            found.push((key.to_vec(), item.lsn, view.stored(&item)?.payload.into_owned()));
+            cursor.next()?;
+        }
+        for (forward, lsn, owner) in found {
+            self.consider(view, owner)?;
+            self.drop_forward(&forward, lsn)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a forwarding row is for a segment that is gone.
+    fn points_nowhere(&self, key: &[u8]) -> bool {
+        let id = key.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+        id.is_none_or(|id| !self.engine.tables.current().contains(id))
+    }
+
+    /// Removes a forwarding row that has done its work.
+    fn drop_forward(&mut self, key: &[u8], lsn: u64) -> Result<()> {
+        let proposal = DropForward { key: key.to_vec(), lsn };
+        self.engine.commit(proposal, Durability::Buffered).1.map(|_| ())
+    }
+
+    fn move_body(&mut self, body: OwnedBody, key: &[u8], placed: &mut Vec<Placed>) -> Result<NewBody> {
+        let mut extents = Vec::new();
+        for extent in body.extents() {
+            if extent.segment != self.segment.id() {
+                extents.push(*extent);
+                continue;
+            }
+            let mut writer = self.engine.pool.writer(key.to_vec(), true, false);
+            let mut at = 0;
+            while at < extent.len {
+                let end = extent.len.min(at + COPY_STEP);
+                writer.write(&self.segment.read(extent, at..end)?)?;
+                at = end;
+            }
+            let moved = writer.finish()?;
+            self.bytes += extent.len;
+            extents.push(moved.extent);
+            placed.push(moved);
+        }
+        Ok(if extents.is_empty() { NewBody::existing(body) } else { NewBody::Extents(extents) })
+    }
+}
+
+/// Says rows again if they are still what they were.
+struct Move {
+    rows: Vec<Row>,
+    stale: bool,
+}
+
+impl Proposal for Move {
+    fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for row in &self.rows {
+            let current = state.index().get(&row.key)?;
+            let same = current.is_some_and(|item| item.lsn == row.moved.lsn && item.value() == row.old);
+            if same || self.stale {
+                let what = match &row.what {
+                    What::Delete => What::Delete,
+                    What::Put { weight, body, payload } => {
+                        What::Put { weight: *weight, body: body.clone(), payload: payload.clone() }
+                    }
+                };
+                changes.push(Change { key: row.key.clone(), what, moved: Some(row.moved) });
+            }
+        }
+        Ok(changes)
+    }
+
+    fn may_use_reserve(&self) -> bool {
+        true
+    }
+}
+
+/// Removes a forwarding row if it is still the same.
+struct DropForward {
+    key: Vec<u8>,
+    lsn: u64,
+}
+
+impl Proposal for DropForward {
+    fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
+        let same = state.index().get(&self.key)?.is_some_and(|item| !item.tombstone && item.lsn == self.lsn);
+        Ok(if same { vec![Change::delete(self.key.clone())] } else { Vec::new() })
+    }
+
+    fn may_use_reserve(&self) -> bool {
+        true
+    }
+}
