@@ -1,5 +1,11 @@
-//! A scaffold to build the room `env` alone; the real crate root replaces it.
+//! An object store that lives inside your process.
 
+pub(crate) mod engine;
+#[allow(unreachable_pub)]
 pub mod env;
-#[allow(dead_code, missing_docs)]
-pub mod error;
+pub(crate) mod error;
+#[allow(unreachable_pub)]
+pub(crate) mod format;
+pub(crate) mod index;
+pub(crate) mod model;
+pub(crate) mod segment;

@@ -220,8 +220,9 @@ impl Replay<'_> {
         scan.trust(self.engine.planted(Planted::NoRecordSum));
         loop {
             let at = scan.position();
-            let (kind, lsn, payload) = match scan.next(true)? {
-                Ok(record) => (record.frame.kind, record.frame.word, record.payload.to_vec()),
+            let read = scan.next(true)?.map(|record| (record.frame.kind, record.frame.word, record.payload.to_vec()));
+            let (kind, lsn, payload) = match read {
+                Ok(read) => read,
                 Err(End::Bad(_)) if self.engine.planted(Planted::SkipBadRecord) && scan.step_over() => continue,
                 Err(end) => return Ok((Position { segment: id, offset: at }, end)),
             };

@@ -61,19 +61,35 @@ pub struct Env {
 impl Env {
     /// The real world.
     pub fn real() -> Env {
-        Env {
-            vfs: Arc::new(RealVfs),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
-        }
+        Env::new(Arc::new(RealVfs), Arc::new(SystemClock), Arc::new(OsEntropy))
     }
 
     /// A disk of its own in memory, with real time and real randomness.
     pub fn memory() -> Env {
+        Env::new(Arc::new(MemoryVfs::new()), Arc::new(SystemClock), Arc::new(OsEntropy))
+    }
+
+    /// Of these parts.
+    pub fn new(vfs: Arc<dyn Vfs>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Env {
         Env {
-            vfs: Arc::new(MemoryVfs::new()),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(OsEntropy),
+            vfs,
+            clock,
+            entropy,
+            #[cfg(feature = "planted-bugs")]
+            mistake: None,
+        }
+    }
+
+    /// Whether this mistake is switched on. Without the feature `planted-bugs` the answer is always no, and the
+    /// compiler knows it.
+    #[inline]
+    pub fn planted(&self, mistake: Planted) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        return self.mistake == Some(mistake);
+        #[cfg(not(feature = "planted-bugs"))]
+        {
+            let _ = mistake;
+            false
         }
     }
 }

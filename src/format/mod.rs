@@ -13,11 +13,13 @@ pub mod checksum;
 pub mod commit;
 pub mod entry;
 pub mod frame;
+pub mod order;
 pub mod page;
 pub mod row;
 pub mod segment_header;
 pub mod superblock;
 pub mod varint;
+pub mod weight;
 
 /// The version of the format that this code writes.
 pub const FORMAT_VERSION: u32 = 1;

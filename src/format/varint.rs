@@ -33,6 +33,21 @@ pub fn take(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
+/// Reads the number at `*at` and moves `*at` behind it; `None` as for [`take`].
+#[inline]
+pub fn get(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(u64::from(first));
+    }
+    let rest = bytes.get(*at..)?;
+    let mut input = rest;
+    let value = take(&mut input)?;
+    *at += rest.len() - input.len();
+    Some(value)
+}
+
 /// Takes `len` bytes off the front of `input`.
 #[inline]
 pub fn take_bytes<'a>(input: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {

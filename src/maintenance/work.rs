@@ -1,0 +1,127 @@
+//! The work itself, in bounded steps: what is due now, and what can be had on request.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::reclaim;
+use crate::engine::{Engine, Relocated};
+use crate::error::Result;
+
+/// About how many bytes one step of relocation moves.
+const STEP: u64 = 1 << 20;
+
+/// What `maintain` has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MaintainReport {
+    /// Whether a checkpoint was made.
+    pub checkpoint: bool,
+    /// Bytes of rows and bodies moved to other segments.
+    pub relocated: u64,
+    /// Whether the budget ended before the work did.
+    pub more: bool,
+}
+
+/// What a compaction is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct CompactOptions {
+    garbage_percent: u8,
+}
+
+impl Default for CompactOptions {
+    fn default() -> CompactOptions {
+        CompactOptions { garbage_percent: 5 }
+    }
+}
+
+impl CompactOptions {
+    /// Leaves segments alone of which at most 5 percent is garbage.
+    pub fn new() -> CompactOptions {
+        CompactOptions::default()
+    }
+
+    /// Leaves segments alone of which at most this percentage is garbage (0 to 100).
+    pub fn garbage_percent(mut self, percent: u8) -> CompactOptions {
+        self.garbage_percent = percent.min(100);
+        self
+    }
+}
+
+/// Does what is due, for about as long as `budget` says, and at least one step.
+pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+    let clock = &engine.env().clock;
+    let begun = clock.monotonic();
+    let mut report = MaintainReport::default();
+    let spent = || clock.monotonic().saturating_sub(begun) >= budget || stop();
+    let due = engine.due();
+    if due.checkpoint {
+        engine.checkpoint()?;
+        report.checkpoint = true;
+    } else if due.sync && engine.settings().sync_interval.is_some() {
+        engine.flush()?;
+    }
+    let percent = engine.settings().garbage_percent;
+    let mut emptied = false;
+    loop {
+        let uses = engine.segment_uses();
+        let dead = uses.iter().any(|each| each.sealed && each.live == 0);
+        let Some(victim) = reclaim::next_victim(&uses, percent) else {
+            if emptied || dead {
+                // Emptied segments go with the next checkpoint.
+                engine.checkpoint()?;
+                report.checkpoint = true;
+            }
+            return Ok(report);
+        };
+        if spent() && report.relocated > 0 {
+            report.more = true;
+            return Ok(report);
+        }
+        let mut progress = Relocated::of(victim);
+        while !progress.done {
+            let before = progress.bytes;
+            engine.relocate(&mut progress, STEP)?;
+            report.relocated += progress.bytes - before;
+            if spent() && !progress.done {
+                report.more = true;
+                return Ok(report);
+            }
+        }
+        emptied = true;
+        if engine.due().checkpoint {
+            engine.checkpoint()?;
+            report.checkpoint = true;
+            emptied = false;
+        }
+    }
+}
+
+/// Gives back all the space that can be had: seals what is open, relocates every segment with garbage, makes
+/// the index file dense.
+pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainReport> {
+    let mut report = MaintainReport::default();
+    engine.checkpoint()?;
+    engine.seal_all()?;
+    let mut tried = BTreeSet::new();
+    loop {
+        let mut uses = engine.segment_uses();
+        uses.retain(|each| {
+            let garbage = each.taken.saturating_sub(each.live);
+            !tried.contains(&each.id) && garbage * 100 > each.taken * u64::from(options.garbage_percent)
+        });
+        let Some(victim) = reclaim::worst(&uses, 1) else { break };
+        tried.insert(victim);
+        let mut progress = Relocated::of(victim);
+        while !progress.done {
+            engine.relocate(&mut progress, STEP)?;
+        }
+        report.relocated += progress.bytes;
+        // So that the space of one segment is back before the next is copied: a full disk needs that.
+        engine.checkpoint()?;
+    }
+    engine.vacuum()?;
+    engine.checkpoint()?;
+    report.checkpoint = true;
+    Ok(report)
+}

@@ -1,0 +1,215 @@
+//! Bodies on their way in: where the bytes come from, and where they are put while they arrive.
+
+use std::io::Read;
+
+use bytes::Bytes;
+
+use crate::engine::{Engine, NewBody};
+use crate::error::{Error, Result};
+use crate::segment::{BodyWriter, Placed};
+
+/// How much is read at once from a reader.
+const READ_STEP: usize = 256 * 1024;
+
+/// The bytes of an object to be: anything that converts, or [`Body::reader`].
+pub struct Body<'a>(pub(crate) Source<'a>);
+
+pub(crate) enum Source<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
+    Reader(Box<dyn Read + 'a>),
+}
+
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Source::Borrowed(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Source::Owned(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            Source::Reader(_) => f.write_str("Body(reader)"),
+        }
+    }
+}
+
+impl<'a> Body<'a> {
+    /// All that a reader gives, however much that is. Memory does not grow with it.
+    pub fn reader(reader: impl Read + 'a) -> Body<'a> {
+        Body(Source::Reader(Box::new(reader)))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Body<'a> {
+    fn from(bytes: &'a [u8]) -> Body<'a> {
+        Body(Source::Borrowed(bytes))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Body<'a> {
+    fn from(bytes: &'a [u8; N]) -> Body<'a> {
+        Body(Source::Borrowed(bytes))
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Body<'_> {
+    fn from(bytes: [u8; N]) -> Self {
+        Body(Source::Owned(Bytes::copy_from_slice(&bytes)))
+    }
+}
+
+impl<'a> From<&'a str> for Body<'a> {
+    fn from(text: &'a str) -> Body<'a> {
+        Body(Source::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<String> for Body<'_> {
+    fn from(text: String) -> Self {
+        Body(Source::Owned(text.into()))
+    }
+}
+
+impl<'a> From<&'a String> for Body<'a> {
+    fn from(text: &'a String) -> Body<'a> {
+        Body(Source::Borrowed(text.as_bytes()))
+    }
+}
+
+impl From<Vec<u8>> for Body<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Body(Source::Owned(bytes.into()))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Body<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Body<'a> {
+        Body(Source::Borrowed(bytes))
+    }
+}
+
+impl From<Bytes> for Body<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Body(Source::Owned(bytes))
+    }
+}
+
+impl<'a> From<&'a Bytes> for Body<'a> {
+    fn from(bytes: &'a Bytes) -> Body<'a> {
+        Body(Source::Borrowed(bytes))
+    }
+}
+
+// The caller opened this file; Ossicle only reads from it.
+#[allow(clippy::disallowed_types)]
+impl From<std::fs::File> for Body<'_> {
+    fn from(file: std::fs::File) -> Self {
+        Body::reader(file)
+    }
+}
+
+/// A body that is ready for its commit.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The body as the engine takes it.
+    pub body: NewBody,
+    /// How many bytes.
+    pub size: u64,
+    /// BLAKE3 of them.
+    pub blake3: [u8; 32],
+    /// Keeps a streamed body from being taken for garbage.
+    pub placed: Option<Placed>,
+}
+
+/// Takes a body in. `owner` is the index key that it is for; bodies longer than `packed_max` are streamed to
+/// the disk.
+pub fn prepare(engine: &Engine, owner: &[u8], body: Body<'_>, packed_max: usize) -> Result<Prepared> {
+    match body.0 {
+        Source::Borrowed(bytes) if bytes.len() <= packed_max => Ok(pack(engine, Bytes::copy_from_slice(bytes))),
+        Source::Owned(bytes) if bytes.len() <= packed_max => Ok(pack(engine, bytes)),
+        Source::Borrowed(bytes) => stream(engine, owner, bytes),
+        Source::Owned(bytes) => stream(engine, owner, &bytes),
+        Source::Reader(mut reader) => {
+            let mut incoming = Incoming::new(owner.to_vec(), packed_max);
+            let mut buffer = vec![0; READ_STEP];
+            loop {
+                let read = match reader.read(&mut buffer) {
+                    Ok(0) => return incoming.finish(engine),
+                    Ok(read) => read,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(Error::io("reading the body that was given", error)),
+                };
+                incoming.write(engine, &buffer[..read])?;
+            }
+        }
+    }
+}
+
+fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
+    let (size, blake3) = (bytes.len() as u64, *blake3::hash(&bytes).as_bytes());
+    let body = if bytes.is_empty() {
+        NewBody::None
+    } else if bytes.len() <= engine.inline_max() {
+        NewBody::Inline(bytes)
+    } else {
+        NewBody::packed(bytes, engine.chunk_log2())
+    };
+    Prepared { body, size, blake3, placed: None }
+}
+
+fn stream(engine: &Engine, owner: &[u8], bytes: &[u8]) -> Result<Prepared> {
+    let mut incoming = Incoming::new(owner.to_vec(), 0);
+    bytes.chunks(READ_STEP).try_for_each(|step| incoming.write(engine, step))?;
+    incoming.finish(engine)
+}
+
+/// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
+#[derive(Debug)]
+pub struct Incoming {
+    owner: Vec<u8>,
+    packed_max: usize,
+    short: Vec<u8>,
+    long: Option<BodyWriter>,
+    hasher: Box<blake3::Hasher>,
+}
+
+impl Incoming {
+    /// A body for the index key `owner`.
+    pub fn new(owner: Vec<u8>, packed_max: usize) -> Incoming {
+        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::default() }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.long.as_ref().map_or(self.short.len() as u64, BodyWriter::len)
+    }
+
+    /// Takes more bytes.
+    pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
+        if self.long.is_none() && self.short.len() + bytes.len() <= self.packed_max {
+            self.short.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let long = match &mut self.long {
+            Some(long) => long,
+            none => {
+                let mut writer = engine.body_writer(self.owner.clone())?;
+                let short = std::mem::take(&mut self.short);
+                self.hasher.update(&short);
+                writer.write(&short)?;
+                none.insert(writer)
+            }
+        };
+        self.hasher.update(bytes);
+        long.write(bytes)
+    }
+
+    /// Ends the body.
+    pub fn finish(self, engine: &Engine) -> Result<Prepared> {
+        let Some(long) = self.long else { return Ok(pack(engine, self.short.into())) };
+        let placed = long.finish()?;
+        Ok(Prepared {
+            body: NewBody::Extents(vec![placed.extent]),
+            size: placed.extent.len,
+            blake3: *self.hasher.finalize().as_bytes(),
+            placed: Some(placed),
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! The verbs: a file each with its options, its outcome and what it does.
+//!
+//! *Owns*: what a request means; conditions; the order of checks; OSS's limits and error codes.
+//! *Promises*:
+//! 1. A limit that is exceeded is `Invalid` with the OSS code, before a byte is written.
+//! 2. Conditions of writes are decided inside the commit: of N racing writers exactly one wins.
+//! 3. A write that fails leaves nothing that a reader could see.
+//! *Stands on*: `catalog`, `engine`, `format`, `segment`, `model`, `env`, `error`.
+//! *Never*: touches a file; keeps state between calls.
+//! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
+
+pub mod batch;
+pub mod body;
+pub mod bucket;
+pub mod context;
+pub mod copy;
+pub mod delete;
+pub mod get;
+pub mod list;
+pub mod put;
+pub mod rows;
+pub mod usage;
