@@ -286,7 +286,11 @@ impl<'a> Page<'a> {
             return Err("a cell lies outside its page");
         }
         let (first, second) = (self.bytes[at] as usize, self.bytes[at + 1] as usize);
-        let (len, from) = if first < 0x80 { (first, at + 1) } else { ((first & 0x7f) | (second << 7), at + 2) };
+        let (len, from) = if first < 0x80 {
+            (first, at + 1)
+        } else {
+            ((first & 0x7f) | (second << 7), at + 2)
+        };
         if self.prefix + len > MAX_KEY {
             return Err("a key is longer than a key may be");
         }

@@ -143,7 +143,8 @@ impl Leaf {
     /// Where `key` is, or where it would go.
     pub(super) fn find(&self, key: &[u8]) -> Result<usize, usize> {
         let sought = Sought::new(key);
-        self.slots.binary_search_by(|slot| sought.order_of(&self.packed[slot.start as usize..], slot.key as usize))
+        self.slots
+            .binary_search_by(|slot| sought.order_of(&self.packed[slot.start as usize..], slot.key as usize))
     }
 
     fn bytes(&self, slot: Slot) -> &[u8] {

@@ -12,6 +12,7 @@
 //! *Never*: knows what a row means; drops a tombstone without asking; syncs unasked.
 //! *Read first*: [`Index`], then `delta.rs`, `tree.rs`, `merge.rs`.
 
+mod builder;
 mod cache;
 mod cursor;
 mod delta;

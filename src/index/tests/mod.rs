@@ -3,13 +3,14 @@
 mod damage;
 mod delta;
 mod model;
+mod readers;
 mod shape;
-mod speed;
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RwLock;
 
@@ -19,9 +20,10 @@ use crate::format::page::PAGE;
 
 pub(super) const SALT: u32 = 0x5eed;
 
-/// A file in memory that cannot be mapped.
+/// A file in memory that cannot be mapped. Once the second number is above zero, it counts down with each write, and
+/// the last one fails.
 #[derive(Debug, Default)]
-pub(super) struct PlainFile(pub(super) RwLock<Vec<u8>>);
+pub(super) struct PlainFile(pub(super) RwLock<Vec<u8>>, pub(super) AtomicU32);
 
 impl File for PlainFile {
     fn read_at(&self, buf: &mut [u8], offset: u64, _: Site) -> io::Result<usize> {
@@ -33,6 +35,9 @@ impl File for PlainFile {
     }
 
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64, _: Site) -> io::Result<()> {
+        if self.1.load(Ordering::Relaxed) > 0 && self.1.fetch_sub(1, Ordering::Relaxed) == 1 {
+            return Err(ErrorKind::StorageFull.into());
+        }
         let (mut held, mut at) = (self.0.write(), offset as usize);
         for buf in bufs {
             if held.len() < at + buf.len() {
@@ -185,5 +190,5 @@ pub(super) fn bytes_of(file: &Arc<dyn File>) -> Vec<u8> {
 /// A file that holds these bytes and cannot be mapped.
 pub(super) fn file_of(bytes: &[u8]) -> Arc<dyn File> {
     assert_eq!(bytes.len() % PAGE, 0);
-    Arc::new(PlainFile(RwLock::new(bytes.to_vec())))
+    Arc::new(PlainFile(RwLock::new(bytes.to_vec()), AtomicU32::new(0)))
 }
