@@ -1,11 +1,62 @@
-//! An object store that lives inside your process.
+//! **Ossicle** is an object store that lives inside your process: buckets and objects with the semantics of
+//! Alibaba Cloud OSS, in one directory, with no server.
+//!
+//! ```
+//! # fn main() -> ossicle::Result<()> {
+//! # let dir = tempfile::tempdir().unwrap();
+//! # let path = dir.path().join("store");
+//! let store = ossicle::Store::open(&path)?;
+//! let photos = store.create_bucket("photos")?;
+//! photos.put("2026/cat.jpg", b"not really a cat")?;
+//! for entry in photos.list("2026/")? {
+//!     println!("{}", entry?.name());
+//! }
+//! assert_eq!(&photos.get("2026/cat.jpg")?.bytes()?[..], b"not really a cat");
+//! # store.close()
+//! # }
+//! ```
+//!
+//! What [`put`](Bucket::put) has returned for survives a power cut. What it means in detail, and what it does not,
+//! is said in the README.
 
-pub(crate) mod engine;
-#[allow(unreachable_pub)]
-pub mod env;
-pub(crate) mod error;
-#[allow(unreachable_pub)]
-pub(crate) mod format;
-pub(crate) mod index;
-pub(crate) mod model;
-pub(crate) mod segment;
+mod api;
+mod catalog;
+mod engine;
+mod env;
+mod error;
+mod format;
+mod index;
+mod maintenance;
+mod model;
+mod ops;
+mod segment;
+
+#[cfg(feature = "cli")]
+pub mod adapters;
+
+pub use api::{
+    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store, StoreBuilder,
+    Transaction, VerifyOptions, WriteOptions,
+};
+pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
+pub use env::{
+    Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy, RealMap,
+    RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use maintenance::{CompactOptions, MaintainReport};
+pub use model::{BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId};
+pub use ops::body::Body;
+pub use ops::copy::CopyOptions;
+pub use ops::delete::{DeleteOptions, DeleteOutcome};
+pub use ops::get::GetOptions;
+pub use ops::list::{ListOptions, Page};
+pub use ops::put::{PutOptions, PutOutcome};
+
+pub use bytes::Bytes;
+
+/// Tools for testing Ossicle and programs that link it: the disk that can fail.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::env::{CutPolicy, Fault, FaultyDisk, Hit, Planted};
+}

@@ -110,6 +110,11 @@ impl Engine {
         self.view.load_full()
     }
 
+    /// The newest table of segments, which may be ahead of the newest view's.
+    pub fn segments(&self) -> crate::segment::Table {
+        self.tables.current()
+    }
+
     /// The settings it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -1,0 +1,128 @@
+//! How a store is opened when the defaults do not suit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Store;
+use crate::engine::{Engine, OpenOptions, Settings};
+use crate::env::{Clock, Entropy, Env, Vfs};
+use crate::error::Result;
+
+/// Who does the maintenance of a store: checkpoints, and giving space back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Maintenance {
+    /// A thread that sleeps while there is nothing to do.
+    #[default]
+    Background,
+    /// The program, by [`Store::maintain`]. Memory stays bounded even if it never calls it (a write makes a
+    /// checkpoint then), but garbage is given back only by that call.
+    Manual,
+}
+
+/// How a store is opened.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("store");
+/// use ossicle::{Maintenance, Settings, Store};
+/// let store = Store::builder(&path)
+///     .settings(Settings { segment_size: 8 << 20, ..Default::default() })
+///     .maintenance(Maintenance::Manual)
+///     .open()?;
+/// # store.close()
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct StoreBuilder {
+    dir: PathBuf,
+    env: Env,
+    settings: Settings,
+    maintenance: Maintenance,
+    read_only: bool,
+    create: bool,
+    rebuild_index: bool,
+}
+
+impl StoreBuilder {
+    pub(crate) fn new(dir: &Path, env: Env) -> StoreBuilder {
+        StoreBuilder {
+            dir: dir.to_path_buf(),
+            env,
+            settings: Settings::default(),
+            maintenance: Maintenance::default(),
+            read_only: false,
+            create: true,
+            rebuild_index: false,
+        }
+    }
+
+    /// Sets how the store behaves.
+    pub fn settings(mut self, settings: Settings) -> StoreBuilder {
+        self.settings = settings;
+        self
+    }
+
+    /// Sets who does the maintenance.
+    pub fn maintenance(mut self, maintenance: Maintenance) -> StoreBuilder {
+        self.maintenance = maintenance;
+        self
+    }
+
+    /// Opens for reading only: nothing on the disk is changed, so it works on a read-only disk. Not beside a
+    /// writer: while one is open, this is refused.
+    pub fn read_only(mut self, read_only: bool) -> StoreBuilder {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Whether a missing store is made; it is, unless this says no.
+    pub fn create(mut self, create: bool) -> StoreBuilder {
+        self.create = create;
+        self
+    }
+
+    /// Throws the index away and makes it anew from the log, where the truth is. Takes a read of the whole log.
+    pub fn rebuild_index(mut self, rebuild: bool) -> StoreBuilder {
+        self.rebuild_index = rebuild;
+        self
+    }
+
+    /// Sets the clock that times are taken from.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> StoreBuilder {
+        self.env.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the file system that the store lies in.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> StoreBuilder {
+        self.env.vfs = vfs;
+        self
+    }
+
+    /// Sets where randomness comes from.
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> StoreBuilder {
+        self.env.entropy = Arc::new(entropy);
+        self
+    }
+
+    /// Switches a mistake on, to test the tests. Only with the feature `planted-bugs`.
+    #[cfg(feature = "planted-bugs")]
+    pub fn mistake(mut self, mistake: Option<crate::env::Planted>) -> StoreBuilder {
+        self.env.mistake = mistake;
+        self
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// `Busy` if it is open already; `Invalid` for a setting beyond its limits or a directory that is not a
+    /// store; `Unsupported` for a newer format; `Corrupt` for damage that reaches what was acknowledged;
+    /// `Denied` on a read-only disk; `NotFound` if it is missing and may not be made.
+    pub fn open(self) -> Result<Store> {
+        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index } = self;
+        let engine = Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index })?;
+        Store::start(engine, maintenance)
+    }
+}

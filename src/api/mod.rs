@@ -1,0 +1,30 @@
+//! The handles that people hold: stores, buckets, objects, listings, transactions.
+//!
+//! *Owns*: the names of the public face; who keeps what open.
+//! *Promises*:
+//! 1. Handles are cheap to clone and may be used from any thread.
+//! 2. A handle that outlives its bucket or its store gives a clear error.
+//! 3. Dropping the last handle of a store closes it in peace.
+//! *Stands on*: `maintenance`, `ops`, `engine`, `model`, `env`, `error`.
+//! *Never*: decides anything: a method here picks a verb and hands its options down.
+//! *Read first*: `store.rs`, `bucket.rs`.
+
+mod bucket;
+mod builder;
+mod listing;
+mod object;
+mod snapshot;
+mod store;
+mod transaction;
+mod verify;
+mod writer;
+
+pub use bucket::Bucket;
+pub use builder::{Maintenance, StoreBuilder};
+pub use listing::{Buckets, Listing};
+pub use object::Object;
+pub use snapshot::{Snapshot, SnapshotBucket};
+pub use store::Store;
+pub use transaction::{Transaction, WriteOptions};
+pub use verify::VerifyOptions;
+pub use writer::ObjectWriter;

@@ -1,0 +1,119 @@
+//! An object that was got: what is known of it, and its bytes.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::error::{Error, Result};
+use crate::model::ObjectMeta;
+use crate::ops::get::Got;
+
+/// How much is lent at once to a reader.
+const STEP: u64 = 1 << 20;
+
+/// An object, as it was when it was got: what is written or deleted later does not change it. Reading verifies
+/// every byte before it is handed out.
+///
+/// It can be read whole with [`bytes`](Object::bytes), or streamed through [`Read`] and [`Seek`]; both keep to
+/// the range that was asked for.
+#[derive(Debug)]
+pub struct Object {
+    got: Got,
+    /// Where the next read begins, counted from the start of the range.
+    position: u64,
+    lent: Bytes,
+}
+
+impl Object {
+    pub(crate) fn new(got: Got) -> Object {
+        Object { got, position: 0, lent: Bytes::new() }
+    }
+
+    /// What is known of the object.
+    pub fn meta(&self) -> &ObjectMeta {
+        &self.got.meta
+    }
+
+    /// How many bytes the range that was asked for has; without a range, the size of the body.
+    pub fn len(&self) -> u64 {
+        self.got.range.end - self.got.range.start
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of the range that was asked for, lent from the map without a copy where that can be.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes on the disk are not those that were written.
+    pub fn bytes(self) -> Result<Bytes> {
+        let range = self.got.range.clone();
+        let first = self.got.body.read(range.clone())?;
+        if first.len() as u64 == self.len() {
+            return Ok(first);
+        }
+        let len = usize::try_from(self.len())
+            .map_err(|_| Error::invalid("EntityTooLarge", "the body does not fit into memory; stream it"))?;
+        let mut all = BytesMut::with_capacity(len);
+        all.extend_from_slice(&first);
+        while (all.len() as u64) < self.len() {
+            let from = range.start + all.len() as u64;
+            all.extend_from_slice(&self.got.body.read(from..range.end.min(from + STEP))?);
+        }
+        Ok(all.freeze())
+    }
+
+    /// Writes the rest of the range to `out` and returns how many bytes that was.
+    pub fn copy_to(&mut self, out: &mut (impl Write + ?Sized)) -> Result<u64> {
+        let mut copied = 0;
+        loop {
+            self.fill()?;
+            if self.lent.is_empty() {
+                return Ok(copied);
+            }
+            out.write_all(&self.lent).map_err(|error| Error::io("writing the body out", error))?;
+            copied += self.lent.len() as u64;
+            self.position += self.lent.len() as u64;
+            self.lent = Bytes::new();
+        }
+    }
+
+    /// Makes sure that the bytes at the position are lent, unless the range is at its end.
+    fn fill(&mut self) -> Result<()> {
+        if self.lent.is_empty() && self.position < self.len() {
+            let from = self.got.range.start + self.position;
+            // Steps end at multiples of a chunk, so that no chunk is verified twice.
+            let to = (from + 1).next_multiple_of(STEP).min(self.got.range.end);
+            self.lent = self.got.body.read(from..to)?;
+        }
+        Ok(())
+    }
+}
+
+impl Read for Object {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.fill()?;
+        let take = buf.len().min(self.lent.len());
+        self.lent.copy_to_slice(&mut buf[..take]);
+        self.position += take as u64;
+        Ok(take)
+    }
+}
+
+impl Seek for Object {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.len().checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        let target = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        if target != self.position {
+            self.position = target;
+            self.lent = Bytes::new();
+        }
+        Ok(target)
+    }
+}

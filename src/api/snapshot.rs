@@ -1,0 +1,96 @@
+//! A snapshot: the reading half of a store, as of one moment.
+
+use bytes::Bytes;
+
+use super::{Listing, Object};
+use crate::error::Result;
+use crate::model::{BucketName, Lsn, ObjectMeta, Usage};
+use crate::ops::context::{BucketRef, Reading};
+use crate::ops::get::{self, GetOptions};
+use crate::ops::list::{ListOptions, Page, Walk};
+use crate::ops::{bucket, rows, usage};
+
+/// A store as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Reading);
+
+impl Snapshot {
+    pub(crate) fn new(reading: Reading) -> Snapshot {
+        Snapshot(reading)
+    }
+
+    /// The last commit that it shows.
+    pub fn lsn(&self) -> Lsn {
+        Lsn(self.0.pinned.as_ref().map_or(0, |view| view.lsn))
+    }
+
+    /// A bucket as it was.
+    pub fn bucket(&self, name: &str) -> Result<SnapshotBucket> {
+        let reference = bucket::find(&self.0, name)?;
+        Ok(SnapshotBucket { reading: self.0.clone(), reference })
+    }
+
+    /// A row of the application's own as it was.
+    pub fn row(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
+        rows::get(&self.0, table, key)
+    }
+
+    /// How many objects and bytes all buckets held.
+    pub fn usage(&self) -> Result<Usage> {
+        usage::of_store(&self.0)
+    }
+}
+
+/// A bucket as it was at one moment: the reading half of [`Bucket`](super::Bucket).
+#[derive(Clone, Debug)]
+pub struct SnapshotBucket {
+    reading: Reading,
+    reference: BucketRef,
+}
+
+impl SnapshotBucket {
+    /// The name.
+    pub fn name(&self) -> &BucketName {
+        &self.reference.name
+    }
+
+    /// Gets an object.
+    pub fn get(&self, key: &str) -> Result<Object> {
+        self.get_with(key, GetOptions::new())
+    }
+
+    /// [`get`](SnapshotBucket::get), with a range or conditions.
+    pub fn get_with(&self, key: &str, options: GetOptions) -> Result<Object> {
+        get::get(&self.reading, &self.reference, key, &options).map(Object::new)
+    }
+
+    /// What is known of an object.
+    pub fn head(&self, key: &str) -> Result<ObjectMeta> {
+        get::head_with(&self.reading, &self.reference, key, &GetOptions::new())
+    }
+
+    /// Whether there was an object under the key.
+    pub fn exists(&self, key: &str) -> Result<bool> {
+        get::head(&self.reading, &self.reference, key).map(|meta| meta.is_some())
+    }
+
+    /// Lists what starts with a prefix.
+    pub fn list<'a>(&self, prefix: impl Into<&'a str>) -> Result<Listing> {
+        self.list_with(ListOptions::new().prefix(prefix.into()))
+    }
+
+    /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
+    pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
+        Ok(Listing::new(Walk::begin(self.reading.pin()?, &self.reference, options)?))
+    }
+
+    /// One page of a listing.
+    pub fn list_page(&self, options: ListOptions) -> Result<Page> {
+        Walk::begin(self.reading.pin()?, &self.reference, options)?.page()
+    }
+
+    /// How many objects and bytes lay under a prefix.
+    pub fn usage(&self, prefix: &str) -> Result<Usage> {
+        usage::of_prefix(&self.reading, &self.reference, prefix)
+    }
+}

@@ -1,0 +1,189 @@
+//! The store: an opened directory, and the way to its buckets.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{Bucket, Buckets, Maintenance, Snapshot, StoreBuilder, Transaction, VerifyOptions, WriteOptions};
+use crate::engine::{Engine, Stats, VerifyReport};
+use crate::env::Env;
+use crate::error::Result;
+use crate::maintenance::{self, CompactOptions, MaintainReport, Scheduler};
+use crate::model::Usage;
+use crate::ops::context::Reading;
+use crate::ops::{bucket, rows, usage};
+
+/// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// let store = ossicle::Store::in_memory()?;
+/// let cats = store.create_bucket("cats")?;
+/// cats.put("tom", b"meow")?;
+/// assert_eq!(&cats.get("tom")?.bytes()?[..], b"meow");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    engine: Arc<Engine>,
+    scheduler: Mutex<Option<Scheduler>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        drop(self.scheduler.lock().take());
+        // Nobody is left to be told; what was acknowledged as synced is durable in any case.
+        let _ = self.engine.close();
+    }
+}
+
+impl Store {
+    /// Opens the store in a directory, making it if it is missing.
+    ///
+    /// # Errors
+    /// See [`StoreBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Store> {
+        Store::builder(path).open()
+    }
+
+    /// Opens a store otherwise than by default.
+    pub fn builder(path: impl AsRef<Path>) -> StoreBuilder {
+        StoreBuilder::new(path.as_ref(), Env::real())
+    }
+
+    /// A new store in memory: the same engine, on a disk that vanishes with it.
+    pub fn in_memory() -> Result<Store> {
+        StoreBuilder::new(Path::new("/memory"), Env::memory()).open()
+    }
+
+    pub(crate) fn start(engine: Engine, maintenance: Maintenance) -> Result<Store> {
+        let engine = Arc::new(engine);
+        let background = maintenance == Maintenance::Background && !engine.is_read_only();
+        let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
+        Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler) })))
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.0.engine
+    }
+
+    fn reading(&self) -> Reading {
+        Reading { engine: self.0.engine.clone(), pinned: None }
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// `InvalidBucketName`; `BucketAlreadyExists`.
+    pub fn create_bucket(&self, name: &str) -> Result<Bucket> {
+        Ok(Bucket::new(self, bucket::create(self.engine(), name)?))
+    }
+
+    /// Opens a bucket.
+    ///
+    /// # Errors
+    /// `InvalidBucketName`; `NoSuchBucket`.
+    pub fn bucket(&self, name: &str) -> Result<Bucket> {
+        Ok(Bucket::new(self, bucket::find(&self.reading(), name)?))
+    }
+
+    /// All buckets, in the order of their names.
+    pub fn buckets(&self) -> Result<Buckets> {
+        self.engine().check_open()?;
+        Ok(Buckets::new(self.clone()))
+    }
+
+    /// Removes an empty bucket.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`; `BucketNotEmpty`.
+    pub fn delete_bucket(&self, name: &str) -> Result<()> {
+        bucket::delete(self.engine(), name)
+    }
+
+    /// Makes one commit of everything that `work` does through the transaction; if it returns an error,
+    /// nothing of it happens and the error is handed on. See [`Transaction`].
+    pub fn write<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
+        self.write_with(WriteOptions::default(), work)
+    }
+
+    /// [`write`](Store::write), with options.
+    pub fn write_with<R>(
+        &self,
+        options: WriteOptions,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut transaction = Transaction::begin(self.engine())?;
+        let answer = work(&mut transaction)?;
+        transaction.commit(options)?;
+        Ok(answer)
+    }
+
+    /// A row of the application's own, written by [`Transaction::put_row`].
+    pub fn row(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
+        rows::get(&self.reading(), table, key)
+    }
+
+    /// A view of this moment that stays as it is, whatever is written later. Costs nothing to take; while it
+    /// is held, the bytes that it can reach are kept.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.engine().check_open()?;
+        Ok(Snapshot::new(Reading { engine: self.engine().clone(), pinned: Some(self.engine().pin()) }))
+    }
+
+    /// How many objects and bytes all buckets hold.
+    pub fn usage(&self) -> Result<Usage> {
+        usage::of_store(&self.reading())
+    }
+
+    /// How the store stands and what it has done since it was opened.
+    pub fn stats(&self) -> Stats {
+        self.engine().stats()
+    }
+
+    /// Makes every commit so far durable, the buffered ones too.
+    pub fn flush(&self) -> Result<()> {
+        self.engine().flush()
+    }
+
+    /// Brings the index file up to date, so that opening after a crash has nothing to replay.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.engine().checkpoint()
+    }
+
+    /// Gives back all the space that can be had. Takes a while; other work goes on meanwhile.
+    pub fn compact(&self, options: CompactOptions) -> Result<MaintainReport> {
+        maintenance::compact(self.engine(), &options)
+    }
+
+    /// Does the maintenance that is due, for about as long as `budget` says. For stores opened with
+    /// [`Maintenance::Manual`]; others do it by themselves.
+    pub fn maintain(&self, budget: Duration) -> Result<MaintainReport> {
+        maintenance::maintain(self.engine(), budget, &|| false)
+    }
+
+    /// Reads everything and says what is wrong, without changing anything.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        self.verify_with(VerifyOptions::default())
+    }
+
+    /// [`verify`](Store::verify), with a watcher of its progress who may stop it.
+    pub fn verify_with(&self, options: VerifyOptions<'_>) -> Result<VerifyReport> {
+        options.run(self.engine())
+    }
+
+    /// Closes the store: everything durable, the index up to date, the lock free. Handles that are left give
+    /// `Closed`; objects that were got can still be read. Dropping the last handle does the same, but cannot
+    /// say what went wrong.
+    pub fn close(&self) -> Result<()> {
+        drop(self.0.scheduler.lock().take());
+        self.engine().close()
+    }
+}

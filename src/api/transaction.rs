@@ -1,0 +1,219 @@
+//! Transactions: many changes, in any buckets, in one commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Bucket, Object};
+use crate::catalog;
+use crate::engine::{Engine, Exclusive, NewBody, View};
+use crate::error::Result;
+use crate::model::{Durability, ObjectKey, ObjectMeta};
+use crate::ops::batch::{self, Batch, Moment, Overlay, Step};
+use crate::ops::body::Body;
+use crate::ops::copy::{self, CopyOptions};
+use crate::ops::delete::{self, DeleteOptions};
+use crate::ops::get::{self, GetOptions};
+use crate::ops::put::{self, PutOptions};
+use crate::ops::rows;
+
+/// Bodies that wait in memory for their commit have at most this many bytes together; what comes behind goes
+/// to the disk at once.
+const MEMORY: usize = 8 << 20;
+
+/// How a transaction is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct WriteOptions {
+    durability: Durability,
+}
+
+impl WriteOptions {
+    /// Durable when it returns.
+    pub fn new() -> WriteOptions {
+        WriteOptions::default()
+    }
+
+    /// Sets when the commit is done.
+    pub fn durability(mut self, durability: Durability) -> WriteOptions {
+        self.durability = durability;
+        self
+    }
+}
+
+/// Changes on their way into one commit. See [`Store::write`](super::Store::write).
+///
+/// Conditions are decided when the transaction commits. Its first *read* takes the store's turn to write and keeps
+/// it until the end: from then on nobody else writes, so what it reads stays true and conflicts cannot happen.
+/// Keep such transactions short, and write through the transaction only: writing through the store on the same
+/// thread is refused with `Busy`.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// # let store = ossicle::Store::in_memory()?;
+/// let bucket = store.create_bucket("counters")?;
+/// store.write(|tx| {
+///     let visits = tx.row("app", b"visits")?.map_or(0, |row| row[0]);
+///     tx.put_row("app", b"visits", &[visits + 1])?;
+///     tx.put(&bucket, "last", b"now")
+/// })?;
+/// assert_eq!(&store.row("app", b"visits")?.unwrap()[..], [1]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Transaction<'s> {
+    engine: &'s Arc<Engine>,
+    batch: Batch,
+    memory: usize,
+    reading: Option<ReadState<'s>>,
+}
+
+/// What a transaction that reads holds.
+#[derive(Debug)]
+struct ReadState<'s> {
+    turn: Exclusive<'s>,
+    view: Arc<View>,
+    overlay: Overlay,
+}
+
+impl<'s> Transaction<'s> {
+    pub(crate) fn begin(engine: &'s Arc<Engine>) -> Result<Transaction<'s>> {
+        engine.check_writable()?;
+        Ok(Transaction { engine, batch: Batch::default(), memory: 0, reading: None })
+    }
+
+    pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
+        if self.batch.steps.is_empty() {
+            return Ok(());
+        }
+        let durability = options.durability;
+        match self.reading {
+            None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
+            Some(reading) => {
+                batch::sync_bodies(self.engine, &self.batch, durability)?;
+                reading.turn.commit(self.batch, durability).1.map(|_| ())
+            }
+        }
+    }
+
+    /// Writes an object.
+    pub fn put<'a>(&mut self, bucket: &Bucket, key: &str, body: impl Into<Body<'a>>) -> Result<()> {
+        self.put_with(bucket, key, body, PutOptions::new())
+    }
+
+    /// [`put`](Transaction::put), with options; their durability has no effect, that of the transaction counts.
+    pub fn put_with<'a>(
+        &mut self,
+        bucket: &Bucket,
+        key: &str,
+        body: impl Into<Body<'a>>,
+        options: PutOptions,
+    ) -> Result<()> {
+        let packed_max = self.engine.settings().packed_max.min(MEMORY - self.memory);
+        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, packed_max)?;
+        self.push(step)
+    }
+
+    /// Deletes an object.
+    pub fn delete(&mut self, bucket: &Bucket, key: &str) -> Result<()> {
+        self.delete_with(bucket, key, DeleteOptions::new())
+    }
+
+    /// [`delete`](Transaction::delete), with conditions.
+    pub fn delete_with(&mut self, bucket: &Bucket, key: &str, options: DeleteOptions) -> Result<()> {
+        self.push(delete::step(bucket.reference(), key, &options)?)
+    }
+
+    /// Copies an object.
+    pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
+        ObjectKey::new(new_key)?;
+        let got = self.find(from, key)?;
+        let got = get::select(got, &GetOptions::new())?;
+        let step = copy::copy_step(self.engine, got, to.reference(), new_key, CopyOptions::new())?;
+        self.push(step)
+    }
+
+    /// Gives an object another key.
+    pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
+        // Looked up now, so that a missing source is told here and not at the commit.
+        self.find(from, key)?;
+        let (from, to) = ((from.reference(), key), (to.reference(), new_key));
+        self.push(copy::rename_step(from, to, CopyOptions::new())?)
+    }
+
+    /// Gets an object, with the changes that this transaction has made so far.
+    pub fn get(&mut self, bucket: &Bucket, key: &str) -> Result<Object> {
+        let got = self.find(bucket, key)?;
+        get::select(got, &GetOptions::new()).map(Object::new)
+    }
+
+    /// What is known of an object, with the changes that this transaction has made so far.
+    pub fn head(&mut self, bucket: &Bucket, key: &str) -> Result<ObjectMeta> {
+        Ok(self.find(bucket, key)?.0)
+    }
+
+    /// Writes a row of the application's own: a table of at most 255 bytes, a key of at most 800 bytes, a
+    /// value of at most 256 KiB.
+    pub fn put_row(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<()> {
+        self.push(rows::put(table, key, value)?)
+    }
+
+    /// Deletes a row of the application's own.
+    pub fn delete_row(&mut self, table: &str, key: &[u8]) -> Result<()> {
+        self.push(rows::delete(table, key)?)
+    }
+
+    /// Reads a row of the application's own, with the changes that this transaction has made so far.
+    pub fn row(&mut self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
+        let key = catalog::keys::row(table, key)?;
+        let state = self.read_state()?;
+        Ok(state.overlay.read_row(&state.view, &key)?.map(Bytes::from))
+    }
+
+    fn push(&mut self, step: Step) -> Result<()> {
+        if let Step::Put { prepared, .. } = &step
+            && let NewBody::Packed(bytes, _) | NewBody::Inline(bytes) = &prepared.body
+        {
+            self.memory += bytes.len();
+        }
+        if let Some(state) = &mut self.reading {
+            // What is wrong with a step is told where it is made, once the transaction reads.
+            state.apply(&step, self.engine)?;
+        }
+        self.batch.steps.push(step);
+        Ok(())
+    }
+
+    fn find(&mut self, bucket: &Bucket, key: &str) -> Result<(ObjectMeta, crate::engine::BodyReader)> {
+        ObjectKey::new(key)?;
+        let engine = self.engine;
+        let state = self.read_state()?;
+        bucket.reference().check(&state.view)?;
+        // The newest table, because a body of this transaction may lie in a segment made since.
+        let view = View { segments: engine.segments(), ..View::clone(&state.view) };
+        let found = state.overlay.read(&view, bucket.reference(), key, engine.millis())?;
+        found.ok_or_else(|| catalog::no_such_key(key))
+    }
+
+    /// Takes the turn to write, if it is not taken yet, and applies the steps so far.
+    fn read_state(&mut self) -> Result<&mut ReadState<'s>> {
+        if self.reading.is_none() {
+            let turn = self.engine.exclusive()?;
+            let view = turn.view();
+            let mut state = ReadState { turn, view, overlay: Overlay::default() };
+            for step in &self.batch.steps {
+                state.apply(step, self.engine)?;
+            }
+            self.reading = Some(state);
+        }
+        Ok(self.reading.as_mut().expect("just taken"))
+    }
+}
+
+impl ReadState<'_> {
+    fn apply(&mut self, step: &Step, engine: &Engine) -> Result<()> {
+        let moment = Moment { lsn: self.view.lsn + 1, millis: engine.millis() };
+        self.overlay.apply(&self.view, step, moment).map(|_| ())
+    }
+}

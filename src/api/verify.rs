@@ -1,0 +1,44 @@
+//! Verification as people ask for it: with a watcher who may stop it.
+
+use std::fmt;
+
+use crate::catalog::{HeadRow, keys};
+use crate::engine::{Engine, VerifyProgress, VerifyReport};
+use crate::error::Result;
+
+/// How a store is verified.
+#[derive(Default)]
+#[must_use]
+pub struct VerifyOptions<'a> {
+    progress: Option<Box<dyn FnMut(VerifyProgress) -> bool + 'a>>,
+}
+
+impl fmt::Debug for VerifyOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyOptions").field("watched", &self.progress.is_some()).finish()
+    }
+}
+
+impl<'a> VerifyOptions<'a> {
+    /// Nobody watches.
+    pub fn new() -> VerifyOptions<'a> {
+        VerifyOptions::default()
+    }
+
+    /// Tells `watch` how far it is, often; when it answers `false`, the verification stops there.
+    pub fn progress(mut self, watch: impl FnMut(VerifyProgress) -> bool + 'a) -> VerifyOptions<'a> {
+        self.progress = Some(Box::new(watch));
+        self
+    }
+
+    pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
+        let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, wrong: &mut dyn FnMut(&str)| {
+            if let Some((_, name)) = keys::parse_object(key)
+                && let Err(error) = HeadRow::read(name, stored)
+            {
+                wrong(&error.to_string());
+            }
+        };
+        engine.verify(&mut check, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+    }
+}

@@ -1,0 +1,61 @@
+//! Writing an object piece by piece.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::error::Result;
+use crate::ops::put::{PutOutcome, Writing};
+
+/// Writes an object piece by piece, through [`Write`]. Memory does not grow with the body. The object comes to
+/// be with [`finish`](ObjectWriter::finish); dropped before that, the writer leaves nothing.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let store = ossicle::Store::in_memory()?;
+/// # let bucket = store.create_bucket("films")?;
+/// use std::io::Write;
+/// let mut writer = bucket.writer("long", ossicle::PutOptions::new())?;
+/// for _ in 0..1000 {
+///     writer.write_all(b"frame after frame ")?;
+/// }
+/// let outcome = writer.finish()?;
+/// assert_eq!(bucket.head("long")?.size, 18_000);
+/// # let _ = outcome;
+/// # Ok(())
+/// # }
+/// ```
+pub struct ObjectWriter(Writing);
+
+impl fmt::Debug for ObjectWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectWriter").field("bytes", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+impl ObjectWriter {
+    pub(crate) fn new(writing: Writing) -> ObjectWriter {
+        ObjectWriter(writing)
+    }
+
+    /// How many bytes were written so far.
+    pub fn written(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Commits the object with all that was written.
+    pub fn finish(self) -> Result<PutOutcome> {
+        self.0.finish()
+    }
+}
+
+impl Write for ObjectWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: the object is not there before it is finished.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! The command line tool `ossicle`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Behaviour of the public face, one module a theme.
+
+mod smoke;
