@@ -1,3 +1,5 @@
+//! An object store that lives inside your process.
+//!
 //! **Ossicle** is an object store that lives inside your process: buckets and objects with the semantics of
 //! Alibaba Cloud OSS, in one directory, with no server.
 //!

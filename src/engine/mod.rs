@@ -42,7 +42,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use checkpoint::Due;
-pub use commit::{Committed, Exclusive};
+pub use commit::Exclusive;
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;

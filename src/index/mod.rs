@@ -30,15 +30,12 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use crate::format::page::{MAX_KEY, MAX_VALUE};
-pub use crate::format::weight::{SLOTS, TOMBSTONE_SLOT, Totals, Weight};
-pub use cursor::Cursor;
+pub use crate::format::weight::{TOMBSTONE_SLOT, Totals, Weight};
 pub use delta::Delta;
 pub use item::{Item, NewItem};
 pub use merge::{Dropped, Merged, copy_into, merge};
 pub use pages::{PageFile, ReadMode, RootPtr};
 pub use tree::Tree;
-pub use verify::{Problem, TreeReport};
 
 use crate::error::Result;
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub use bulk::{BodyWriter, BulkPool, Placed};
 pub use handle::{Identity, Segment, SegmentMaker};
 pub use log::{Log, Undo};
-pub use scan::{End, Scan, Scanned, find_durable_mark};
+pub use scan::{End, Scan, find_durable_mark};
 pub use table::{Table, TableCell};
 
 /// The directory of the log segments.
