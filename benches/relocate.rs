@@ -47,6 +47,16 @@ fn main() {
     });
     let written = written_bytes() - before;
     latencies.sort();
+    let stats = store.stats();
+    say(
+        "checkpoints, relocated MiB, removed segments",
+        format!(
+            "{}, {}, {}",
+            stats.checkpoints,
+            stats.relocated_bytes >> 20,
+            stats.removed_segments
+        ),
+    );
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
     report(
         "churn, operations",

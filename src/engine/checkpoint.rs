@@ -132,6 +132,7 @@ impl Engine {
         writer.ledger.store(&mut view.index, lsn)?;
         view.index.freeze();
         view.segments = self.tables.current();
+        self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
         let dead = view
@@ -324,7 +325,7 @@ impl Engine {
     /// Bytes of log after which a checkpoint is due: less in a small store, whose garbage it would lock up.
     fn log_bound(&self, writer: &Writer) -> u64 {
         let most = self.settings.checkpoint_log_bytes;
-        (writer.ledger.total() / 8).clamp((8 << 20).min(most), most)
+        (writer.ledger.total() / 12).clamp((8 << 20).min(most), most)
     }
 
     /// Makes the segment that the log will go on in, if the active one is half full: making one waits for the

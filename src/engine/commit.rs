@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use parking_lot::MutexGuard;
 
@@ -133,6 +135,10 @@ impl Engine {
                 "OperationConflict",
                 "this thread is inside `store.write`; write through the transaction it was given",
             ));
+        }
+        let pace = self.pace.load(Ordering::Relaxed);
+        if pace > 0 && !may_use_reserve {
+            self.env.clock.rest(Duration::from_micros(pace));
         }
         if self.delta_is_over() && let Err(error) = self.checkpoint() {
             // A delete must get through even if the index cannot be written for want of room.

@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -85,6 +85,9 @@ pub struct Engine {
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
+    /// How long each write rests before it begins, in microseconds: set while garbage grows faster than it is
+    /// given back.
+    pace: AtomicU64,
     /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
     exclusive: AtomicU64,
     lock: Mutex<Option<Box<dyn Lock>>>,
@@ -128,6 +131,11 @@ impl Engine {
     /// Files, time and chance.
     pub fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// Makes every write rest so long before it begins, until it is called again with zero.
+    pub fn set_pace(&self, rest: Duration) {
+        self.pace.store(rest.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Raised when there is work for maintenance.
@@ -235,7 +243,7 @@ impl Engine {
     /// the segment that is still open.
     fn log_segment_len(&self, live: u64) -> u64 {
         let smallest = (4 << 20).min(self.settings.segment_size);
-        (live / 8).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
+        (live / 16).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
     }
 
     /// Numbers for people.

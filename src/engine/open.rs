@@ -113,6 +113,7 @@ impl Engine {
             gauges: Gauges::default(),
             failed: std::sync::OnceLock::new(),
             closed: false.into(),
+            pace: 0.into(),
             exclusive: 0.into(),
             lock: Mutex::new(Some(lock)),
             reserve,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::ledger::Tombstone;
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::view::{OwnedBody, Stored, View, decode};
@@ -23,8 +25,10 @@ use crate::segment::{Placed, Scan, Segment};
 pub const FORWARD_SPACE: u8 = 1;
 /// How much of a body is copied at once.
 const COPY_STEP: u64 = 1 << 20;
-/// The most rows in one step.
-const STEP_ROWS: usize = 256;
+/// The most rows in one commit of relocation, and about how many bytes of rows and bodies: little enough that
+/// writers hardly notice it in front of them.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: u64 = 512 * 1024;
 
 /// How much of a segment is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,58 +125,28 @@ impl Engine {
         }
     }
 
-    /// Moves at most about `budget` live bytes out of a sealed segment.
+    /// Moves at most about `budget` live bytes out of a sealed segment, in commits of their own.
     pub fn relocate(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         self.check_writable()?;
         let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
             progress.done = true;
             return Ok(());
         };
-        let view = self.pin();
-        let mut batch = Batch { engine: self, segment: &segment, seen: BTreeSet::new(), rows: Vec::new(), bytes: 0 };
         let mut scan = Scan::new(&segment, progress.at, None)?;
-        let mut keys = Vec::new();
-        let mut over = false;
-        while !over {
-            let at = scan.position();
-            keys.clear();
-            match scan.next(false)? {
-                Err(_) => break,
-                Ok(record) => {
-                    let (offset, frame) = (record.offset, record.frame);
-                    match frame.kind {
-                        Kind::Commit | Kind::Moves => {
-                            let moves = frame.kind == Kind::Moves;
-                            let (_, changes) = commit::open(record.payload, moves).map_err(|r| segment.corrupt(at, r))?;
-                            for change in changes {
-                                keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
-                            }
-                        }
-                        Kind::Blob if frame.owner_len > 0 => keys.push(scan.owner(offset, &frame)?),
-                        _ => {}
-                    }
-                }
-            }
-            for key in keys.drain(..) {
-                batch.consider(&view, key)?;
-            }
+        let begun = progress.bytes;
+        while !progress.done && progress.bytes - begun < budget {
+            let view = self.pin();
+            let mut batch = Batch::new(self, &segment);
+            let ended = batch.gather(&view, &mut scan)?;
             progress.at = scan.position();
-            over = batch.bytes >= budget || batch.rows.len() >= STEP_ROWS;
-        }
-        if !over {
-            batch.consider_forwarded(&view)?;
-        }
-        let (moved, rows) = (batch.bytes, batch.rows);
-        let none_left = !over && rows.is_empty();
-        if !rows.is_empty() {
-            let proposal = Move { rows, stale: self.planted(Planted::RelocateStale) };
-            let (_, committed) = self.commit(proposal, Durability::Buffered);
-            committed?;
-            self.gauges.relocated(moved);
-            progress.bytes += moved;
-        }
-        if none_left {
-            progress.done = self.finish_relocation(&segment)?;
+            if ended {
+                batch.consider_forwarded(&view)?;
+            }
+            let none_left = ended && batch.rows.is_empty();
+            progress.bytes += batch.commit()?;
+            if none_left {
+                progress.done = self.finish_relocation(&segment)?;
+            }
         }
         Ok(())
     }
@@ -193,42 +167,80 @@ impl Engine {
     }
 }
 
-/// A live row of the segment, and where its parts lie now.
+/// A live row of the segment, and where its parts go.
 struct Row {
     key: Vec<u8>,
     old: Vec<u8>,
     moved: Moved,
     what: What,
-    /// Keeps the copied bodies from being taken for garbage until they are committed.
-    _placed: Vec<Placed>,
 }
 
-/// The rows of one step.
+/// A short body that waits to be written with the others: its row, and the place in the row's extents.
+struct Short {
+    row: usize,
+    place: usize,
+    bytes: Bytes,
+}
+
+/// The rows of one commit.
 struct Batch<'a> {
     engine: &'a Engine,
     segment: &'a Segment,
     seen: BTreeSet<Vec<u8>>,
     rows: Vec<Row>,
+    shorts: Vec<Short>,
+    /// Keeps the copied bodies from being taken for garbage until they are committed.
+    placed: Vec<Placed>,
     bytes: u64,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn new(engine: &'a Engine, segment: &'a Segment) -> Batch<'a> {
+        let (seen, rows, shorts, placed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
+        Batch { engine, segment, seen, rows, shorts, placed, bytes: 0 }
+    }
+
+    /// Reads records until there is enough for a commit. Says whether the segment is at its end.
+    fn gather(&mut self, view: &View, scan: &mut Scan<'_>) -> Result<bool> {
+        let segment = self.segment;
+        let mut keys = Vec::new();
+        while self.bytes < BATCH_BYTES && self.rows.len() < BATCH_ROWS {
+            let at = scan.position();
+            let Ok(record) = scan.next(false)? else { return Ok(true) };
+            let (offset, frame) = (record.offset, record.frame);
+            match frame.kind {
+                Kind::Commit | Kind::Moves => {
+                    let moves = frame.kind == Kind::Moves;
+                    let (_, changes) = commit::open(record.payload, moves).map_err(|r| segment.corrupt(at, r))?;
+                    for change in changes {
+                        keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
+                    }
+                }
+                Kind::Blob if frame.owner_len > 0 => keys.push(scan.owner(offset, &frame)?),
+                _ => {}
+            }
+            for key in keys.drain(..) {
+                self.consider(view, key)?;
+            }
+        }
+        Ok(false)
+    }
+
     /// Takes the row of `key` along if any part of it lies in the segment.
     fn consider(&mut self, view: &View, key: Vec<u8>) -> Result<()> {
         if self.seen.contains(&key) {
             return Ok(());
         }
         let Some(item) = view.index.get(&key)? else { return Ok(()) };
-        let (lsn, old) = (item.lsn, item.value().to_vec());
-        let row = if item.tombstone {
-            let tombstone = Tombstone::decode(&old)?;
+        let lsn = item.lsn;
+        let (moved, what) = if item.tombstone {
+            let tombstone = Tombstone::decode(item.value())?;
             if tombstone.home != self.segment.id() {
                 return Ok(());
             }
-            let moved = Moved { lsn, made: tombstone.made };
-            Row { key: key.clone(), old, moved, what: What::Delete, _placed: Vec::new() }
+            (Moved { lsn, made: tombstone.made }, What::Delete)
         } else {
-            let entry = decode(&old)?;
+            let entry = decode(item.value())?;
             let here = |extent: Extent| extent.segment == self.segment.id();
             if entry.home != self.segment.id() && !entry.extents().any(here) {
                 return Ok(());
@@ -237,13 +249,12 @@ impl Batch<'_> {
                 return self.drop_forward(&key, lsn);
             }
             let Stored { weight, payload, body, .. } = view.stored(&item)?;
-            let mut placed = Vec::new();
-            let body = self.move_body(OwnedBody::of(&body), &key, &mut placed)?;
-            let what = What::Put { weight, body, payload: payload.into_owned() };
-            Row { key: key.clone(), old, moved: Moved { lsn, made: 0 }, what, _placed: placed }
+            let body = self.move_body(OwnedBody::of(&body), &key)?;
+            (Moved { lsn, made: 0 }, What::Put { weight, body, payload: payload.into_owned() })
         };
-        self.bytes += (row.key.len() + row.old.len()) as u64;
-        self.rows.push(row);
+        let old = item.value().to_vec();
+        self.bytes += (key.len() + old.len()) as u64;
+        self.rows.push(Row { key: key.clone(), old, moved, what });
         self.seen.insert(key);
         Ok(())
     }
@@ -257,6 +268,7 @@ impl Batch<'_> {
         while let Some(key) = cursor.key().filter(|key| key.starts_with(&prefix)) {
             let item = cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             found.push((key.to_vec(), item.lsn, view.stored(&item)?.payload.into_owned()));
+            drop(item);
             cursor.next()?;
         }
         for (forward, lsn, owner) in found {
@@ -278,11 +290,17 @@ impl Batch<'_> {
         self.engine.commit(proposal, Durability::Buffered).1.map(|_| ())
     }
 
-    fn move_body(&mut self, body: OwnedBody, key: &[u8], placed: &mut Vec<Placed>) -> Result<NewBody> {
-        let mut extents = Vec::new();
-        for extent in body.extents() {
+    /// The new places of a body. Short runs are only read here, and written later together.
+    fn move_body(&mut self, body: OwnedBody, key: &[u8]) -> Result<NewBody> {
+        let mut extents = body.extents().to_vec();
+        for (place, extent) in extents.iter_mut().enumerate() {
             if extent.segment != self.segment.id() {
-                extents.push(*extent);
+                continue;
+            }
+            self.bytes += extent.len;
+            if extent.len <= BATCH_BYTES {
+                let bytes = self.segment.read(extent, 0..extent.len)?;
+                self.shorts.push(Short { row: self.rows.len(), place, bytes });
                 continue;
             }
             let mut writer = self.engine.pool.writer(key.to_vec(), true, false);
@@ -292,12 +310,33 @@ impl Batch<'_> {
                 writer.write(&self.segment.read(extent, at..end)?)?;
                 at = end;
             }
-            let moved = writer.finish()?;
-            self.bytes += extent.len;
-            extents.push(moved.extent);
-            placed.push(moved);
+            let placed = writer.finish()?;
+            *extent = placed.extent;
+            self.placed.push(placed);
         }
         Ok(if extents.is_empty() { NewBody::existing(body) } else { NewBody::Extents(extents) })
+    }
+
+    /// Writes the short bodies and commits the rows. Returns how many bytes have moved.
+    fn commit(mut self) -> Result<u64> {
+        if self.rows.is_empty() {
+            return Ok(0);
+        }
+        if !self.shorts.is_empty() {
+            let owned = |short: &Short| (self.rows[short.row].key.clone(), short.bytes.clone());
+            let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
+            let placed = self.engine.pool.write_cold(&bodies)?;
+            for (short, placed) in self.shorts.drain(..).zip(placed) {
+                if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
+                    extents[short.place] = placed.extent;
+                }
+                self.placed.push(placed);
+            }
+        }
+        let proposal = Move { rows: self.rows, stale: self.engine.planted(Planted::RelocateStale) };
+        self.engine.commit(proposal, Durability::Buffered).1?;
+        self.engine.gauges.relocated(self.bytes);
+        Ok(self.bytes)
     }
 }
 

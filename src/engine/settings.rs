@@ -45,7 +45,7 @@ pub struct Settings {
     pub page_cache_bytes: usize,
     /// Disk kept in reserve, so that a full disk can always be emptied by deletes: up to 1 GiB. Default 4 MiB.
     pub reserve_bytes: u64,
-    /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 25.
+    /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 20.
     pub garbage_percent: u8,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
@@ -63,7 +63,7 @@ impl Default for Settings {
             read_mode: ReadMode::Mapped,
             page_cache_bytes: 32 << 20,
             reserve_bytes: 4 << 20,
-            garbage_percent: 25,
+            garbage_percent: 20,
             sync_interval: None,
         }
     }

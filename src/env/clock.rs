@@ -21,6 +21,10 @@ impl Clock for SystemClock {
         SystemTime::now()
     }
 
+    fn rest(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
     fn monotonic(&self) -> Duration {
         START.elapsed()
     }

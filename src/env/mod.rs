@@ -247,6 +247,8 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> SystemTime;
     /// Time since some fixed moment; never goes back.
     fn monotonic(&self) -> Duration;
+    /// Lets this thread rest. Virtual clocks need not wait.
+    fn rest(&self, _time: Duration) {}
 }
 
 /// A source of random bytes.

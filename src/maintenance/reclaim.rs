@@ -1,9 +1,15 @@
 //! Which segment to relocate next: a pure decision over how much of each is live.
 
+use std::time::Duration;
+
 use crate::engine::SegmentUse;
 
 /// Segments with less garbage than this are left alone: moving them would cost more than it brings.
 const WORTH_BYTES: u64 = 64 * 1024;
+/// Garbage that never makes a writer rest.
+const PACE_FREE: u64 = 8 << 20;
+/// The longest rest of one write.
+const PACE_MOST: Duration = Duration::from_micros(1500);
 
 /// The totals over all segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +51,20 @@ pub fn worst(uses: &[SegmentUse], worth: u64) -> Option<u64> {
         .map(|each| each.id)
 }
 
+/// How long each write should rest so that relocation keeps up: nothing while garbage is near its bound, more
+/// the further it is beyond, never so long that a writer would call it a stall. Small stores never rest: in
+/// them a single open segment looks like much garbage.
+pub fn pace(space: Space, garbage_percent: u8) -> Duration {
+    let allowed = space.live * 100 / (100 - u64::from(garbage_percent).min(90));
+    let begin = allowed + allowed / 32 + PACE_FREE;
+    if space.taken <= begin {
+        return Duration::ZERO;
+    }
+    // A sixteenth of the live bytes beyond the beginning is a full rest.
+    let beyond = (space.taken - begin) as f64 / (space.live / 16).max(1) as f64;
+    PACE_MOST.mul_f64(beyond.min(1.0))
+}
+
 fn share(each: &SegmentUse) -> f64 {
     garbage(each) as f64 / each.taken.max(1) as f64
 }
@@ -66,6 +86,15 @@ mod tests {
         assert_eq!(next_victim(&uses, 25), Some(2));
         assert_eq!(next_victim(&uses, 60), None);
         assert_eq!(next_victim(&[], 25), None);
+    }
+
+    #[test]
+    fn writers_rest_only_when_garbage_runs_away() {
+        let of = |live: u64, taken: u64| pace(Space { live: live * M, taken: taken * M }, 25);
+        assert_eq!(of(1000, 1300), Duration::ZERO);
+        assert_eq!(of(1, 9), Duration::ZERO);
+        assert!(of(1000, 1400) > Duration::ZERO && of(1000, 1400) < of(1000, 1420));
+        assert_eq!(of(1000, 9000), PACE_MOST);
     }
 
     #[test]

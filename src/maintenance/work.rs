@@ -8,7 +8,7 @@ use crate::engine::{Engine, Relocated};
 use crate::error::Result;
 
 /// About how many bytes one step of relocation moves.
-const STEP: u64 = 1 << 20;
+const STEP: u64 = 4 << 20;
 
 /// What `maintain` has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,22 +54,27 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();
     let spent = || clock.monotonic().saturating_sub(begun) >= budget || stop();
-    engine.prepare_log()?;
-    let due = engine.due();
-    if due.checkpoint {
-        engine.checkpoint()?;
-        report.checkpoint = true;
-    } else if due.sync && engine.settings().sync_interval.is_some() {
+    if engine.due().sync && engine.settings().sync_interval.is_some() {
         engine.flush()?;
     }
     let percent = engine.settings().garbage_percent;
+    let mut current: Option<Relocated> = None;
     let mut emptied = false;
     loop {
+        engine.prepare_log()?;
         let uses = engine.segment_uses();
-        let dead = uses.iter().any(|each| each.sealed && each.live == 0);
-        let Some(victim) = reclaim::next_victim(&uses, percent) else {
-            if emptied || dead {
-                // Emptied segments go with the next checkpoint.
+        // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.
+        let dead: u64 = uses.iter().filter(|each| each.sealed && each.live == 0).map(|each| each.taken).sum();
+        let worth = emptied && dead * 24 > reclaim::space(&uses).taken;
+        if engine.due().checkpoint || worth {
+            engine.checkpoint()?;
+            report.checkpoint = true;
+            emptied = false;
+        }
+        let next = current.take().filter(|progress| !progress.done);
+        let Some(mut progress) = next.or_else(|| reclaim::next_victim(&uses, percent).map(Relocated::of)) else {
+            engine.set_pace(Duration::ZERO);
+            if emptied || (dead > 0 && !report.checkpoint) {
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
@@ -79,22 +84,14 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
             report.more = true;
             return Ok(report);
         }
-        let mut progress = Relocated::of(victim);
-        while !progress.done {
-            let before = progress.bytes;
-            engine.relocate(&mut progress, STEP)?;
-            report.relocated += progress.bytes - before;
-            if spent() && !progress.done {
-                report.more = true;
-                return Ok(report);
-            }
+        if engine.wake().has_listener() {
+            engine.set_pace(reclaim::pace(reclaim::space(&uses), percent));
         }
-        emptied = true;
-        if engine.due().checkpoint {
-            engine.checkpoint()?;
-            report.checkpoint = true;
-            emptied = false;
-        }
+        let before = progress.bytes;
+        engine.relocate(&mut progress, STEP)?;
+        report.relocated += progress.bytes - before;
+        emptied |= progress.done;
+        current = Some(progress);
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::handle::LogStart;
@@ -25,7 +26,7 @@ const WRITEBACK_STEP: u64 = 8 << 20;
 pub struct BulkPool {
     maker: Arc<SegmentMaker>,
     tables: Arc<TableCell>,
-    segment_len: u64,
+    segment_len: AtomicU64,
     idle: Mutex<Vec<Open>>,
     /// Segments with finished bodies that wait for a sync.
     unsynced: Mutex<Vec<Arc<Segment>>>,
@@ -38,8 +39,38 @@ struct Open {
     segment: Arc<Segment>,
     tail: u64,
     len: u64,
+    /// The length it was made with: behind that no new body begins.
+    made: u64,
     /// Whether relocated bodies go here: they are colder than what is written fresh, and are kept apart.
     cold: bool,
+}
+
+impl Open {
+    /// Writes pieces one after another, growing the file if it must.
+    fn put(&mut self, at: u64, pieces: &[&[u8]]) -> Result<()> {
+        let end = at + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let file = self.segment.file();
+        if end > self.len {
+            let len = end.next_multiple_of(GROW_STEP);
+            file.set_len(len, Site::BULK_WRITE).map_err(|e| self.segment.failed("growing", e))?;
+            self.len = len;
+        }
+        let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        file.write_at(&slices, at, Site::BULK_WRITE).map_err(|e| self.segment.failed("writing to", e))?;
+        self.segment.mark_touched(&(at..end));
+        Ok(())
+    }
+}
+
+/// The frame of a blob, and what stands behind its body: the placed sums of its chunks, then its owner.
+fn blob_parts(seed: u32, at: u64, len: u64, sums: &[u32], owner: &[u8], flags: u8) -> (Frame, Vec<u8>) {
+    let mut trailer = Vec::with_capacity(sums.len() * 4 + owner.len());
+    for (index, sum) in sums.iter().enumerate() {
+        trailer.extend(frame::placed_chunk_sum(*sum, seed, at, index as u64).to_le_bytes());
+    }
+    trailer.extend_from_slice(owner);
+    let (owner_len, payload_sum, length) = (owner.len() as u16, crc(&trailer), len + trailer.len() as u64);
+    (Frame { kind: Kind::Blob, flags, owner_len, payload_sum, length, word: len }, trailer)
 }
 
 /// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
@@ -74,7 +105,7 @@ impl BulkPool {
         BulkPool {
             maker,
             tables,
-            segment_len,
+            segment_len: AtomicU64::new(segment_len),
             idle: Mutex::new(Vec::new()),
             unsynced: Mutex::new(Vec::new()),
             open_ids: Mutex::new(Vec::new()),
@@ -86,6 +117,40 @@ impl BulkPool {
     pub fn writer(self: &Arc<Self>, owner: Vec<u8>, cold: bool, payload: bool) -> BodyWriter {
         assert!(owner.len() <= usize::from(u16::MAX));
         BodyWriter { pool: self.clone(), open: None, cold, payload, owner, start: 0, len: 0, partial: Vec::new(), sums: Vec::new() }
+    }
+
+    /// Writes many short bodies, each with its owner, in one go into a cold segment. Relocation does this.
+    pub fn write_cold(&self, bodies: &[(Vec<u8>, Bytes)]) -> Result<Vec<Placed>> {
+        let mut open = self.take(true)?;
+        let segment = open.segment.clone();
+        let (seed, log2) = (segment.seed(), self.maker.identity.chunk_log2);
+        let mut records = Vec::new();
+        let mut extents = Vec::with_capacity(bodies.len());
+        for (owner, body) in bodies {
+            let at = open.tail + records.len() as u64;
+            let sums = frame::chunk_sums(body, log2);
+            let (head, trailer) = blob_parts(seed, at, body.len() as u64, &sums, owner, 0);
+            records.extend_from_slice(&head.encode(seed, at));
+            records.extend_from_slice(body);
+            records.extend_from_slice(&trailer);
+            records.resize((at - open.tail + head.record_len()) as usize, 0);
+            extents.push(Extent { segment: segment.id(), offset: at, len: body.len() as u64 });
+        }
+        let tail = open.tail;
+        if let Err(error) = open.put(tail, &[&records]) {
+            self.seal(&open);
+            return Err(error);
+        }
+        open.tail += records.len() as u64;
+        let placed = extents.into_iter().map(|extent| Placed::new(extent, segment.clone())).collect();
+        self.note_unsynced(&segment);
+        self.give_back(open);
+        Ok(placed)
+    }
+
+    /// Sets how long new segments are: shorter in a small store, so that less garbage lies in open ones.
+    pub fn set_segment_len(&self, len: u64) {
+        self.segment_len.store(len, Ordering::Relaxed);
     }
 
     /// Whether a segment is still open for more.
@@ -129,14 +194,15 @@ impl BulkPool {
                 return Ok(idle.swap_remove(at));
             }
         }
-        let segment = self.maker.create(SegmentKind::Bulk, 0, self.segment_len, LogStart::default())?;
+        let len = self.segment_len.load(Ordering::Relaxed);
+        let segment = self.maker.create(SegmentKind::Bulk, 0, len, LogStart::default())?;
         self.open_ids.lock().push(segment.id());
         self.tables.add(segment.clone());
-        Ok(Open { segment, tail: HEADER_LEN as u64, len: self.segment_len, cold })
+        Ok(Open { segment, tail: HEADER_LEN as u64, len, made: len, cold })
     }
 
     fn give_back(&self, open: Open) {
-        if open.tail + FRAME_LEN as u64 * 2 < self.segment_len {
+        if open.tail + FRAME_LEN as u64 * 2 < open.made {
             self.idle.lock().push(open);
         } else {
             self.seal(&open);
@@ -205,30 +271,24 @@ impl BodyWriter {
     /// Ends the body: its sums, its owner and at last its frame are written. Nothing is synced.
     pub fn finish(mut self) -> Result<Placed> {
         let last = std::mem::take(&mut self.partial);
-        self.put_chunks(&last)?;
-        let mut open = self.open.take().expect("put_chunks opens a segment");
-        let seed = open.segment.seed();
-        let mut trailer = Vec::with_capacity(self.sums.len() * 4 + self.owner.len());
-        for (index, sum) in self.sums.iter().enumerate() {
-            trailer.extend(frame::placed_chunk_sum(*sum, seed, self.start, index as u64).to_le_bytes());
+        // A body that fits into one chunk was not written yet and goes out in one piece.
+        let whole = self.len == 0;
+        if whole {
+            self.sums = frame::chunk_sums(&last, self.pool.maker.identity.chunk_log2);
+            self.begin()?;
+            self.len = last.len() as u64;
+        } else {
+            self.put_chunks(&last)?;
         }
-        trailer.extend_from_slice(&self.owner);
-        let frame = Frame {
-            kind: Kind::Blob,
-            flags: if self.payload { frame::FLAG_PAYLOAD } else { 0 },
-            owner_len: self.owner.len() as u16,
-            payload_sum: crc(&trailer),
-            length: self.len + trailer.len() as u64,
-            word: self.len,
+        let mut open = self.open.take().expect("begun above or with the first chunk");
+        let written = self.end(&mut open, if whole { &last } else { &[] });
+        let frame = match written {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.open = Some(open);
+                return Err(error);
+            }
         };
-        let written = self.put(&mut open, self.start + FRAME_LEN as u64 + self.len, &trailer).and_then(|()| {
-            let head = frame.encode(seed, self.start);
-            self.put(&mut open, self.start, &head)
-        });
-        if let Err(error) = written {
-            self.open = Some(open);
-            return Err(error);
-        }
         open.tail = self.start + frame.record_len();
         let segment = open.segment.clone();
         // Before the segment is given back, so that at no moment nobody seems to need it.
@@ -238,18 +298,39 @@ impl BodyWriter {
         Ok(placed)
     }
 
-    fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Writes what is missing of the record: `body` if none of it is written yet, the trailer, the frame.
+    fn end(&self, open: &mut Open, body: &[u8]) -> Result<Frame> {
+        let seed = open.segment.seed();
+        let flags = if self.payload { frame::FLAG_PAYLOAD } else { 0 };
+        let (frame, trailer) = blob_parts(seed, self.start, self.len, &self.sums, &self.owner, flags);
+        let head = frame.encode(seed, self.start);
+        if body.is_empty() {
+            open.put(self.start + FRAME_LEN as u64 + self.len, &[&trailer])?;
+            open.put(self.start, &[&head])?;
+        } else {
+            open.put(self.start, &[&head, body, &trailer])?;
+        }
+        Ok(frame)
+    }
+
+    /// Takes a segment to write in.
+    fn begin(&mut self) -> Result<()> {
         if self.open.is_none() {
             let open = self.pool.take(self.cold)?;
             self.start = open.tail;
             self.open = Some(open);
         }
+        Ok(())
+    }
+
+    fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {
+        self.begin()?;
         if bytes.is_empty() {
             return Ok(());
         }
         let mut open = self.open.take().expect("opened above");
         let at = self.start + FRAME_LEN as u64 + self.len;
-        let written = self.put(&mut open, at, bytes);
+        let written = open.put(at, &[bytes]);
         self.open = Some(open);
         written?;
         self.sums.extend(frame::chunk_sums(bytes, self.pool.maker.identity.chunk_log2));
@@ -259,19 +340,6 @@ impl BodyWriter {
             let segment = &self.open.as_ref().expect("put back above").segment;
             segment.file().start_writeback(self.start..at + bytes.len() as u64);
         }
-        Ok(())
-    }
-
-    fn put(&self, open: &mut Open, at: u64, bytes: &[u8]) -> Result<()> {
-        let end = at + bytes.len() as u64;
-        let file = open.segment.file();
-        if end > open.len {
-            let len = end.next_multiple_of(GROW_STEP);
-            file.set_len(len, Site::BULK_WRITE).map_err(|e| open.segment.failed("growing", e))?;
-            open.len = len;
-        }
-        file.write_at(&[IoSlice::new(bytes)], at, Site::BULK_WRITE).map_err(|e| open.segment.failed("writing to", e))?;
-        open.segment.mark_touched(&(at..end));
         Ok(())
     }
 }
@@ -287,7 +355,7 @@ impl Drop for BodyWriter {
         let length = self.len;
         let frame = Frame { kind: Kind::Void, flags: 0, owner_len: 0, payload_sum: 0, length, word: 0 };
         let head = frame.encode(open.segment.seed(), self.start);
-        if self.put(&mut open, self.start, &head).is_ok() {
+        if open.put(self.start, &[&head]).is_ok() {
             open.tail = self.start + frame.record_len();
             self.pool.give_back(open);
         } else {
