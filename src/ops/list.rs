@@ -27,6 +27,7 @@ pub struct ListOptions {
     delimiter: String,
     start_after: String,
     limit: Option<usize>,
+    descending: bool,
 }
 
 impl ListOptions {
@@ -50,6 +51,12 @@ impl ListOptions {
     /// Only entries whose name comes after this one, in the order of bytes.
     pub fn start_after(mut self, name: impl Into<String>) -> ListOptions {
         self.start_after = name.into();
+        self
+    }
+
+    /// From the last name to the first. `start_after` then gives the entries whose name comes before it.
+    pub fn descending(mut self) -> ListOptions {
+        self.descending = true;
         self
     }
 
@@ -96,7 +103,8 @@ pub struct Walk {
     bucket_id: u64,
     prefix: String,
     delimiter: String,
-    /// The index key that the walk goes on at; `None` at its end.
+    descending: bool,
+    /// The index key that the walk goes on at, or (descending) before; `None` at its end.
     next: Option<Vec<u8>>,
     left: Option<usize>,
     batch: usize,
@@ -112,10 +120,10 @@ impl Walk {
             return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
         }
         bucket.check(&view)?;
-        let ListOptions { prefix, delimiter, start_after, limit } = options;
-        let mut walk =
-            Walk { view, bucket_id: bucket.id, next: None, prefix, delimiter, left: limit, batch: BATCH.0 };
-        walk.next = Some(walk.first_key(&start_after));
+        let ListOptions { prefix, delimiter, start_after, limit, descending } = options;
+        let (bucket_id, next, left, batch) = (bucket.id, None, limit, BATCH.0);
+        let mut walk = Walk { view, bucket_id, prefix, delimiter, descending, next, left, batch };
+        walk.next = Some(if descending { walk.last_key(&start_after) } else { walk.first_key(&start_after) });
         Ok(walk)
     }
 
@@ -135,6 +143,20 @@ impl Walk {
         }
     }
 
+    /// The key before which a descending walk begins. What is rolled up into a group whose name comes before
+    /// `start_after` is still to come, so such a group is begun from its end.
+    fn last_key(&self, start_after: &str) -> Vec<u8> {
+        let end = keys::objects_end(self.bucket_id, &self.prefix);
+        if start_after.is_empty() {
+            return end;
+        }
+        let before = match self.group_of(start_after) {
+            Some(group) if group.len() < start_after.len() => keys::objects_end(self.bucket_id, group),
+            _ => keys::object(self.bucket_id, start_after),
+        };
+        before.min(end)
+    }
+
     /// The name of the group that a key is rolled up into.
     fn group_of<'k>(&self, key: &'k str) -> Option<&'k str> {
         if self.delimiter.is_empty() {
@@ -148,23 +170,38 @@ impl Walk {
     /// The next entries, at most `most`. Its cost follows what it returns: groups are stepped over by a seek.
     fn fetch(&mut self, most: usize) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        let Some(start) = self.next.take() else { return Ok(entries) };
-        let end = keys::objects_end(self.bucket_id, &self.prefix);
+        let Some(from) = self.next.take() else { return Ok(entries) };
         let view = self.view.clone();
         let mut cursor = view.index.cursor();
-        cursor.seek(&start)?;
+        if self.descending {
+            cursor.seek_last_before(&from)?;
+        } else {
+            cursor.seek(&from)?;
+        }
+        let first = keys::object(self.bucket_id, &self.prefix);
+        let end = keys::objects_end(self.bucket_id, &self.prefix);
         loop {
-            let Some(at) = cursor.key().filter(|key| **key < *end) else { return Ok(entries) };
+            let Some(at) = cursor.key().filter(|key| **key >= *first && **key < *end) else { return Ok(entries) };
             if entries.len() == most {
-                self.next = Some(at.to_vec());
+                let mut next = at.to_vec();
+                if self.descending {
+                    // A descending walk goes on before its key, and this one is still to come.
+                    next.push(0);
+                }
+                self.next = Some(next);
                 return Ok(entries);
             }
             let (_, key) = keys::parse_object(at)
                 .ok_or_else(|| Error::corrupt("the index", 0, "a key among the objects is no object's"))?;
             if let Some(group) = self.group_of(key) {
-                let behind = keys::objects_end(self.bucket_id, group);
+                let (before, behind) =
+                    (keys::object(self.bucket_id, group), keys::objects_end(self.bucket_id, group));
                 entries.push(Entry::Prefix(group.to_string()));
-                cursor.seek(&behind)?;
+                if self.descending {
+                    cursor.seek_last_before(&before)?;
+                } else {
+                    cursor.seek(&behind)?;
+                }
                 continue;
             }
             let key = key.to_string();
@@ -172,7 +209,11 @@ impl Walk {
             let head = HeadRow::read(&key, &view.stored(&item)?)?;
             entries.push(Entry::Object(catalog::meta_of(key, head)?));
             drop(item);
-            cursor.next()?;
+            if self.descending {
+                cursor.prev()?;
+            } else {
+                cursor.next()?;
+            }
         }
     }
 
