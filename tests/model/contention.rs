@@ -1,0 +1,1 @@
+//! Many threads on one store at once.
