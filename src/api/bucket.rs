@@ -133,12 +133,12 @@ impl Bucket {
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(self.reading().pin()?, &self.reference, options)?))
+        Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
     }
 
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
-        Walk::begin(self.reading().pin()?, &self.reference, options)?.page()
+        Walk::begin(self.reading(), &self.reference, options)?.page()
     }
 
     /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.

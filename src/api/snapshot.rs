@@ -81,12 +81,12 @@ impl SnapshotBucket {
 
     /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(self.reading.pin()?, &self.reference, options)?))
+        Ok(Listing::new(Walk::begin(self.reading.clone(), &self.reference, options)?))
     }
 
     /// One page of a listing.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
-        Walk::begin(self.reading.pin()?, &self.reference, options)?.page()
+        Walk::begin(self.reading.clone(), &self.reference, options)?.page()
     }
 
     /// How many objects and bytes lay under a prefix.

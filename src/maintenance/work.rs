@@ -50,6 +50,7 @@ impl CompactOptions {
 
 /// Does what is due, for about as long as `budget` says, and at least one step.
 pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+    engine.check_writable()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();

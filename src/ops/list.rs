@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::context::BucketRef;
+use super::context::{BucketRef, Reading};
 use crate::catalog::{self, HeadRow, keys};
-use crate::engine::View;
+use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
 use crate::model::{Entry, check_list_argument};
 
@@ -92,6 +92,7 @@ pub struct Page {
 /// A walk through a bucket, in one view from the first entry to the last.
 #[derive(Debug)]
 pub struct Walk {
+    engine: Arc<Engine>,
     view: Arc<View>,
     bucket_id: u64,
     prefix: String,
@@ -104,7 +105,8 @@ pub struct Walk {
 
 impl Walk {
     /// Begins.
-    pub fn begin(view: Arc<View>, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
+    pub fn begin(reading: Reading, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
+        let view = reading.pin()?;
         check_list_argument("prefix", &options.prefix)?;
         check_list_argument("delimiter", &options.delimiter)?;
         check_list_argument("start_after", &options.start_after)?;
@@ -113,8 +115,9 @@ impl Walk {
         }
         bucket.check(&view)?;
         let ListOptions { prefix, delimiter, start_after, limit } = options;
+        let engine = reading.engine;
         let mut walk =
-            Walk { view, bucket_id: bucket.id, next: None, prefix, delimiter, left: limit, batch: BATCH.0 };
+            Walk { engine, view, bucket_id: bucket.id, next: None, prefix, delimiter, left: limit, batch: BATCH.0 };
         walk.next = Some(walk.first_key(&start_after));
         Ok(walk)
     }
@@ -149,6 +152,7 @@ impl Walk {
     fn fetch(&mut self, most: usize) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let Some(start) = self.next.take() else { return Ok(entries) };
+        self.engine.check_open()?;
         let end = keys::objects_end(self.bucket_id, &self.prefix);
         let view = self.view.clone();
         let mut cursor = view.index.cursor();
