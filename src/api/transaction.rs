@@ -192,7 +192,7 @@ impl<'s> Transaction<'s> {
         bucket.reference().check(&state.view)?;
         // The newest table, because a body of this transaction may lie in a segment made since.
         let view = View { segments: engine.segments(), ..View::clone(&state.view) };
-        let found = state.overlay.read(&view, bucket.reference(), key, engine.millis())?;
+        let found = state.overlay.read(&view, bucket.reference(), key)?;
         found.ok_or_else(|| catalog::no_such_key(key))
     }
 

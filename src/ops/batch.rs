@@ -258,11 +258,10 @@ impl Overlay {
     }
 
     /// An object as the steps so far leave it; for reading inside a transaction.
-    pub fn read(&self, view: &View, bucket: &BucketRef, key: &str, millis: u64) -> Result<Option<(ObjectMeta, BodyReader)>> {
+    pub fn read(&self, view: &View, bucket: &BucketRef, key: &str) -> Result<Option<(ObjectMeta, BodyReader)>> {
         let Some((body, lsn, payload)) = self.find(view, &keys::object(bucket.id, key))? else { return Ok(None) };
         let row: ObjectRow = read_row(&payload)?;
-        let modified = if lsn == 0 { millis } else { row.modified };
-        let meta = catalog::meta_of(key.to_string(), HeadRow { row: ObjectRow { modified, ..row }, lsn })?;
+        let meta = catalog::meta_of(key.to_string(), HeadRow { row, lsn })?;
         let body = match body {
             NewBody::None => OwnedBody::None,
             NewBody::Inline(bytes) | NewBody::Packed(bytes, _) => OwnedBody::Inline(bytes),
