@@ -136,6 +136,7 @@ impl<'s> Transaction<'s> {
 
     /// Gives an object another key.
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
+        ObjectKey::new(new_key)?;
         // Looked up now, so that a missing source is told here and not at the commit.
         self.find(from, key)?;
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
