@@ -110,9 +110,13 @@ impl<'s> Transaction<'s> {
         body: impl Into<Body<'a>>,
         options: PutOptions,
     ) -> Result<()> {
-        let packed_max = self.engine.settings().packed_max.min(MEMORY - self.memory);
-        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, packed_max)?;
+        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, self.packed_max())?;
         self.push(step)
+    }
+
+    /// Bodies up to this length still wait in memory.
+    fn packed_max(&self) -> usize {
+        self.engine.settings().packed_max.min(MEMORY.saturating_sub(self.memory))
     }
 
     /// Deletes an object.
@@ -130,7 +134,7 @@ impl<'s> Transaction<'s> {
         ObjectKey::new(new_key)?;
         let got = self.find(from, key)?;
         let got = get::select(got, &GetOptions::new())?;
-        let step = copy::copy_step(self.engine, got, to.reference(), new_key, CopyOptions::new())?;
+        let step = copy::copy_step(self.engine, got, to.reference(), new_key, CopyOptions::new(), self.packed_max())?;
         self.push(step)
     }
 
