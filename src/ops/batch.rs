@@ -250,7 +250,7 @@ impl Overlay {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 "BucketNotEmpty",
-                format!("The bucket has objects. Please delete them first. ({name})"),
+                format!("the bucket {name} is not empty; delete its objects first"),
             ));
         }
         self.changed.insert(at, Local::Gone);
