@@ -327,6 +327,17 @@ pub enum Op {
     Advance(u64),
 }
 
+impl Op {
+    /// Whether an object may get another key.
+    pub fn renames(&self) -> bool {
+        match self {
+            Op::Rename(..) => true,
+            Op::Transaction { steps, .. } => steps.iter().any(|step| matches!(step, Step::Rename(..))),
+            _ => false,
+        }
+    }
+}
+
 fn objects() -> impl Strategy<Value = Op> {
     let how = prop_oneof![
         Just(How::Borrowed),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::{
     Body as StoreBody, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Entry, Error, ErrorKind,
-    GetOptions, ListOptions, Object, ObjectMeta, PutOptions, Snapshot, SnapshotBucket, Store, Transaction,
+    GetOptions, ListOptions, Lsn, Object, ObjectMeta, PutOptions, Snapshot, SnapshotBucket, Store, Transaction,
     WriteOptions,
 };
 
@@ -160,7 +160,12 @@ impl<'w> Play<'w> {
             let bucket = bucket.unwrap();
             told.push_str(&format!("{}\n", bucket.name()));
             for entry in bucket.list("").unwrap() {
-                told.push_str(&format!("{:?}\n", entry.unwrap()));
+                let mut entry = entry.unwrap();
+                if let Entry::Object(meta) = &mut entry {
+                    // Which commit it was depends on how much was relocated before.
+                    meta.lsn = Lsn(0);
+                }
+                told.push_str(&format!("{entry:?}\n"));
             }
         }
         told
@@ -248,7 +253,12 @@ impl<'w> Play<'w> {
             }
             other => unreachable!("played above: {other:?}"),
         }
-        assert_eq!(self.store.stats().lsn.0, self.model.lsn, "after {op:?}");
+        let lsn = self.store.stats().lsn.0;
+        if matches!(op, Op::Maintain | Op::Compact(_)) && lsn > self.model.lsn {
+            // Relocation commits on its own account when it takes away the traces of renames.
+            self.model.lsn = lsn;
+        }
+        assert_eq!(lsn, self.model.lsn, "after {op:?}");
     }
 
     /// Plays a call that changes one object.
