@@ -127,8 +127,8 @@ impl Bucket {
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
-    pub fn list<'a>(&self, prefix: impl Into<&'a str>) -> Result<Listing> {
-        self.list_with(ListOptions::new().prefix(prefix.into()))
+    pub fn list(&self, prefix: &str) -> Result<Listing> {
+        self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.

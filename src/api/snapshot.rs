@@ -75,8 +75,8 @@ impl SnapshotBucket {
     }
 
     /// Lists what starts with a prefix.
-    pub fn list<'a>(&self, prefix: impl Into<&'a str>) -> Result<Listing> {
-        self.list_with(ListOptions::new().prefix(prefix.into()))
+    pub fn list(&self, prefix: &str) -> Result<Listing> {
+        self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
