@@ -110,3 +110,23 @@ fn a_body_longer_than_a_segment_comes_back() {
     assert!(read(&bucket, "a") == body);
     assert!(store.verify().unwrap().is_clean());
 }
+
+/// A segment with one large body is never without a head: relocating that again and again would have no end.
+#[test]
+fn compaction_and_maintenance_of_large_bodies_come_to_an_end() {
+    let settings = ossicle::Settings { segment_size: 1 << 20, garbage_percent: 5, ..Default::default() };
+    let vfs = std::sync::Arc::new(ossicle::MemoryVfs::new());
+    let clock = ossicle::VirtualClock::at(std::time::SystemTime::UNIX_EPOCH);
+    let builder = Store::builder("/m").vfs(vfs).clock(clock).settings(settings);
+    // The clock stands still, so that no budget ever ends the work.
+    let store = builder.maintenance(ossicle::Maintenance::Manual).open().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    for len in [600_000, 900_000, 1_048_000, 1_049_000, 1_100_000, 1_500_000, 2_100_000] {
+        bucket.put(&len.to_string(), vec![1; len]).unwrap();
+        store.maintain(std::time::Duration::from_secs(1)).unwrap();
+        store.compact(ossicle::CompactOptions::new().garbage_percent(0)).unwrap();
+        let report = store.maintain(std::time::Duration::from_secs(1)).unwrap();
+        assert_eq!(report.relocated, 0, "there is nothing left to gain");
+        assert_eq!(read(&bucket, &len.to_string()), vec![1; len]);
+    }
+}
