@@ -13,7 +13,12 @@ fn all_steps_happen_in_one_commit() {
     let before = store.stats().lsn;
     let answer = store.write(|tx| {
         tx.put(&cats, "a", b"1")?;
-        tx.put_with(&cats, "b", vec![2; 500_000], PutOptions::new().content_type("x/y").if_absent())?;
+        tx.put_with(
+            &cats,
+            "b",
+            vec![2; 500_000],
+            PutOptions::new().content_type("x/y").if_absent(),
+        )?;
         tx.delete(&cats, "gone")?;
         tx.copy(&cats, "b", &dogs, "c")?;
         tx.rename(&cats, "old", &dogs, "new")?;
@@ -22,9 +27,16 @@ fn all_steps_happen_in_one_commit() {
     });
     assert_eq!(answer.unwrap(), 42);
     assert_eq!(store.stats().lsn.0, before.0 + 1);
-    assert_eq!((read(&cats, "a"), read(&dogs, "c"), read(&dogs, "new")), (b"1".to_vec(), vec![2; 500_000], vec![1; 500_000]));
+    assert_eq!(
+        (read(&cats, "a"), read(&dogs, "c"), read(&dogs, "new")),
+        (b"1".to_vec(), vec![2; 500_000], vec![1; 500_000])
+    );
     assert!(!cats.exists("gone").unwrap() && !cats.exists("old").unwrap());
-    let lsns = [cats.head("a").unwrap().lsn, cats.head("b").unwrap().lsn, dogs.head("new").unwrap().lsn];
+    let lsns = [
+        cats.head("a").unwrap().lsn,
+        cats.head("b").unwrap().lsn,
+        dogs.head("new").unwrap().lsn,
+    ];
     assert!(lsns.iter().all(|lsn| lsn.0 == before.0 + 1));
     assert_eq!(dogs.head("c").unwrap().content_type.as_deref(), Some("x/y"));
 }
@@ -101,13 +113,27 @@ fn a_transaction_shows_the_time_of_what_it_renamed() {
 #[test]
 fn the_names_in_a_transaction_are_checked_first() {
     let (store, bucket) = a_bucket();
-    let step = |work: &dyn Fn(&mut ossicle::Transaction<'_>) -> ossicle::Result<()>| code(store.write(|tx| work(tx)));
+    let step = |work: &dyn Fn(&mut ossicle::Transaction<'_>) -> ossicle::Result<()>| {
+        code(store.write(|tx| work(tx)))
+    };
     assert_eq!(step(&|tx| tx.put(&bucket, "", b"")), "InvalidObjectName");
     assert_eq!(step(&|tx| tx.delete(&bucket, "/a")), "InvalidObjectName");
-    assert_eq!(step(&|tx| tx.copy(&bucket, "missing", &bucket, "")), "InvalidObjectName");
-    assert_eq!(step(&|tx| tx.rename(&bucket, "missing", &bucket, "")), "InvalidObjectName");
-    assert_eq!(step(&|tx| tx.get(&bucket, &"k".repeat(1024)).map(|_| ())), "InvalidObjectName");
-    assert_eq!(step(&|tx| tx.rename(&bucket, "missing", &bucket, "a")), "NoSuchKey");
+    assert_eq!(
+        step(&|tx| tx.copy(&bucket, "missing", &bucket, "")),
+        "InvalidObjectName"
+    );
+    assert_eq!(
+        step(&|tx| tx.rename(&bucket, "missing", &bucket, "")),
+        "InvalidObjectName"
+    );
+    assert_eq!(
+        step(&|tx| tx.get(&bucket, &"k".repeat(1024)).map(|_| ())),
+        "InvalidObjectName"
+    );
+    assert_eq!(
+        step(&|tx| tx.rename(&bucket, "missing", &bucket, "a")),
+        "NoSuchKey"
+    );
 }
 
 #[test]
@@ -119,7 +145,13 @@ fn writing_around_a_transaction_that_reads_is_refused_and_not_a_deadlock() {
             let error = bucket.put("a", b"").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Busy);
             assert!(error.is_retryable());
-            assert_eq!(store.write(|tx| tx.row("t", b"k").map(|_| ())).unwrap_err().kind(), ErrorKind::Busy);
+            assert_eq!(
+                store
+                    .write(|tx| tx.row("t", b"k").map(|_| ()))
+                    .unwrap_err()
+                    .kind(),
+                ErrorKind::Busy
+            );
             // Reading around it is fine.
             assert!(!bucket.exists("a")?);
             tx.put(&bucket, "b", b"")
@@ -139,7 +171,7 @@ fn a_panic_in_a_transaction_leaves_the_store_usable() {
                 if reads {
                     tx.get(&bucket, "a")?;
                 }
-                if bucket.name() == &"cats" {
+                if *bucket.name() == "cats" {
                     panic!("on purpose");
                 }
                 Ok(())

@@ -15,7 +15,10 @@ fn usage_follows_every_change() {
     bucket.put("a/1", vec![0; 100]).unwrap();
     bucket.put("a/2", vec![0; 1_000_000]).unwrap();
     bucket.put("ab", b"").unwrap();
-    assert_eq!((usage(""), usage("a/"), usage("a"), usage("b")), ((3, 1_000_100), (2, 1_000_100), (3, 1_000_100), (0, 0)));
+    assert_eq!(
+        (usage(""), usage("a/"), usage("a"), usage("b")),
+        ((3, 1_000_100), (2, 1_000_100), (3, 1_000_100), (0, 0))
+    );
     bucket.put("a/2", vec![0; 7]).unwrap();
     bucket.rename("a/1", "b/1").unwrap();
     assert_eq!((usage("a/"), usage("b")), ((1, 7), (1, 100)));

@@ -10,9 +10,46 @@ pub const BUCKETS: [&str; 6] = ["aaa", "bbb", "c-c", "Ab", "-ab", "a.b"];
 
 /// Keys that lie close together or look like something else.
 const KEYS: [&str; 40] = [
-    "a", "aa", "aaa", "ab", "a/", "a//", "a/b", "a/b/", "a/b/c", "a/b/d", "a/c", "a-", "a.b", "b", "b/", "b/a",
-    "b//a", "\0", "a\0", "a\0b", "a\n", "a\r\nb", "..", "../a", ".", "./", " ", "a b", "%2F", "?x=1", "\u{e9}",
-    "e\u{301}", "\u{10FFFF}", "a\u{10FFFF}", "\u{1F408}/x", "\u{7f}", "a/\u{1F408}", "A", "z", "-",
+    "a",
+    "aa",
+    "aaa",
+    "ab",
+    "a/",
+    "a//",
+    "a/b",
+    "a/b/",
+    "a/b/c",
+    "a/b/d",
+    "a/c",
+    "a-",
+    "a.b",
+    "b",
+    "b/",
+    "b/a",
+    "b//a",
+    "\0",
+    "a\0",
+    "a\0b",
+    "a\n",
+    "a\r\nb",
+    "..",
+    "../a",
+    ".",
+    "./",
+    " ",
+    "a b",
+    "%2F",
+    "?x=1",
+    "\u{e9}",
+    "e\u{301}",
+    "\u{10FFFF}",
+    "a\u{10FFFF}",
+    "\u{1F408}/x",
+    "\u{7f}",
+    "a/\u{1F408}",
+    "A",
+    "z",
+    "-",
 ];
 
 /// Keys that no object may have.
@@ -134,16 +171,27 @@ fn content_type() -> impl Strategy<Value = Option<String>> {
 }
 
 fn extras() -> impl Strategy<Value = Extras> {
-    let plain = Extras { content_type: None, metadata: None, if_absent: false, if_match: Tag::None, synced: false };
-    let any = (content_type(), metadata(), prop::bool::weighted(0.15), tag(), prop::bool::weighted(0.1)).prop_map(
-        |(content_type, metadata, if_absent, if_match, synced)| Extras {
+    let plain = Extras {
+        content_type: None,
+        metadata: None,
+        if_absent: false,
+        if_match: Tag::None,
+        synced: false,
+    };
+    let any = (
+        content_type(),
+        metadata(),
+        prop::bool::weighted(0.15),
+        tag(),
+        prop::bool::weighted(0.1),
+    )
+        .prop_map(|(content_type, metadata, if_absent, if_match, synced)| Extras {
             content_type,
             metadata,
             if_absent,
             if_match,
             synced,
-        },
-    );
+        });
     prop_oneof![1 => Just(plain), 1 => any]
 }
 
@@ -310,7 +358,12 @@ pub enum Op {
     Pages(usize, Lines),
     Usage(Spot),
     Row(RowAt),
-    Transaction { steps: Vec<Step>, forgives: bool, fails: bool, synced: bool },
+    Transaction {
+        steps: Vec<Step>,
+        forgives: bool,
+        fails: bool,
+        synced: bool,
+    },
     Snapshot,
     LookAtSnapshot(usize),
     DropSnapshot(usize),
@@ -362,9 +415,19 @@ fn objects() -> impl Strategy<Value = Op> {
 
 fn op() -> impl Strategy<Value = Op> {
     let reopening = select(
-        &[Reopening::Closed, Reopening::Dropped, Reopening::WithoutIndex, Reopening::Rebuilt, Reopening::ReadOnly][..],
+        &[
+            Reopening::Closed,
+            Reopening::Dropped,
+            Reopening::WithoutIndex,
+            Reopening::Rebuilt,
+            Reopening::ReadOnly,
+        ][..],
     );
-    let transaction = (prop::collection::vec(step(), 0..8), any::<bool>(), prop::bool::weighted(0.15));
+    let transaction = (
+        prop::collection::vec(step(), 0..8),
+        any::<bool>(),
+        prop::bool::weighted(0.15),
+    );
     let rest = prop_oneof![
         3 => (0usize..6).prop_map(Op::CreateBucket),
         2 => (0usize..6).prop_map(Op::DeleteBucket),

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ossicle::{Maintenance, MemoryVfs, ReadMode, RealVfs, Settings, Site, Store, StoreBuilder, Vfs, VirtualClock};
+use ossicle::{
+    Maintenance, MemoryVfs, ReadMode, RealVfs, Settings, Site, Store, StoreBuilder, Vfs, VirtualClock,
+};
 
 /// The moment at which every history begins, in milliseconds since 1970.
 pub const START: u64 = 1_700_000_000_123;
@@ -52,7 +54,14 @@ impl World {
 
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {
         let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(START));
-        World { vfs, path: path.to_path_buf(), settings, maintenance: Maintenance::Manual, clock, _dir: dir }
+        World {
+            vfs,
+            path: path.to_path_buf(),
+            settings,
+            maintenance: Maintenance::Manual,
+            clock,
+            _dir: dir,
+        }
     }
 
     /// The same, with a thread that does the maintenance.
