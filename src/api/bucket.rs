@@ -127,18 +127,18 @@ impl Bucket {
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
-    pub fn list<'a>(&self, prefix: impl Into<&'a str>) -> Result<Listing> {
-        self.list_with(ListOptions::new().prefix(prefix.into()))
+    pub fn list(&self, prefix: &str) -> Result<Listing> {
+        self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(self.reading().pin()?, &self.reference, options)?))
+        Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
     }
 
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
-        Walk::begin(self.reading().pin()?, &self.reference, options)?.page()
+        Walk::begin(self.reading(), &self.reference, options)?.page()
     }
 
     /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.

@@ -75,18 +75,18 @@ impl SnapshotBucket {
     }
 
     /// Lists what starts with a prefix.
-    pub fn list<'a>(&self, prefix: impl Into<&'a str>) -> Result<Listing> {
-        self.list_with(ListOptions::new().prefix(prefix.into()))
+    pub fn list(&self, prefix: &str) -> Result<Listing> {
+        self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(self.reading.pin()?, &self.reference, options)?))
+        Ok(Listing::new(Walk::begin(self.reading.clone(), &self.reference, options)?))
     }
 
     /// One page of a listing.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
-        Walk::begin(self.reading.pin()?, &self.reference, options)?.page()
+        Walk::begin(self.reading.clone(), &self.reference, options)?.page()
     }
 
     /// How many objects and bytes lay under a prefix.

@@ -110,9 +110,13 @@ impl<'s> Transaction<'s> {
         body: impl Into<Body<'a>>,
         options: PutOptions,
     ) -> Result<()> {
-        let packed_max = self.engine.settings().packed_max.min(MEMORY - self.memory);
-        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, packed_max)?;
+        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, self.packed_max())?;
         self.push(step)
+    }
+
+    /// Bodies up to this length still wait in memory.
+    fn packed_max(&self) -> usize {
+        self.engine.settings().packed_max.min(MEMORY.saturating_sub(self.memory))
     }
 
     /// Deletes an object.
@@ -130,12 +134,13 @@ impl<'s> Transaction<'s> {
         ObjectKey::new(new_key)?;
         let got = self.find(from, key)?;
         let got = get::select(got, &GetOptions::new())?;
-        let step = copy::copy_step(self.engine, got, to.reference(), new_key, CopyOptions::new())?;
+        let step = copy::copy_step(self.engine, got, to.reference(), new_key, CopyOptions::new(), self.packed_max())?;
         self.push(step)
     }
 
     /// Gives an object another key.
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
+        ObjectKey::new(new_key)?;
         // Looked up now, so that a missing source is told here and not at the commit.
         self.find(from, key)?;
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
@@ -192,7 +197,7 @@ impl<'s> Transaction<'s> {
         bucket.reference().check(&state.view)?;
         // The newest table, because a body of this transaction may lie in a segment made since.
         let view = View { segments: engine.segments(), ..View::clone(&state.view) };
-        let found = state.overlay.read(&view, bucket.reference(), key, engine.millis())?;
+        let found = state.overlay.read(&view, bucket.reference(), key)?;
         found.ok_or_else(|| catalog::no_such_key(key))
     }
 

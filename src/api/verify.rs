@@ -32,6 +32,7 @@ impl<'a> VerifyOptions<'a> {
     }
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
+        engine.check_open()?;
         let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, wrong: &mut dyn FnMut(&str)| {
             if let Some((_, name)) = keys::parse_object(key)
                 && let Err(error) = HeadRow::read(name, stored)

@@ -39,7 +39,11 @@ pub fn list_buckets(view: &View, after: Option<&str>, limit: usize) -> Result<Ve
 
 /// `NoSuchBucket`.
 pub fn no_such_bucket(name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, "NoSuchBucket", format!("The specified bucket does not exist. ({name})"))
+    Error::new(
+        ErrorKind::NotFound,
+        "NoSuchBucket",
+        format!("the bucket {name} does not exist; make it with `store.create_bucket`"),
+    )
 }
 
 fn damaged(name: &str, reason: &str) -> Error {

@@ -64,7 +64,11 @@ pub fn weight_of(row: &ObjectRow) -> Weight {
 
 /// `NoSuchKey`.
 pub fn no_such_key(key: &str) -> Error {
-    Error::new(ErrorKind::NotFound, "NoSuchKey", format!("The specified key does not exist. ({key})"))
+    Error::new(
+        ErrorKind::NotFound,
+        "NoSuchKey",
+        format!("the object {key:?} does not exist; put it first, or list the bucket to see what is there"),
+    )
 }
 
 fn damaged(key: &str, reason: &str) -> Error {

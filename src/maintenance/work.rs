@@ -50,6 +50,7 @@ impl CompactOptions {
 
 /// Does what is due, for about as long as `budget` says, and at least one step.
 pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+    engine.check_writable()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();
@@ -101,15 +102,17 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     let mut report = MaintainReport::default();
     engine.checkpoint()?;
     engine.seal_all()?;
-    let mut tried = BTreeSet::new();
+    // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
+    // a head, and would be relocated again and again.
+    let mut untried: BTreeSet<u64> = engine.segment_uses().iter().map(|each| each.id).collect();
     loop {
         let mut uses = engine.segment_uses();
         uses.retain(|each| {
             let garbage = each.taken.saturating_sub(each.live);
-            !tried.contains(&each.id) && garbage * 100 > each.taken * u64::from(options.garbage_percent)
+            untried.contains(&each.id) && garbage * 100 > each.taken * u64::from(options.garbage_percent)
         });
         let Some(victim) = reclaim::worst(&uses, 1) else { break };
-        tried.insert(victim);
+        untried.remove(&victim);
         let mut progress = Relocated::of(victim);
         while !progress.done {
             engine.relocate(&mut progress, STEP)?;

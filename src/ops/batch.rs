@@ -206,17 +206,20 @@ impl Overlay {
         self.check_bucket(view, from)?;
         self.check_bucket(view, to)?;
         let (source, target) = (keys::object(from.id, key), keys::object(to.id, new_key));
-        let (body, _, payload) = self.find(view, &source)?.ok_or_else(|| catalog::no_such_key(key))?;
+        let (body, lsn, payload) = self.find(view, &source)?.ok_or_else(|| catalog::no_such_key(key))?;
         self.check_conditions(view, &target, new_key, conditions)?;
         let row: ObjectRow = read_row(&payload)?;
         let etag = ETag::from_hash(&row.blake3);
-        if source != target {
-            if let NewBody::Extents(extents) = &body {
-                self.forwards.push((OwnedBody::Many(extents.as_slice().into()), target.clone()));
-            }
-            self.changed.insert(source, Local::Gone);
-            self.changed.insert(target, Local::Put { weight: catalog::weight_of(&row), body, payload });
+        if source == target {
+            // Nothing is committed: the object stays that of the commit that wrote it.
+            let lsn = Lsn(if lsn == 0 { moment.lsn } else { lsn });
+            return Ok(StepOutcome::Put(PutOutcome { etag, version: None, lsn }));
         }
+        if let NewBody::Extents(extents) = &body {
+            self.forwards.push((OwnedBody::Many(extents.as_slice().into()), target.clone()));
+        }
+        self.changed.insert(source, Local::Gone);
+        self.changed.insert(target, Local::Put { weight: catalog::weight_of(&row), body, payload });
         Ok(StepOutcome::Put(PutOutcome { etag, version: None, lsn: Lsn(moment.lsn) }))
     }
 
@@ -247,7 +250,7 @@ impl Overlay {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 "BucketNotEmpty",
-                format!("The bucket has objects. Please delete them first. ({name})"),
+                format!("the bucket {name} is not empty; delete its objects first"),
             ));
         }
         self.changed.insert(at, Local::Gone);
@@ -255,11 +258,10 @@ impl Overlay {
     }
 
     /// An object as the steps so far leave it; for reading inside a transaction.
-    pub fn read(&self, view: &View, bucket: &BucketRef, key: &str, millis: u64) -> Result<Option<(ObjectMeta, BodyReader)>> {
+    pub fn read(&self, view: &View, bucket: &BucketRef, key: &str) -> Result<Option<(ObjectMeta, BodyReader)>> {
         let Some((body, lsn, payload)) = self.find(view, &keys::object(bucket.id, key))? else { return Ok(None) };
         let row: ObjectRow = read_row(&payload)?;
-        let modified = if lsn == 0 { millis } else { row.modified };
-        let meta = catalog::meta_of(key.to_string(), HeadRow { row: ObjectRow { modified, ..row }, lsn })?;
+        let meta = catalog::meta_of(key.to_string(), HeadRow { row, lsn })?;
         let body = match body {
             NewBody::None => OwnedBody::None,
             NewBody::Inline(bytes) | NewBody::Packed(bytes, _) => OwnedBody::Inline(bytes),

@@ -36,22 +36,19 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Works with the view. The engine must still be open, unless the view is pinned.
+    /// Works with the view. The engine must still be open, even if the view is pinned: another opening of the
+    /// store knows nothing of it, and writes over the index pages that only this view reaches.
     pub fn with<R>(&self, work: impl FnOnce(&View) -> Result<R>) -> Result<R> {
+        self.engine.check_open()?;
         match &self.pinned {
             Some(view) => work(view),
-            None => {
-                self.engine.check_open()?;
-                work(&self.engine.view())
-            }
+            None => work(&self.engine.view()),
         }
     }
 
     /// The view, to be kept.
     pub fn pin(&self) -> Result<Arc<View>> {
-        match &self.pinned {
-            Some(view) => Ok(view.clone()),
-            None => self.engine.check_open().map(|()| self.engine.pin()),
-        }
+        self.engine.check_open()?;
+        Ok(self.pinned.clone().unwrap_or_else(|| self.engine.pin()))
     }
 }

@@ -82,18 +82,25 @@ pub fn copy(
     let reading = Reading { engine: engine.clone(), pinned: None };
     let got = get::get(&reading, from, key, &options.source)?;
     let durability = options.durability;
-    let step = copy_step(engine, got, to, new_key, options)?;
+    let step = copy_step(engine, got, to, new_key, options, engine.settings().packed_max)?;
     commit(engine, step, durability)
 }
 
 /// The put that a copy comes to.
-pub fn copy_step(engine: &Engine, got: Got, to: &BucketRef, new_key: &str, options: CopyOptions) -> Result<Step> {
+pub fn copy_step(
+    engine: &Engine,
+    got: Got,
+    to: &BucketRef,
+    new_key: &str,
+    options: CopyOptions,
+    packed_max: usize,
+) -> Result<Step> {
     let content_type = options.content_type.or(got.meta.content_type);
     if let Some(text) = &content_type {
         check_content_type(text)?;
     }
     let metadata = options.metadata.as_ref().map(check_metadata).transpose()?.unwrap_or(got.meta.metadata);
-    let mut incoming = Incoming::new(keys::object(to.id, new_key), engine.settings().packed_max);
+    let mut incoming = Incoming::new(keys::object(to.id, new_key), packed_max);
     let mut at = 0;
     while at < got.meta.size {
         let bytes = got.body.read(at..got.meta.size.min(at + COPY_STEP))?;

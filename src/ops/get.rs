@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
 use crate::catalog;
-use crate::engine::{BodyReader, OwnedBody, View};
+use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKey, ObjectMeta};
 
@@ -119,12 +119,16 @@ pub struct Got {
 
 /// Gets an object.
 pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<Got> {
+    ObjectKey::new(key)?;
     let found = reading.with(|view| {
         let found = catalog::find_object(view, bucket.id, key, |head, stored| {
             let body = BodyReader::new(view, OwnedBody::of(&stored.body));
             Ok((catalog::meta_of(key.to_string(), head)?, body))
         })?;
-        found.map_or_else(|| Err(absent(view, bucket, key)), Ok)
+        if found.is_none() {
+            bucket.check(view)?;
+        }
+        found.ok_or_else(|| catalog::no_such_key(key))
     })?;
     select(found, options)
 }
@@ -146,10 +150,10 @@ pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> R
 
 /// What is known of an object; `None` if there is none.
 pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<ObjectMeta>> {
+    ObjectKey::new(key)?;
     reading.with(|view| {
         let found = catalog::find_object(view, bucket.id, key, |head, _| catalog::meta_of(key.to_string(), head))?;
         if found.is_none() {
-            ObjectKey::new(key)?;
             bucket.check(view)?;
         }
         Ok(found)
@@ -161,10 +165,4 @@ pub fn head_with(reading: &Reading, bucket: &BucketRef, key: &str, options: &Get
     let meta = head(reading, bucket, key)?.ok_or_else(|| catalog::no_such_key(key))?;
     options.check(&meta)?;
     Ok(meta)
-}
-
-/// Why there is no object: the key is no key, the bucket is gone, or there is none.
-fn absent(view: &View, bucket: &BucketRef, key: &str) -> Error {
-    let cause = ObjectKey::new(key).map(|_| ()).and_then(|()| bucket.check(view));
-    cause.err().unwrap_or_else(|| catalog::no_such_key(key))
 }

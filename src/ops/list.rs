@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::context::BucketRef;
+use super::context::{BucketRef, Reading};
 use crate::catalog::{self, HeadRow, keys};
-use crate::engine::View;
+use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
 use crate::model::{Entry, check_list_argument};
 
@@ -99,6 +99,7 @@ pub struct Page {
 /// A walk through a bucket, in one view from the first entry to the last.
 #[derive(Debug)]
 pub struct Walk {
+    engine: Arc<Engine>,
     view: Arc<View>,
     bucket_id: u64,
     prefix: String,
@@ -112,7 +113,8 @@ pub struct Walk {
 
 impl Walk {
     /// Begins.
-    pub fn begin(view: Arc<View>, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
+    pub fn begin(reading: Reading, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
+        let view = reading.pin()?;
         check_list_argument("prefix", &options.prefix)?;
         check_list_argument("delimiter", &options.delimiter)?;
         check_list_argument("start_after", &options.start_after)?;
@@ -121,8 +123,8 @@ impl Walk {
         }
         bucket.check(&view)?;
         let ListOptions { prefix, delimiter, start_after, limit, descending } = options;
-        let (bucket_id, next, left, batch) = (bucket.id, None, limit, BATCH.0);
-        let mut walk = Walk { view, bucket_id, prefix, delimiter, descending, next, left, batch };
+        let (engine, bucket_id, next, left, batch) = (reading.engine, bucket.id, None, limit, BATCH.0);
+        let mut walk = Walk { engine, view, bucket_id, prefix, delimiter, descending, next, left, batch };
         walk.next = Some(if descending { walk.last_key(&start_after) } else { walk.first_key(&start_after) });
         Ok(walk)
     }
@@ -171,6 +173,7 @@ impl Walk {
     fn fetch(&mut self, most: usize) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let Some(from) = self.next.take() else { return Ok(entries) };
+        self.engine.check_open()?;
         let view = self.view.clone();
         let mut cursor = view.index.cursor();
         if self.descending {

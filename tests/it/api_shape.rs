@@ -1,0 +1,258 @@
+//! The public face as programs are told to use it: what compiles today must compile tomorrow.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::fmt::{Debug, Display};
+use std::io::{Read, Seek, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ossicle::*;
+
+fn is_handle<T: Clone + Send + Sync + 'static>() {}
+fn is_shared<T: Send + Sync>() {}
+fn is_shown<T: Display>(_: &T) {}
+fn is_stream<T: Read + Seek + Send>() {}
+fn is_plain<T: Clone + Debug + Default + Send + Sync>() {}
+
+#[test]
+fn handles_are_cheap_and_shared() {
+    is_handle::<Store>();
+    is_handle::<Bucket>();
+    is_handle::<Snapshot>();
+    is_handle::<SnapshotBucket>();
+    is_handle::<VirtualClock>();
+    is_shared::<Object>();
+    is_shared::<Listing>();
+    is_shared::<Buckets>();
+    is_stream::<Object>();
+    is_shared::<Error>();
+    is_plain::<PutOptions>();
+    is_plain::<GetOptions>();
+    is_plain::<DeleteOptions>();
+    is_plain::<CopyOptions>();
+    is_plain::<ListOptions>();
+    is_plain::<CompactOptions>();
+    is_plain::<WriteOptions>();
+    is_plain::<Settings>();
+    is_plain::<Usage>();
+    is_plain::<Stats>();
+    fn writes<T: Write + Send>() {}
+    writes::<ObjectWriter>();
+}
+
+#[test]
+fn errors_are_one_word_and_say_what_they_are() {
+    assert_eq!(size_of::<Error>(), size_of::<usize>());
+    assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    fn kind<T: Copy + Eq + Debug + std::hash::Hash + Send + Sync>(_: T) {}
+    let store = Store::in_memory().unwrap();
+    let error: Error = store.bucket("cats").unwrap_err();
+    kind(error.kind());
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::NotFound, "NoSuchBucket")
+    );
+    assert!(error.is_not_found() && !error.is_retryable() && !error.is_fatal());
+    assert!(error.source().is_none());
+    is_shown(&error);
+    let boxed: Box<dyn std::error::Error + Send + Sync> = error.into();
+    assert!(boxed.downcast_ref::<Error>().is_some());
+    let as_io: std::io::Error = store.bucket("cats").unwrap_err().into();
+    assert_eq!(as_io.kind(), std::io::ErrorKind::NotFound);
+    // Every kind of the list, by its name.
+    let _kinds = [
+        ErrorKind::NotFound,
+        ErrorKind::AlreadyExists,
+        ErrorKind::Precondition,
+        ErrorKind::NotModified,
+        ErrorKind::Denied,
+        ErrorKind::Invalid,
+        ErrorKind::Immutable,
+        ErrorKind::Archived,
+        ErrorKind::Quota,
+        ErrorKind::Unsupported,
+        ErrorKind::Busy,
+        ErrorKind::Closed,
+        ErrorKind::Corrupt,
+        ErrorKind::Io,
+    ];
+}
+
+#[test]
+fn stores_open_as_written() -> Result<()> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    Store::open(&path)?.close()?;
+    Store::open(path.to_str().unwrap())?.close()?;
+    let clock = VirtualClock::at(SystemTime::now());
+    let store = Store::builder(&path)
+        .settings(Settings {
+            packed_max: 1000,
+            ..Default::default()
+        })
+        .read_only(false)
+        .create(true)
+        .clock(clock)
+        .vfs(Arc::new(RealVfs))
+        .entropy(SeededEntropy::new(7))
+        .maintenance(Maintenance::Manual)
+        .open()?;
+    store.close()?;
+    Store::builder(&path)
+        .clock(SystemClock)
+        .entropy(OsEntropy)
+        .maintenance(Maintenance::Background)
+        .open()?;
+    Store::in_memory()?.close()
+}
+
+#[test]
+fn the_store_is_as_written() -> Result<()> {
+    let store = Store::in_memory()?;
+    let bucket: Bucket = store.create_bucket("cats")?;
+    let other = store.create_bucket("dogs")?;
+    is_shown(bucket.name());
+    store.bucket("cats")?;
+    for bucket in store.buckets()? {
+        let bucket: Bucket = bucket?;
+        is_shown(bucket.name());
+    }
+    bucket.put("a", b"0")?;
+    store.write(|tx| {
+        tx.put(&bucket, "a", b"1")?;
+        tx.delete(&other, "b")?;
+        tx.copy(&bucket, "a", &other, "c")?;
+        tx.put_row("app/table", b"key", b"value")?;
+        Ok(())
+    })?;
+    let row: Option<Bytes> = store.row("app/table", b"key")?;
+    assert_eq!(row.as_deref(), Some(&b"value"[..]));
+    let answer: u64 = store.write(|tx| {
+        tx.put_with(&bucket, "d", "text", PutOptions::new().if_absent())?;
+        let object: Object = tx.get(&bucket, "d")?;
+        let meta: ObjectMeta = tx.head(&bucket, "d")?;
+        tx.rename(&bucket, "d", &other, "e")?;
+        tx.delete_row("app/table", b"key")?;
+        let row: Option<Bytes> = tx.row("app/table", b"key")?;
+        assert!(row.is_none());
+        Ok(object.len() + meta.size)
+    })?;
+    assert_eq!(answer, 8);
+    let snapshot: Snapshot = store.snapshot()?;
+    let frozen = snapshot.bucket("cats")?;
+    assert!(frozen.exists("a")? && frozen.list("")?.count() == 1 && frozen.usage("")?.objects == 1);
+    frozen.get("a")?;
+    frozen.head("a")?;
+    store.maintain(Duration::from_millis(10))?;
+    store.checkpoint()?;
+    store.compact(CompactOptions::default())?;
+    store.flush()?;
+    let report: VerifyReport = store.verify()?;
+    assert!(report.is_clean());
+    store
+        .verify_with(VerifyOptions::new().progress(|progress: VerifyProgress| progress.entries < u64::MAX))?;
+    let usage: Usage = store.usage()?;
+    let (_, _): (u64, u64) = (usage.objects, usage.bytes);
+    let _: Stats = store.stats();
+    bucket.delete("a")?;
+    store.delete_bucket("cats")?;
+    store.close()
+}
+
+#[test]
+fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let store = Store::in_memory()?;
+    let bucket = store.create_bucket("cats")?;
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("f"), b"from a file")?;
+    bucket.put("k", std::fs::File::open(dir.path().join("f"))?)?;
+    bucket.put("k", Body::reader(std::io::Cursor::new(vec![1, 2, 3])))?;
+    bucket.put("k", [1u8; 4])?;
+    let PutOutcome {
+        etag, version, lsn, ..
+    } = bucket.put_with(
+        "k",
+        b"0123456789abcdef0123",
+        PutOptions::new()
+            .content_type("image/png")
+            .metadata("owner", "ann")
+            .durability(Durability::Buffered),
+    )?;
+    let (_, _): (Option<VersionId>, Lsn) = (version, lsn);
+    is_shown(&etag);
+    is_shown(&lsn);
+    bucket.put_with(
+        "k",
+        b"0123456789abcdef0123",
+        PutOptions::new().if_match(etag.clone()),
+    )?;
+    bucket.put_with(
+        "k",
+        b"0123456789abcdef0123",
+        PutOptions::new().if_match(etag.to_string().as_str()),
+    )?;
+    let mut writer: ObjectWriter = bucket.writer("w", PutOptions::new())?;
+    writer.write_all(b"piece by piece")?;
+    let _: PutOutcome = writer.finish()?;
+
+    let mut object = bucket.get_with("k", GetOptions::new().range(4..16).if_match(&etag))?;
+    let meta: &ObjectMeta = object.meta();
+    is_shown(&meta.key);
+    is_shown(&meta.etag);
+    is_shown(&meta.class);
+    let _: (&String, u64, &Option<VersionId>, StorageClass, SystemTime) =
+        (&meta.key, meta.size, &meta.version, meta.class, meta.modified);
+    let _: Option<&str> = meta.content_type.as_deref();
+    for (name, value) in &meta.metadata {
+        let _: (&str, &str) = (name, value);
+    }
+    let mut text = String::new();
+    object.read_to_string(&mut text)?;
+    object.rewind()?;
+    let mut sink: Vec<u8> = Vec::new();
+    assert_eq!(object.copy_to(&mut sink)?, 12);
+    let bytes: Bytes = object.bytes()?;
+    assert_eq!((&bytes[..], text.as_bytes()), (&b"456789abcdef"[..], &sink[..]));
+    assert!(
+        bucket
+            .get_with("k", GetOptions::new().if_none_match(etag))
+            .is_err()
+    );
+    let _: ObjectMeta = bucket.head_with("k", GetOptions::new())?;
+
+    bucket.copy("k", "l")?;
+    bucket.copy_from(&bucket, "k", "m", CopyOptions::new())?;
+    bucket.rename("m", "n")?;
+    for entry in bucket.list("")? {
+        match entry? {
+            Entry::Object(meta) => is_shown(&meta.key),
+            Entry::Prefix(prefix) => is_shown::<String>(&prefix),
+            _ => {}
+        }
+    }
+    let options = ListOptions::new()
+        .prefix("")
+        .delimiter("/")
+        .start_after("k")
+        .limit(1000usize);
+    let _: Listing = bucket.list_with(options.clone())?;
+    let page: Page = bucket.list_page(options)?;
+    let (entries, next): (Vec<Entry>, Option<String>) = (page.entries, page.next);
+    assert_eq!((entries[0].name(), next), ("l", None));
+    let Usage { objects, bytes, .. } = bucket.usage("l")?;
+    assert_eq!((objects, bytes), (1, 20));
+
+    let DeleteOutcome { version, marker, .. } = bucket.delete_with("k", DeleteOptions::new())?;
+    assert_eq!((version, marker), (None, false));
+    for (key, answer) in bucket.delete_many(["l", "n"])? {
+        is_shown::<String>(&key);
+        answer?;
+    }
+    let keys: Vec<String> = vec!["w".into()];
+    bucket.delete_many(&keys)?;
+    bucket.delete_many(keys.iter().map(String::as_str))?;
+    assert!(!bucket.exists("w")?);
+    let _: BTreeMap<Lsn, ()> = BTreeMap::new();
+    Ok(())
+}
