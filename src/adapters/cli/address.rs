@@ -19,7 +19,10 @@ impl FromStr for Address {
         if bucket.is_empty() {
             return Err("an address begins with a bucket, as in `bucket/key`".to_string());
         }
-        Ok(Address { bucket: bucket.to_string(), key: key.to_string() })
+        Ok(Address {
+            bucket: bucket.to_string(),
+            key: key.to_string(),
+        })
     }
 }
 
@@ -32,7 +35,11 @@ impl std::fmt::Display for Address {
 impl Address {
     /// The prefix as a directory: empty, or with a slash at its end.
     pub fn directory(&self) -> String {
-        if self.key.is_empty() || self.key.ends_with('/') { self.key.clone() } else { format!("{}/", self.key) }
+        if self.key.is_empty() || self.key.ends_with('/') {
+            self.key.clone()
+        } else {
+            format!("{}/", self.key)
+        }
     }
 }
 
@@ -40,7 +47,10 @@ impl Address {
 pub fn with_key(text: &str) -> Result<Address, String> {
     let address = Address::from_str(text)?;
     if address.key.is_empty() {
-        return Err(format!("an object is named by bucket and key, as in `{}/key`", address.bucket));
+        return Err(format!(
+            "an object is named by bucket and key, as in `{}/key`",
+            address.bucket
+        ));
     }
     Ok(address)
 }

@@ -21,7 +21,14 @@ use super::address::{Address, with_key};
 )]
 pub struct Invocation {
     /// The directory of the store
-    #[arg(short, long, global = true, env = "OSSICLE_STORE", value_name = "DIR", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "OSSICLE_STORE",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
     pub store: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
@@ -145,12 +152,14 @@ pub struct DuArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Kept of a file: its bytes, its mode bits (metadata `src-mode`) and the time of its last \
+#[command(
+    after_help = "Kept of a file: its bytes, its mode bits (metadata `src-mode`) and the time of its last \
     change (`src-mtime`). A file whose size, time and mode are those of its object is skipped. Symbolic links are \
     kept as links, empty directories as objects whose key ends in `/`. What cannot be taken (a file that may not \
     be read, a fifo, a name that is not UTF-8) is listed at the end; the rest goes on. Hard links become \
     files of their own. The store itself is left out if it lies in the tree. A missing store or bucket is made. \
-    Stopped by Ctrl-C or by a crash, run it again: it goes on where it was.")]
+    Stopped by Ctrl-C or by a crash, run it again: it goes on where it was."
+)]
 pub struct ImportArgs {
     /// The directory
     pub directory: PathBuf,
@@ -171,12 +180,14 @@ pub struct ImportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Every file is written under a temporary name and renamed when it is whole. A file that is \
+#[command(
+    after_help = "Every file is written under a temporary name and renamed when it is whole. A file that is \
     there already is skipped if it is equal (by size and time, else by content) and kept if it is not, unless \
     `--force` is given. Nothing is written outside the directory: keys that cannot be file names (`..`, an empty \
     part, a key that is a file and a directory at once) and keys whose way leads through a symbolic link are \
     listed at the end and skipped. Mode bits (without set-user-id and its kin) and times are put back. Like \
-    `cp`, it does not wait for the disk.")]
+    `cp`, it does not wait for the disk."
+)]
 pub struct ExportArgs {
     /// What: `bucket` or `bucket/prefix`
     pub from: Address,
@@ -197,8 +208,10 @@ pub struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "With `--store`, the store is made there and stays; the directory must be missing or \
-    empty. Without, it is made in a temporary directory and removed at the end.")]
+#[command(
+    after_help = "With `--store`, the store is made there and stays; the directory must be missing or \
+    empty. Without, it is made in a temporary directory and removed at the end."
+)]
 pub struct TourArgs {
     /// The directory to take in; without it, the source tree of ossicle, or the current directory
     pub directory: Option<PathBuf>,
@@ -226,19 +239,29 @@ fn span(text: &str) -> Result<Span, String> {
         (from, "") => Ok(Span::From(number(from)?)),
         (from, to) => {
             let (from, to) = (number(from)?, number(to)?);
-            if from > to { Err(wrong()) } else { Ok(Span::Between(from, to)) }
+            if from > to {
+                Err(wrong())
+            } else {
+                Ok(Span::Between(from, to))
+            }
         }
     }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no pair: write `name=value`"))?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is no pair: write `name=value`"))?;
     Ok((name.to_string(), value.to_string()))
 }
 
 /// How many files are worked on at once if nothing is said.
 pub fn jobs(asked: Option<u16>) -> usize {
-    let processors = || std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
+    let processors = || {
+        std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .clamp(2, 4)
+    };
     asked.map_or_else(processors, usize::from)
 }
 

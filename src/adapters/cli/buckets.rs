@@ -27,7 +27,9 @@ pub fn remove(store: Option<&Path>, args: &BucketArgs, _: &mut dyn Write) -> Res
 /// `ls`
 pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_read(store)?;
-    let Some(at) = &args.at else { return list_buckets(&store, args.long, out) };
+    let Some(at) = &args.at else {
+        return list_buckets(&store, args.long, out);
+    };
     let mut options = ListOptions::new().prefix(&at.key);
     if !args.recursive {
         options = options.delimiter("/");
@@ -36,7 +38,14 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
         match entry? {
             Entry::Object(meta) if args.long => list_long(&meta, out)?,
             Entry::Prefix(prefix) if args.long => {
-                writeln!(out, "{:>14}  {:20}  {:32}  {}", "-", "-", "-", words::name(&prefix))?;
+                writeln!(
+                    out,
+                    "{:>14}  {:20}  {:32}  {}",
+                    "-",
+                    "-",
+                    "-",
+                    words::name(&prefix)
+                )?;
             }
             entry => writeln!(out, "{}", words::name(entry.name()))?,
         }
@@ -55,7 +64,12 @@ fn list_buckets(store: &Store, long: bool, out: &mut dyn Write) -> Result<(), Fa
         let bucket = bucket?;
         if long {
             let usage = bucket.usage("")?;
-            write!(out, "{:>12}  {:>10}  ", words::count(usage.objects), words::bytes(usage.bytes))?;
+            write!(
+                out,
+                "{:>12}  {:>10}  ",
+                words::count(usage.objects),
+                words::bytes(usage.bytes)
+            )?;
         }
         writeln!(out, "{}", bucket.name())?;
     }
@@ -67,7 +81,12 @@ pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result
     let store = opening::to_read(store)?;
     let mut line = |usage: crate::Usage, name: &str| {
         let (objects, size) = (words::counted(usage.objects, "object"), words::bytes(usage.bytes));
-        writeln!(out, "{:>14}  {size:>10}  {objects:>18}  {}", usage.bytes, words::name(name))
+        writeln!(
+            out,
+            "{:>14}  {size:>10}  {objects:>18}  {}",
+            usage.bytes,
+            words::name(name)
+        )
     };
     let Some(at) = &args.at else {
         for bucket in store.buckets()? {
@@ -77,6 +96,9 @@ pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result
         line(store.usage()?, "in all")?;
         return Ok(());
     };
-    line(store.bucket(&at.bucket)?.usage(&at.key)?, at.to_string().trim_end_matches('/'))?;
+    line(
+        store.bucket(&at.bucket)?.usage(&at.key)?,
+        at.to_string().trim_end_matches('/'),
+    )?;
     Ok(())
 }

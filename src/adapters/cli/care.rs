@@ -30,17 +30,29 @@ pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> 
         words::counted(report.records, "record"),
         words::counted(report.pages, "page"),
         words::time(begun.elapsed()),
-        if report.stopped { "stopped before the end".to_string() } else { verdict(&report) },
+        if report.stopped {
+            "stopped before the end".to_string()
+        } else {
+            verdict(&report)
+        },
     )?;
     out.flush()?;
     if report.stopped {
         return Err(Failure::Stopped);
     }
-    if report.is_clean() { Ok(()) } else { Err(Failure::Told) }
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(Failure::Told)
+    }
 }
 
 fn verdict(report: &VerifyReport) -> String {
-    if report.problem_count == 0 { "clean".to_string() } else { words::counted(report.problem_count, "problem") }
+    if report.problem_count == 0 {
+        "clean".to_string()
+    } else {
+        words::counted(report.problem_count, "problem")
+    }
 }
 
 /// Verifies with a bar on the terminal.
@@ -62,7 +74,10 @@ fn told(problem: &Problem) -> String {
     let reason = words::name(&problem.reason);
     match &problem.key {
         None => reason,
-        Some(key) => format!("{reason} (index key {})", words::name(&String::from_utf8_lossy(key))),
+        Some(key) => format!(
+            "{reason} (index key {})",
+            words::name(&String::from_utf8_lossy(key))
+        ),
     }
 }
 
@@ -107,11 +122,30 @@ pub fn info(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "bytes       {} ({})", usage.bytes, words::bytes(usage.bytes))?;
     for (class, objects, bytes) in &usage.classes {
         let objects = words::counted(*objects, "object");
-        writeln!(out, "  {class:<10}{objects}, {}", words::bytes(*bytes))?;
+        writeln!(
+            out,
+            "  {:<10}{objects}, {}",
+            class.to_string(),
+            words::bytes(*bytes)
+        )?;
     }
-    writeln!(out, "disk        {} ({})", stats.disk_bytes, words::bytes(stats.disk_bytes))?;
-    writeln!(out, "segments    {}, {} of them live", words::count(stats.segments), words::bytes(stats.live_bytes))?;
+    writeln!(
+        out,
+        "disk        {} ({})",
+        stats.disk_bytes,
+        words::bytes(stats.disk_bytes)
+    )?;
+    writeln!(
+        out,
+        "segments    {}, {} of them live",
+        words::count(stats.segments),
+        words::bytes(stats.live_bytes)
+    )?;
     writeln!(out, "last commit {}", stats.lsn.0)?;
-    writeln!(out, "to replay   {} of log after a crash now", words::bytes(stats.log_since_checkpoint))?;
+    writeln!(
+        out,
+        "to replay   {} of log after a crash now",
+        words::bytes(stats.log_since_checkpoint)
+    )?;
     Ok(())
 }

@@ -31,8 +31,6 @@ pub struct Export<'a> {
     pub checksum: bool,
     /// Whether files that are there and differ are replaced.
     pub force: bool,
-    /// Whether nothing is written.
-    pub dry_run: bool,
 }
 
 /// `export`
@@ -41,29 +39,46 @@ pub fn command(store: Option<&Path>, args: &ExportArgs, out: &mut dyn Write) -> 
     let bucket = opened.bucket(&args.from.bucket)?;
     refuse_the_store(opening::place(store)?, &args.directory)?;
     let prefix = args.from.directory();
-    let ExportArgs { checksum, force, dry_run, .. } = *args;
-    let jobs = jobs(args.jobs);
-    let export = Export { bucket: &bucket, prefix: &prefix, jobs, checksum, force, dry_run };
+    let ExportArgs { checksum, force, .. } = *args;
+    let export = Export {
+        bucket: &bucket,
+        prefix: &prefix,
+        jobs: jobs(args.jobs),
+        checksum,
+        force,
+    };
     stop::listen();
-    if !dry_run {
+    if !args.dry_run {
         return export.run(&args.directory)?.tell("exported", out);
     }
-    let root = args.directory.is_dir().then(|| Directory::open(&args.directory)).transpose();
+    let root = args
+        .directory
+        .is_dir()
+        .then(|| Directory::open(&args.directory))
+        .transpose();
     let root = root.map_err(|error| Failure::about(words::path(&args.directory), &error))?;
     export.rehearse(root, out)
 }
 
 /// A tree that is written into the store's own directory would end the store.
 fn refuse_the_store(store: &Path, directory: &Path) -> Result<(), Failure> {
-    let Ok(store) = store.canonicalize() else { return Ok(()) };
+    let Ok(store) = store.canonicalize() else {
+        return Ok(());
+    };
     // The directory may be missing as yet; then what it will lie in counts.
     let there = directory.ancestors().find_map(|path| {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         path.canonicalize().ok()
     });
     if there.is_some_and(|there| there.starts_with(&store)) {
         let directory = words::path(directory);
-        return Err(Failure::of(format!("{directory} lies in the store's own directory; export to another place")));
+        return Err(Failure::of(format!(
+            "{directory} lies in the store's own directory; export to another place"
+        )));
     }
     Ok(())
 }
@@ -81,7 +96,12 @@ impl Export<'_> {
             for _ in 0..self.jobs {
                 let (receive, tally, root) = (receive.clone(), &tally, &root);
                 scope.spawn(move || {
-                    let mut writer = Writer { export: self, root, tally, within: None };
+                    let mut writer = Writer {
+                        export: self,
+                        root,
+                        tally,
+                        within: None,
+                    };
                     receive.iter().for_each(|meta| writer.write(&meta));
                 });
             }
@@ -107,7 +127,13 @@ impl Export<'_> {
         for entry in self.bucket.list(self.prefix)?.take_while(|_| !tally.is_over()) {
             let Entry::Object(meta) = entry? else { continue };
             let verdict = match &root {
-                Some(root) => Writer { export: self, root, tally: &tally, within: None }.place_and_judge(&meta),
+                Some(root) => Writer {
+                    export: self,
+                    root,
+                    tally: &tally,
+                    within: None,
+                }
+                .place_and_judge(&meta),
                 None => self.place(&meta.key).map(|_| Verdict::Write),
             };
             match verdict {
@@ -130,7 +156,9 @@ impl Export<'_> {
             let beneath = ListOptions::new().prefix(format!("{key}/")).limit(1);
             // A prefix longer than a key can be has nothing beneath it.
             if key.len() < 1023 && !self.bucket.list_page(beneath)?.entries.is_empty() {
-                return Err(Trouble::file("other keys make it a directory, and it cannot be a file as well"));
+                return Err(Trouble::file(
+                    "other keys make it a directory, and it cannot be a file as well",
+                ));
             }
         }
         Ok(place)
@@ -164,7 +192,11 @@ impl Place<'_> {
             return Err(Trouble::File(format!("the key cannot be a file name: {wrong}")));
         }
         let (way, name) = path.rsplit_once('/').unwrap_or(("", path));
-        Ok(Place { way, name, is_directory })
+        Ok(Place {
+            way,
+            name,
+            is_directory,
+        })
     }
 }
 
@@ -210,7 +242,9 @@ impl Writer<'_> {
         let place = self.export.place(&meta.key)?;
         let origin = Origin::of_object(meta);
         let (export, progress) = (self.export, &self.tally.progress);
-        let directory = self.directory(place.way, true)?.ok_or_else(|| Trouble::file("its directory is gone"))?;
+        let directory = self
+            .directory(place.way, true)?
+            .ok_or_else(|| Trouble::file("its directory is gone"))?;
         if place.is_directory {
             return export.write_directory(directory, place.name, meta, &origin);
         }
@@ -239,7 +273,9 @@ impl Writer<'_> {
     fn place_and_judge(&mut self, meta: &ObjectMeta) -> Result<Verdict, Trouble> {
         let place = self.export.place(&meta.key)?;
         let export = self.export;
-        let Some(directory) = self.directory(place.way, false)? else { return Ok(Verdict::Write) };
+        let Some(directory) = self.directory(place.way, false)? else {
+            return Ok(Verdict::Write);
+        };
         if place.is_directory {
             let there = directory.enter(place.name, false)?.is_some();
             return Ok(if there { Verdict::Keep } else { Verdict::Write });
@@ -268,9 +304,17 @@ impl Writer<'_> {
 
 impl Export<'_> {
     /// Compares an object with what lies where it is to go.
-    fn judge(&self, at: &Directory, name: &OsStr, meta: &ObjectMeta, origin: &Origin) -> Result<Verdict, Trouble> {
+    fn judge(
+        &self,
+        at: &Directory,
+        name: &OsStr,
+        meta: &ObjectMeta,
+        origin: &Origin,
+    ) -> Result<Verdict, Trouble> {
         if origin.is_link && meta.size > LONGEST_LINK {
-            return Err(Trouble::file("it is marked as a symbolic link, but its body is too long for a target"));
+            return Err(Trouble::file(
+                "it is marked as a symbolic link, but its body is too long for a target",
+            ));
         }
         let differs = match at.look(name)? {
             Existing::Nothing => return Ok(Verdict::Write),
@@ -295,7 +339,11 @@ impl Export<'_> {
                 }
             }
         };
-        if self.force { Ok(Verdict::Write) } else { Err(Trouble::File(format!("{differs}; `--force` replaces it"))) }
+        if self.force {
+            Ok(Verdict::Write)
+        } else {
+            Err(Trouble::File(format!("{differs}; `--force` replaces it")))
+        }
     }
 
     fn write_directory(
@@ -309,8 +357,13 @@ impl Export<'_> {
             return Err(Trouble::file("its key names a directory, but it has a body"));
         }
         let was_there = at.enter(name, false)?.is_some();
-        let Some(made) = at.enter(name, true)? else { return Ok(false) };
-        let inside = ListOptions::new().prefix(&meta.key).start_after(&meta.key).limit(1);
+        let Some(made) = at.enter(name, true)? else {
+            return Ok(false);
+        };
+        let inside = ListOptions::new()
+            .prefix(&meta.key)
+            .start_after(&meta.key)
+            .limit(1);
         // A directory that gets files keeps the mode that lets them in.
         if self.bucket.list_page(inside)?.entries.is_empty() {
             made.settle(origin.mode_for_file(), origin.time_for(meta))?;
@@ -320,7 +373,10 @@ impl Export<'_> {
 }
 
 fn content(at: &Directory, name: &OsStr) -> Result<[u8; 32], Trouble> {
-    Ok(*blake3::Hasher::new().update_reader(at.read(name)?)?.finalize().as_bytes())
+    Ok(*blake3::Hasher::new()
+        .update_reader(at.read(name)?)?
+        .finalize()
+        .as_bytes())
 }
 
 #[cfg(test)]
@@ -329,11 +385,38 @@ mod tests {
 
     #[test]
     fn keys_that_lead_astray_are_no_places() {
-        for bad in ["..", "../x", "a/../../x", "a//b", "/a", "./a", "a/.", "", "/", "a\0b", "a/..//", ".ossicle-part-1"] {
+        for bad in [
+            "..",
+            "../x",
+            "a/../../x",
+            "a//b",
+            "/a",
+            "./a",
+            "a/.",
+            "",
+            "/",
+            "a\0b",
+            "a/..//",
+            ".ossicle-part-1",
+        ] {
             assert!(Place::of(bad).is_err(), "{bad:?}");
         }
         let place = Place::of("a/b/c/").unwrap();
-        assert_eq!(place, Place { way: "a/b", name: "c", is_directory: true });
-        assert_eq!(Place::of("..a").unwrap(), Place { way: "", name: "..a", is_directory: false });
+        assert_eq!(
+            place,
+            Place {
+                way: "a/b",
+                name: "c",
+                is_directory: true
+            }
+        );
+        assert_eq!(
+            Place::of("..a").unwrap(),
+            Place {
+                way: "",
+                name: "..a",
+                is_directory: false
+            }
+        );
     }
 }

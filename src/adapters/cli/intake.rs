@@ -38,21 +38,35 @@ enum Source {
 
 impl Wanted {
     /// Looks at a file; `None` if its object is there already.
-    pub fn decide(import: &Import<'_>, bucket: Option<&Bucket>, found: &Found) -> Result<Option<Wanted>, Trouble> {
+    pub fn decide(
+        import: &Import<'_>,
+        bucket: Option<&Bucket>,
+        found: &Found,
+    ) -> Result<Option<Wanted>, Trouble> {
         let name = found.name.to_str();
         let name = name.ok_or_else(|| Trouble::file("its name is not UTF-8, and a key must be"))?;
-        let slash = if found.kind == Kind::EmptyDirectory { "/" } else { "" };
+        let slash = if found.kind == Kind::EmptyDirectory {
+            "/"
+        } else {
+            ""
+        };
         let key = format!("{}{name}{slash}", import.prefix);
         check_key(&key)?;
         let (source, meta) = open(found)?;
         let origin = Origin::of_file(&meta);
         let mut wanted = Wanted { key, source, origin };
-        let Some(bucket) = bucket else { return Ok(Some(wanted)) };
+        let Some(bucket) = bucket else {
+            return Ok(Some(wanted));
+        };
         let current = match bucket.head(&wanted.key) {
             Err(error) if error.is_not_found() => return Ok(Some(wanted)),
             head => head?,
         };
-        Ok(if wanted.is_same_as(&current, import.checksum)? { None } else { Some(wanted) })
+        Ok(if wanted.is_same_as(&current, import.checksum)? {
+            None
+        } else {
+            Some(wanted)
+        })
     }
 
     /// How many bytes it has.
@@ -66,7 +80,8 @@ impl Wanted {
     /// Whether an object has what this file has.
     fn is_same_as(&mut self, object: &ObjectMeta, checksum: bool) -> Result<bool, Trouble> {
         let kept = Origin::of_object(object);
-        if self.size() != object.size || self.origin.is_link != kept.is_link || self.origin.mode != kept.mode {
+        if self.size() != object.size || self.origin.is_link != kept.is_link || self.origin.mode != kept.mode
+        {
             return Ok(false);
         }
         if !checksum {
@@ -88,7 +103,10 @@ impl Wanted {
 fn check_key(key: &str) -> Result<(), Trouble> {
     const MOST: usize = 1023;
     if key.len() > MOST {
-        return Err(Trouble::File(format!("its key would have {} bytes, and {MOST} are the most", key.len())));
+        return Err(Trouble::File(format!(
+            "its key would have {} bytes, and {MOST} are the most",
+            key.len()
+        )));
     }
     if key.starts_with(['/', '\\']) {
         return Err(Trouble::file("a key must not begin with a slash or a backslash"));
@@ -110,7 +128,10 @@ fn open(found: &Found) -> Result<(Source, Metadata), Trouble> {
     // What was a file when the directory was read may be a link or a fifo by now: neither is followed nor
     // waited for.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&found.path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(&found.path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(Trouble::file("it is no file any more"));
@@ -141,7 +162,14 @@ pub struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// A job without work.
     pub fn new(import: &'a Import<'a>, store: &'a Store, bucket: &'a Bucket, tally: &'a Tally) -> Intake<'a> {
-        Intake { import, store, bucket, tally, batch: Vec::new(), held: 0 }
+        Intake {
+            import,
+            store,
+            bucket,
+            tally,
+            batch: Vec::new(),
+            held: 0,
+        }
     }
 
     /// Takes a file in, now or with its batch.
@@ -178,7 +206,12 @@ impl<'a> Intake<'a> {
             }
         };
         self.held += body.len();
-        self.batch.push(Waiting { name: words::path(&found.name), key, body, options });
+        self.batch.push(Waiting {
+            name: words::path(&found.name),
+            key,
+            body,
+            options,
+        });
         if self.batch.len() >= BATCH_FILES || self.held >= BATCH_BYTES {
             self.commit();
         }
@@ -199,10 +232,14 @@ impl<'a> Intake<'a> {
         let options = WriteOptions::new().durability(Durability::Buffered);
         let put = |file: &Waiting| file.options.clone();
         let committed = self.store.write_with(options, |tx| {
-            batch.iter().try_for_each(|file| tx.put_with(self.bucket, &file.key, &file.body, put(file)))
+            batch
+                .iter()
+                .try_for_each(|file| tx.put_with(self.bucket, &file.key, &file.body, put(file)))
         });
         match committed.map_err(Trouble::from) {
-            Ok(()) => batch.iter().for_each(|file| self.tally.done(file.body.len() as u64)),
+            Ok(()) => batch
+                .iter()
+                .for_each(|file| self.tally.done(file.body.len() as u64)),
             Err(Trouble::All(reason)) => self.tally.trouble("", Trouble::All(reason)),
             // One of them is at fault; taken one by one, it is named and the others are not lost.
             Err(Trouble::File(_)) => batch.into_iter().for_each(|file| self.alone(file)),
