@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::Object;
 use crate::adapters::cli::origin::Origin;
@@ -22,7 +22,7 @@ pub fn object_with_file(object: &mut Object, path: &Path) -> io::Result<bool> {
     if meta.file_type().is_symlink() {
         let mut target = Vec::new();
         object.read_to_end(&mut target)?;
-        return Ok(kept.is_link && fs::read_link(path)? == PathBuf::from(OsString::from_vec(target)));
+        return Ok(kept.is_link && fs::read_link(path)? == OsString::from_vec(target));
     }
     Ok(meta.is_file() && kept == Origin::of_file(&meta) && same_bytes(object, &mut File::open(path)?)?)
 }

@@ -211,11 +211,12 @@ impl<'a> Tour<'a> {
     fn sample(&self) -> Result<Vec<String>, Failure> {
         let stride = (self.bucket.usage("")?.objects as usize / (2 * CHANGES)).max(3);
         let mut keys = Vec::new();
-        for meta in self.objects()?.step_by(stride) {
-            let key = meta?.key;
-            if !key.ends_with('/') && !self.changed.contains_key(&key) && keys.len() < CHANGES {
-                keys.push(key);
-            }
+        let untouched = |meta: &Result<ObjectMeta, Failure>| match meta {
+            Ok(meta) => !meta.key.ends_with('/') && !self.changed.contains_key(&meta.key),
+            Err(_) => true,
+        };
+        for meta in self.objects()?.filter(untouched).step_by(stride).take(CHANGES) {
+            keys.push(meta?.key);
         }
         Ok(keys)
     }
