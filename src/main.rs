@@ -1,3 +1,5 @@
 //! The command line tool `ossicle`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ossicle::adapters::cli::run()
+}

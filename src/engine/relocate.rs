@@ -12,7 +12,7 @@ use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::view::{OwnedBody, Stored, View, decode};
 use super::{Engine, Planted};
 use crate::error::{Error, Result};
-use crate::format::commit;
+use crate::format::commit::{self, Position};
 use crate::format::entry::Extent;
 use crate::format::frame::Kind;
 use crate::format::segment_header::SegmentKind;
@@ -114,7 +114,9 @@ impl Engine {
         self.pool.seal_idle();
         let mut writer = self.writer.lock();
         let writer = &mut *writer;
-        if writer.log.tail().is_none() {
+        // Where the log of an earlier run ends, nothing is appended any more, but it counts as the end, and so
+        // as not sealed, until a segment comes behind it.
+        if writer.log.end() == Position::default() {
             return Ok(());
         }
         let len = self.log_segment_len(writer.ledger.total());

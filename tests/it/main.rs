@@ -9,6 +9,7 @@ mod api_shape;
 mod bad_input;
 mod bad_stores;
 mod buckets;
+mod compacting;
 mod conditions;
 mod copy_rename;
 mod delete;

@@ -1,0 +1,287 @@
+//! The command line as it is written, with its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::address::{Address, with_key};
+
+/// An object store in a directory: buckets and objects with the semantics of Alibaba Cloud OSS, and no server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ossicle",
+    version,
+    arg_required_else_help = true,
+    after_help = "Objects are named `bucket/key`. A first minute:\n  \
+        export OSSICLE_STORE=/var/tmp/store\n  \
+        ossicle import ~/photos photos\n  \
+        ossicle ls -l photos\n  \
+        ossicle export photos /tmp/again\n\n\
+        Exit codes: 0 done, 1 something failed, 2 wrong command line, 130 stopped by Ctrl-C."
+)]
+pub struct Invocation {
+    /// The directory of the store
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "OSSICLE_STORE",
+        value_name = "DIR",
+        hide_env_values = true
+    )]
+    pub store: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a bucket (and the store, if it is missing)
+    Mb(BucketArgs),
+    /// Remove an empty bucket
+    Rb(BucketArgs),
+    /// List the buckets, or what is in one
+    Ls(LsArgs),
+    /// Write a file, or standard input, as an object
+    Put(PutArgs),
+    /// Write an object to a file, whole or not at all
+    Get(GetArgs),
+    /// Write objects to standard output
+    Cat(CatArgs),
+    /// Delete objects
+    Rm(RmArgs),
+    /// Show what is known of an object
+    Stat(StatArgs),
+    /// Count objects and bytes under a prefix, or in every bucket
+    Du(DuArgs),
+    /// Take a directory tree in; run again, it takes only what changed
+    Import(ImportArgs),
+    /// Write objects out as a directory tree; run again, it writes only what is missing
+    Export(ExportArgs),
+    /// Read everything and list what is damaged; changes nothing
+    Verify,
+    /// Give back all the disk space that can be had
+    Compact,
+    /// Show facts about the store
+    Info,
+    /// See all of it at work on a real directory, checked file by file
+    Tour(TourArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BucketArgs {
+    /// The name: 3 to 63 of a-z, 0-9 and hyphen
+    pub bucket: String,
+}
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// `bucket` or `bucket/prefix`; without it, the buckets are listed
+    pub at: Option<Address>,
+    /// Everything under the prefix, instead of rolling up at the next `/`
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// With size, time (UTC) and entity tag
+    #[arg(short, long)]
+    pub long: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// The file; `-` is standard input
+    pub file: PathBuf,
+    /// Where to: `bucket/key`; behind a bucket or a `/` at the end, the name of the file is added
+    pub to: Address,
+    /// The media type
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
+    /// A pair of user metadata; may be given often
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub metadata: Vec<(String, String)>,
+    /// Fail if there is an object under the key already
+    #[arg(long)]
+    pub if_absent: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub from: Address,
+    /// Where to; `-` is standard output; without it (or for a directory), the last part of the key
+    pub to: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// The objects
+    #[arg(required = true, value_parser = with_key)]
+    pub objects: Vec<Address>,
+    /// Only these bytes, the last one included: `0-99`, `100-`, or `-100` for the last hundred
+    #[arg(long, value_name = "A-B", value_parser = span, allow_hyphen_values = true)]
+    pub range: Option<Span>,
+}
+
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// The objects
+    #[arg(required = true)]
+    pub objects: Vec<Address>,
+    /// The object and everything below it, as in a tree; a bucket alone is emptied
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// An object that is not there is fine
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+}
+
+#[derive(Debug, Args)]
+pub struct DuArgs {
+    /// `bucket` or `bucket/prefix`; without it, every bucket
+    pub at: Option<Address>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Kept of a file: its bytes, its mode bits (metadata `src-mode`) and the time of its last \
+    change (`src-mtime`). A file whose size, time and mode are those of its object is skipped. Symbolic links are \
+    kept as links, empty directories as objects whose key ends in `/`. What cannot be taken (a file that may not \
+    be read, a fifo, a name that is not UTF-8) is listed at the end; the rest goes on. Hard links become \
+    files of their own. The store itself is left out if it lies in the tree. A missing store or bucket is made. \
+    Stopped by Ctrl-C or by a crash, run it again: it goes on where it was."
+)]
+pub struct ImportArgs {
+    /// The directory
+    pub directory: PathBuf,
+    /// Where to: `bucket` or `bucket/prefix`
+    pub to: Address,
+    /// Files taken at once [default: as many as processors, 2 to 4]
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Show what would be taken, and take nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Compare by content (BLAKE3) instead of size and time
+    #[arg(short, long)]
+    pub checksum: bool,
+    /// Leave out files and directories with this name; may be given often
+    #[arg(long, value_name = "NAME")]
+    pub exclude: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every file is written under a temporary name and renamed when it is whole. A file that is \
+    there already is skipped if it is equal (by size and time, else by content) and kept if it is not, unless \
+    `--force` is given. Nothing is written outside the directory: keys that cannot be file names (`..`, an empty \
+    part, a key that is a file and a directory at once) and keys whose way leads through a symbolic link are \
+    listed at the end and skipped. Mode bits (without set-user-id and its kin) and times are put back. Like \
+    `cp`, it does not wait for the disk."
+)]
+pub struct ExportArgs {
+    /// What: `bucket` or `bucket/prefix`
+    pub from: Address,
+    /// Where to; made if it is missing
+    pub directory: PathBuf,
+    /// Files written at once [default: as many as processors, 2 to 4]
+    #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Show what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Compare with files that are there by content (BLAKE3) alone
+    #[arg(short, long)]
+    pub checksum: bool,
+    /// Replace files that are there and differ
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With `--store`, the store is made there and stays; the directory must be missing or \
+    empty. Without, it is made in a temporary directory and removed at the end."
+)]
+pub struct TourArgs {
+    /// The directory to take in; without it, the source tree of ossicle, or the current directory
+    pub directory: Option<PathBuf>,
+    /// Keep the temporary directory
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// A range of bytes as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From this byte to that one, which is included.
+    Between(u64, u64),
+    /// From this byte on.
+    From(u64),
+    /// The last so many.
+    Last(u64),
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let wrong = || format!("`{text}` is no range of bytes: write `0-99`, `100-` or `-100`");
+    let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
+    match text.split_once('-').ok_or_else(wrong)? {
+        ("", last) => Ok(Span::Last(number(last)?)),
+        (from, "") => Ok(Span::From(number(from)?)),
+        (from, to) => {
+            let (from, to) = (number(from)?, number(to)?);
+            if from > to {
+                Err(wrong())
+            } else {
+                Ok(Span::Between(from, to))
+            }
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is no pair: write `name=value`"))?;
+    Ok((name.to_string(), value.to_string()))
+}
+
+/// How many files are worked on at once if nothing is said.
+pub fn jobs(asked: Option<u16>) -> usize {
+    let processors = || {
+        std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .clamp(2, 4)
+    };
+    asked.map_or_else(processors, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Invocation::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_are_read_as_people_write_them() {
+        assert_eq!(span("0-99"), Ok(Span::Between(0, 99)));
+        assert_eq!(span("100-"), Ok(Span::From(100)));
+        assert_eq!(span("-100"), Ok(Span::Last(100)));
+        for wrong in ["", "-", "5", "9-3", "a-b", "1-2-3"] {
+            assert!(span(wrong).is_err(), "{wrong}");
+        }
+    }
+}

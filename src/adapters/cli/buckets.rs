@@ -1,0 +1,104 @@
+//! Buckets and what is in them: `mb`, `rb`, `ls`, `du`.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::args::{BucketArgs, DuArgs, LsArgs};
+use super::failure::Failure;
+use super::{opening, words};
+use crate::{Entry, ListOptions, ObjectMeta, Store};
+
+/// `mb`
+pub fn make(store: Option<&Path>, args: &BucketArgs, _: &mut dyn Write) -> Result<(), Failure> {
+    // A name that is refused must not leave an empty store behind.
+    crate::BucketName::new(&args.bucket)?;
+    let store = opening::or_make(store)?;
+    store.create_bucket(&args.bucket)?;
+    Ok(store.close()?)
+}
+
+/// `rb`
+pub fn remove(store: Option<&Path>, args: &BucketArgs, _: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_write(store)?;
+    store.delete_bucket(&args.bucket)?;
+    Ok(store.close()?)
+}
+
+/// `ls`
+pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    let Some(at) = &args.at else {
+        return list_buckets(&store, args.long, out);
+    };
+    let mut options = ListOptions::new().prefix(&at.key);
+    if !args.recursive {
+        options = options.delimiter("/");
+    }
+    for entry in store.bucket(&at.bucket)?.list_with(options)? {
+        match entry? {
+            Entry::Object(meta) if args.long => list_long(&meta, out)?,
+            Entry::Prefix(prefix) if args.long => {
+                writeln!(
+                    out,
+                    "{:>14}  {:20}  {:32}  {}",
+                    "-",
+                    "-",
+                    "-",
+                    words::name(&prefix)
+                )?;
+            }
+            entry => writeln!(out, "{}", words::name(entry.name()))?,
+        }
+    }
+    Ok(())
+}
+
+fn list_long(meta: &ObjectMeta, out: &mut dyn Write) -> Result<(), Failure> {
+    let (time, name) = (words::moment(meta.modified), words::name(&meta.key));
+    writeln!(out, "{:>14}  {time}  {}  {name}", meta.size, meta.etag)?;
+    Ok(())
+}
+
+fn list_buckets(store: &Store, long: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    for bucket in store.buckets()? {
+        let bucket = bucket?;
+        if long {
+            let usage = bucket.usage("")?;
+            write!(
+                out,
+                "{:>12}  {:>10}  ",
+                words::count(usage.objects),
+                words::bytes(usage.bytes)
+            )?;
+        }
+        writeln!(out, "{}", bucket.name())?;
+    }
+    Ok(())
+}
+
+/// `du`
+pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    let mut line = |usage: crate::Usage, name: &str| {
+        let (objects, size) = (words::counted(usage.objects, "object"), words::bytes(usage.bytes));
+        writeln!(
+            out,
+            "{:>14}  {size:>10}  {objects:>18}  {}",
+            usage.bytes,
+            words::name(name)
+        )
+    };
+    let Some(at) = &args.at else {
+        for bucket in store.buckets()? {
+            let bucket = bucket?;
+            line(bucket.usage("")?, bucket.name())?;
+        }
+        line(store.usage()?, "in all")?;
+        return Ok(());
+    };
+    line(
+        store.bucket(&at.bucket)?.usage(&at.key)?,
+        at.to_string().trim_end_matches('/'),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! The store as a whole: `verify`, `compact`, `info`.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use super::failure::{Failure, say};
+use super::progress::Progress;
+use super::{opening, stop, words};
+use crate::{CompactOptions, Problem, Store, VerifyOptions, VerifyReport};
+
+/// `verify`
+pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    stop::listen();
+    let begun = Instant::now();
+    let report = verified(&store)?;
+    for problem in &report.problems {
+        writeln!(out, "{}", told(problem))?;
+    }
+    let unlisted = report.problem_count - report.problems.len() as u64;
+    if unlisted > 0 {
+        writeln!(out, "and {} more", words::counted(unlisted, "problem"))?;
+    }
+    writeln!(
+        out,
+        "read {} of bodies in {} entries, {} of the log and {} of the index in {}: {}",
+        words::bytes(report.body_bytes),
+        words::count(report.entries),
+        words::counted(report.records, "record"),
+        words::counted(report.pages, "page"),
+        words::time(begun.elapsed()),
+        if report.stopped {
+            "stopped before the end".to_string()
+        } else {
+            verdict(&report)
+        },
+    )?;
+    out.flush()?;
+    if report.stopped {
+        return Err(Failure::Stopped);
+    }
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(Failure::Told)
+    }
+}
+
+fn verdict(report: &VerifyReport) -> String {
+    if report.problem_count == 0 {
+        "clean".to_string()
+    } else {
+        words::counted(report.problem_count, "problem")
+    }
+}
+
+/// Verifies with a bar on the terminal.
+pub fn verified(store: &Store) -> Result<VerifyReport, Failure> {
+    let progress = Progress::begin("reading", Some(store.usage()?.bytes));
+    let mut seen = (0, 0);
+    let report = store.verify_with(VerifyOptions::new().progress(|now| {
+        // The counters are sums; the bar takes steps.
+        (seen.0..now.entries).for_each(|_| progress.thing());
+        progress.bytes(now.body_bytes.saturating_sub(seen.1));
+        seen = (seen.0.max(now.entries), seen.1.max(now.body_bytes));
+        !stop::asked()
+    }))?;
+    progress.end();
+    Ok(report)
+}
+
+fn told(problem: &Problem) -> String {
+    let reason = words::name(&problem.reason);
+    match &problem.key {
+        None => reason,
+        Some(key) => format!(
+            "{reason} (index key {})",
+            words::name(&String::from_utf8_lossy(key))
+        ),
+    }
+}
+
+/// `compact`
+pub fn compact(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_write(store)?;
+    let (begun, before) = (Instant::now(), store.stats().disk_bytes);
+    let report = store.compact(CompactOptions::new())?;
+    let after = store.stats().disk_bytes;
+    writeln!(
+        out,
+        "the store took {} of disk and takes {} now; {} moved in {}",
+        words::bytes(before),
+        words::bytes(after),
+        words::bytes(report.relocated),
+        words::time(begun.elapsed()),
+    )?;
+    if let Err(error) = store.close() {
+        say(&error.to_string());
+        return Err(Failure::Told);
+    }
+    Ok(())
+}
+
+/// `info`
+pub fn info(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
+    let path = opening::place(store)?;
+    let begun = Instant::now();
+    let opened = opening::to_read(store)?;
+    let took = begun.elapsed();
+    let (stats, usage) = (opened.stats(), opened.usage()?);
+    let mut buckets = 0;
+    for bucket in opened.buckets()? {
+        bucket?;
+        buckets += 1;
+    }
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    writeln!(out, "path        {}", words::path(&full))?;
+    writeln!(out, "opened in   {}", words::time(took))?;
+    writeln!(out, "buckets     {}", words::count(buckets))?;
+    writeln!(out, "objects     {}", words::count(usage.objects))?;
+    writeln!(out, "bytes       {} ({})", usage.bytes, words::bytes(usage.bytes))?;
+    for (class, objects, bytes) in &usage.classes {
+        let objects = words::counted(*objects, "object");
+        writeln!(
+            out,
+            "  {:<10}{objects}, {}",
+            class.to_string(),
+            words::bytes(*bytes)
+        )?;
+    }
+    writeln!(
+        out,
+        "disk        {} ({})",
+        stats.disk_bytes,
+        words::bytes(stats.disk_bytes)
+    )?;
+    writeln!(
+        out,
+        "segments    {}, {} of them live",
+        words::count(stats.segments),
+        words::bytes(stats.live_bytes)
+    )?;
+    writeln!(out, "last commit {}", stats.lsn.0)?;
+    writeln!(
+        out,
+        "to replay   {} of log after a crash now",
+        words::bytes(stats.log_since_checkpoint)
+    )?;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! `import`: takes a directory tree in, with several jobs at once and memory that stays bounded.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::args::{ImportArgs, jobs};
+use super::failure::Failure;
+use super::intake::{Intake, Wanted};
+use super::progress::Progress;
+use super::tally::{Summary, Tally, Trouble};
+use super::tree::{Found, Step, Walk};
+use super::{opening, stop, words};
+use crate::{Bucket, Store};
+
+/// How many files may wait for a job.
+const WAITING: usize = 256;
+
+/// What is to be imported, and where to.
+#[derive(Clone, Copy, Debug)]
+pub struct Import<'a> {
+    /// The root of the tree.
+    pub root: &'a Path,
+    /// Names that are left out.
+    pub exclude: &'a [String],
+    /// The directory of the store, which is left out too.
+    pub store_path: &'a Path,
+    /// Empty, or with a slash at its end.
+    pub prefix: &'a str,
+    /// Files taken at once.
+    pub jobs: usize,
+    /// Whether files are compared by content.
+    pub checksum: bool,
+}
+
+/// `import`
+pub fn command(store: Option<&Path>, args: &ImportArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store_path = opening::place(store)?;
+    let shown = words::path(&args.directory);
+    let meta = std::fs::metadata(&args.directory).map_err(|error| Failure::about(&shown, &error))?;
+    if !meta.is_dir() {
+        return Err(Failure::of(format!(
+            "{shown} is no directory; `ossicle put` takes a single file"
+        )));
+    }
+    crate::BucketName::new(&args.to.bucket)?;
+    let prefix = args.to.directory();
+    let (root, exclude) = (args.directory.as_path(), args.exclude.as_slice());
+    let jobs = jobs(args.jobs);
+    let import = Import {
+        root,
+        exclude,
+        store_path,
+        prefix: &prefix,
+        jobs,
+        checksum: args.checksum,
+    };
+    if args.dry_run {
+        return rehearse(&import, &args.to.bucket, out);
+    }
+    let store = opening::or_make(store)?;
+    let bucket = match store.bucket(&args.to.bucket) {
+        Err(error) if error.is_not_found() => store.create_bucket(&args.to.bucket)?,
+        found => found?,
+    };
+    stop::listen();
+    let summary = import.run(&store, &bucket)?;
+    let told = summary.tell("imported", out);
+    // Closing makes a checkpoint; where that fails, the log has everything, and the failure is told.
+    told.and(store.close().map_err(Failure::from))
+}
+
+impl Import<'_> {
+    /// Takes the tree in and makes it durable.
+    pub fn run(&self, store: &Store, bucket: &Bucket) -> Result<Summary, Failure> {
+        let tally = Tally::begin(Progress::begin("imported", None));
+        let (send, receive) = crossbeam::channel::bounded::<Found>(WAITING);
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                let (receive, tally) = (receive.clone(), &tally);
+                scope.spawn(move || {
+                    let mut intake = Intake::new(self, store, bucket, tally);
+                    receive.iter().for_each(|found| intake.take(&found));
+                    intake.end();
+                });
+            }
+            drop(receive);
+            for step in self.walk().take_while(|_| !tally.is_over()) {
+                match step {
+                    Step::Leave(name, why) => tally.trouble(&words::path(&name), Trouble::File(why)),
+                    // Nobody receives any more only if every job has panicked, and the scope hands that on.
+                    Step::Take(found) => drop(send.send(found)),
+                }
+            }
+            drop(send);
+        });
+        // Everything so far was buffered; one sync makes all of it durable.
+        if let Err(error) = store.flush() {
+            tally.trouble("", Trouble::All(error.to_string()));
+        }
+        Ok(tally.end())
+    }
+
+    fn walk(&self) -> Walk {
+        Walk::begin(self.root, self.exclude, Some(self.store_path))
+    }
+}
+
+/// Says what would be taken.
+fn rehearse(import: &Import<'_>, bucket: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let opened = match Store::builder(import.store_path)
+        .read_only(true)
+        .create(false)
+        .open()
+    {
+        Err(error) if error.is_not_found() => None,
+        opened => Some(opened?),
+    };
+    let bucket = match opened.as_ref().map(|store| store.bucket(bucket)) {
+        None => None,
+        Some(Err(error)) if error.is_not_found() => None,
+        Some(found) => Some(found?),
+    };
+    stop::listen();
+    let tally = Tally::begin(Progress::begin("looked at", None));
+    for step in import.walk().take_while(|_| !tally.is_over()) {
+        let found = match step {
+            Step::Take(found) => found,
+            Step::Leave(name, why) => {
+                tally.trouble(&words::path(&name), Trouble::File(why));
+                continue;
+            }
+        };
+        match Wanted::decide(import, bucket.as_ref(), &found) {
+            Ok(None) => tally.skipped(),
+            Ok(Some(wanted)) => {
+                writeln!(out, "would import {}", words::name(&wanted.key))?;
+                tally.done(wanted.size());
+            }
+            Err(trouble) => tally.trouble(&words::path(&found.name), trouble),
+        }
+    }
+    tally.end().tell("would import", out)
+}

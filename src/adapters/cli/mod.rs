@@ -1,0 +1,97 @@
+//! The command line tool: one command, one file (or a small family in one).
+//!
+//! *Owns*: the words of the command line; how trees of files become objects and objects become trees; exit codes.
+//! *Promises*:
+//! 1. Nothing half: a file comes to be under its name whole or not at all, and so does an object.
+//! 2. An export writes nothing outside its directory, whatever the keys say and whatever links lie in the way.
+//! 3. What cannot be done is told by name with the reason, the rest goes on, and the exit code says so:
+//!    0 done, 1 something failed, 2 the command line was wrong, 130 stopped by Ctrl-C.
+//! 4. Memory does not grow with the tree, nor with a file.
+//! 5. Standard output has results only; everything else goes to standard error.
+//!
+//! *Stands on*: the public face.
+//! *Never*: touches a file of a store (but for `tour`, which throws away the index of the store that it made);
+//! prints to a closed pipe twice.
+//! *Read first*: `args.rs` (the commands), `import.rs` and `intake.rs`, `export.rs` and `landing.rs`, `tour.rs`.
+
+// The user's files are not the store's: the faulty disk and the virtual clock have no business with them.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod address;
+mod args;
+mod buckets;
+mod care;
+mod export;
+mod failure;
+mod import;
+mod intake;
+mod landing;
+mod objects;
+mod opening;
+mod origin;
+mod progress;
+mod stop;
+mod tally;
+mod tour;
+mod tree;
+mod words;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use args::{Command, Invocation};
+use clap::Parser;
+use failure::Failure;
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let invocation = match Invocation::try_parse() {
+        Ok(invocation) => invocation,
+        Err(error) => return parted(&error),
+    };
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let done = dispatch(invocation, &mut out);
+    // What a command has said before it failed is said all the same.
+    let flushed = out.flush().map_err(Failure::from);
+    match done.and(flushed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = invocation.store.as_deref();
+    match invocation.command {
+        Command::Mb(args) => buckets::make(store, &args, out),
+        Command::Rb(args) => buckets::remove(store, &args, out),
+        Command::Ls(args) => buckets::list(store, &args, out),
+        Command::Du(args) => buckets::usage(store, &args, out),
+        Command::Put(args) => objects::put(store, &args, out),
+        Command::Get(args) => objects::get(store, &args, out),
+        Command::Cat(args) => objects::cat(store, &args, out),
+        Command::Rm(args) => objects::remove(store, &args, out),
+        Command::Stat(args) => objects::stat(store, &args, out),
+        Command::Import(args) => import::command(store, &args, out),
+        Command::Export(args) => export::command(store, &args, out),
+        Command::Verify => care::verify(store, out),
+        Command::Compact => care::compact(store, out),
+        Command::Info => care::info(store, out),
+        Command::Tour(args) => tour::command(store, &args, out),
+    }
+}
+
+/// Help and version go to standard output; a wrong command line is a sentence and exit code 2.
+fn parted(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    Failure::Usage(
+        text.strip_prefix("error: ")
+            .unwrap_or(&text)
+            .trim_end()
+            .to_string(),
+    )
+    .tell()
+}

@@ -1,0 +1,216 @@
+//! Single objects: `put`, `get`, `cat`, `rm`, `stat`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::address::Address;
+use super::args::{CatArgs, GetArgs, PutArgs, RmArgs, Span, StatArgs};
+use super::failure::{Failure, say};
+use super::landing::{Directory, Existing};
+use super::tally::Trouble;
+use super::{opening, words};
+use crate::{Body, Bucket, GetOptions, ListOptions, Object, PutOptions};
+
+/// `put`
+pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<(), Failure> {
+    let shown = words::path(&args.file);
+    let key = key_for(args)?;
+    let mut options = PutOptions::new();
+    if let Some(text) = &args.content_type {
+        options = options.content_type(text);
+    }
+    if args.if_absent {
+        options = options.if_absent();
+    }
+    for (name, value) in &args.metadata {
+        options = options.metadata(name, value);
+    }
+    let body = if args.file == Path::new("-") {
+        Body::reader(io::stdin().lock())
+    } else {
+        let file = File::open(&args.file).map_err(|error| Failure::about(&shown, &error))?;
+        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+            return Err(Failure::of(format!(
+                "{shown} is a directory; `ossicle import` takes a whole tree"
+            )));
+        }
+        Body::from(file)
+    };
+    let store = opening::to_write(store)?;
+    store.bucket(&args.to.bucket)?.put_with(&key, body, options)?;
+    Ok(store.close()?)
+}
+
+/// The key; a bucket alone or a `/` at the end asks for the name of the file, as `cp` does with a directory.
+fn key_for(args: &PutArgs) -> Result<String, Failure> {
+    let key = &args.to.key;
+    if !key.is_empty() && !key.ends_with('/') {
+        return Ok(key.clone());
+    }
+    let name = args
+        .file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .filter(|name| *name != "-");
+    let name =
+        name.ok_or_else(|| Failure::Usage(format!("say the whole key, as in `{}/key`", args.to.bucket)))?;
+    Ok(format!("{key}{name}"))
+}
+
+/// `get`
+pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    let mut object = store.bucket(&args.from.bucket)?.get(&args.from.key)?;
+    if args.to.as_deref() == Some(Path::new("-")) {
+        object.copy_to(out)?;
+        return Ok(());
+    }
+    let target = target_of(args)?;
+    let shown = words::path(&target);
+    let parent = target
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = target
+        .file_name()
+        .ok_or_else(|| Failure::of(format!("{shown} is no name for a file")))?;
+    let about = |error: &io::Error| Failure::about(&shown, error);
+    let directory = Directory::open(parent).map_err(|error| Failure::about(words::path(parent), &error))?;
+    match directory.look(name).map_err(|error| about(&error))? {
+        Existing::Nothing => {}
+        Existing::Directory => return Err(Failure::of(format!("{shown} is a directory"))),
+        _ if !args.force => {
+            return Err(Failure::of(format!(
+                "{shown} is there already; `--force` replaces it"
+            )));
+        }
+        _ => {}
+    }
+    let landed = directory.land(name, None, |file| {
+        object.copy_to(file)?;
+        Ok(file.sync_all()?)
+    });
+    landed.map_err(|trouble| Failure::of(format!("{shown}: {}", Trouble::reason(trouble))))
+}
+
+/// The file that an object is written to.
+fn target_of(args: &GetArgs) -> Result<PathBuf, Failure> {
+    let last = args
+        .from
+        .key
+        .rsplit('/')
+        .next()
+        .filter(|name| !["", ".", ".."].contains(name));
+    let wanted = || {
+        Failure::Usage(format!(
+            "say which file {} is to be written to",
+            words::name(&args.from.key)
+        ))
+    };
+    match &args.to {
+        Some(path) if path.is_dir() => Ok(path.join(last.ok_or_else(wanted)?)),
+        Some(path) => Ok(path.clone()),
+        None => last.map(PathBuf::from).ok_or_else(wanted),
+    }
+}
+
+/// `cat`
+pub fn cat(store: Option<&Path>, args: &CatArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    let mut options = GetOptions::new();
+    options = match args.range {
+        None => options,
+        Some(Span::Between(from, to)) => options.range(from..=to),
+        Some(Span::From(from)) => options.range(from..),
+        Some(Span::Last(bytes)) => options.last(bytes),
+    };
+    for address in &args.objects {
+        let mut object: Object = store
+            .bucket(&address.bucket)?
+            .get_with(&address.key, options.clone())?;
+        object.copy_to(out)?;
+    }
+    Ok(())
+}
+
+/// `rm`
+pub fn remove(store: Option<&Path>, args: &RmArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if !args.recursive
+        && let Some(bare) = args.objects.iter().find(|address| address.key.is_empty())
+    {
+        let bucket = &bare.bucket;
+        return Err(Failure::Usage(format!(
+            "`rm -r {bucket}` empties the bucket, `rb {bucket}` removes it"
+        )));
+    }
+    let store = opening::to_write(store)?;
+    let mut missing = 0;
+    for address in &args.objects {
+        let bucket = store.bucket(&address.bucket)?;
+        let removed = if args.recursive {
+            remove_tree(&bucket, address)?
+        } else {
+            remove_one(&bucket, address)?
+        };
+        if removed == 0 && !args.force {
+            say(&format!(
+                "there is no object {}",
+                words::name(&address.to_string())
+            ));
+            missing += 1;
+        } else if args.recursive {
+            writeln!(out, "deleted {}", words::counted(removed, "object"))?;
+        }
+    }
+    store.close()?;
+    if missing > 0 { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn remove_one(bucket: &Bucket, address: &Address) -> Result<u64, Failure> {
+    let was_there = bucket.exists(&address.key)?;
+    bucket.delete(&address.key)?;
+    Ok(u64::from(was_there))
+}
+
+/// Deletes an object and what lies below it, not what merely begins with the same letters.
+fn remove_tree(bucket: &Bucket, address: &Address) -> Result<u64, Failure> {
+    const AT_ONCE: usize = 1000;
+    let prefix = address.directory();
+    let mut removed = 0;
+    if prefix != address.key {
+        removed += remove_one(bucket, address)?;
+    }
+    loop {
+        let page = bucket.list_page(ListOptions::new().prefix(&prefix).limit(AT_ONCE))?;
+        if page.entries.is_empty() {
+            return Ok(removed);
+        }
+        for (_, deleted) in bucket.delete_many(page.entries.iter().map(|entry| entry.name()))? {
+            deleted?;
+            removed += 1;
+        }
+    }
+}
+
+/// `stat`
+pub fn stat(store: Option<&Path>, args: &StatArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_read(store)?;
+    let meta = store.bucket(&args.object.bucket)?.head(&args.object.key)?;
+    let content_type = meta
+        .content_type
+        .as_deref()
+        .unwrap_or("application/octet-stream (none given)");
+    writeln!(out, "key       {}", words::name(&meta.key))?;
+    writeln!(out, "size      {} ({})", meta.size, words::bytes(meta.size))?;
+    writeln!(out, "type      {}", words::name(content_type))?;
+    writeln!(out, "modified  {}", words::moment(meta.modified))?;
+    writeln!(out, "etag      {}", meta.etag)?;
+    writeln!(out, "blake3    {}", words::hex(&meta.blake3))?;
+    writeln!(out, "class     {}", meta.class)?;
+    writeln!(out, "commit    {}", meta.lsn.0)?;
+    for (name, value) in &meta.metadata {
+        writeln!(out, "meta      {name}: {}", words::name(value))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Opening the store that a command works on.
+
+use std::path::Path;
+
+use super::failure::Failure;
+use super::words;
+use crate::{ErrorKind, Store};
+
+/// Where the store is.
+pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
+    let wanted = "say where the store is, with `--store DIR` or the environment variable OSSICLE_STORE";
+    store.ok_or_else(|| Failure::Usage(wanted.to_string()))
+}
+
+/// Opens a store for reading: nothing on the disk changes, and other readers may have it open too.
+pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
+    let path = place(store)?;
+    Store::builder(path)
+        .read_only(true)
+        .create(false)
+        .open()
+        .map_err(|error| explained(path, error))
+}
+
+/// Opens a store that is there for reading and writing.
+pub fn to_write(store: Option<&Path>) -> Result<Store, Failure> {
+    let path = place(store)?;
+    Store::builder(path)
+        .create(false)
+        .open()
+        .map_err(|error| explained(path, error))
+}
+
+/// Opens a store for reading and writing, making it if it is missing.
+pub fn or_make(store: Option<&Path>) -> Result<Store, Failure> {
+    let path = place(store)?;
+    Store::builder(path)
+        .open()
+        .map_err(|error| explained(path, error))
+}
+
+fn explained(path: &Path, error: crate::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::NotFound => Failure::of(format!(
+            "there is no store in {}; `ossicle mb` and `ossicle import` make one",
+            words::path(path)
+        )),
+        _ => Failure::from(error),
+    }
+}

@@ -1,0 +1,152 @@
+//! Numbers, times and names as people read them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Bytes: `17 B`, `1.5 KiB`, `2.0 GiB`.
+pub fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        if size < 1023.95 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    if unit == "B" {
+        format!("{count} B")
+    } else {
+        format!("{size:.1} {unit}")
+    }
+}
+
+/// A count with commas between the thousands.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and what is counted, in the plural where that is due.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// How long: `3.1 ms`, `2.04 s`, `5 min 03 s`.
+pub fn time(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 1.0 {
+        format!("{:.1} ms", seconds * 1000.0)
+    } else if seconds < 120.0 {
+        format!("{seconds:.2} s")
+    } else {
+        format!("{} min {:02} s", took.as_secs() / 60, took.as_secs() % 60)
+    }
+}
+
+/// Bytes a second.
+pub fn rate(count: u64, took: Duration) -> String {
+    format!("{}/s", bytes(per_second(count, took)))
+}
+
+/// Things a second.
+pub fn per_second(count: u64, took: Duration) -> u64 {
+    (count as f64 / took.as_secs_f64().max(1e-6)) as u64
+}
+
+/// A moment: `2026-02-03 04:05:06Z`.
+pub fn moment(when: SystemTime) -> String {
+    let seconds = match when.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    };
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date(days);
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+/// Year, month and day of a count of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+fn date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// A key or a name on one line: control characters are escaped, so that no name can command a terminal.
+pub fn name(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// A path on one line.
+pub fn path(path: &Path) -> String {
+    name(&path.to_string_lossy())
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes((1 << 20) - 1), "1.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16.0 EiB");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(count(999), "999");
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(time(Duration::from_millis(2040)), "2.04 s");
+        assert_eq!(time(Duration::from_secs(303)), "5 min 03 s");
+    }
+
+    #[test]
+    fn moments_are_in_utc() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(moment(at(0)), "1970-01-01 00:00:00Z");
+        assert_eq!(moment(at(951_782_400)), "2000-02-29 00:00:00Z");
+        assert_eq!(moment(at(1_767_225_599)), "2025-12-31 23:59:59Z");
+        assert_eq!(
+            moment(SystemTime::UNIX_EPOCH - Duration::from_secs(1)),
+            "1969-12-31 23:59:59Z"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_command_the_terminal() {
+        assert_eq!(name("a\nb\u{1b}[2J"), "a\\nb\\u{1b}[2J");
+    }
+}

@@ -1,0 +1,13 @@
+//! The command line tool, run as its users run it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "these tests make and read files as a user of the tool does"
+)]
+
+mod commands;
+mod export;
+mod import;
+mod tool;
+mod tour;
