@@ -13,7 +13,7 @@ use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
 use crate::format::superblock;
 use crate::index::{Dropped, Merged, PageFile, Tree, merge};
-use crate::segment::Segment;
+use crate::segment::{LogStart, Segment};
 
 /// What the one thread that makes a checkpoint keeps between checkpoints.
 #[derive(Debug)]
@@ -316,7 +316,7 @@ impl Engine {
         let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
         let long = writer.since_checkpoint > self.log_bound(writer);
         let aging = self.settings.sync_interval.is_some() && writer.log.is_dirty();
-        if full || long || aging {
+        if full || long || aging || writer.log.wants_spare() {
             self.wake.raise();
         }
     }
@@ -325,6 +325,21 @@ impl Engine {
     fn log_bound(&self, writer: &Writer) -> u64 {
         let most = self.settings.checkpoint_log_bytes;
         (writer.ledger.total() / 8).clamp((8 << 20).min(most), most)
+    }
+
+    /// Makes the segment that the log will go on in, if the active one is half full: making one waits for the
+    /// disk, and a commit should not.
+    pub fn prepare_log(&self) -> Result<()> {
+        let len = {
+            let writer = self.writer.lock();
+            if !writer.log.wants_spare() {
+                return Ok(());
+            }
+            self.log_segment_len(writer.ledger.total())
+        };
+        let segment = self.maker.create(SegmentKind::Log, 0, len, LogStart::default())?;
+        self.writer.lock().log.keep_spare(segment, len);
+        Ok(())
     }
 
     /// What is due now.

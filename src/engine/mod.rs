@@ -165,7 +165,7 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
-        BulkPool::sync_segment(placed.segment()).map_err(|error| self.poison(error))
+        self.pool.sync_segment(placed.segment()).map_err(|error| self.poison(error))
     }
 
     /// Makes every commit so far durable.

@@ -448,8 +448,7 @@ impl Replay<'_> {
     }
 
     fn sync(&self, segment: &Segment) -> Result<()> {
-        let synced = segment.file().sync_data(Site::LOG_SYNC);
-        synced.map_err(|e| Error::io(format!("syncing {}", segment.name()), e))
+        self.engine.maker.sync(segment, Site::LOG_SYNC)
     }
 
     fn damaged_log(&self, id: u64, reason: &str) -> Error {

@@ -54,6 +54,7 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();
     let spent = || clock.monotonic().saturating_sub(begun) >= budget || stop();
+    engine.prepare_log()?;
     let due = engine.due();
     if due.checkpoint {
         engine.checkpoint()?;

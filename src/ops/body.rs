@@ -11,6 +11,10 @@ use crate::segment::{BodyWriter, Placed};
 /// How much is read at once from a reader.
 const READ_STEP: usize = 256 * 1024;
 
+/// From this length on it pays to hash a body on a second thread: starting one takes about as long as hashing
+/// a tenth of this.
+const HASH_APART: usize = 1 << 20;
+
 /// The bytes of an object to be: anything that converts, or [`Body::reader`].
 pub struct Body<'a>(pub(crate) Source<'a>);
 
@@ -154,10 +158,25 @@ fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
     Prepared { body, size, blake3, placed: None }
 }
 
+/// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
 fn stream(engine: &Engine, owner: &[u8], bytes: &[u8]) -> Result<Prepared> {
-    let mut incoming = Incoming::new(owner.to_vec(), 0);
-    bytes.chunks(READ_STEP).try_for_each(|step| incoming.write(engine, step))?;
-    incoming.finish(engine)
+    let mut writer = engine.body_writer(owner.to_vec())?;
+    let mut write = || bytes.chunks(READ_STEP).try_for_each(|step| writer.write(step));
+    let (written, hash) = if bytes.len() < HASH_APART {
+        (write(), blake3::hash(bytes))
+    } else {
+        std::thread::scope(|scope| {
+            let hashing = scope.spawn(|| blake3::hash(bytes));
+            (write(), hashing.join().unwrap_or_else(|_| blake3::hash(bytes)))
+        })
+    };
+    written?;
+    Ok(placed(writer.finish()?, *hash.as_bytes()))
+}
+
+fn placed(placed: Placed, blake3: [u8; 32]) -> Prepared {
+    let body = NewBody::Extents(vec![placed.extent]);
+    Prepared { body, size: placed.extent.len, blake3, placed: Some(placed) }
 }
 
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
@@ -204,12 +223,6 @@ impl Incoming {
     /// Ends the body.
     pub fn finish(self, engine: &Engine) -> Result<Prepared> {
         let Some(long) = self.long else { return Ok(pack(engine, self.short.into())) };
-        let placed = long.finish()?;
-        Ok(Prepared {
-            body: NewBody::Extents(vec![placed.extent]),
-            size: placed.extent.len,
-            blake3: *self.hasher.finalize().as_bytes(),
-            placed: Some(placed),
-        })
+        Ok(placed(long.finish()?, *self.hasher.finalize().as_bytes()))
     }
 }

@@ -108,17 +108,16 @@ impl BulkPool {
     /// Makes every finished body durable. After an error nothing may be retried (I8).
     pub fn sync(&self) -> Result<()> {
         let waiting = std::mem::take(&mut *self.unsynced.lock());
-        waiting.iter().try_for_each(|segment| Self::sync_segment(segment))
+        waiting.iter().try_for_each(|segment| self.sync_segment(segment))
     }
 
     /// Makes the finished bodies of one segment durable, on the caller's thread.
-    pub fn sync_segment(segment: &Arc<Segment>) -> Result<()> {
-        // Cleared first: a body finished while the sync runs sets it again.
-        if segment.unsynced.swap(false, Ordering::AcqRel) {
-            segment.file().sync_data(Site::BULK_SYNC).map_err(|e| {
-                segment.unsynced.store(true, Ordering::Release);
-                segment.failed("syncing", e)
-            })?;
+    pub fn sync_segment(&self, segment: &Segment) -> Result<()> {
+        let mut durable = segment.durable_bodies.lock();
+        let finished = segment.bodies.load(Ordering::Acquire);
+        if *durable < finished {
+            self.maker.sync(segment, Site::BULK_SYNC)?;
+            *durable = finished;
         }
         Ok(())
     }
@@ -149,7 +148,7 @@ impl BulkPool {
     }
 
     fn note_unsynced(&self, segment: &Arc<Segment>) {
-        segment.unsynced.store(true, Ordering::Release);
+        segment.bodies.fetch_add(1, Ordering::AcqRel);
         let mut waiting = self.unsynced.lock();
         if !waiting.iter().any(|other| other.id() == segment.id()) {
             waiting.push(segment.clone());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{bulk_dir, file_name, log_dir};
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
@@ -63,7 +64,7 @@ impl SegmentMaker {
         self.next_id.fetch_max(id + 1, Ordering::Relaxed);
     }
 
-    /// Creates a segment of `len` bytes with a durable header and a durable name.
+    /// Creates a segment of `len` bytes. A log segment has a durable header and a durable name from the start.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
         let dir = self.dir(kind, tier);
@@ -82,9 +83,14 @@ impl SegmentMaker {
         };
         let path = dir.join(file_name(header.id));
         let file = self.env.vfs.open(&path, OpenMode::CreateNew, site).map_err(|e| self.failed(&path, "creating", e))?;
+        // A log segment is found by its name and its header, so both are durable before it is used. A bulk
+        // segment is found by the commits that name it, so it is enough that they wait for its first sync.
         let made = (|| {
             file.set_len(len.max(HEADER_LEN as u64), site)?;
             file.write_at(&[IoSlice::new(&header.encode())], 0, site)?;
+            if kind == SegmentKind::Bulk {
+                return Ok(());
+            }
             file.sync_data(site)?;
             if self.env.planted(Planted::SkipDirSync) {
                 return Ok(());
@@ -96,7 +102,20 @@ impl SegmentMaker {
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        Ok(Arc::new(self.handle(header, path, file)))
+        Ok(Arc::new(self.handle(header, path, file, kind == SegmentKind::Log)))
+    }
+
+    /// Makes the bytes of a segment durable, and its name if that is not durable yet. After an error nothing
+    /// may be retried (I8).
+    pub fn sync(&self, segment: &Segment, site: Site) -> Result<()> {
+        segment.file.sync_data(site).map_err(|e| segment.failed("syncing", e))?;
+        if !segment.named.load(Ordering::Acquire) {
+            if let Some(dir) = segment.path.parent().filter(|_| !self.env.planted(Planted::SkipDirSync)) {
+                self.env.vfs.sync_dir(dir, site).map_err(|e| self.failed(dir, "naming", e))?;
+            }
+            segment.named.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error.
@@ -122,7 +141,7 @@ impl SegmentMaker {
         if (header.kind, header.id) != (kind, id) {
             return Ok(Err("the segment is another one than its file name says"));
         }
-        Ok(Ok(Arc::new(self.handle(header, path, file))))
+        Ok(Ok(Arc::new(self.handle(header, path, file, false))))
     }
 
     fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
@@ -136,7 +155,7 @@ impl SegmentMaker {
         Error::io(format!("{doing} the segment {}", path.display()), error)
     }
 
-    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>) -> Segment {
+    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>, named: bool) -> Segment {
         Segment {
             seed: segment_seed(&header.store_id, header.id, header.nonce),
             header,
@@ -146,7 +165,9 @@ impl SegmentMaker {
             trusting: self.env.planted(Planted::NoBodySum),
             map: ArcSwapOption::empty(),
             touched: ArcSwap::from_pointee(Vec::new()),
-            unsynced: AtomicBool::new(false),
+            named: AtomicBool::new(named),
+            bodies: AtomicU64::new(0),
+            durable_bodies: Mutex::new(0),
             in_flight: AtomicU64::new(0),
         }
     }
@@ -176,8 +197,12 @@ pub struct Segment {
     /// One bit for each page that was read or written with success since the segment was opened: only such
     /// pages are read through the map, because a bad sector under a map kills the process.
     touched: ArcSwap<Vec<AtomicU64>>,
-    /// Whether finished bodies wait for a sync.
-    pub(super) unsynced: AtomicBool,
+    /// Whether the file's name is known to be durable.
+    named: AtomicBool,
+    /// How many bodies were finished here by this process, and how many of them are durable. The lock is held
+    /// while a sync runs, so that nobody takes a sync that is still running for one that is done.
+    pub(super) bodies: AtomicU64,
+    pub(super) durable_bodies: Mutex<u64>,
     /// Bodies that are written here but are not yet part of any commit.
     pub(super) in_flight: AtomicU64,
 }

@@ -22,6 +22,8 @@ pub struct Log {
     maker: Arc<SegmentMaker>,
     tables: Arc<TableCell>,
     active: Option<Active>,
+    /// A segment made ahead of need, and its length.
+    spare: Option<(Arc<Segment>, u64)>,
     /// Segments that were left behind with bytes still to be synced.
     left_behind: Vec<Arc<Segment>>,
     /// How the first segment of this run hangs together with what came before.
@@ -52,7 +54,7 @@ impl Log {
     pub fn new(maker: Arc<SegmentMaker>, tables: Arc<TableCell>, end: Position, lsn: u64) -> Log {
         let cut = (end.segment != 0).then_some(end);
         let start = LogStart { cut, base_lsn: lsn };
-        Log { maker, tables, active: None, left_behind: Vec::new(), start, durable: end, dirty: false }
+        Log { maker, tables, active: None, spare: None, left_behind: Vec::new(), start, durable: end, dirty: false }
     }
 
     /// Where the next record will stand; `None` before the first segment of this run is made.
@@ -92,7 +94,10 @@ impl Log {
         let skip_undo = self.maker.env.planted(Planted::SkipUndo);
         let first = self.active.is_none();
         let start = if first { self.start } else { LogStart::default() };
-        let segment = self.maker.create(SegmentKind::Log, 0, len, start).map_err(Undo::TakenBack)?;
+        let (segment, len) = match self.take_spare(first, len) {
+            Some(spare) => spare,
+            None => (self.maker.create(SegmentKind::Log, 0, len, start).map_err(Undo::TakenBack)?, len),
+        };
         let announced = match &self.active {
             None => announce(segment.id()).map_err(Undo::Unknown),
             Some(active) => {
@@ -112,8 +117,8 @@ impl Log {
         };
         if let Err(undo) = announced {
             if let Undo::TakenBack(_) = undo {
-                // Nothing names it, so it may go; its id is not used again.
-                let _ = self.maker.env.vfs.remove(segment.path(), Site::LOG_CREATE);
+                // Its id is not used again.
+                self.drop_unused(&segment);
             }
             return Err(undo);
         }
@@ -125,6 +130,38 @@ impl Log {
         self.tables.add(segment.clone());
         self.active = Some(Active { segment, tail: HEADER_LEN as u64, len });
         Ok(())
+    }
+
+    /// Whether a segment to go on in should be made now, before the active one is full.
+    pub fn wants_spare(&self) -> bool {
+        self.spare.is_none() && self.active.as_ref().is_some_and(|active| active.tail > active.len / 2)
+    }
+
+    /// Keeps a segment of `len` bytes to go on in, so that nobody has to wait for one to be made.
+    pub fn keep_spare(&mut self, segment: Arc<Segment>, len: u64) {
+        match &self.spare {
+            None => self.spare = Some((segment, len)),
+            Some(_) => self.drop_unused(&segment),
+        }
+    }
+
+    /// The spare, if it is long enough and its id is still ahead of the log's.
+    fn take_spare(&mut self, first: bool, len: u64) -> Option<(Arc<Segment>, u64)> {
+        if first {
+            return None;
+        }
+        let (segment, spare_len) = self.spare.take()?;
+        let ahead = self.active.as_ref().is_some_and(|active| active.segment.id() < segment.id());
+        if ahead && spare_len >= len {
+            return Some((segment, spare_len));
+        }
+        self.drop_unused(&segment);
+        None
+    }
+
+    /// Removes a segment that nothing names. If that fails, the next opening does it.
+    fn drop_unused(&self, segment: &Segment) {
+        let _ = self.maker.env.vfs.remove(segment.path(), Site::LOG_CREATE);
     }
 
     /// Appends `pieces`, `total` bytes in all, which must fit.

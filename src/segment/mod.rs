@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::format::MAX_NUMBER;
 
 pub use bulk::{BodyWriter, BulkPool, Placed};
-pub use handle::{Identity, Segment, SegmentMaker};
+pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
 pub use scan::{End, Scan, find_durable_mark};
 pub use table::{Table, TableCell};
