@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
@@ -62,8 +63,8 @@ impl Cut {
     }
 }
 
-/// All objects and rows, objects under `o`, rows under `r`.
-type State = BTreeMap<String, Vec<u8>>;
+/// All objects and rows, objects under `o`, rows under `r`. Many states are kept, and they share their bodies.
+type State = BTreeMap<String, Rc<[u8]>>;
 
 struct World {
     disk: FaultyDisk,
@@ -118,7 +119,7 @@ impl World {
             Operation::Copy { key, new_key } => self.copy(*key, *new_key),
             Operation::Row { key, value } => {
                 let name = name(*key);
-                let value = value.map(|value| vec![value; 3]);
+                let value: Option<Rc<[u8]>> = value.map(|value| [value; 3].into());
                 let done = self.store.write(|tx| match &value {
                     Some(value) => tx.put_row("t", name.as_bytes(), value),
                     None => tx.delete_row("t", name.as_bytes()),
@@ -166,7 +167,7 @@ impl World {
         let durability = if buffered { Durability::Buffered } else { Durability::Synced };
         let options = PutOptions::new().durability(durability);
         let done = self.store.bucket(BUCKET).and_then(|bucket| bucket.put_with(&name, &bytes, options).map(drop));
-        self.settle(done, !buffered, |state| drop(state.insert(format!("o{name}"), bytes)));
+        self.settle(done, !buffered, |state| drop(state.insert(format!("o{name}"), bytes.into())));
     }
 
     fn rename(&mut self, key: u8, new_key: u8) {
@@ -201,7 +202,7 @@ impl World {
                     Some(len) => {
                         let bytes = body(turn * 100 + at as u64, LENGTHS[usize::from(*len) % LENGTHS.len()]);
                         tx.put(&bucket, &name, &bytes)?;
-                        next.insert(format!("o{name}"), bytes);
+                        next.insert(format!("o{name}"), bytes.into());
                     }
                     None => {
                         tx.delete(&bucket, &name)?;
@@ -337,11 +338,11 @@ impl World {
         for entry in bucket.list("")? {
             let key = entry?.name().to_string();
             let bytes = read(&self.store, &key)?.expect("what is listed is there");
-            state.insert(format!("o{key}"), bytes);
+            state.insert(format!("o{key}"), bytes.into());
         }
         for key in (0..12).map(name) {
             if let Some(value) = self.store.row("t", key.as_bytes())? {
-                state.insert(format!("r{key}"), value.to_vec());
+                state.insert(format!("r{key}"), value.to_vec().into());
             }
         }
         let usage = bucket.usage("")?;
