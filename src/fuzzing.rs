@@ -11,7 +11,7 @@ use crate::format::FORMAT_VERSION;
 use crate::format::checksum::{crc, place, segment_seed};
 use crate::format::commit::{self, Change};
 use crate::format::entry::{Body, Entry, Payload};
-use crate::format::frame::{self, Decoded, FRAME_LEN, Frame, Kind};
+use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
 use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
 use crate::format::row::{self, BucketRow, ObjectRow, Row};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
@@ -22,7 +22,9 @@ const SUM_FRAME: u64 = (1 << 32) + 1;
 
 /// A record: eight bytes for the place, a frame, and the payload of a commit or moves record.
 pub fn record(bytes: &[u8]) {
-    let Some((place_bytes, bytes)) = bytes.split_first_chunk::<8>() else { return };
+    let Some((place_bytes, bytes)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
     let word = u64::from_le_bytes(*place_bytes);
     let (seed, offset) = ((word >> 32) as u32, (word & 0xFFFF_FFFF) * frame::ALIGN);
     if let Some((head, payload)) = bytes.split_first_chunk::<FRAME_LEN>() {
@@ -43,8 +45,12 @@ pub fn record(bytes: &[u8]) {
 
 fn payload_of(payload: &[u8]) {
     for own_lsns in [false, true] {
-        let Ok((head, changes)) = commit::open(payload, own_lsns) else { continue };
-        let Ok(changes) = changes.collect::<Result<Vec<_>, _>>() else { continue };
+        let Ok((head, changes)) = commit::open(payload, own_lsns) else {
+            continue;
+        };
+        let Ok(changes) = changes.collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
         assert_eq!(changes.len() as u64, head.count);
         let mut again = Vec::new();
         head.encode(&mut again);
@@ -64,7 +70,10 @@ pub fn entry(bytes: &[u8]) {
     let mut again = Vec::new();
     decoded.encode(&mut again);
     assert_eq!(again, bytes, "an entry has one form");
-    let total: u64 = decoded.extents().map(|extent| extent.len).fold(0, u64::saturating_add);
+    let total: u64 = decoded
+        .extents()
+        .map(|extent| extent.len)
+        .fold(0, u64::saturating_add);
     match &decoded.body {
         Body::Extents(list) => assert!(list.iter().count() > 0),
         Body::None | Body::Inline(_) => assert!(matches!(decoded.payload, Payload::Spilled(_)) || total == 0),
@@ -153,7 +162,9 @@ pub fn page(bytes: &[u8]) {
     let number = u64::from_le_bytes(filled[8..16].try_into().expect("eight bytes"));
     let height = filled[5];
     filled[4] = if height == 0 { 1 } else { 2 };
-    let Ok(page) = Page::open(&filled, number, height) else { return };
+    let Ok(page) = Page::open(&filled, number, height) else {
+        return;
+    };
     let sought = bytes.get(PAGE..).unwrap_or_default();
     let prefixed = [page.prefix(), sought].concat();
     for key in [&[][..], sought, page.prefix(), &prefixed] {
@@ -162,7 +173,9 @@ pub fn page(bytes: &[u8]) {
         }
         assert!(page.route(key).is_ok_and(|index| index < page.count()) || page.route(key).is_err());
     }
-    let cells: Result<Vec<_>, _> = (0..page.count()).map(|index| cell(&page, height, index)).collect();
+    let cells: Result<Vec<_>, _> = (0..page.count())
+        .map(|index| cell(&page, height, index))
+        .collect();
     if let Ok(cells) = cells {
         come_back(&page, number, height, &cells);
     }
@@ -178,32 +191,51 @@ fn cell(page: &Page<'_>, height: u8, index: usize) -> Result<(Vec<u8>, Vec<u8>),
         page.leaf(index)?;
         // The value's range counts from where the cell was read.
         let leaf = page::decode_leaf_tail(raw, &mut 0)?;
-        page::encode_leaf_tail(&mut tail, leaf.lsn, leaf.tombstone, leaf.weight, &raw[leaf.value.clone()]);
+        page::encode_leaf_tail(
+            &mut tail,
+            leaf.lsn,
+            leaf.tombstone,
+            leaf.weight,
+            &raw[leaf.value.clone()],
+        );
         assert_eq!(tail, raw, "a leaf cell has one form behind its key");
     } else {
         let (child, totals) = (page.child(index)?, page.child_totals(index)?);
         page::encode_branch_tail(&mut tail, child, &totals);
     }
-    let key = if height > 0 && index == 0 { Vec::new() } else { [page.prefix(), suffix].concat() };
+    let key = if height > 0 && index == 0 {
+        Vec::new()
+    } else {
+        [page.prefix(), suffix].concat()
+    };
     Ok((key, tail))
 }
 
 /// If a writer could have written the cells into one page, they come back from it.
 fn come_back(page: &Page<'_>, number: u64, height: u8, cells: &[(Vec<u8>, Vec<u8>)]) {
-    let size: usize = cells.iter().map(|(key, tail)| cell_size(key.len(), tail.len())).sum();
+    let size: usize = cells
+        .iter()
+        .map(|(key, tail)| cell_size(key.len(), tail.len()))
+        .sum();
     let is_sorted = cells.windows(2).all(|pair| pair[0].0 < pair[1].0);
     if HEADER + size > PAGE || !is_sorted || height > MAX_HEIGHT {
         return;
     }
     let mut out = [0; PAGE];
-    let sum = page::encode(&mut out, (number, height, 7), cells.len(), |index| (&cells[index].0, &cells[index].1));
+    let sum = page::encode(&mut out, (number, height, 7), cells.len(), |index| {
+        (&cells[index].0, &cells[index].1)
+    });
     assert_eq!(page::stored_checksum(&out), Some(sum));
     assert_eq!(page::checksum(&out, 7, number), sum);
     let again = Page::open(&out, number, height).expect("a page that was just written");
     assert_eq!(again.count(), page.count());
     for (index, (key, tail)) in cells.iter().enumerate() {
         let (suffix, raw) = again.raw(index).expect("a cell that was just written");
-        let whole = if height > 0 && index == 0 { Vec::new() } else { [again.prefix(), suffix].concat() };
+        let whole = if height > 0 && index == 0 {
+            Vec::new()
+        } else {
+            [again.prefix(), suffix].concat()
+        };
         assert_eq!((&whole, raw), (key, &tail[..]));
         assert_eq!(again.has_right_hint(index), Ok(true));
         if height == 0 {
@@ -253,44 +285,25 @@ pub fn reseal_segment(file: &mut [u8]) {
 /// Sets the checksum of the root page right, in the page and in every slot of the superblock that names it.
 pub fn reseal_root(superblock: &mut [u8], index: &mut [u8]) {
     for slot in superblock.chunks_exact_mut(SLOT_LEN).take(SLOTS as usize) {
-        let Ok(block) = Superblock::decode(slot) else { continue };
-        let Some((number, _, _)) = block.checkpoint.and_then(|checkpoint| checkpoint.root) else { continue };
-        let Some(start) = usize::try_from(number).ok().and_then(|number| number.checked_mul(PAGE)) else { continue };
+        let Ok(block) = Superblock::decode(slot) else {
+            continue;
+        };
+        let Some((number, _, _)) = block.checkpoint.and_then(|checkpoint| checkpoint.root) else {
+            continue;
+        };
+        let Some(start) = usize::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_mul(PAGE))
+        else {
+            continue;
+        };
         let page = start.checked_add(PAGE).and_then(|end| index.get_mut(start..end));
-        let Some(page) = page.and_then(|page| <&mut [u8; PAGE]>::try_from(page).ok()) else { continue };
+        let Some(page) = page.and_then(|page| <&mut [u8; PAGE]>::try_from(page).ok()) else {
+            continue;
+        };
         let sum = page::checksum(page, block.page_salt, number);
         page[..4].copy_from_slice(&sum.to_le_bytes());
         slot[68..72].copy_from_slice(&sum.to_le_bytes());
         seal_slot(slot);
     }
-}
-
-/// A sound record of each kind, as seeds: what [`record`] takes, by name.
-pub fn sample_records() -> Vec<(&'static str, Vec<u8>)> {
-    let mut samples = Vec::new();
-    let rows = row::encode(&ObjectRow {
-        size: 4,
-        modified: 1_700_000_000_000,
-        blake3: [7; 32],
-        class: 0,
-        content_type: Some("text/plain".into()),
-        metadata: [("owner".to_string(), "ann".to_string())].into(),
-    });
-    for (name, kind, lsn) in [("commit", Kind::Commit, None), ("moves", Kind::Moves, Some(9))] {
-        let mut value = Vec::new();
-        Entry { home: 1, body: Body::Inline(b"tiny"), payload: Payload::Inline(&rows) }.encode(&mut value);
-        let durable = commit::Position { segment: 1, offset: 128 };
-        let mut payload = Vec::new();
-        commit::Head { durable, millis: 5, count: 2 }.encode(&mut payload);
-        Change::Put { key: b"\x10\0\0\0\0\0\0\0\x01k", lsn, slot: 0, objects: 1, bytes: 4, entry: &value }
-            .encode(&mut payload);
-        Change::Delete { key: b"\x03t\0gone", moved: lsn.map(|lsn| (lsn, 1)) }.encode(&mut payload);
-        let length = payload.len() as u64;
-        let frame = Frame { kind, flags: 0, owner_len: 0, payload_sum: crc(&payload), length, word: 10 };
-        let mut record = 16u64.to_le_bytes().to_vec();
-        record.extend_from_slice(&frame.encode(0, 128));
-        record.extend_from_slice(&payload);
-        samples.push((name, record));
-    }
-    samples
 }

@@ -24,22 +24,55 @@ struct Case {
 
 #[derive(Debug, Arbitrary)]
 enum Operation {
-    Put { key: u8, len: u8, buffered: bool },
-    PutMany { key: u8, count: u8, len: u8, buffered: bool },
-    Delete { key: u8 },
-    Rename { key: u8, new_key: u8 },
-    Copy { key: u8, new_key: u8 },
-    Row { key: u8, value: Option<u8> },
-    Transaction { changes: Vec<(u8, Option<u8>)>, read: bool, buffered: bool },
+    Put {
+        key: u8,
+        len: u8,
+        buffered: bool,
+    },
+    PutMany {
+        key: u8,
+        count: u8,
+        len: u8,
+        buffered: bool,
+    },
+    Delete {
+        key: u8,
+    },
+    Rename {
+        key: u8,
+        new_key: u8,
+    },
+    Copy {
+        key: u8,
+        new_key: u8,
+    },
+    Row {
+        key: u8,
+        value: Option<u8>,
+    },
+    Transaction {
+        changes: Vec<(u8, Option<u8>)>,
+        read: bool,
+        buffered: bool,
+    },
     Flush,
     Checkpoint,
     Compact,
     Snapshot,
     Verify,
-    Reopen { rebuild: bool },
-    PowerCut { cut: Cut },
-    CutLater { calls: u8, cut: Cut },
-    Full { kib: u16 },
+    Reopen {
+        rebuild: bool,
+    },
+    PowerCut {
+        cut: Cut,
+    },
+    CutLater {
+        calls: u8,
+        cut: Cut,
+    },
+    Full {
+        kib: u16,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -89,8 +122,18 @@ fuzz_target!(|case: Case| {
     store.create_bucket(BUCKET).expect("a new bucket");
     let mapped = case.mapped;
     let (now, possible) = (State::new(), vec![State::new()]);
-    let mut world =
-        World { disk, store, mapped, turn: 1, now, possible, later: None, full: false, in_doubt: false, snapshot: None };
+    let mut world = World {
+        disk,
+        store,
+        mapped,
+        turn: 1,
+        now,
+        possible,
+        later: None,
+        full: false,
+        in_doubt: false,
+        snapshot: None,
+    };
     for operation in case.operations.iter().take(OPERATIONS) {
         world.run(operation);
     }
@@ -107,12 +150,20 @@ impl World {
         self.turn += 1;
         match operation {
             Operation::Put { key, len, buffered } => self.put(*key, *len, *buffered),
-            Operation::PutMany { key, count, len, buffered } => {
+            Operation::PutMany {
+                key,
+                count,
+                len,
+                buffered,
+            } => {
                 (0..count % 32).for_each(|by| self.put(key.wrapping_add(by), *len, *buffered));
             }
             Operation::Delete { key } => {
                 let name = name(*key);
-                let done = self.store.bucket(BUCKET).and_then(|bucket| bucket.delete(&name).map(drop));
+                let done = self
+                    .store
+                    .bucket(BUCKET)
+                    .and_then(|bucket| bucket.delete(&name).map(drop));
                 self.settle(done, true, |state| drop(state.remove(&format!("o{name}"))));
             }
             Operation::Rename { key, new_key } => self.rename(*key, *new_key),
@@ -131,13 +182,21 @@ impl World {
                     };
                 });
             }
-            Operation::Transaction { changes, read, buffered } => self.transaction(changes, *read, *buffered),
+            Operation::Transaction {
+                changes,
+                read,
+                buffered,
+            } => self.transaction(changes, *read, *buffered),
             Operation::Flush => self.sync_point(|store| store.flush()),
             Operation::Checkpoint => self.sync_point(Store::checkpoint),
             Operation::Compact => self.sync_point(|store| store.compact(CompactOptions::new()).map(drop)),
             Operation::Snapshot => {
                 self.check_snapshot();
-                self.snapshot = self.store.snapshot().ok().map(|snapshot| (snapshot, self.now.clone()));
+                self.snapshot = self
+                    .store
+                    .snapshot()
+                    .ok()
+                    .map(|snapshot| (snapshot, self.now.clone()));
             }
             Operation::Verify => {
                 if let Ok(report) = self.store.verify() {
@@ -151,28 +210,45 @@ impl World {
                 self.restart(*cut);
             }
             Operation::CutLater { calls, cut } => {
-                self.disk.fail_at(self.disk.operations() + u64::from(*calls), Fault::PowerCut);
+                self.disk
+                    .fail_at(self.disk.operations() + u64::from(*calls), Fault::PowerCut);
                 self.later = Some(*cut);
             }
             Operation::Full { kib } => {
                 self.full = !self.full;
-                self.disk.set_capacity(self.full.then(|| self.disk.used() + u64::from(*kib) * 1024));
+                self.disk
+                    .set_capacity(self.full.then(|| self.disk.used() + u64::from(*kib) * 1024));
             }
         }
     }
 
     fn put(&mut self, key: u8, len: u8, buffered: bool) {
         self.turn += 1;
-        let (name, bytes) = (name(key), body(self.turn, LENGTHS[usize::from(len) % LENGTHS.len()]));
-        let durability = if buffered { Durability::Buffered } else { Durability::Synced };
+        let (name, bytes) = (
+            name(key),
+            body(self.turn, LENGTHS[usize::from(len) % LENGTHS.len()]),
+        );
+        let durability = if buffered {
+            Durability::Buffered
+        } else {
+            Durability::Synced
+        };
         let options = PutOptions::new().durability(durability);
-        let done = self.store.bucket(BUCKET).and_then(|bucket| bucket.put_with(&name, &bytes, options).map(drop));
-        self.settle(done, !buffered, |state| drop(state.insert(format!("o{name}"), bytes.into())));
+        let done = self
+            .store
+            .bucket(BUCKET)
+            .and_then(|bucket| bucket.put_with(&name, &bytes, options).map(drop));
+        self.settle(done, !buffered, |state| {
+            drop(state.insert(format!("o{name}"), bytes.into()))
+        });
     }
 
     fn rename(&mut self, key: u8, new_key: u8) {
         let (from, to) = (name(key), name(new_key));
-        let done = self.store.bucket(BUCKET).and_then(|bucket| bucket.rename(&from, &to).map(drop));
+        let done = self
+            .store
+            .bucket(BUCKET)
+            .and_then(|bucket| bucket.rename(&from, &to).map(drop));
         self.settle_from(done, &from.clone(), |state| {
             if let Some(bytes) = state.remove(&format!("o{from}")) {
                 state.insert(format!("o{to}"), bytes);
@@ -183,7 +259,11 @@ impl World {
     fn copy(&mut self, key: u8, new_key: u8) {
         let (from, to) = (name(key), name(new_key));
         let bucket = self.store.bucket(BUCKET);
-        let done = bucket.and_then(|bucket| bucket.copy_from(&bucket, &from, &to, CopyOptions::new()).map(drop));
+        let done = bucket.and_then(|bucket| {
+            bucket
+                .copy_from(&bucket, &from, &to, CopyOptions::new())
+                .map(drop)
+        });
         self.settle_from(done, &from.clone(), |state| {
             if let Some(bytes) = state.get(&format!("o{from}")).cloned() {
                 state.insert(format!("o{to}"), bytes);
@@ -192,42 +272,58 @@ impl World {
     }
 
     fn transaction(&mut self, changes: &[(u8, Option<u8>)], reads: bool, buffered: bool) {
-        let Ok(bucket) = self.store.bucket(BUCKET) else { return self.recover_if_cut() };
-        let durability = if buffered { Durability::Buffered } else { Durability::Synced };
+        let Ok(bucket) = self.store.bucket(BUCKET) else {
+            return self.recover_if_cut();
+        };
+        let durability = if buffered {
+            Durability::Buffered
+        } else {
+            Durability::Synced
+        };
         let (turn, mut next) = (self.turn, self.now.clone());
-        let done = self.store.write_with(WriteOptions::new().durability(durability), |tx| {
-            for (at, (key, len)) in changes.iter().take(8).enumerate() {
-                let name = name(*key);
-                match len {
-                    Some(len) => {
-                        let bytes = body(turn * 100 + at as u64, LENGTHS[usize::from(*len) % LENGTHS.len()]);
-                        tx.put(&bucket, &name, &bytes)?;
-                        next.insert(format!("o{name}"), bytes.into());
+        let done = self
+            .store
+            .write_with(WriteOptions::new().durability(durability), |tx| {
+                for (at, (key, len)) in changes.iter().take(8).enumerate() {
+                    let name = name(*key);
+                    match len {
+                        Some(len) => {
+                            let bytes =
+                                body(turn * 100 + at as u64, LENGTHS[usize::from(*len) % LENGTHS.len()]);
+                            tx.put(&bucket, &name, &bytes)?;
+                            next.insert(format!("o{name}"), bytes.into());
+                        }
+                        None => {
+                            tx.delete(&bucket, &name)?;
+                            next.remove(&format!("o{name}"));
+                        }
                     }
-                    None => {
-                        tx.delete(&bucket, &name)?;
-                        next.remove(&format!("o{name}"));
+                    if reads {
+                        let there = tx.get(&bucket, &name).and_then(|object| object.bytes());
+                        match (there, next.get(&format!("o{name}"))) {
+                            (Ok(bytes), Some(expected)) => {
+                                assert_eq!(&bytes[..], &expected[..], "inside, {name}")
+                            }
+                            (Err(error), None) => {
+                                assert!(error.is_not_found() || is_excused(&error), "{error}")
+                            }
+                            (Err(error), Some(_)) => assert!(is_excused(&error), "{error}"),
+                            (Ok(_), None) => panic!("{name} was deleted inside the transaction"),
+                        }
                     }
                 }
-                if reads {
-                    let there = tx.get(&bucket, &name).and_then(|object| object.bytes());
-                    match (there, next.get(&format!("o{name}"))) {
-                        (Ok(bytes), Some(expected)) => assert_eq!(&bytes[..], &expected[..], "inside, {name}"),
-                        (Err(error), None) => assert!(error.is_not_found() || is_excused(&error), "{error}"),
-                        (Err(error), Some(_)) => assert!(is_excused(&error), "{error}"),
-                        (Ok(_), None) => panic!("{name} was deleted inside the transaction"),
-                    }
-                }
-            }
-            Ok(())
-        });
+                Ok(())
+            });
         self.settle(done, !buffered, |state| *state = next);
     }
 
     /// Takes over what an operation on an existing object came to.
     fn settle_from(&mut self, done: ossicle::Result<()>, from: &str, change: impl FnOnce(&mut State)) {
         if done.as_ref().is_err_and(Error::is_not_found) {
-            assert!(!self.now.contains_key(&format!("o{from}")), "{from} is there, but was not found");
+            assert!(
+                !self.now.contains_key(&format!("o{from}")),
+                "{from} is there, but was not found"
+            );
             return;
         }
         self.settle(done, true, change);
@@ -296,7 +392,10 @@ impl World {
             self.possible = vec![self.now.clone()];
         }
         self.turn += 1;
-        match builder(&self.disk, self.turn, self.mapped).rebuild_index(rebuild).open() {
+        match builder(&self.disk, self.turn, self.mapped)
+            .rebuild_index(rebuild)
+            .open()
+        {
             Ok(store) => {
                 self.store = store;
                 self.agree();
@@ -317,12 +416,17 @@ impl World {
         self.disk.set_capacity(None);
         (self.later, self.full, self.in_doubt) = (None, false, false);
         self.turn += 1;
-        self.store = builder(&self.disk, self.turn, self.mapped).open().expect("a store opens after a power cut");
+        self.store = builder(&self.disk, self.turn, self.mapped)
+            .open()
+            .expect("a store opens after a power cut");
         let found = self.seen().expect("reads without faults");
         assert!(
             self.possible.contains(&found),
             "after {cut:?} the store holds {:?}, and none of the {} possible states",
-            found.iter().map(|(key, bytes)| (key, bytes.len())).collect::<Vec<_>>(),
+            found
+                .iter()
+                .map(|(key, bytes)| (key, bytes.len()))
+                .collect::<Vec<_>>(),
             self.possible.len()
         );
         self.now = found.clone();
@@ -348,7 +452,11 @@ impl World {
         let usage = bucket.usage("")?;
         let objects: Vec<_> = state.iter().filter(|(key, _)| key.starts_with('o')).collect();
         let bytes: usize = objects.iter().map(|(_, bytes)| bytes.len()).sum();
-        assert_eq!((usage.objects, usage.bytes), (objects.len() as u64, bytes as u64), "usage");
+        assert_eq!(
+            (usage.objects, usage.bytes),
+            (objects.len() as u64, bytes as u64),
+            "usage"
+        );
         Ok(state)
     }
 
@@ -364,8 +472,12 @@ impl World {
 
     /// A snapshot stays as it was.
     fn check_snapshot(&mut self) {
-        let Some((snapshot, state)) = self.snapshot.take() else { return };
-        let Ok(bucket) = snapshot.bucket(BUCKET) else { return };
+        let Some((snapshot, state)) = self.snapshot.take() else {
+            return;
+        };
+        let Ok(bucket) = snapshot.bucket(BUCKET) else {
+            return;
+        };
         for (key, expected) in &state {
             if let Some(key) = key.strip_prefix('o') {
                 match bucket.get(key).and_then(|object| object.bytes()) {
