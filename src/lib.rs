@@ -36,6 +36,10 @@ mod segment;
 #[cfg(feature = "cli")]
 pub mod adapters;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use api::{
     Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store, StoreBuilder,
     Transaction, VerifyOptions, WriteOptions,

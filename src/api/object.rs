@@ -10,6 +10,8 @@ use crate::ops::get::Got;
 
 /// How much is lent at once to a reader.
 const STEP: u64 = 1 << 20;
+/// How much memory is asked for before any byte has proved to be there: a damaged row may claim any size.
+const BELIEVED: usize = 64 << 20;
 
 /// An object, as it was when it was got: what is written or deleted later does not change it. Reading verifies
 /// every byte before it is handed out.
@@ -56,7 +58,7 @@ impl Object {
         }
         let len = usize::try_from(self.len())
             .map_err(|_| Error::invalid("EntityTooLarge", "the body does not fit into memory; stream it"))?;
-        let mut all = BytesMut::with_capacity(len);
+        let mut all = BytesMut::with_capacity(len.min(BELIEVED));
         all.extend_from_slice(&first);
         while (all.len() as u64) < self.len() {
             let from = range.start + all.len() as u64;
@@ -115,5 +117,33 @@ impl Seek for Object {
             self.lent = Bytes::new();
         }
         Ok(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{BodyReader, OwnedBody};
+    use crate::error::ErrorKind;
+    use crate::format::entry::{Body, Extent};
+
+    #[test]
+    fn a_body_that_claims_more_than_there_is_ends_in_corrupt_and_not_in_memory() {
+        let store = crate::api::Store::in_memory().unwrap();
+        let bucket = store.create_bucket("bucket").unwrap();
+        bucket.put("packed", vec![1; 1000]).unwrap();
+        let view = store.engine().view();
+        let key = crate::catalog::keys::object(bucket.reference().id, "packed");
+        let first = view.find(&key, |stored| match stored.body {
+            Body::Extents(list) => Ok(list.iter().next()),
+            _ => Ok(None),
+        });
+        let first = first.unwrap().flatten().expect("a packed body has an extent");
+        let claimed = Extent { len: 48 << 40, ..first };
+        let body = OwnedBody::Many(vec![first, claimed].into());
+        let meta = bucket.head("packed").unwrap();
+        let range = 0..body.len();
+        let got = Got { meta, body: BodyReader::new(&view, body), range };
+        assert_eq!(Object::new(got).bytes().unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

@@ -94,7 +94,9 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         waiting_bytes: 0,
         applied: from,
         replayed: 0,
-        durable: Position::default(),
+        // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
+        // a rebuild must not look for the bodies of commits before that place.
+        durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
         unproved: BTreeSet::new(),
     };
     let end = replay.walk(from, block, &unsound)?;

@@ -11,7 +11,7 @@
 //!     put:    u8 slot, varint objects, varint bytes (the weight), varint bytes of entry, the entry
 //! ```
 
-use super::varint;
+use super::{MAX_NUMBER, varint};
 
 /// The longest key of the index: a keyspace byte, a bucket id and an object key fit with room to spare.
 pub const MAX_KEY: u64 = 1100;
@@ -132,6 +132,9 @@ pub fn open(payload: &[u8], own_lsns: bool) -> Result<(Head, Changes<'_>), &'sta
     if count > input.len() as u64 / 2 + 1 {
         return Err("a commit claims more changes than it has bytes");
     }
+    if word(0) > MAX_NUMBER || word(8) > MAX_NUMBER {
+        return Err("a commit names an impossible place");
+    }
     let head = Head { durable: Position { segment: word(0), offset: word(8) }, millis: word(16), count };
     Ok((head, Changes { input, left: count, own_lsns }))
 }
@@ -143,7 +146,8 @@ impl<'a> Changes<'a> {
         *input = rest;
         let len = varint::take(input).filter(|len| *len <= MAX_KEY).ok_or(SHORT)?;
         let key = varint::take_bytes(input, len).ok_or(SHORT)?;
-        let lsn = if self.own_lsns { Some(varint::take(input).ok_or(SHORT)?) } else { None };
+        let number = |input: &mut &[u8]| varint::take(input).filter(|number| *number <= MAX_NUMBER);
+        let lsn = if self.own_lsns { Some(number(input).ok_or(SHORT)?) } else { None };
         match tag {
             0 => {
                 let (&slot, rest) = input.split_first().ok_or(SHORT)?;
@@ -158,7 +162,7 @@ impl<'a> Changes<'a> {
                 Ok(Change::Put { key, lsn, slot, objects, bytes, entry })
             }
             1 => {
-                let made = lsn.map(|lsn| varint::take(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
+                let made = lsn.map(|lsn| number(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
                 Ok(Change::Delete { key, moved: made })
             }
             _ => Err("a change is of an unknown kind"),

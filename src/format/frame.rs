@@ -12,6 +12,7 @@
 //! ```
 //! The next record starts at the next multiple of 8. Thirty-two zero bytes are never a record: they end a segment.
 
+use super::MAX_NUMBER;
 use super::checksum::{crc, place};
 
 /// Bytes of a frame.
@@ -132,11 +133,11 @@ impl Frame {
 
     fn fits(&self) -> bool {
         match self.kind {
-            Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN,
+            Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER,
             // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key.
             Kind::Blob => self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2,
             Kind::Void => self.length <= MAX_BODY_LEN * 2,
-            Kind::Continue => self.length == 0,
+            Kind::Continue => self.length == 0 && self.word <= MAX_NUMBER,
         }
     }
 }

@@ -21,5 +21,9 @@ pub mod superblock;
 pub mod varint;
 pub mod weight;
 
+/// The largest lsn, segment id, offset, run or generation that is believed. Counting on from it or adding a length
+/// to it stays far from the end of 64 bits, so no arithmetic on what was read needs a thought.
+pub const MAX_NUMBER: u64 = 1 << 62;
+
 /// The version of the format that this code writes.
 pub const FORMAT_VERSION: u32 = 1;

@@ -18,7 +18,7 @@
 //! 124  u32  CRC-32 of bytes 0..124
 //! ```
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, MAX_NUMBER};
 use super::checksum::crc;
 use super::commit::Position;
 
@@ -104,6 +104,10 @@ impl SegmentHeader {
         if !(12..=24).contains(&bytes[14]) {
             return Err("the segment has an impossible chunk size");
         }
+        let numbers = [16, 48, 56, 64, 72].map(word);
+        if word(16) == 0 || numbers.iter().any(|number| *number > MAX_NUMBER) {
+            return Err("the segment's header says impossible things");
+        }
         let cut = Position { segment: word(56), offset: word(64) };
         Ok(SegmentHeader {
             kind,
@@ -142,6 +146,32 @@ mod tests {
             let mut bad = bytes;
             bad[at] ^= 0x10;
             assert!(SegmentHeader::decode(&bad).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_to_count_on_are_refused() {
+        let header = SegmentHeader {
+            kind: SegmentKind::Bulk,
+            tier: 0,
+            chunk_log2: 16,
+            id: 5,
+            store_id: [3; 16],
+            nonce: u64::MAX,
+            run: 2,
+            cut: None,
+            base_lsn: 0,
+        };
+        assert!(SegmentHeader::decode(&header.encode()).is_ok());
+        let bad = [
+            SegmentHeader { id: 0, ..header },
+            SegmentHeader { id: u64::MAX, ..header },
+            SegmentHeader { run: u64::MAX, ..header },
+            SegmentHeader { cut: Some(Position { segment: 1, offset: u64::MAX }), ..header },
+            SegmentHeader { base_lsn: u64::MAX, ..header },
+        ];
+        for header in bad {
+            assert!(SegmentHeader::decode(&header.encode()).is_err(), "{header:?}");
         }
     }
 }

@@ -28,7 +28,7 @@
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, MAX_NUMBER};
 use super::checksum::crc;
 use super::commit::Position;
 
@@ -146,7 +146,9 @@ impl Superblock {
         }
         let sound = (12..=24).contains(&bytes[64]) && bytes[65] <= 1 && bytes[66] <= 1 && bytes[140] <= 1;
         let height = bytes[67];
-        if !sound || (height > 16 && height != EMPTY_TREE) {
+        let numbers = [16, 80, 88, 96, 104, 112, 120].map(word);
+        let countable = numbers.iter().all(|number| *number <= MAX_NUMBER) && word(104) > 0;
+        if !sound || !countable || (height > 16 && height != EMPTY_TREE) {
             return Err(Refused::Unsound("it says impossible things"));
         }
         let checkpoint = (bytes[66] == 1).then(|| Checkpoint {
@@ -210,6 +212,17 @@ mod tests {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
             assert!(matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_leave_no_room_to_count_on_are_refused() {
+        for at in [16, 80, 88, 96, 104, 112, 120] {
+            let mut bytes = sample().encode();
+            bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+            let sum = crc(&bytes[..SLOT_LEN - 4]);
+            bytes[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
+            assert!(matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))), "the number at {at}");
         }
     }
 

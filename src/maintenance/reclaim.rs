@@ -22,7 +22,10 @@ pub struct Space {
 
 /// Adds the segments up.
 pub fn space(uses: &[SegmentUse]) -> Space {
-    let add = |sum: Space, each: &SegmentUse| Space { live: sum.live + each.live, taken: sum.taken + each.taken };
+    let add = |sum: Space, each: &SegmentUse| Space {
+        live: sum.live.saturating_add(each.live),
+        taken: sum.taken.saturating_add(each.taken),
+    };
     uses.iter().fold(Space::default(), add)
 }
 

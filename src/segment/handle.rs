@@ -296,7 +296,8 @@ impl Segment {
     fn lend(&self, range: Range<u64>) -> Result<Bytes> {
         if self.mapped {
             let guard = self.map_of(range.end)?;
-            if let Some(map) = guard.as_ref() {
+            // The range comes from the index, so it is held against the file before its pages are remembered (I10).
+            if let Some(map) = guard.as_ref().filter(|map| range.end <= map.len()) {
                 if matches!(**map, Map::Real(_)) {
                     self.touch(&range)?;
                 }
@@ -379,5 +380,27 @@ impl Segment {
         let grown = Arc::new(grown);
         self.touched.store(grown.clone());
         arc_swap::Guard::from_inner(grown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extent_beyond_the_file_is_damage_and_no_huge_allocation() {
+        let dir = tempfile::tempdir().unwrap();
+        for mapped in [true, false] {
+            let identity =
+                Identity { dir: dir.path().to_path_buf(), store_id: [1; 16], chunk_log2: 16, mapped };
+            let maker = SegmentMaker::new(Env::real(), identity, 1, 1 + u64::from(mapped));
+            maker.env.vfs.create_dir(&log_dir(dir.path()), Site::STORE_DIR).unwrap();
+            let segment = maker.create(SegmentKind::Log, 0, 1 << 16, LogStart::default()).unwrap();
+            for (offset, len) in [(128, 1 << 45), (1 << 50, 10), (1 << 62, 1 << 45), (i64::MAX as u64 - 7, 8)] {
+                let extent = Extent { segment: segment.id(), offset, len };
+                let read = segment.read(&extent, 0..1);
+                assert_eq!(read.unwrap_err().kind(), crate::error::ErrorKind::Corrupt, "{extent:?}");
+            }
+        }
     }
 }

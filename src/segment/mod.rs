@@ -17,6 +17,8 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
+use crate::format::MAX_NUMBER;
+
 pub use bulk::{BodyWriter, BulkPool, Placed};
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
@@ -42,5 +44,21 @@ pub fn file_name(id: u64) -> String {
 pub fn parse_file_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
     let plain = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    let id = plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
+    id.filter(|id| (1..=MAX_NUMBER).contains(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_that_can_be_counted_on_from_name_a_segment() {
+        for id in [1, 0xabc, MAX_NUMBER] {
+            assert_eq!(parse_file_name(&file_name(id)), Some(id));
+        }
+        for name in [&file_name(0), &file_name(u64::MAX), "1.seg", "00000000000000AB.seg", "000000000000000a.tmp"] {
+            assert_eq!(parse_file_name(name), None, "{name}");
+        }
+    }
 }

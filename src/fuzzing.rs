@@ -1,0 +1,309 @@
+//! The door for fuzz targets: each function decodes hostile bytes, walks what comes of them, and asserts the round trip.
+//!
+//! What is decoded is encoded again and must come back: byte for byte where the format has one form for each value
+//! (commits, entries), as the same value where a reader accepts more than a writer writes (frames, headers,
+//! superblocks, rows and pages may carry bytes that a reader does not look at).
+//!
+//! A fuzzer does not guess a checksum. So the functions look at the bytes as they are and once more with the sums
+//! set right, and the `reseal` functions do the same to whole files.
+
+use crate::format::FORMAT_VERSION;
+use crate::format::checksum::{crc, place, segment_seed};
+use crate::format::commit::{self, Change};
+use crate::format::entry::{Body, Entry, Payload};
+use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
+use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
+use crate::format::row::{self, BucketRow, ObjectRow, Row};
+use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
+use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
+
+const SUM_PAYLOAD: u64 = 1 << 32;
+const SUM_FRAME: u64 = (1 << 32) + 1;
+
+/// A record: eight bytes for the place, a frame, and the payload of a commit or moves record.
+pub fn record(bytes: &[u8]) {
+    let Some((place_bytes, bytes)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
+    let word = u64::from_le_bytes(*place_bytes);
+    let (seed, offset) = ((word >> 32) as u32, (word & 0xFFFF_FFFF) * frame::ALIGN);
+    if let Some((head, payload)) = bytes.split_first_chunk::<FRAME_LEN>() {
+        let mut sealed = *head;
+        let sum = crc(&sealed[..28]) ^ place(seed, offset, SUM_FRAME);
+        sealed[28..].copy_from_slice(&sum.to_le_bytes());
+        for bytes in [head, &sealed] {
+            if let Decoded::Frame(frame) = Frame::decode(bytes, seed, offset) {
+                let encoded = frame.encode(seed, offset);
+                assert_eq!(Frame::decode(&encoded, seed, offset), Decoded::Frame(frame));
+                assert!(frame.record_len() >= FRAME_LEN as u64 + frame.length);
+            }
+        }
+        payload_of(payload);
+    }
+    payload_of(bytes);
+}
+
+fn payload_of(payload: &[u8]) {
+    for own_lsns in [false, true] {
+        let Ok((head, changes)) = commit::open(payload, own_lsns) else {
+            continue;
+        };
+        let Ok(changes) = changes.collect::<Result<Vec<_>, _>>() else {
+            continue;
+        };
+        assert_eq!(changes.len() as u64, head.count);
+        let mut again = Vec::new();
+        head.encode(&mut again);
+        for change in &changes {
+            change.encode(&mut again);
+            if let Change::Put { entry: bytes, .. } = change {
+                entry(bytes);
+            }
+        }
+        assert_eq!(again, payload, "a commit has one form");
+    }
+}
+
+/// An entry of the index.
+pub fn entry(bytes: &[u8]) {
+    let Ok(decoded) = Entry::decode(bytes) else { return };
+    let mut again = Vec::new();
+    decoded.encode(&mut again);
+    assert_eq!(again, bytes, "an entry has one form");
+    let total: u64 = decoded
+        .extents()
+        .map(|extent| extent.len)
+        .fold(0, u64::saturating_add);
+    match &decoded.body {
+        Body::Extents(list) => assert!(list.iter().count() > 0),
+        Body::None | Body::Inline(_) => assert!(matches!(decoded.payload, Payload::Spilled(_)) || total == 0),
+    }
+    if let Payload::Inline(payload) = decoded.payload {
+        row(payload);
+    }
+}
+
+/// A row of the catalog.
+pub fn row(bytes: &[u8]) {
+    row_of::<ObjectRow>(bytes);
+    row_of::<BucketRow>(bytes);
+    for kind in [ObjectRow::KIND, BucketRow::KIND] {
+        // The head set right, so that any body reaches the codec.
+        let mut framed = vec![kind, 1];
+        crate::format::varint::put(&mut framed, bytes.len() as u64);
+        framed.extend_from_slice(bytes);
+        row_of::<ObjectRow>(&framed);
+        row_of::<BucketRow>(&framed);
+    }
+}
+
+fn row_of<R: Row + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    if let Ok(decoded) = row::decode::<R>(bytes) {
+        assert_eq!(row::decode::<R>(&row::encode(&decoded)), Ok(decoded));
+    }
+}
+
+/// A slot of the superblock; short input is filled up with zeros.
+pub fn superblock(bytes: &[u8]) {
+    let mut slot = vec![0; SLOT_LEN];
+    let len = bytes.len().min(SLOT_LEN);
+    slot[..len].copy_from_slice(&bytes[..len]);
+    let _ = Superblock::decode(bytes);
+    for sealed in [false, true] {
+        if sealed {
+            seal_slot(&mut slot);
+        }
+        if let Ok(block) = Superblock::decode(&slot) {
+            assert_eq!(Superblock::decode(&block.encode()), Ok(block));
+        }
+    }
+    slot[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    slot[24..32].fill(0);
+    seal_slot(&mut slot);
+    if let Ok(block) = Superblock::decode(&slot) {
+        assert_eq!(Superblock::decode(&block.encode()), Ok(block));
+    }
+}
+
+fn seal_slot(slot: &mut [u8]) {
+    slot[..8].copy_from_slice(b"OSSICSUP");
+    let sum = crc(&slot[..SLOT_LEN - 4]);
+    slot[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The header of a segment; short input is filled up with zeros.
+pub fn segment_header(bytes: &[u8]) {
+    let mut header = [0; HEADER_LEN];
+    let len = bytes.len().min(HEADER_LEN);
+    header[..len].copy_from_slice(&bytes[..len]);
+    for sealed in [false, true] {
+        if sealed {
+            seal_header(&mut header);
+        }
+        if let Ok(decoded) = SegmentHeader::decode(&header) {
+            assert_eq!(SegmentHeader::decode(&decoded.encode()), Ok(decoded));
+        }
+    }
+}
+
+fn seal_header(header: &mut [u8]) {
+    header[..8].copy_from_slice(b"OSSICSEG");
+    header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+    let sum = crc(&header[..HEADER_LEN - 4]);
+    header[HEADER_LEN - 4..HEADER_LEN].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// A page of the index; short input is filled up with zeros. The first bytes behind the page are looked up as keys.
+pub fn page(bytes: &[u8]) {
+    let _ = Page::open(bytes, 0, 0);
+    let mut filled = vec![0; PAGE];
+    let len = bytes.len().min(PAGE);
+    filled[..len].copy_from_slice(&bytes[..len]);
+    let number = u64::from_le_bytes(filled[8..16].try_into().expect("eight bytes"));
+    let height = filled[5];
+    filled[4] = if height == 0 { 1 } else { 2 };
+    let Ok(page) = Page::open(&filled, number, height) else {
+        return;
+    };
+    let sought = bytes.get(PAGE..).unwrap_or_default();
+    let prefixed = [page.prefix(), sought].concat();
+    for key in [&[][..], sought, page.prefix(), &prefixed] {
+        if let Ok((index, exact)) = page.find(key) {
+            assert!(index <= page.count() && !(exact && index == page.count()));
+        }
+        assert!(page.route(key).is_ok_and(|index| index < page.count()) || page.route(key).is_err());
+    }
+    let cells: Result<Vec<_>, _> = (0..page.count())
+        .map(|index| cell(&page, height, index))
+        .collect();
+    if let Ok(cells) = cells {
+        come_back(&page, number, height, &cells);
+    }
+}
+
+/// The whole key and the tail of a cell, encoded as a writer would.
+fn cell(page: &Page<'_>, height: u8, index: usize) -> Result<(Vec<u8>, Vec<u8>), page::Reason> {
+    let (suffix, raw) = page.raw(index)?;
+    assert_eq!(page.suffix(index)?, suffix);
+    let _ = page.has_right_hint(index)?;
+    let mut tail = Vec::new();
+    if height == 0 {
+        page.leaf(index)?;
+        // The value's range counts from where the cell was read.
+        let leaf = page::decode_leaf_tail(raw, &mut 0)?;
+        page::encode_leaf_tail(
+            &mut tail,
+            leaf.lsn,
+            leaf.tombstone,
+            leaf.weight,
+            &raw[leaf.value.clone()],
+        );
+        assert_eq!(tail, raw, "a leaf cell has one form behind its key");
+    } else {
+        let (child, totals) = (page.child(index)?, page.child_totals(index)?);
+        page::encode_branch_tail(&mut tail, child, &totals);
+    }
+    let key = if height > 0 && index == 0 {
+        Vec::new()
+    } else {
+        [page.prefix(), suffix].concat()
+    };
+    Ok((key, tail))
+}
+
+/// If a writer could have written the cells into one page, they come back from it.
+fn come_back(page: &Page<'_>, number: u64, height: u8, cells: &[(Vec<u8>, Vec<u8>)]) {
+    let size: usize = cells
+        .iter()
+        .map(|(key, tail)| cell_size(key.len(), tail.len()))
+        .sum();
+    let is_sorted = cells.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    if HEADER + size > PAGE || !is_sorted || height > MAX_HEIGHT {
+        return;
+    }
+    let mut out = [0; PAGE];
+    let sum = page::encode(&mut out, (number, height, 7), cells.len(), |index| {
+        (&cells[index].0, &cells[index].1)
+    });
+    assert_eq!(page::stored_checksum(&out), Some(sum));
+    assert_eq!(page::checksum(&out, 7, number), sum);
+    let again = Page::open(&out, number, height).expect("a page that was just written");
+    assert_eq!(again.count(), page.count());
+    for (index, (key, tail)) in cells.iter().enumerate() {
+        let (suffix, raw) = again.raw(index).expect("a cell that was just written");
+        let whole = if height > 0 && index == 0 {
+            Vec::new()
+        } else {
+            [again.prefix(), suffix].concat()
+        };
+        assert_eq!((&whole, raw), (key, &tail[..]));
+        assert_eq!(again.has_right_hint(index), Ok(true));
+        if height == 0 {
+            assert_eq!(again.find(key), Ok((index, true)));
+        } else {
+            assert_eq!(again.route(key), Ok(index));
+        }
+    }
+}
+
+/// Sets the checksums of a superblock file right, of every slot that is not all zero.
+pub fn reseal_superblock(file: &mut [u8]) {
+    for slot in file.chunks_exact_mut(SLOT_LEN).take(SLOTS as usize) {
+        if slot.iter().any(|byte| *byte != 0) {
+            seal_slot(slot);
+        }
+    }
+}
+
+/// Sets the checksums of a segment's header and of its records right, as far as the lengths lead. The sums of the
+/// chunks of bodies are left alone.
+pub fn reseal_segment(file: &mut [u8]) {
+    if file.len() < HEADER_LEN {
+        return;
+    }
+    seal_header(&mut file[..HEADER_LEN]);
+    let word = |file: &[u8], at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes"));
+    let store_id: [u8; 16] = file[24..40].try_into().expect("sixteen bytes");
+    let seed = segment_seed(&store_id, word(file, 16), word(file, 40));
+    let mut at = HEADER_LEN;
+    while at + FRAME_LEN <= file.len() && file[at..at + FRAME_LEN].iter().any(|byte| *byte != 0) {
+        let length = usize::try_from(word(file, at + 8)).unwrap_or(usize::MAX);
+        let end = (at + FRAME_LEN).saturating_add(length);
+        if end <= file.len() && matches!(file[at], 1 | 2) {
+            let sum = crc(&file[at + FRAME_LEN..end]) ^ place(seed, at as u64, SUM_PAYLOAD);
+            file[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
+        }
+        let sum = crc(&file[at..at + 28]) ^ place(seed, at as u64, SUM_FRAME);
+        file[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
+        if end > file.len() {
+            return;
+        }
+        at = end.next_multiple_of(frame::ALIGN as usize);
+    }
+}
+
+/// Sets the checksum of the root page right, in the page and in every slot of the superblock that names it.
+pub fn reseal_root(superblock: &mut [u8], index: &mut [u8]) {
+    for slot in superblock.chunks_exact_mut(SLOT_LEN).take(SLOTS as usize) {
+        let Ok(block) = Superblock::decode(slot) else {
+            continue;
+        };
+        let Some((number, _, _)) = block.checkpoint.and_then(|checkpoint| checkpoint.root) else {
+            continue;
+        };
+        let Some(start) = usize::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_mul(PAGE))
+        else {
+            continue;
+        };
+        let page = start.checked_add(PAGE).and_then(|end| index.get_mut(start..end));
+        let Some(page) = page.and_then(|page| <&mut [u8; PAGE]>::try_from(page).ok()) else {
+            continue;
+        };
+        let sum = page::checksum(page, block.page_salt, number);
+        page[..4].copy_from_slice(&sum.to_le_bytes());
+        slot[68..72].copy_from_slice(&sum.to_le_bytes());
+        seal_slot(slot);
+    }
+}

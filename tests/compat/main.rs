@@ -1,0 +1,183 @@
+//! What lies on disks out there: stores that older versions wrote must open, and today's bytes must stay as they are.
+//!
+//! `tests/compat/v1/store` was written by [`written::files`] and is never written again: every later version must
+//! read it. Only while version 1 is not released may it be made anew, with
+//! `OSSICLE_WRITE_FIXTURES=1 cargo test --test compat the_same_writes`; `docs/FORMAT.md` must then be mended too.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the fixtures lie in the source tree and are copied into a directory of the test's own"
+)]
+
+mod reader;
+mod written;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ossicle::{Durability, Maintenance, PutOptions, Store, StoreBuilder};
+use tempfile::TempDir;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1/store")
+}
+
+/// The files of the fixture by their path in the store.
+fn fixture_files() -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for dir in ["", "log", "bulk/0"] {
+        for entry in fs::read_dir(fixture().join(dir)).expect("the fixture is in the source tree") {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                let path = Path::new(dir)
+                    .join(entry.file_name())
+                    .to_str()
+                    .unwrap()
+                    .to_string();
+                files.insert(path, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// A copy of the fixture that a test may change.
+fn copy() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    for (path, bytes) in fixture_files() {
+        let path = store.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    // Empty, and so not in the source tree.
+    fs::write(store.join("LOCK"), b"").unwrap();
+    (dir, store)
+}
+
+fn builder(path: &Path) -> StoreBuilder {
+    Store::builder(path)
+        .create(false)
+        .maintenance(Maintenance::Manual)
+}
+
+/// Holds everything that can be read against what was written.
+fn assert_holds_what_was_written(store: &Store) {
+    let expected = written::expected();
+    let names: Vec<String> = store
+        .buckets()
+        .unwrap()
+        .map(|bucket| bucket.unwrap().name().to_string())
+        .collect();
+    assert_eq!(names, ["empty", "photos"]);
+    let photos = store.bucket("photos").unwrap();
+    let keys: Vec<String> = photos
+        .list("")
+        .unwrap()
+        .map(|entry| entry.unwrap().name().to_string())
+        .collect();
+    assert_eq!(keys, expected.keys().cloned().collect::<Vec<_>>());
+    for (key, object) in &expected {
+        let got = photos.get(key).unwrap();
+        let meta = got.meta().clone();
+        assert_eq!(meta.content_type.as_deref(), object.content_type, "{key}");
+        assert_eq!(meta.metadata, object.metadata, "{key}");
+        assert_eq!(meta.blake3, *blake3::hash(&object.body).as_bytes(), "{key}");
+        assert_eq!(got.bytes().unwrap(), object.body, "{key}");
+    }
+    let usage = photos.usage("").unwrap();
+    let bytes: usize = expected.values().map(|object| object.body.len()).sum();
+    assert_eq!(
+        (usage.objects, usage.bytes),
+        (expected.len() as u64, bytes as u64)
+    );
+    for (key, value) in written::expected_rows() {
+        assert_eq!(
+            store.row("settings", key.as_bytes()).unwrap().as_deref(),
+            value.as_deref(),
+            "row {key}"
+        );
+    }
+    let report = store.verify().unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}
+
+#[test]
+fn a_store_of_version_1_opens_and_reads() {
+    let (_dir, path) = copy();
+    for read_only in [true, false] {
+        let store = builder(&path).read_only(read_only).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_version_1_comes_back_without_its_index() {
+    let (_dir, path) = copy();
+    fs::remove_file(path.join("index.tree")).unwrap();
+    for read_only in [true, false] {
+        let store = builder(&path).read_only(read_only).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn a_store_of_version_1_takes_writes_and_stays_whole() {
+    let (_dir, path) = copy();
+    let store = builder(&path).rebuild_index(true).open().unwrap();
+    let photos = store.bucket("photos").unwrap();
+    photos
+        .put_with("new", b"new", PutOptions::new().durability(Durability::Buffered))
+        .unwrap();
+    store.compact(Default::default()).unwrap();
+    photos.delete("new").unwrap();
+    store.close().unwrap();
+    for rebuild in [false, true] {
+        let store = builder(&path).rebuild_index(rebuild).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn the_same_writes_make_the_same_bytes() {
+    let files = written::files();
+    if std::env::var_os("OSSICLE_WRITE_FIXTURES").is_some() {
+        let _ = fs::remove_dir_all(fixture());
+        for (path, bytes) in &files {
+            let path = fixture().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    let golden = fixture_files();
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        golden.keys().collect::<Vec<_>>()
+    );
+    for (path, bytes) in &files {
+        let golden = &golden[path];
+        let differs = bytes.iter().zip(golden).position(|(one, other)| one != other);
+        assert_eq!(differs, None, "{path} differs first at this byte");
+        assert_eq!(bytes.len(), golden.len(), "the length of {path}");
+    }
+    let total: usize = golden.values().map(Vec::len).sum();
+    assert!(total < 300 << 10, "the fixture has {total} bytes");
+}
+
+#[test]
+fn a_reader_that_knows_only_the_format_document_finds_the_same() {
+    let files = fixture_files();
+    let expected = written::expected();
+    let found = reader::read_store(&files);
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>()
+    );
+    for (key, object) in &expected {
+        assert!(found[key] == object.body, "the body of {key}");
+    }
+}

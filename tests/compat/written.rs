@@ -1,0 +1,213 @@
+//! The store of the fixture: how it is written, and what must be read from it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ossicle::{
+    Bucket, CompactOptions, Durability, Maintenance, MemoryVfs, OpenMode, PutOptions, SeededEntropy,
+    Settings, Site, Store, Vfs, VirtualClock,
+};
+
+const DIR: &str = "/store";
+/// Bytes of a slot of padding that a cut file keeps.
+const BLOCK: usize = 512;
+
+/// What must be read of an object.
+#[derive(Debug, Default)]
+pub struct Expected {
+    pub body: Vec<u8>,
+    pub content_type: Option<&'static str>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A body that tells its seed, and does not end in a zero.
+pub fn body(seed: u64, len: usize) -> Vec<u8> {
+    let byte = |at: usize| {
+        let mixed =
+            (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ at as u64).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        (mixed >> 56) as u8 | u8::from(at + 1 == len)
+    };
+    (0..len).map(byte).collect()
+}
+
+fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect()
+}
+
+/// Every object of the bucket `photos`.
+pub fn expected() -> BTreeMap<String, Expected> {
+    let mut all = BTreeMap::new();
+    let mut add = |key: &str, body: Vec<u8>| {
+        all.insert(
+            key.to_string(),
+            Expected {
+                body,
+                ..Expected::default()
+            },
+        );
+    };
+    add("t/empty", Vec::new());
+    add("t/hello", b"hello".to_vec());
+    add("t/слово", "с юникодом".into());
+    add("t/replaced", b"the second body".to_vec());
+    add("p/one-chunk", body(1, 1000));
+    add("p/two-chunks", body(2, 5000));
+    add("p/whole-chunk", body(3, 4096));
+    add("p/again", body(13, 900));
+    add("s/movie", body(4, 20_000));
+    add("s/tail", body(5, 9000));
+    add("tail/tiny", b"not in the checkpoint".to_vec());
+    add("tail/packed", body(6, 700));
+    add("tail/renamed", body(7, 600));
+    (0..90).for_each(|at| add(&format!("w/{at:03}"), body(100 + at, 30)));
+    let described = Expected {
+        body: b"{}".to_vec(),
+        content_type: Some("application/json"),
+        metadata: metadata(&[("owner", "ann"), ("x-empty", "")]),
+    };
+    all.insert("m/described".into(), described);
+    let long = Expected {
+        body: body(8, 300),
+        content_type: Some("image/png"),
+        metadata: metadata(&[("long", &"m".repeat(5000))]),
+    };
+    all.insert("m/spilled".into(), long);
+    all
+}
+
+/// Rows of the table `settings`; `None` for one that was deleted.
+pub fn expected_rows() -> [(&'static str, Option<Vec<u8>>); 4] {
+    let long = Some(body(9, 3000));
+    [
+        ("theme", Some(b"dark".to_vec())),
+        ("long", long),
+        ("gone", None),
+        ("tail", Some(b"new".to_vec())),
+    ]
+}
+
+/// Writes the store and returns its files as a kill would leave them, without the empty room at their ends.
+pub fn files() -> BTreeMap<String, Vec<u8>> {
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    let open = |seed| {
+        let settings = Settings {
+            chunk_size: 4096,
+            inline_max: 64,
+            packed_max: 8192,
+            segment_size: 1 << 20,
+            reserve_bytes: 0,
+            ..Settings::default()
+        };
+        Store::builder(DIR)
+            .vfs(vfs.clone())
+            .clock(clock.clone())
+            .entropy(SeededEntropy::new(seed))
+            .settings(settings)
+            .maintenance(Maintenance::Manual)
+            .open()
+            .unwrap()
+    };
+    let store = open(1);
+    first_run(&store, &clock);
+    store.close().unwrap();
+    drop(store);
+    let store = open(2);
+    clock.advance(Duration::from_secs(60));
+    second_run(&store);
+    collect(&*vfs)
+}
+
+/// Commits, moves of a relocation, a record that continues in the next segment, a clean end.
+fn first_run(store: &Store, clock: &VirtualClock) {
+    let photos = store.create_bucket("photos").unwrap();
+    store.create_bucket("empty").unwrap();
+    store.create_bucket("short-lived").unwrap();
+    store.delete_bucket("short-lived").unwrap();
+    photos.put("t/hello", b"hello").unwrap();
+    photos.put("t/empty", b"").unwrap();
+    photos.put("t/слово", "с юникодом").unwrap();
+    photos.put("t/replaced", b"the first body").unwrap();
+    photos.put("t/gone", b"gone").unwrap();
+    photos.put("p/one-chunk", body(1, 1000)).unwrap();
+    photos.put("p/two-chunks", body(2, 5000)).unwrap();
+    photos.put("p/whole-chunk", body(3, 4096)).unwrap();
+    photos.put("s/film", body(4, 20_000)).unwrap();
+    clock.advance(Duration::from_millis(1500));
+    let described = PutOptions::new()
+        .content_type("application/json")
+        .metadata("owner", "ann")
+        .metadata("X-Empty", "");
+    photos.put_with("m/described", b"{}", described).unwrap();
+    let long = PutOptions::new()
+        .content_type("image/png")
+        .metadata("long", "m".repeat(5000));
+    photos.put_with("m/spilled", body(8, 300), long).unwrap();
+    photos.put("t/replaced", b"the second body").unwrap();
+    photos.delete("t/gone").unwrap();
+    photos.rename("s/film", "s/movie").unwrap();
+    store
+        .write(|tx| {
+            tx.put_row("settings", b"theme", b"dark")?;
+            tx.put_row("settings", b"long", &body(9, 3000))?;
+            tx.put_row("settings", b"gone", b"soon")?;
+            (0..90).try_for_each(|at| tx.put(&photos, &format!("w/{at:03}"), body(100 + at, 30)))
+        })
+        .unwrap();
+    store.write(|tx| tx.delete_row("settings", b"gone")).unwrap();
+    store.compact(CompactOptions::new().garbage_percent(0)).unwrap();
+    photos.put("p/again", body(12, 800)).unwrap();
+    store.compact(CompactOptions::new().garbage_percent(100)).unwrap();
+    photos.put("p/again", body(13, 900)).unwrap();
+}
+
+/// A log that was cut and goes on, a checkpoint, and commits behind it.
+fn second_run(store: &Store) {
+    let photos: Bucket = store.bucket("photos").unwrap();
+    photos.put("tail/gone", b"gone").unwrap();
+    photos.put("tail/first", body(7, 600)).unwrap();
+    store.checkpoint().unwrap();
+    photos.put("tail/tiny", b"not in the checkpoint").unwrap();
+    photos.put("tail/packed", body(6, 700)).unwrap();
+    photos.put("s/tail", body(5, 9000)).unwrap();
+    photos.rename("tail/first", "tail/renamed").unwrap();
+    photos.delete("tail/gone").unwrap();
+    let row = |tx: &mut ossicle::Transaction<'_>| tx.put_row("settings", b"tail", b"new");
+    store
+        .write_with(ossicle::WriteOptions::new().durability(Durability::Buffered), row)
+        .unwrap();
+}
+
+fn collect(vfs: &dyn Vfs) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for dir in ["", "log", "bulk/0"] {
+        for listed in vfs.list(&Path::new(DIR).join(dir), Site::STORE_LIST).unwrap() {
+            if !listed.is_file || listed.name == "LOCK" {
+                continue;
+            }
+            let path = Path::new(dir).join(&listed.name).to_str().unwrap().to_string();
+            let file = vfs
+                .open(&Path::new(DIR).join(&path), OpenMode::Read, Site::STORE_LIST)
+                .unwrap();
+            let mut bytes = vec![0; file.size().unwrap() as usize];
+            file.read_exact_at(&mut bytes, 0, Site::STORE_LIST).unwrap();
+            let used = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |last| last + 1);
+            let block = if path.ends_with(".tree") { 4096 } else { BLOCK };
+            bytes.truncate(if path == "SUPERBLOCK" {
+                bytes.len()
+            } else {
+                used.next_multiple_of(block)
+            });
+            files.insert(path, bytes);
+        }
+    }
+    files
+}
