@@ -305,6 +305,8 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     }
     let bulk = dir.join("bulk");
     env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
+    // A superblock promises that the directories are there, so their names are durable before its own is.
+    env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
     let mut store_id = [0; 16];
     let mut salt = [0; 4];
     env.entropy.fill(&mut store_id);
