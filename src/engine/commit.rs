@@ -56,7 +56,7 @@ struct Group {
     working: View,
     layout: Option<Layout>,
     diff: LedgerDiff,
-    /// Members with changes, and the lsn each will have.
+    /// Members, and the lsn each will have: that of the commit before for those that change nothing.
     writing: Vec<(Arc<Member>, u64)>,
     synced: bool,
     millis: u64,
@@ -209,7 +209,10 @@ impl Engine {
                 }
             };
             if changes.is_empty() {
-                member.settle(Ok(Committed { lsn: Lsn(group.working.lsn), millis: group.millis }));
+                // What it found is told once that is as durable as it asked for, and is what was written: a
+                // delete of what a buffered delete has taken away must not come undone.
+                group.synced |= member.durability == Durability::Synced;
+                group.writing.push((member, group.working.lsn));
                 members.pop_front();
                 continue;
             }
@@ -293,9 +296,6 @@ impl Engine {
 
     /// Writes and syncs a group and publishes it.
     fn write(&self, writer: &mut Writer, group: &mut Group) -> Fate {
-        let Some(layout) = group.layout.take().filter(|layout| !layout.is_empty()) else {
-            return Fate::Committed;
-        };
         if group.writing.is_empty() {
             return Fate::Committed;
         }
@@ -303,18 +303,20 @@ impl Engine {
             self.publish(writer, group);
             return Fate::Committed;
         }
-        let len = layout.len();
-        let written = writer.log.append(&layout.slices(), len);
-        writer.buffer = layout.into_buffer();
-        match written {
-            Ok(()) => {}
-            Err(Undo::TakenBack(error)) => return Fate::Full(error),
-            Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
+        if let Some(layout) = group.layout.take().filter(|layout| !layout.is_empty()) {
+            let len = layout.len();
+            let written = writer.log.append(&layout.slices(), len);
+            writer.buffer = layout.into_buffer();
+            match written {
+                Ok(()) => {}
+                Err(Undo::TakenBack(error)) => return Fate::Full(error),
+                Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
+            }
+            writer.since_checkpoint += len;
+            self.gauges.appended(len, group.writing.len() as u64);
         }
-        writer.since_checkpoint += len;
-        self.gauges.appended(len, group.writing.len() as u64);
         // I3: only what is as durable as it was asked to be is published.
-        if group.synced && let Err(error) = self.sync_log(writer) {
+        if group.synced && writer.log.is_dirty() && let Err(error) = self.sync_log(writer) {
             return Fate::Failed(error);
         }
         self.publish(writer, group);
