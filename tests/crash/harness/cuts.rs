@@ -23,6 +23,10 @@ pub fn cut(script: &Script, at: u64, policies: &[CutPolicy], seed: u64, mistake:
             .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), policy))?;
         tally.add(&after.disk);
     }
+    let killed = world.after_kill();
+    aftermath::check(&killed, &run.killed())
+        .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), &"a kill instead"))?;
+    tally.add(&killed.disk);
     Ok(tally)
 }
 

@@ -33,6 +33,11 @@ impl Run {
         self.history[self.floor..].iter().chain(&self.in_flight).collect()
     }
 
+    /// The states that a kill of the process now may leave: everything acknowledged is there.
+    pub fn killed(&self) -> Vec<&State> {
+        self.history.last().into_iter().chain(&self.in_flight).collect()
+    }
+
     /// The newest state.
     pub fn newest(&self) -> &State {
         self.history.last().expect("the empty state at least")
@@ -71,7 +76,9 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
     for (number, op) in script.ops.iter().enumerate() {
         let described = || format!("operation {number}, {}", short(op));
         if run.store.is_none() {
-            match open(world, weather, rebuild, number) {
+            // A store whose making failed may have a name that no later sync makes durable.
+            let attempts = if weather == Weather::Cut || number == 0 { 1 } else { 2 };
+            match open(world, weather, rebuild, number, attempts) {
                 Ok(store) => run.store = Some(store),
                 Err(Ok(error)) => {
                     run.stop(format!("opening: {error}"));
@@ -121,9 +128,9 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
 }
 
 /// Opens the store; a disk that fails once may be asked again. The inner `Ok` is an error that the weather explains.
-fn open(world: &World, weather: Weather, rebuild: bool, number: usize) -> Result<Store, Verdict<Error>> {
+fn open(world: &World, weather: Weather, rebuild: bool, number: usize, attempts: u32) -> Result<Store, Verdict<Error>> {
     let mut last = None;
-    for _ in 0..2 {
+    for _ in 0..attempts {
         match world.open_as(rebuild) {
             Ok(store) => return Ok(store),
             Err(error) => {
@@ -132,9 +139,6 @@ fn open(world: &World, weather: Weather, rebuild: bool, number: usize) -> Result
                 }
                 last = Some(error);
             }
-        }
-        if weather == Weather::Cut {
-            break;
         }
     }
     Err(Ok(last.expect("it failed")))

@@ -64,6 +64,11 @@ impl World {
         self.with(self.disk.restart(policy))
     }
 
+    /// The world after the process was killed, on the same running machine.
+    pub fn after_kill(&self) -> World {
+        self.with(self.disk.after_kill())
+    }
+
     /// Opens the store.
     pub fn open(&self) -> ossicle::Result<Store> {
         self.open_as(false)
