@@ -277,8 +277,12 @@ impl Engine {
         if writer.log.fits(bytes) {
             return Ok(());
         }
+        self.go_on_in_new_log(writer, bytes, member.with(|proposal| proposal.may_use_reserve()))
+    }
+
+    /// Goes on in a new log segment with room for `bytes`.
+    pub(super) fn go_on_in_new_log(&self, writer: &mut Writer, bytes: u64, may_use_reserve: bool) -> Result<()> {
         let len = self.log_segment_len(writer.ledger.total());
-        let may_use_reserve = member.with(|proposal| proposal.may_use_reserve());
         for attempt in 0..2 {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
                 Ok(()) => return Ok(()),
