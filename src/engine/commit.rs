@@ -58,7 +58,7 @@ struct Group {
     working: View,
     layout: Option<Layout>,
     diff: LedgerDiff,
-    /// Members with changes, and the lsn each will have.
+    /// Members, and the lsn each will have: that of the commit before for those that change nothing.
     writing: Vec<(Arc<Member>, u64)>,
     synced: bool,
     millis: u64,
@@ -215,7 +215,10 @@ impl Engine {
                 }
             };
             if changes.is_empty() {
-                member.settle(Ok(Committed { lsn: Lsn(group.working.lsn), millis: group.millis }));
+                // What it found is told once that is as durable as it asked for, and is what was written: a
+                // delete of what a buffered delete has taken away must not come undone.
+                group.synced |= member.durability == Durability::Synced;
+                group.writing.push((member, group.working.lsn));
                 members.pop_front();
                 continue;
             }
@@ -280,8 +283,12 @@ impl Engine {
         if writer.log.fits(bytes) {
             return Ok(());
         }
+        self.go_on_in_new_log(writer, bytes, member.with(|proposal| proposal.may_use_reserve()))
+    }
+
+    /// Goes on in a new log segment with room for `bytes`.
+    pub(super) fn go_on_in_new_log(&self, writer: &mut Writer, bytes: u64, may_use_reserve: bool) -> Result<()> {
         let len = self.log_segment_len(writer.ledger.total());
-        let may_use_reserve = member.with(|proposal| proposal.may_use_reserve());
         for attempt in 0..2 {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
                 Ok(()) => return Ok(()),
@@ -299,9 +306,6 @@ impl Engine {
 
     /// Writes and syncs a group and publishes it.
     fn write(&self, writer: &mut Writer, group: &mut Group) -> Fate {
-        let Some(layout) = group.layout.take().filter(|layout| !layout.is_empty()) else {
-            return Fate::Committed;
-        };
         if group.writing.is_empty() {
             return Fate::Committed;
         }
@@ -309,18 +313,20 @@ impl Engine {
             self.publish(writer, group);
             return Fate::Committed;
         }
-        let len = layout.len();
-        let written = writer.log.append(&layout.slices(), len);
-        writer.buffer = layout.into_buffer();
-        match written {
-            Ok(()) => {}
-            Err(Undo::TakenBack(error)) => return Fate::Full(error),
-            Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
+        if let Some(layout) = group.layout.take().filter(|layout| !layout.is_empty()) {
+            let len = layout.len();
+            let written = writer.log.append(&layout.slices(), len);
+            writer.buffer = layout.into_buffer();
+            match written {
+                Ok(()) => {}
+                Err(Undo::TakenBack(error)) => return Fate::Full(error),
+                Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
+            }
+            writer.since_checkpoint += len;
+            self.gauges.appended(len, group.writing.len() as u64);
         }
-        writer.since_checkpoint += len;
-        self.gauges.appended(len, group.writing.len() as u64);
         // I3: only what is as durable as it was asked to be is published.
-        if group.synced && let Err(error) = self.sync_log(writer) {
+        if group.synced && writer.log.is_dirty() && let Err(error) = self.sync_log(writer) {
             return Fate::Failed(error);
         }
         self.publish(writer, group);

@@ -54,8 +54,8 @@ impl Engine {
         options.settings.check()?;
         let OpenOptions { dir, env, read_only, .. } = &options;
         let path = dir.join(SUPERBLOCK);
-        if options.create && !read_only {
-            prepare_directory(env, dir)?;
+        if options.create && !read_only && env.vfs.list(dir, Site::STORE_LIST).is_err() {
+            env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
         }
         let names = list(env, dir)?;
         let exists = names.iter().any(|name| name == SUPERBLOCK);
@@ -68,9 +68,18 @@ impl Engine {
         let (block, superblock) = match found {
             Some((file, Found::Store(block))) => {
                 let superblock = SuperblockFile::new(file, &path, (*block).clone());
+                if block.is_young() && !read_only {
+                    // Whoever made it may have been killed before it was durable.
+                    superblock.sync()?;
+                    name_durably(env, dir)?;
+                }
                 (*block, superblock)
             }
-            Some((_, Found::Blank)) => {
+            // The index file is made behind the first sound superblock: with one, this was a store.
+            Some((_, Found::Unsound(error))) if names.iter().any(|name| INDEX_FILES.contains(&name.as_str())) => {
+                return Err(error);
+            }
+            Some((_, Found::Blank | Found::Unsound(_))) => {
                 refuse_foreign(env, dir, &names, options.create && !read_only)?;
                 env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("removing", &path, e))?;
                 make(&options, &path)?
@@ -227,20 +236,19 @@ fn open_index(
     Ok((pages, tree, root.is_some() || rebuild || block.checkpoint.is_some()))
 }
 
-/// Makes the store's directory.
-fn prepare_directory(env: &Env, dir: &Path) -> Result<()> {
-    if env.vfs.list(dir, Site::STORE_LIST).is_ok() {
-        return Ok(());
-    }
-    env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
-    // Every level that may be new must be made durable, from the store's own name up.
-    let mut level = dir;
-    while let Some(parent) = level.parent() {
+/// Makes the names in the store's directory durable, then its own name and those of the directories above it,
+/// which may be as new.
+fn name_durably(env: &Env, dir: &Path) -> Result<()> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
+    for parent in dir.ancestors().skip(1) {
         let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        if env.vfs.sync_dir(shown, Site::STORE_DIR).is_err() {
-            break;
+        match env.vfs.sync_dir(shown, Site::STORE_DIR) {
+            Ok(()) => {}
+            // A directory that this user may not open, or that cannot be synced, was not made here.
+            Err(e) if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) => break,
+            Err(error) => return Err(failed("syncing", shown, error)),
         }
-        level = parent;
     }
     Ok(())
 }
@@ -306,6 +314,8 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     }
     let bulk = dir.join("bulk");
     env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
+    // A superblock promises that the directories are there, so their names are durable before its own is.
+    name_durably(env, dir)?;
     let mut store_id = [0; 16];
     let mut salt = [0; 4];
     env.entropy.fill(&mut store_id);
@@ -328,7 +338,10 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
         clean: false,
     };
     let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
-    env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
+    if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {
+        let _ = env.vfs.remove(path, Site::STORE_DIR);
+        return Err(failed("syncing", dir, error));
+    }
     Ok((block, superblock))
 }
 

@@ -10,18 +10,22 @@
 //! 5. Opening for writing: what was replayed is made durable, the tail is cut off, unused log segments go.
 //!
 //! Nothing in 1 to 4 changes a file, and 5 can be done any number of times: recovery may be interrupted anywhere.
+//!
+//! To make durable takes more than a sync: where an earlier sync failed, the system shows bytes from its cache and
+//! no longer knows that they never reached the disk. So what no record calls durable is written again, as it is.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use super::view::View;
 use super::{Engine, Planted};
-use crate::env::Site;
-use crate::error::{Error, Result};
+use crate::env::{OpenMode, Site};
+use crate::error::{Error, Result, is_full};
 use crate::format::commit::{self, Change, Position};
 use crate::format::entry::Extent;
-use crate::format::frame::Kind;
+use crate::format::frame::{FRAME_LEN, Kind};
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 use crate::format::superblock::Superblock;
 use crate::index::{NewItem, Weight};
@@ -29,6 +33,9 @@ use crate::segment::{End, Log, Scan, Segment, Table, bulk_dir, find_durable_mark
 
 /// The most bytes of commits that wait for their bodies to be proved.
 const WAITING_MAX: usize = 64 << 20;
+
+/// How much is written again at once.
+const REWRITE_STEP: u64 = 1 << 20;
 
 const MISSING: &str = "the log goes on in this segment, but the file is missing";
 
@@ -66,8 +73,10 @@ struct Replay<'a> {
     applied: Position,
     replayed: u64,
     durable: Position,
-    /// Bulk segments with bodies that only the page cache may have.
-    unproved: BTreeSet<u64>,
+    /// Where the records of the log segments end that the walk has left behind.
+    ends: BTreeMap<u64, u64>,
+    /// Bulk segments with bodies that only the page cache may have, and where the last of them ends.
+    unproved: BTreeMap<u64, u64>,
 }
 
 /// Recovers the state behind the checkpoint that `block` names into the engine's writer.
@@ -97,7 +106,8 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
         // a rebuild must not look for the bodies of commits before that place.
         durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
-        unproved: BTreeSet::new(),
+        ends: BTreeMap::new(),
+        unproved: BTreeMap::new(),
     };
     let end = replay.walk(from, block, &unsound)?;
     if let Some(checkpoint) = block.checkpoint.filter(|_| rebuild) {
@@ -185,7 +195,11 @@ impl Replay<'_> {
                 return self.end_of_log(stop, end, false);
             }
             match self.successor(stop, end) {
-                Some(next) => id = next,
+                Some(next) => {
+                    let name_of_next = if let End::Continues(_) = end { FRAME_LEN as u64 } else { 0 };
+                    self.ends.insert(id, stop.offset + name_of_next);
+                    id = next;
+                }
                 None => {
                     if block.log_known > id && !self.rebuild && !self.logs.contains_key(&block.log_known) {
                         let reason = unsound.get(&block.log_known).copied();
@@ -331,7 +345,7 @@ impl Replay<'_> {
             return Ok(());
         }
         if !self.rebuild {
-            self.sync_replayed(self.applied)?;
+            self.make_durable(self.applied)?;
         }
         self.install(self.applied);
         match engine.checkpoint_replayed(!self.rebuild) {
@@ -357,7 +371,9 @@ impl Replay<'_> {
                     Err(error) => return Err(error),
                 }
             }
-            self.unproved.insert(extent.segment);
+            let end = segment.record_end(&extent)?;
+            let last = self.unproved.entry(extent.segment).or_default();
+            *last = end.max(*last);
         }
         Ok(true)
     }
@@ -399,20 +415,17 @@ impl Replay<'_> {
         let engine = self.engine;
         let clean = block.clean && self.replayed == 0;
         if !clean && !engine.planted(Planted::SkipRecoverySync) {
-            self.sync_replayed(end)?;
+            self.make_durable(end)?;
         }
         if let Some(last) = self.logs.get(&end.segment) {
             let size = last.file().size().map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
-            if size > end.offset {
+            // A cut of which the sync failed looks as if it were done, so it is done again.
+            if size > end.offset || !clean {
                 let path = last.path();
-                let cut = engine
-                    .env
-                    .vfs
-                    .open(path, crate::env::OpenMode::ReadWrite, Site::SEGMENT_OPEN)
-                    .and_then(|file| {
-                        file.set_len(end.offset, Site::LOG_UNDO)?;
-                        file.sync_data(Site::LOG_UNDO)
-                    });
+                let cut = engine.env.vfs.open(path, OpenMode::ReadWrite, Site::SEGMENT_OPEN).and_then(|file| {
+                    file.set_len(end.offset, Site::RECOVERY_WRITE)?;
+                    file.sync_data(Site::RECOVERY_SYNC)
+                });
                 cut.map_err(|e| Error::io(format!("cutting the tail off {}", path.display()), e))?;
             }
         }
@@ -440,17 +453,37 @@ impl Replay<'_> {
         engine.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE).map_err(|e| failed("syncing", e))
     }
 
-    /// Makes durable what was read from the page cache of a process that is gone.
-    fn sync_replayed(&self, end: Position) -> Result<()> {
-        for id in &self.unproved {
-            self.sync(self.table.get(*id)?)?;
+    /// Makes durable what only the page cache may have: writes it again as it is, and syncs it.
+    fn make_durable(&mut self, end: Position) -> Result<()> {
+        for (id, last) in std::mem::take(&mut self.unproved) {
+            self.rewrite(self.table.get(id)?, HEADER_LEN as u64, last)?;
         }
-        let from = self.durable.segment.min(end.segment);
-        self.logs.range(from..=end.segment).try_for_each(|(_, segment)| self.sync(segment))
+        let from = self.durable.min(end);
+        for (id, segment) in self.logs.range(from.segment..=end.segment) {
+            let first = if *id == from.segment { from.offset.max(HEADER_LEN as u64) } else { HEADER_LEN as u64 };
+            let last = if *id == end.segment { end.offset } else { self.ends.get(id).copied().unwrap_or(first) };
+            self.rewrite(segment, first, last)?;
+        }
+        self.durable = self.durable.max(end);
+        Ok(())
     }
 
-    fn sync(&self, segment: &Segment) -> Result<()> {
-        self.engine.maker.sync(segment, Site::LOG_SYNC)
+    fn rewrite(&self, segment: &Segment, mut at: u64, end: u64) -> Result<()> {
+        let failed = |error| Error::io(format!("making {} durable", segment.name()), error);
+        let vfs = &self.engine.env.vfs;
+        let file = vfs.open(segment.path(), OpenMode::ReadWrite, Site::SEGMENT_OPEN).map_err(failed)?;
+        let mut bytes = Vec::new();
+        while at < end {
+            bytes.resize((end - at).min(REWRITE_STEP) as usize, 0);
+            segment.read_raw(&mut bytes, at)?;
+            match file.write_at(&[IoSlice::new(&bytes)], at, Site::RECOVERY_WRITE) {
+                Ok(()) => at += bytes.len() as u64,
+                // A disk that copies on write may have no room for it; the sync is what can be had then.
+                Err(error) if is_full(&error) => break,
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        self.engine.maker.sync(segment, Site::RECOVERY_SYNC)
     }
 
     fn damaged_log(&self, id: u64, reason: &str) -> Error {

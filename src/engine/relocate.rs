@@ -119,12 +119,7 @@ impl Engine {
         if writer.log.end() == Position::default() {
             return Ok(());
         }
-        let len = self.log_segment_len(writer.ledger.total());
-        match writer.log.rotate(len, 0, &mut |id| self.announce_log(id)) {
-            Ok(()) => Ok(()),
-            Err(crate::segment::Undo::TakenBack(error)) => Err(error),
-            Err(crate::segment::Undo::Unknown(error)) => Err(self.poison(error)),
-        }
+        self.go_on_in_new_log(writer, 0, true)
     }
 
     /// Moves at most about `budget` live bytes out of a sealed segment, in commits of their own.

@@ -23,8 +23,10 @@ pub struct SuperblockFile {
 pub enum Found {
     /// A store.
     Store(Box<Superblock>),
-    /// No slot was ever written whole: the making of the store was cut short.
+    /// Nothing is written in any slot: the making of the store was cut short.
     Blank,
+    /// Something is written, but no slot is sound, and why: damage, or the making of the store was cut short.
+    Unsound(Error),
 }
 
 impl SuperblockFile {
@@ -35,8 +37,14 @@ impl SuperblockFile {
         let mut all = vec![0; SLOT_LEN * SLOTS as usize];
         let at = (first.generation % SLOTS) as usize * SLOT_LEN;
         all[at..at + SLOT_LEN].copy_from_slice(&first.encode());
-        file.write_at(&[IoSlice::new(&all)], 0, Site::SUPERBLOCK_WRITE).map_err(failed)?;
-        file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
+        let written = file
+            .write_at(&[IoSlice::new(&all)], 0, Site::SUPERBLOCK_WRITE)
+            .and_then(|()| file.sync_data(Site::SUPERBLOCK_SYNC));
+        if let Err(error) = written {
+            // A part of it must not pass for a store.
+            let _ = env.vfs.remove(path, Site::STORE_DIR);
+            return Err(failed(error));
+        }
         Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first) })
     }
 
@@ -69,9 +77,15 @@ impl SuperblockFile {
                 }
             }
         }
+        let size = file.size().map_err(failed)?;
         match newest {
+            // All slots are written before anything else is: a file that is too short was never a store's.
+            Some(block) if block.is_young() && size < SLOT_LEN as u64 * SLOTS => Ok((file, Found::Blank)),
             Some(block) => Ok((file, Found::Store(Box::new(block)))),
-            None if written => Err(Error::corrupt(path.display(), 0, format!("no slot of the superblock is sound: {reason}"))),
+            None if written => {
+                let why = format!("no slot of the superblock is sound: {reason}");
+                Ok((file, Found::Unsound(Error::corrupt(path.display(), 0, why))))
+            }
             None => Ok((file, Found::Blank)),
         }
     }
@@ -79,6 +93,12 @@ impl SuperblockFile {
     /// The superblock of a file that was opened.
     pub fn new(file: Arc<dyn File>, path: &Path, newest: Superblock) -> SuperblockFile {
         SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest) }
+    }
+
+    /// Makes all slots durable, as another process may have left them.
+    pub fn sync(&self) -> Result<()> {
+        let failed = |error| Error::io(format!("syncing the superblock {}", self.name), error);
+        self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)
     }
 
     /// The newest superblock.

@@ -35,6 +35,10 @@ sites! {
     LOG_SYNC = "log.sync";
     /// Taking back a failed append.
     LOG_UNDO = "log.undo";
+    /// Writing again, in recovery, what may never have reached the disk, and cutting the tail off.
+    RECOVERY_WRITE = "recovery.write";
+    /// Making durable what recovery has written again.
+    RECOVERY_SYNC = "recovery.sync";
     /// Creating a bulk segment.
     BULK_CREATE = "bulk.create";
     /// Writing a body into a bulk segment.

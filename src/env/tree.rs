@@ -134,10 +134,21 @@ impl<F: Clone> Tree<F> {
 
     /// The same names with other files behind them, without what cannot be reached from a root.
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn map<G>(&self, mut file: impl FnMut(&F) -> G) -> Tree<G> {
+    pub(super) fn map<G>(&self, file: impl FnMut(&F) -> G) -> Tree<G> {
+        self.map_where(|dir| self.reachable(dir), file)
+    }
+
+    /// The same names with other files behind them, all of them.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn map_all<G>(&self, file: impl FnMut(&F) -> G) -> Tree<G> {
+        self.map_where(|_| true, file)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn map_where<G>(&self, keeps: impl Fn(&Path) -> bool, mut file: impl FnMut(&F) -> G) -> Tree<G> {
         let mut dirs = BTreeMap::new();
         for (dir, names) in &self.dirs {
-            if !self.reachable(dir) {
+            if !keeps(dir) {
                 continue;
             }
             let names = names.iter().map(|(name, entry)| {

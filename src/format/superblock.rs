@@ -95,6 +95,11 @@ pub enum Refused {
 }
 
 impl Superblock {
+    /// Whether nothing was ever written since the store was made.
+    pub fn is_young(&self) -> bool {
+        self.checkpoint.is_none() && self.log_known == 0
+    }
+
     /// Encodes the slot.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![0u8; SLOT_LEN];

@@ -15,7 +15,7 @@ use crate::env::{Env, File, Map, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
-use crate::format::frame::{self, FRAME_LEN};
+use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
 
 /// The unit in which first touches are remembered.
@@ -280,6 +280,17 @@ impl Segment {
         let start = (range.start - (first << log2)) as usize;
         let len = (range.end - range.start) as usize;
         Ok(if len == span.len() { span } else { span.slice(start..start + len) })
+    }
+
+    /// Where the record that holds a body ends, the owner's key included.
+    pub fn record_end(&self, extent: &Extent) -> Result<u64> {
+        let mut bytes = [0; FRAME_LEN];
+        self.read_raw(&mut bytes, extent.offset)?;
+        match Frame::decode(&bytes, self.seed, extent.offset) {
+            Decoded::Frame(frame) => Ok(extent.offset + frame.record_len()),
+            // The body itself is sound, and can be read without its frame.
+            _ => Ok(extent.offset + frame::blob_record_len(extent.len, self.header.chunk_log2)),
+        }
     }
 
     /// Where the body of an extent starts; `Corrupt` if no such record fits into any file.

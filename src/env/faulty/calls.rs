@@ -86,6 +86,8 @@ impl Vfs for FaultyDisk {
         let fault = state.enter(Call::SyncDir, site, name_of(&dir), [0, 0], &[])?;
         match fault {
             Some(Fault::LyingSync) => Ok(()),
+            // Nobody was told that it failed, so what comes after a kill may sync it yet.
+            Some(fault @ Fault::PowerCut) => Err(state.refusal(fault)),
             Some(fault) => {
                 for change in state.renames.get_mut(&*dir).into_iter().flatten() {
                     change.clean = true;
@@ -320,6 +322,7 @@ impl File for FaultyFile {
                 Ok(())
             }
             Some(Fault::LyingSync) => Ok(()),
+            Some(fault @ Fault::PowerCut) => Err(state.refusal(fault)),
             Some(fault) => {
                 self.node.fail_sync();
                 Err(state.refusal(fault))

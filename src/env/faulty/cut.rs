@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::node::{Effect, Node};
-use super::{FaultyDisk, State};
+use super::{FaultyDisk, NameChange, State};
 use crate::env::blocks::Blocks;
 use crate::env::entropy::SplitMix;
 use crate::env::tree::{Entry, Tree};
@@ -44,6 +44,35 @@ impl FaultyDisk {
         });
         let seed = state.random.clone().next();
         FaultyDisk::with(seed, names, state.capacity)
+    }
+
+    /// The disk as the next process finds it after this one was killed: what is seen stays seen, and what was
+    /// not synced is still not durable. An independent disk, else as after [`restart`](FaultyDisk::restart).
+    pub fn after_kill(&self) -> FaultyDisk {
+        let state = self.state.lock();
+        let mut copies: HashMap<*const Node, Arc<Node>> = HashMap::new();
+        let mut copy = |node: &Arc<Node>| {
+            copies.entry(Arc::as_ptr(node)).or_insert_with(|| Arc::new(node.duplicate())).clone()
+        };
+        let next = FaultyDisk::with(state.random.clone().next(), state.live.map_all(&mut copy), state.capacity);
+        {
+            let mut after = next.state.lock();
+            after.durable = state.durable.map_all(&mut copy);
+            after.next = state.next;
+            for (dir, changes) in &state.renames {
+                let changes = changes.iter().map(|change| NameChange {
+                    number: change.number,
+                    path: change.path.clone(),
+                    entry: change.entry.as_ref().map(|entry| match entry {
+                        Entry::File(node) => Entry::File(copy(node)),
+                        Entry::Dir => Entry::Dir,
+                    }),
+                    clean: change.clean,
+                });
+                after.renames.insert(dir.clone(), changes.collect());
+            }
+        }
+        next
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Below {
 }
 
 /// A change that was not synced.
+#[derive(Clone)]
 pub(super) struct Change {
     /// Its place in the order of all changes to the disk.
     pub(super) number: u64,
@@ -33,6 +34,7 @@ pub(super) struct Change {
 }
 
 /// What a change does to the content of a file.
+#[derive(Clone)]
 pub(super) enum Effect {
     Write { offset: u64, bytes: Bytes },
     SetLen(u64),
@@ -51,6 +53,13 @@ impl Node {
             live: Content::new(content.into()),
             below: Mutex::new(below),
         }
+    }
+
+    /// The same file on another disk.
+    pub(super) fn duplicate(&self) -> Node {
+        let below = self.below.lock();
+        let below = Below { durable: below.durable.clone(), unsynced: below.unsynced.clone(), named: below.named };
+        Node { live: Content::new(self.live.read().clone().into()), below: Mutex::new(below) }
     }
 
     /// Changes what is seen, leaves it un-synced, and says how many bytes of disk that took or gave back.

@@ -1,0 +1,39 @@
+//! Power cuts at every call of every script, and at random ones while there is time.
+
+use crate::harness::{Deadline, Dice, Tally, budget, cuts, scripts, seed};
+
+macro_rules! every_call {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let tally = cuts::every_call(&scripts::$name(), seed(), None).unwrap();
+            println!("{}: {} disks", stringify!($name), tally.runs);
+        })*
+
+        /// Nothing is left out of the list above.
+        #[test]
+        fn every_script_is_cut() {
+            assert_eq!([$(stringify!($name)),*].to_vec(), scripts::all().iter().map(|script| script.name).collect::<Vec<_>>());
+        }
+    };
+}
+
+every_call! {
+    first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
+    bucket_again buffered_then_synced streamed_buffered copies transactions writers long_metadata maintenance
+    moved_twice
+}
+
+#[test]
+fn cuts_at_random() {
+    let deadline = Deadline::after(budget());
+    let scripts = scripts::all();
+    let mut dice = Dice::new(seed());
+    let mut tally = Tally::default();
+    while !deadline.is_past() {
+        let number = dice.roll() >> 16;
+        let script = &scripts[(number % scripts.len() as u64) as usize];
+        tally.join(cuts::any_call(script, number, None).unwrap());
+    }
+    println!("at random: {} disks", tally.runs);
+}

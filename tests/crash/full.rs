@@ -1,0 +1,55 @@
+//! Full disks of every size, and what makes room on them.
+
+use ossicle::{CompactOptions, ErrorKind, PutOptions};
+
+use crate::harness::world::{World, observe, verify};
+use crate::harness::{full, scripts, seed};
+
+#[test]
+fn disks_of_every_size() {
+    let mut disks = 0;
+    for script in scripts::all() {
+        let step = if script.name == "maintenance" || script.name == "log_rotation" { 64 << 10 } else { 4 << 10 };
+        disks += full::every_capacity(&script, seed(), step, None).unwrap().runs;
+    }
+    println!("full disks: {disks}");
+}
+
+/// Fills the disk with bodies of `len` bytes and says how many went in.
+fn fill(bucket: &ossicle::Bucket, len: usize) -> usize {
+    for number in 0.. {
+        if let Err(error) = bucket.put_with(&format!("k{number}"), vec![7; len], PutOptions::new()) {
+            assert_eq!((error.kind(), error.is_fatal()), (ErrorKind::Quota, false), "{error}");
+            return number;
+        }
+    }
+    unreachable!("the disk has an end")
+}
+
+#[test]
+fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
+    for len in [50, 3000, 20_000] {
+        let world = World::new(seed(), None);
+        world.disk.set_capacity(Some(1 << 20));
+        let store = world.open().unwrap();
+        let bucket = store.create_bucket("one").unwrap();
+        let mut counts = Vec::new();
+        for round in 0..4 {
+            let count = fill(&bucket, len);
+            counts.push(count);
+            assert_eq!(observe(&store).unwrap().buckets["one"].len(), count, "round {round}");
+            for number in 0..count {
+                let key = format!("k{number}");
+                let told = |doing: &str, e| panic!("{len}, round {round}, {doing} {number}: {e}");
+                // Very many deletes use the reserve up; maintenance then makes room from what they freed.
+                if bucket.delete(&key).is_err() {
+                    store.compact(CompactOptions::new()).map(drop).unwrap_or_else(|e| told("compaction at", e));
+                    bucket.delete(&key).map(drop).unwrap_or_else(|e| told("deleting", e));
+                }
+            }
+            store.compact(CompactOptions::new()).unwrap_or_else(|e| panic!("{len}, round {round}: {e}"));
+            verify(&store).unwrap();
+        }
+        assert!(counts.iter().all(|count| count * 2 > counts[0]), "{len}: room is lost: {counts:?}");
+    }
+}

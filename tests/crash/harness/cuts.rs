@@ -1,0 +1,51 @@
+//! Power cuts: at every changing call of a script, under several ways for the disk to lose what was not synced.
+
+use ossicle::testing::{CutPolicy, Fault, Planted};
+
+use super::run::{Weather, calm, run};
+use super::script::Script;
+use super::world::World;
+use super::{Dice, Tally, Verdict, aftermath, policy_of};
+
+/// Cuts the power at call `at` and checks what comes back under each policy.
+pub fn cut(script: &Script, at: u64, policies: &[CutPolicy], seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+    let mut tally = Tally::default();
+    let world = World::new(seed, mistake);
+    world.disk.fail_at(at, Fault::PowerCut);
+    let wrong = |wrong: String, policy: &dyn std::fmt::Debug| {
+        format!("script {}, power cut at call {at}, policy {policy:?}, seed {seed}: {wrong}", script.name)
+    };
+    let run = run(&world, script, Weather::Cut).map_err(|why| wrong(why, &"none"))?;
+    tally.add(&world.disk);
+    for policy in policies {
+        let after = world.restart(*policy);
+        aftermath::check(&after, &run.allowed())
+            .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), policy))?;
+        tally.add(&after.disk);
+    }
+    let killed = world.after_kill();
+    aftermath::check(&killed, &run.killed())
+        .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), &"a kill instead"))?;
+    tally.add(&killed.disk);
+    Ok(tally)
+}
+
+/// Every call with the policy that loses most and one that a number decides.
+pub fn every_call(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+    let (world, _) = calm(script, seed, mistake)?;
+    let mut tally = Tally::default();
+    tally.add(&world.disk);
+    for at in 0..=world.disk.operations() {
+        let policies = [CutPolicy::DropUnsynced, policy_of(seed + at)];
+        tally.join(cut(script, at, &policies, seed, mistake)?);
+    }
+    Ok(tally)
+}
+
+/// Any call with any policy: `number` decides.
+pub fn any_call(script: &Script, number: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+    let mut dice = Dice::new(number);
+    let (world, _) = calm(script, number, mistake)?;
+    let at = dice.below(world.disk.operations() + 1);
+    cut(script, at, &[policy_of(dice.below(4000)), policy_of(dice.below(4000))], number, mistake)
+}

@@ -1,0 +1,189 @@
+//! Scripts: what a program does with a store, as plain data.
+
+use ossicle::{Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, PutOptions, Result, Store, WriteOptions};
+use std::io::Write;
+use std::time::Duration;
+
+use super::Dice;
+use super::model::TABLE;
+
+/// A bucket and a key.
+pub type At = (&'static str, String);
+
+/// A body, as its length and what its bytes are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Body {
+    /// How many bytes.
+    pub len: usize,
+    /// What they are made from; an odd one gets a media type too.
+    pub seed: u64,
+    /// How long its piece of metadata is, 0 for none.
+    pub note: usize,
+}
+
+impl Body {
+    /// The bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut dice = Dice::new(self.seed);
+        let mut bytes = Vec::with_capacity(self.len + 8);
+        while bytes.len() < self.len {
+            bytes.extend_from_slice(&dice.roll().to_le_bytes());
+        }
+        bytes.truncate(self.len);
+        bytes
+    }
+
+    fn options(&self, durability: Durability) -> PutOptions {
+        let thing = self.thing();
+        let mut options = PutOptions::new().durability(durability);
+        if let Some(text) = thing.content_type {
+            options = options.content_type(text);
+        }
+        for (name, value) in thing.metadata {
+            options = options.metadata(name, value);
+        }
+        options
+    }
+}
+
+/// A change to objects or rows, alone or in a transaction.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Put { bucket: &'static str, key: String, body: Body },
+    Delete { bucket: &'static str, key: String },
+    Rename { from: At, to: At },
+    Copy { from: At, to: At },
+    Row { key: Vec<u8>, value: Option<Vec<u8>> },
+}
+
+/// One call of a program.
+#[derive(Clone, Debug)]
+pub enum Op {
+    CreateBucket(&'static str),
+    DeleteBucket(&'static str),
+    Do(Step, Durability),
+    /// A writer that gets the body in pieces.
+    Stream { bucket: &'static str, key: String, body: Body, piece: usize },
+    /// A writer that is dropped before it is finished.
+    Abandon { bucket: &'static str, key: String, body: Body },
+    DeleteMany(&'static str, Vec<String>),
+    /// A transaction; with `reads`, it looks at what it wrote before it ends.
+    Together { steps: Vec<Step>, durability: Durability, reads: bool },
+    Flush,
+    Checkpoint,
+    Maintain,
+    Compact,
+    /// Closes the store and opens it again.
+    Reopen,
+    /// Closes the store and opens it again with its index made anew.
+    Rebuild,
+}
+
+/// A named list of operations.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub name: &'static str,
+    pub ops: Vec<Op>,
+}
+
+impl Op {
+    /// Whether everything up to and including this operation is durable once it has returned `Ok`.
+    pub fn is_synced(&self) -> bool {
+        match self {
+            Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
+            Op::Maintain | Op::Abandon { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Does it. `Reopen` and `Rebuild` only close.
+    pub fn run(&self, store: &Store) -> Result<()> {
+        match self {
+            Op::CreateBucket(name) => store.create_bucket(name).map(drop),
+            Op::DeleteBucket(name) => store.delete_bucket(name),
+            Op::Do(step, durability) => step.run(store, *durability),
+            Op::Stream { bucket, key, body, piece } => {
+                let mut writer = store.bucket(bucket)?.writer(key, body.options(Durability::Synced))?;
+                for bytes in body.bytes().chunks(*piece) {
+                    writer.write_all(bytes).map_err(unwrap_io)?;
+                }
+                writer.finish().map(drop)
+            }
+            Op::Abandon { bucket, key, body } => {
+                let mut writer = store.bucket(bucket)?.writer(key, PutOptions::new())?;
+                writer.write_all(&body.bytes()).map_err(unwrap_io)
+            }
+            Op::DeleteMany(bucket, keys) => {
+                for (_, outcome) in store.bucket(bucket)?.delete_many(keys)? {
+                    outcome?;
+                }
+                Ok(())
+            }
+            Op::Together { steps, durability, reads } => {
+                let options = WriteOptions::new().durability(*durability);
+                store.write_with(options, |tx| {
+                    for step in steps {
+                        step.stage(store, tx)?;
+                        if *reads && let Step::Put { bucket, key, body } = step {
+                            let got = tx.get(&store.bucket(bucket)?, key)?.bytes()?;
+                            assert!(got[..] == body.bytes()[..], "a transaction reads what it wrote");
+                        }
+                    }
+                    Ok(())
+                })
+            }
+            Op::Flush => store.flush(),
+            Op::Checkpoint => store.checkpoint(),
+            Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
+            Op::Compact => store.compact(CompactOptions::new()).map(drop),
+            Op::Reopen | Op::Rebuild => store.close(),
+        }
+    }
+}
+
+/// A writer speaks through [`Write`]; the store's own error lies inside.
+fn unwrap_io(error: std::io::Error) -> Error {
+    let kind = error.kind();
+    match error.into_inner().map(|inner| inner.downcast::<Error>()) {
+        Some(Ok(error)) => *error,
+        other => panic!("a writer failed with {kind:?}, but not with an error of the store: {other:?}"),
+    }
+}
+
+impl Step {
+    fn run(&self, store: &Store, durability: Durability) -> Result<()> {
+        match self {
+            Step::Put { bucket, key, body } => {
+                store.bucket(bucket)?.put_with(key, body.bytes(), body.options(durability)).map(drop)
+            }
+            Step::Delete { bucket, key } => {
+                store.bucket(bucket)?.delete_with(key, DeleteOptions::new().durability(durability)).map(drop)
+            }
+            Step::Rename { from, to } if from.0 == to.0 => {
+                let options = CopyOptions::new().durability(durability);
+                store.bucket(from.0)?.rename_with(&from.1, &to.1, options).map(drop)
+            }
+            Step::Copy { from, to } => {
+                let (source, target) = (store.bucket(from.0)?, store.bucket(to.0)?);
+                target.copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability)).map(drop)
+            }
+            Step::Rename { .. } | Step::Row { .. } => {
+                store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
+            }
+        }
+    }
+
+    fn stage(&self, store: &Store, tx: &mut ossicle::Transaction<'_>) -> Result<()> {
+        let bucket = |name: &str| -> Result<Bucket> { store.bucket(name) };
+        match self {
+            Step::Put { bucket: name, key, body } => {
+                tx.put_with(&bucket(name)?, key, body.bytes(), body.options(Durability::Synced))
+            }
+            Step::Delete { bucket: name, key } => tx.delete(&bucket(name)?, key),
+            Step::Rename { from, to } => tx.rename(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
+            Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
+            Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
+            Step::Row { key, value: None } => tx.delete_row(TABLE, key),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The scripts: small programs that between them reach every path to the disk.
+
+use ossicle::Durability::{Buffered, Synced};
+
+use super::script::{Body, Op, Script, Step};
+
+/// Lengths on either side of every threshold of the settings.
+const TINY: usize = 40;
+const PACKED: usize = 3000;
+const STREAMED: usize = 13_000;
+
+fn body(len: usize, seed: u64) -> Body {
+    Body { len, seed, note: 0 }
+}
+
+fn put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Do(step_put(bucket, key, len, seed), Synced)
+}
+
+fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Do(step_put(bucket, key, len, seed), Buffered)
+}
+
+fn put_noted(bucket: &'static str, key: &str, len: usize, note: usize) -> Op {
+    Op::Do(Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note } }, Synced)
+}
+
+fn step_put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Step {
+    Step::Put { bucket, key: key.into(), body: body(len, seed) }
+}
+
+fn delete(bucket: &'static str, key: &str) -> Op {
+    Op::Do(Step::Delete { bucket, key: key.into() }, Synced)
+}
+
+fn rename(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
+    Op::Do(step_rename(from, to), Synced)
+}
+
+fn step_rename(from: (&'static str, &str), to: (&'static str, &str)) -> Step {
+    Step::Rename { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }
+}
+
+fn copy(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
+    Op::Do(Step::Copy { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }, Synced)
+}
+
+fn row(number: u8, value: Option<&str>) -> Step {
+    Step::Row { key: vec![b'r', number], value: value.map(|text| text.as_bytes().to_vec()) }
+}
+
+fn stream(bucket: &'static str, key: &str, len: usize, seed: u64, piece: usize) -> Op {
+    Op::Stream { bucket, key: key.into(), body: body(len, seed), piece }
+}
+
+fn together(steps: Vec<Step>, reads: bool) -> Op {
+    Op::Together { steps, durability: Synced, reads }
+}
+
+/// Makes scripts by name.
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident: [$($op:expr),* $(,)?])*) => {
+        $($(#[$doc])* pub fn $name() -> Script {
+            Script { name: stringify!($name), ops: vec![$($op),*] }
+        })*
+
+        /// Every script.
+        pub fn all() -> Vec<Script> {
+            vec![$($name()),*]
+        }
+    };
+}
+
+scripts! {
+    /// Every kind of body, an overwrite and a delete, across a reopening.
+    first_steps: [
+        Op::CreateBucket("one"),
+        put("one", "empty", 0, 1),
+        put("one", "tiny", TINY, 2),
+        put("one", "packed", PACKED, 3),
+        put("one", "streamed", STREAMED, 4),
+        put("one", "tiny", PACKED, 5),
+        delete("one", "packed"),
+        Op::Reopen,
+        put("one", "streamed", TINY, 6),
+        put("one", "late", STREAMED, 7),
+    ]
+
+    /// What is overwritten becomes garbage, what is left moves, and the segments go.
+    overwrite_and_relocate: [
+        Op::CreateBucket("one"),
+        put("one", "stays", PACKED, 1),
+        put("one", "stays too", STREAMED, 2),
+        put("one", "goes", STREAMED, 3),
+        put("one", "goes too", PACKED, 4),
+        Op::Checkpoint,
+        put("one", "goes", TINY, 5),
+        delete("one", "goes too"),
+        Op::Compact,
+        put("one", "stays", PACKED, 6),
+        Op::Compact,
+        put("one", "after", STREAMED, 7),
+    ]
+
+    /// A body is found by relocation though its key is no longer the one it was written for.
+    rename_and_relocate: [
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        put("one", "a", STREAMED, 1),
+        put("one", "b", PACKED, 2),
+        put("one", "garbage", STREAMED * 3, 3),
+        rename(("one", "a"), ("one", "c")),
+        rename(("one", "b"), ("two", "d")),
+        delete("one", "garbage"),
+        Op::Checkpoint,
+        Op::Compact,
+        rename(("one", "c"), ("two", "e")),
+        put("one", "b", TINY, 4),
+        Op::Compact,
+        Op::Reopen,
+        rename(("two", "e"), ("two", "f")),
+    ]
+
+    /// The log fills a segment and goes on in another one, with one sync for both.
+    log_rotation: [
+        Op::CreateBucket("one"),
+        Op::Together { steps: (0..60).map(|i| step_put("one", &format!("a{i:02}"), 4090, i)).collect(), durability: Synced, reads: false },
+        put_buffered("one", "first", PACKED, 1),
+        Op::Together { steps: (0..120).map(|i| step_put("one", &format!("b{i:03}"), 4090, i)).collect(), durability: Buffered, reads: false },
+        Op::Together { steps: (0..100).map(|i| step_put("one", &format!("b{i:03}"), 4090, i + 1000)).collect(), durability: Buffered, reads: false },
+        put("one", "last", PACKED, 2),
+        Op::DeleteMany("one", (0..100).map(|i| format!("b{i:03}")).collect()),
+        put("one", "more", PACKED, 3),
+    ]
+
+    /// Small commits, one after another.
+    many_small: [
+        Op::CreateBucket("one"),
+        put("one", "k1", TINY, 1), put("one", "k2", TINY, 2), put("one", "k3", TINY, 3),
+        put("one", "k1", TINY, 4), delete("one", "k2"), put("one", "k4", PACKED, 5),
+        put_buffered("one", "k5", TINY, 6), put_buffered("one", "k6", PACKED, 7), put("one", "k2", TINY, 8),
+        Op::Checkpoint,
+        put("one", "k7", TINY, 9), delete("one", "k1"), put_buffered("one", "k8", TINY, 10),
+        put("one", "k9", PACKED, 11), delete("one", "k4"), put("one", "k1", 0, 12),
+    ]
+
+    /// Closed and opened, with and without something written between.
+    reopen_often: [
+        Op::CreateBucket("one"),
+        Op::Reopen,
+        put("one", "a", PACKED, 1),
+        Op::Reopen,
+        Op::Reopen,
+        put_buffered("one", "b", TINY, 2),
+        put_buffered("one", "c", STREAMED, 3),
+        Op::Reopen,
+        put("one", "a", TINY, 4),
+        put("one", "d", STREAMED, 5),
+    ]
+
+    /// What was deleted stays deleted, whatever is moved or made anew.
+    tombstones: [
+        Op::CreateBucket("one"),
+        put("one", "dead", PACKED, 1),
+        put("one", "dead too", STREAMED, 2),
+        put("one", "alive", TINY, 3),
+        Op::Checkpoint,
+        delete("one", "dead"),
+        Op::Checkpoint,
+        delete("one", "dead too"),
+        put("one", "alive", PACKED, 4),
+        Op::Compact,
+        Op::Rebuild,
+        put("one", "new", TINY, 5),
+        Op::Compact,
+        Op::Reopen,
+        Op::Rebuild,
+    ]
+
+    /// A bucket goes, and another one of the same name comes.
+    bucket_again: [
+        Op::CreateBucket("one"),
+        put("one", "old", PACKED, 1),
+        put("one", "older", STREAMED, 2),
+        Op::Checkpoint,
+        Op::DeleteMany("one", vec!["old".into(), "older".into(), "never".into()]),
+        Op::DeleteBucket("one"),
+        Op::CreateBucket("one"),
+        put("one", "new", TINY, 3),
+        Op::Compact,
+        Op::DeleteBucket("one"),
+        Op::CreateBucket("two"),
+        Op::Rebuild,
+        Op::CreateBucket("three"),
+    ]
+
+    /// What waits for a sync becomes durable with the next one, a sync that changes nothing included.
+    buffered_then_synced: [
+        Op::CreateBucket("one"),
+        put_buffered("one", "a", TINY, 1),
+        put_buffered("one", "b", STREAMED, 2),
+        put_buffered("one", "c", PACKED, 3),
+        put("one", "d", TINY, 4),
+        Op::Do(Step::Delete { bucket: "one", key: "a".into() }, Buffered),
+        delete("one", "a"),
+        put_buffered("one", "e", STREAMED, 5),
+        Op::Flush,
+        put_buffered("one", "e", PACKED, 6),
+        Op::Do(step_rename(("one", "e"), ("one", "f")), Buffered),
+        put_buffered("one", "g", STREAMED, 7),
+        Op::Checkpoint,
+        put_buffered("one", "g", STREAMED, 8),
+        Op::Do(step_put("one", "h", STREAMED, 9), Synced),
+    ]
+
+    /// Streamed bodies of which nothing is ever synced.
+    streamed_buffered: [
+        Op::CreateBucket("one"),
+        put_buffered("one", "a", STREAMED, 1),
+        put_buffered("one", "b", STREAMED * 2, 2),
+        put_buffered("one", "c", TINY, 3),
+        put_buffered("one", "a", STREAMED, 4),
+        Op::Do(step_rename(("one", "b"), ("one", "d")), Buffered),
+        put_buffered("one", "e", STREAMED, 5),
+        put_buffered("one", "f", PACKED, 6),
+    ]
+
+    /// Copies of every kind of body, which outlive what they were made from.
+    copies: [
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        put("one", "tiny", TINY, 1),
+        put("one", "packed", PACKED, 2),
+        put_noted("one", "streamed", STREAMED, 300),
+        copy(("one", "tiny"), ("two", "tiny")),
+        copy(("one", "packed"), ("one", "packed again")),
+        copy(("one", "streamed"), ("two", "streamed")),
+        Op::DeleteMany("one", vec!["tiny".into(), "packed".into(), "streamed".into()]),
+        Op::Compact,
+        copy(("two", "streamed"), ("one", "streamed")),
+    ]
+
+    /// Many changes in one commit, over two buckets and rows.
+    transactions: [
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        together(vec![
+            step_put("one", "a", TINY, 1), step_put("two", "b", PACKED, 2), step_put("one", "c", STREAMED, 3),
+            row(0, Some("first")), row(1, Some("second")),
+        ], false),
+        together(vec![
+            step_put("one", "d", PACKED, 4), step_rename(("one", "c"), ("two", "c")),
+            Step::Delete { bucket: "one", key: "a".into() }, row(0, None), row(2, Some("third")),
+        ], true),
+        Op::Together { steps: vec![step_put("two", "e", STREAMED, 5), row(1, Some("again"))], durability: Buffered, reads: true },
+        Op::Checkpoint,
+        together(vec![Step::Copy { from: ("two", "c".into()), to: ("one", "a".into()) }, row(3, Some("fourth")),
+            Step::Delete { bucket: "two", key: "c".into() }], true),
+        Op::Compact,
+        Op::Do(row(2, Some("alone")), Synced),
+    ]
+
+    /// Bodies that come in pieces, and writers that never end.
+    writers: [
+        Op::CreateBucket("one"),
+        stream("one", "a", STREAMED * 2, 1, 5000),
+        Op::Abandon { bucket: "one", key: "b".into(), body: body(STREAMED, 2) },
+        stream("one", "c", PACKED, 3, 100),
+        stream("one", "a", STREAMED, 4, 4096),
+        Op::Abandon { bucket: "one", key: "a".into(), body: body(TINY, 5) },
+        Op::Checkpoint,
+        Op::Abandon { bucket: "one", key: "a".into(), body: body(STREAMED * 2, 6) },
+        stream("one", "d", STREAMED, 7, STREAMED),
+        Op::Compact,
+        stream("one", "e", TINY, 8, 7),
+    ]
+
+    /// The delta outgrows its bound, by rows with long metadata, some of it too long for an entry.
+    long_metadata: [
+        Op::CreateBucket("one"),
+        put_noted("one", "a", TINY, 7000),
+        put_noted("one", "b", PACKED, 8000),
+        put_noted("one", "c", STREAMED, 900),
+        Op::Together { steps: (0..60).map(|i| Step::Put {
+            bucket: "one", key: format!("m{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+        }).collect(), durability: Synced, reads: false },
+        Op::Together { steps: (0..60).map(|i| Step::Put {
+            bucket: "one", key: format!("n{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+        }).collect(), durability: Buffered, reads: false },
+        put_noted("one", "a", PACKED, 7100),
+        Op::DeleteMany("one", (0..60).map(|i| format!("m{i:02}")).collect()),
+        Op::Compact,
+        put_noted("one", "d", TINY, 7200),
+    ]
+
+    /// Maintenance finds a segment worth moving, in steps of its own.
+    maintenance: [
+        Op::CreateBucket("one"),
+        put("one", "keep", STREAMED, 1),
+        put("one", "waste", 400_000, 2),
+        stream("one", "waste more", 700_000, 3, 100_000),
+        Op::DeleteMany("one", vec!["waste".into(), "waste more".into()]),
+        Op::Maintain,
+        Op::Reopen,
+        Op::Maintain,
+        put("one", "keep too", PACKED, 4),
+        Op::Maintain,
+    ]
+
+    /// Moved twice, deleted, and made anew from the log between.
+    moved_twice: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", TINY, 2),
+        put("one", "c", STREAMED, 3),
+        Op::Do(row(0, Some("row")), Synced),
+        put("one", "waste", PACKED, 4),
+        delete("one", "waste"),
+        Op::Compact,
+        put("one", "waste", PACKED, 5),
+        delete("one", "waste"),
+        delete("one", "b"),
+        Op::Compact,
+        Op::Rebuild,
+        put("one", "waste", STREAMED, 6),
+        delete("one", "waste"),
+        Op::Compact,
+        Op::Reopen,
+    ]
+}

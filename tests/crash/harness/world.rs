@@ -1,0 +1,158 @@
+//! A disk and what else a store needs, and a look at all that a store holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
+use ossicle::{Entry, Maintenance, ReadMode, SeededEntropy, Settings, Store, VirtualClock};
+
+use super::Verdict;
+use super::model::{Objects, State, TABLE, Thing};
+
+/// Where the store lies on the simulated disk.
+pub const DIR: &str = "/store";
+
+/// A disk, and how the store on it is opened.
+#[derive(Clone, Debug)]
+pub struct World {
+    pub disk: FaultyDisk,
+    pub settings: Settings,
+    pub mistake: Option<Planted>,
+    clock: VirtualClock,
+    /// So that no two openings draw the same random numbers.
+    openings: Arc<AtomicU64>,
+}
+
+/// Settings under which small scripts reach every path.
+pub fn settings() -> Settings {
+    Settings {
+        chunk_size: 4096,
+        inline_max: 64,
+        packed_max: 4096,
+        segment_size: 1 << 20,
+        delta_bytes: 64 << 10,
+        checkpoint_log_bytes: 1 << 20,
+        reserve_bytes: 64 << 10,
+        page_cache_bytes: 64 << 10,
+        ..Settings::default()
+    }
+}
+
+impl World {
+    /// A world with an empty disk. Odd seeds read by position, even ones through maps.
+    pub fn new(seed: u64, mistake: Option<Planted>) -> World {
+        let read_mode = if seed % 2 == 1 { ReadMode::Positioned } else { ReadMode::Mapped };
+        World {
+            disk: FaultyDisk::new(seed),
+            settings: Settings { read_mode, ..settings() },
+            mistake,
+            clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            openings: Arc::default(),
+        }
+    }
+
+    /// The same world with another disk.
+    pub fn with(&self, disk: FaultyDisk) -> World {
+        World { disk, ..self.clone() }
+    }
+
+    /// The world after the power came back.
+    pub fn restart(&self, policy: CutPolicy) -> World {
+        self.with(self.disk.restart(policy))
+    }
+
+    /// The world after the process was killed, on the same running machine.
+    pub fn after_kill(&self) -> World {
+        self.with(self.disk.after_kill())
+    }
+
+    /// Opens the store.
+    pub fn open(&self) -> ossicle::Result<Store> {
+        self.open_as(false)
+    }
+
+    /// Opens the store, perhaps with its index made anew.
+    pub fn open_as(&self, rebuild: bool) -> ossicle::Result<Store> {
+        let number = self.openings.fetch_add(1, Ordering::Relaxed);
+        let builder = Store::builder(Path::new(DIR))
+            .vfs(self.disk.vfs())
+            .clock(self.clock.clone())
+            .entropy(SeededEntropy::new(number))
+            .settings(self.settings.clone())
+            .maintenance(Maintenance::Manual)
+            .rebuild_index(rebuild);
+        #[cfg(feature = "planted-bugs")]
+        let builder = builder.mistake(self.mistake);
+        builder.open()
+    }
+}
+
+/// Reads everything in a store, and holds the ways of reading against each other.
+pub fn observe(store: &Store) -> Verdict<State> {
+    let told = |doing: &str, error: ossicle::Error| format!("{doing} failed: {error}");
+    let mut state = State::default();
+    let (mut all_objects, mut all_bytes) = (0, 0);
+    for bucket in store.buckets().map_err(|e| told("listing the buckets", e))? {
+        let bucket = bucket.map_err(|e| told("listing the buckets", e))?;
+        let mut objects = Objects::new();
+        let mut bytes = 0;
+        for entry in bucket.list("").map_err(|e| told("listing", e))? {
+            let entry = entry.map_err(|e| told("listing", e))?;
+            let Entry::Object(listed) = &entry else { return Err(format!("a listing without delimiter has {entry:?}")) };
+            let key = entry.name().to_string();
+            let object = bucket.get(&key).map_err(|e| told(&format!("getting {key}"), e))?;
+            let meta = object.meta().clone();
+            if meta != *listed {
+                return Err(format!("the listing of {key} says {listed:?}, the object {meta:?}"));
+            }
+            let body = object.bytes().map_err(|e| told(&format!("reading {key}"), e))?.to_vec();
+            if body.len() as u64 != meta.size {
+                return Err(format!("{key} has {} bytes, its row says {}", body.len(), meta.size));
+            }
+            bytes += meta.size;
+            let thing = Thing { body, content_type: meta.content_type, metadata: meta.metadata };
+            if objects.insert(key.clone(), Arc::new(thing)).is_some() {
+                return Err(format!("the listing has {key} twice"));
+            }
+        }
+        let usage = bucket.usage("").map_err(|e| told("asking for the usage", e))?;
+        if (usage.objects, usage.bytes) != (objects.len() as u64, bytes) {
+            return Err(format!("usage says {usage:?}, the listing {} objects with {bytes} bytes", objects.len()));
+        }
+        all_objects += usage.objects;
+        all_bytes += usage.bytes;
+        state.buckets.insert(bucket.name().to_string(), objects);
+    }
+    let usage = store.usage().map_err(|e| told("asking for the usage", e))?;
+    if (usage.objects, usage.bytes) != (all_objects, all_bytes) {
+        return Err(format!("the usage of the store says {usage:?}, its buckets {all_objects} with {all_bytes} bytes"));
+    }
+    state.rows = rows(store)?;
+    Ok(state)
+}
+
+/// The rows that scripts may write.
+pub fn rows(store: &Store) -> Verdict<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut rows = BTreeMap::new();
+    for number in 0..8u8 {
+        let key = vec![b'r', number];
+        let row = store.row(TABLE, &key).map_err(|error| format!("reading a row failed: {error}"))?;
+        if let Some(row) = row {
+            rows.insert(key, row.to_vec());
+        }
+    }
+    Ok(rows)
+}
+
+/// Whether `verify` finds nothing wrong.
+pub fn verify(store: &Store) -> Verdict {
+    let report = store.verify().map_err(|error| format!("verify failed: {error}"))?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    let first = report.problems.first().map(|problem| problem.reason.clone()).unwrap_or_default();
+    Err(format!("verify found {} problems, the first: {first}", report.problem_count))
+}

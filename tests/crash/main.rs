@@ -1,0 +1,19 @@
+//! Power cuts, failing and full disks, damage and kills, held against what was promised.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "a test measures its time, kills processes and prints what it has counted"
+)]
+
+mod cuts;
+mod damage;
+mod determinism;
+mod errors;
+mod full;
+mod harness;
+mod kill;
+mod ledger;
+mod nested;
+mod regressions;
