@@ -55,7 +55,13 @@ struct Repr {
 impl Error {
     /// An error of `kind` with an OSS `code` and one sentence for people.
     pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Error {
-        Error(Box::new(Repr { kind, code, message: message.into(), fatal: false, source: None }))
+        Error(Box::new(Repr {
+            kind,
+            code,
+            message: message.into(),
+            fatal: false,
+            source: None,
+        }))
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Error {
@@ -79,7 +85,9 @@ impl Error {
         Error::new(
             ErrorKind::Corrupt,
             "Corrupt",
-            format!("{file} is damaged at byte {offset}: {reason}; run `ossicle verify` to see how far it goes"),
+            format!(
+                "{file} is damaged at byte {offset}: {reason}; run `ossicle verify` to see how far it goes"
+            ),
         )
     }
 
@@ -89,11 +97,18 @@ impl Error {
             return Error::new(
                 ErrorKind::Quota,
                 "StorageFull",
-                format!("the disk is full: failed while {doing}; delete objects or make room, then try again"),
+                format!(
+                    "the disk is full: failed while {doing}; delete objects or make room, then try again"
+                ),
             )
             .with_source(error);
         }
-        Error::new(ErrorKind::Io, "InternalError", format!("failed while {doing}: {error}")).with_source(error)
+        Error::new(
+            ErrorKind::Io,
+            "InternalError",
+            format!("failed while {doing}: {error}"),
+        )
+        .with_source(error)
     }
 
     /// What kind of thing went wrong.
@@ -149,7 +164,9 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
-        out.field("kind", &self.0.kind).field("code", &self.0.code).field("message", &self.0.message);
+        out.field("kind", &self.0.kind)
+            .field("code", &self.0.code)
+            .field("message", &self.0.message);
         if let Some(source) = &self.0.source {
             out.field("source", source);
         }
@@ -165,7 +182,10 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 

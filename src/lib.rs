@@ -41,13 +41,13 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store, StoreBuilder,
-    Transaction, VerifyOptions, WriteOptions,
+    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
+    StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
-    Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy, RealMap,
-    RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
+    Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
+    RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};

@@ -22,7 +22,10 @@ pub struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(store: &Store, reference: BucketRef) -> Bucket {
-        Bucket { store: store.clone(), reference }
+        Bucket {
+            store: store.clone(),
+            reference,
+        }
     }
 
     pub(crate) fn reference(&self) -> &BucketRef {
@@ -30,7 +33,10 @@ impl Bucket {
     }
 
     fn reading(&self) -> Reading {
-        Reading { engine: self.store.engine().clone(), pinned: None }
+        Reading {
+            engine: self.store.engine().clone(),
+            pinned: None,
+        }
     }
 
     /// The name.
@@ -47,14 +53,24 @@ impl Bucket {
     }
 
     /// [`put`](Bucket::put), with options.
-    pub fn put_with<'a>(&self, key: &str, body: impl Into<Body<'a>>, options: PutOptions) -> Result<PutOutcome> {
+    pub fn put_with<'a>(
+        &self,
+        key: &str,
+        body: impl Into<Body<'a>>,
+        options: PutOptions,
+    ) -> Result<PutOutcome> {
         put::put(self.store.engine(), &self.reference, key, body.into(), options)
     }
 
     /// Writes an object piece by piece. It comes to be when the writer is finished; a writer that is dropped
     /// before that leaves nothing.
     pub fn writer(&self, key: &str, options: PutOptions) -> Result<ObjectWriter> {
-        Ok(ObjectWriter::new(put::Writing::begin(self.store.engine(), &self.reference, key, options)?))
+        Ok(ObjectWriter::new(put::Writing::begin(
+            self.store.engine(),
+            &self.reference,
+            key,
+            options,
+        )?))
     }
 
     /// Gets an object.
@@ -112,8 +128,19 @@ impl Bucket {
     }
 
     /// Copies an object of another bucket (or this one) into this bucket.
-    pub fn copy_from(&self, from: &Bucket, key: &str, new_key: &str, options: CopyOptions) -> Result<PutOutcome> {
-        copy::copy(self.store.engine(), (&from.reference, key), (&self.reference, new_key), options)
+    pub fn copy_from(
+        &self,
+        from: &Bucket,
+        key: &str,
+        new_key: &str,
+        options: CopyOptions,
+    ) -> Result<PutOutcome> {
+        copy::copy(
+            self.store.engine(),
+            (&from.reference, key),
+            (&self.reference, new_key),
+            options,
+        )
     }
 
     /// Gives an object another key, replacing what was under it. One commit, whatever the size.
@@ -123,7 +150,12 @@ impl Bucket {
 
     /// [`rename`](Bucket::rename), with conditions on the new key.
     pub fn rename_with(&self, key: &str, new_key: &str, options: CopyOptions) -> Result<PutOutcome> {
-        copy::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
+        copy::rename(
+            self.store.engine(),
+            (&self.reference, key),
+            (&self.reference, new_key),
+            options,
+        )
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
@@ -133,7 +165,11 @@ impl Bucket {
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
+        Ok(Listing::new(Walk::begin(
+            self.reading(),
+            &self.reference,
+            options,
+        )?))
     }
 
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.

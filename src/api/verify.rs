@@ -15,7 +15,9 @@ pub struct VerifyOptions<'a> {
 
 impl fmt::Debug for VerifyOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyOptions").field("watched", &self.progress.is_some()).finish()
+        f.debug_struct("VerifyOptions")
+            .field("watched", &self.progress.is_some())
+            .finish()
     }
 }
 
@@ -33,13 +35,18 @@ impl<'a> VerifyOptions<'a> {
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
-        let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, wrong: &mut dyn FnMut(&str)| {
-            if let Some((_, name)) = keys::parse_object(key)
-                && let Err(error) = HeadRow::read(name, stored)
-            {
-                wrong(&error.to_string());
+        let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, hash: &[u8; 32]| {
+            let (_, name) = keys::parse_object(key)?;
+            match HeadRow::read(name, stored) {
+                Err(error) => Some(error.to_string()),
+                Ok(head) if head.row.blake3 != *hash => Some(format!(
+                    "the body of {name:?} is not the one that was written: its BLAKE3 differs"
+                )),
+                Ok(_) => None,
             }
         };
-        engine.verify(&mut check, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+        engine.verify(&mut check, &mut |progress| {
+            self.progress.as_mut().is_none_or(|watch| watch(progress))
+        })
     }
 }

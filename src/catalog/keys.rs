@@ -67,11 +67,6 @@ pub fn parse_object(key: &[u8]) -> Option<(u64, &str)> {
     Some((u64::from_be_bytes(*id), std::str::from_utf8(key).ok()?))
 }
 
-/// Whether a key is that of a bucket's row.
-pub fn is_bucket(key: &[u8]) -> bool {
-    key.first() == Some(&BUCKETS)
-}
-
 /// The key of a row of the application's own.
 pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     if table.is_empty() || table.len() > MAX_TABLE_BYTES || table.contains('\0') {
@@ -83,7 +78,10 @@ pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     if key.len() > MAX_ROW_KEY_BYTES {
         return Err(Error::invalid(
             "InvalidArgument",
-            format!("the key of a row has at most {MAX_ROW_KEY_BYTES} bytes, not {}", key.len()),
+            format!(
+                "the key of a row has at most {MAX_ROW_KEY_BYTES} bytes, not {}",
+                key.len()
+            ),
         ));
     }
     let mut out = vec![ROWS];
@@ -106,7 +104,11 @@ mod tests {
         let mut sorted = keys.to_vec();
         sorted.sort();
         assert_eq!(decoded, sorted);
-        assert!(encoded.iter().all(|key| *key > object(7, "") && *key < objects_end(7, "")));
+        assert!(
+            encoded
+                .iter()
+                .all(|key| *key > object(7, "") && *key < objects_end(7, ""))
+        );
         assert!(encoded.iter().all(|key| *key < object(8, "")));
         assert!(object(7, "a\u{10FFFF}") < objects_end(7, "a") && object(7, "b") > objects_end(7, "a"));
     }

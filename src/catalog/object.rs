@@ -36,13 +36,16 @@ pub fn find_object<R>(
     key: &str,
     read: impl FnOnce(HeadRow, &Stored<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
-    view.find(&keys::object(bucket_id, key), |stored| read(HeadRow::read(key, &stored)?, &stored))
+    view.find(&keys::object(bucket_id, key), |stored| {
+        read(HeadRow::read(key, &stored)?, &stored)
+    })
 }
 
 /// What people are told of an object.
 pub fn meta_of(key: String, head: HeadRow) -> Result<ObjectMeta> {
     let HeadRow { row, lsn } = head;
-    let class = StorageClass::from_number(row.class).ok_or_else(|| damaged(&key, "its storage class is unknown"))?;
+    let class =
+        StorageClass::from_number(row.class).ok_or_else(|| damaged(&key, "its storage class is unknown"))?;
     Ok(ObjectMeta {
         size: row.size,
         etag: ETag::from_hash(&row.blake3),
@@ -59,7 +62,11 @@ pub fn meta_of(key: String, head: HeadRow) -> Result<ObjectMeta> {
 
 /// What an object counts for.
 pub fn weight_of(row: &ObjectRow) -> Weight {
-    Weight { slot: row.class, objects: 1, bytes: row.size }
+    Weight {
+        slot: row.class,
+        objects: 1,
+        bytes: row.size,
+    }
 }
 
 /// `NoSuchKey`.

@@ -65,7 +65,13 @@ pub struct Due {
 impl Checkpointing {
     /// Begins with the tree in `pages`.
     pub fn new(pages: Arc<PageFile>, index_file: u8) -> Checkpointing {
-        Checkpointing { pages, index_file, frozen: None, retired: Vec::new(), dropped: LedgerDiff::default() }
+        Checkpointing {
+            pages,
+            index_file,
+            frozen: None,
+            retired: Vec::new(),
+            dropped: LedgerDiff::default(),
+        }
     }
 }
 
@@ -91,7 +97,14 @@ impl Engine {
     /// superblock may name it.
     pub(super) fn checkpoint_replayed(&self, named: bool) -> Result<()> {
         let mut state = self.checkpointing.lock();
-        self.checkpoint_once(&mut state, if named { Round::Replaying } else { Round::Rebuilding })
+        self.checkpoint_once(
+            &mut state,
+            if named {
+                Round::Replaying
+            } else {
+                Round::Rebuilding
+            },
+        )
     }
 
     /// One round: freeze, sync the log, merge, name the new tree, publish.
@@ -123,7 +136,8 @@ impl Engine {
         let dropped = std::mem::take(&mut state.dropped);
         writer.ledger.apply(dropped);
         let newest = self.superblock.newest();
-        let unchanged = newest.checkpoint.is_some_and(|old| old.lsn == writer.view.lsn) && writer.since_checkpoint == 0;
+        let unchanged =
+            newest.checkpoint.is_some_and(|old| old.lsn == writer.view.lsn) && writer.since_checkpoint == 0;
         if unchanged && writer.view.index.active.is_empty() && (round != Round::Closing || newest.clean) {
             return Ok(None);
         }
@@ -132,16 +146,24 @@ impl Engine {
         writer.ledger.store(&mut view.index, lsn)?;
         view.index.freeze();
         view.segments = self.tables.current();
-        self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
+        self.pool
+            .set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
         let dead = view
             .segments
             .iter()
-            .filter(|segment| may_retire && writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay))
+            .filter(|segment| {
+                may_retire && writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay)
+            })
             .map(|segment| segment.id())
             .collect();
-        let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
+        let frozen = Frozen {
+            lsn: view.lsn,
+            replay,
+            since_checkpoint: writer.since_checkpoint,
+            dead,
+        };
         let view = Arc::new(view);
         writer.view = view.clone();
         self.view.store(view);
@@ -166,7 +188,10 @@ impl Engine {
                 let writer = self.writer.lock();
                 (writer.log.durable(), writer.log.is_dirty())
             };
-            let logs = view.segments.iter().filter(|segment| segment.header.kind == SegmentKind::Log);
+            let logs = view
+                .segments
+                .iter()
+                .filter(|segment| segment.header.kind == SegmentKind::Log);
             for segment in logs.filter(|segment| dirty && segment.id() >= durable.segment) {
                 if let Err(error) = segment.file().sync_data(Site::LOG_SYNC) {
                     return Err(self.poison(Error::io(format!("syncing {}", segment.name()), error)));
@@ -196,7 +221,8 @@ impl Engine {
             if key.first() == Some(&ENGINE_SPACE) {
                 return true;
             }
-            let gone = Tombstone::decode(item.value()).is_ok_and(|tombstone| tombstone.made < oldest_log) || drop_all;
+            let gone = Tombstone::decode(item.value()).is_ok_and(|tombstone| tombstone.made < oldest_log)
+                || drop_all;
             // A tombstone that cannot be counted stays; `verify` will name it.
             gone && dropped.count(key, true, item.value(), chunk_log2, -1).is_ok()
         })?;
@@ -212,13 +238,26 @@ impl Engine {
     }
 
     /// Writes the superblock that names the new tree, then lets readers see it.
-    fn name_tree(&self, state: &mut Checkpointing, frozen: &Frozen, merged: Merged, round: Round) -> Result<()> {
-        let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
+    fn name_tree(
+        &self,
+        state: &mut Checkpointing,
+        frozen: &Frozen,
+        merged: Merged,
+        round: Round,
+    ) -> Result<()> {
+        let root = merged
+            .tree
+            .root()
+            .map(|root| (root.page, root.checksum, root.height));
         let next_segment = self.maker.next_id();
         let millis = self.millis();
         let replay = frozen.replay;
         let update = |block: &mut superblock::Superblock| {
-            block.checkpoint = Some(superblock::Checkpoint { root, lsn: frozen.lsn, replay });
+            block.checkpoint = Some(superblock::Checkpoint {
+                root,
+                lsn: frozen.lsn,
+                replay,
+            });
             block.index_file = state.index_file;
             block.next_segment = next_segment;
             block.written = millis;
@@ -241,13 +280,21 @@ impl Engine {
     }
 
     /// Publishes a view over the new tree, without the segments that are dead for good.
-    fn adopt(&self, writer: &mut Writer, state: &mut Checkpointing, frozen: &Frozen, (tree, dropped): (Tree, Dropped)) {
+    fn adopt(
+        &self,
+        writer: &mut Writer,
+        state: &mut Checkpointing,
+        frozen: &Frozen,
+        (tree, dropped): (Tree, Dropped),
+    ) {
         let mut view = View::clone(&writer.view);
         view.index.settle(tree, &dropped);
         // I6: nothing was live in them when the delta was frozen, so neither the durable checkpoint nor the log
         // behind it names them; and nothing can have become live in a sealed segment since.
         for id in &frozen.dead {
-            let Ok(segment) = view.segments.get(*id) else { continue };
+            let Ok(segment) = view.segments.get(*id) else {
+                continue;
+            };
             if writer.ledger.live(*id) == 0 && !segment.is_awaited() {
                 state.retired.extend(self.tables.remove(*id));
             }
@@ -308,7 +355,11 @@ impl Engine {
         let view = self.view.load();
         let bytes = view.index.active.bytes();
         let soft = self.settings.delta_bytes;
-        let bound = if self.wake.has_listener() { soft + soft / 2 } else { soft };
+        let bound = if self.wake.has_listener() {
+            soft + soft / 2
+        } else {
+            soft
+        };
         bytes > bound
     }
 
@@ -358,7 +409,11 @@ impl Engine {
         if self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Ok(());
         }
-        let closed = if self.read_only || self.failed.get().is_some() { Ok(()) } else { self.close_in_peace() };
+        let closed = if self.read_only || self.failed.get().is_some() {
+            Ok(())
+        } else {
+            self.close_in_peace()
+        };
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         *self.lock.lock() = None;
         closed

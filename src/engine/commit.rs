@@ -49,7 +49,13 @@ pub struct Writer {
 impl Writer {
     /// The writer of a store that stands at `view`.
     pub fn new(view: Arc<View>, log: Log, ledger: Ledger, since_checkpoint: u64) -> Writer {
-        Writer { view, log, ledger, since_checkpoint, buffer: Vec::new() }
+        Writer {
+            view,
+            log,
+            ledger,
+            since_checkpoint,
+            buffer: Vec::new(),
+        }
     }
 }
 
@@ -140,7 +146,9 @@ impl Engine {
         if pace > 0 && !may_use_reserve {
             self.env.clock.rest(Duration::from_micros(pace));
         }
-        if self.delta_is_over() && let Err(error) = self.checkpoint() {
+        if self.delta_is_over()
+            && let Err(error) = self.checkpoint()
+        {
             // A delete must get through even if the index cannot be written for want of room.
             if !(error.is_full() && may_use_reserve) {
                 return Err(error);
@@ -153,7 +161,9 @@ impl Engine {
     fn run(&self, writer: &mut Writer, mut members: VecDeque<Arc<Member>>) {
         while !members.is_empty() {
             if let Err(error) = self.check_writable() {
-                members.drain(..).for_each(|member| member.settle(Err(error.duplicate())));
+                members
+                    .drain(..)
+                    .for_each(|member| member.settle(Err(error.duplicate())));
                 return;
             }
             let before = members.clone();
@@ -161,7 +171,10 @@ impl Engine {
                 Ok(group) => group,
                 Err(error) => {
                     let reached = before.len() - members.len();
-                    before.iter().take(reached.max(1)).for_each(|member| member.settle(Err(error.duplicate())));
+                    before
+                        .iter()
+                        .take(reached.max(1))
+                        .for_each(|member| member.settle(Err(error.duplicate())));
                     members.drain(..1_usize.saturating_sub(reached));
                     continue;
                 }
@@ -169,7 +182,10 @@ impl Engine {
             match self.write(writer, &mut group) {
                 Fate::Committed => {}
                 Fate::Failed(error) => {
-                    group.writing.iter().for_each(|(member, _)| member.settle(Err(error.duplicate())));
+                    group
+                        .writing
+                        .iter()
+                        .for_each(|(member, _)| member.settle(Err(error.duplicate())));
                 }
                 Fate::Full(error) => self.retry_full(writer, group, error),
             }
@@ -205,7 +221,11 @@ impl Engine {
         };
         while let Some(member) = members.front().cloned() {
             let lsn = group.working.lsn + 1;
-            let state = State { view: &group.working, lsn, millis: group.millis };
+            let state = State {
+                view: &group.working,
+                lsn,
+                millis: group.millis,
+            };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
                 Ok(changes) => changes,
                 Err(error) => {
@@ -257,13 +277,29 @@ impl Engine {
                 let tombstone = Tombstone { made, home }.encode();
                 let lsn = change.moved.map_or(lsn, |moved| moved.lsn);
                 let item = match &change.put {
-                    Some((weight, entry)) => NewItem { lsn, tombstone: false, weight: *weight, value: entry },
+                    Some((weight, entry)) => NewItem {
+                        lsn,
+                        tombstone: false,
+                        weight: *weight,
+                        value: entry,
+                    },
                     None => {
                         let weight = ledger::tombstone_weight(&change.key);
-                        NewItem { lsn, tombstone: true, weight, value: &tombstone }
+                        NewItem {
+                            lsn,
+                            tombstone: true,
+                            weight,
+                            value: &tombstone,
+                        }
                     }
                 };
-                ledger::apply(&mut group.working.index, &mut group.diff, self.chunk_log2(), &change.key, item)?;
+                ledger::apply(
+                    &mut group.working.index,
+                    &mut group.diff,
+                    self.chunk_log2(),
+                    &change.key,
+                    item,
+                )?;
             }
             group.working.lsn = lsn;
             group.synced |= member.durability == Durability::Synced;
@@ -287,13 +323,19 @@ impl Engine {
     }
 
     /// Goes on in a new log segment with room for `bytes`.
-    pub(super) fn go_on_in_new_log(&self, writer: &mut Writer, bytes: u64, may_use_reserve: bool) -> Result<()> {
+    pub(super) fn go_on_in_new_log(
+        &self,
+        writer: &mut Writer,
+        bytes: u64,
+        may_use_reserve: bool,
+    ) -> Result<()> {
         let len = self.log_segment_len(writer.ledger.total());
         for attempt in 0..2 {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
                 Ok(()) => return Ok(()),
                 Err(Undo::TakenBack(error)) => {
-                    let retry = attempt == 0 && error.is_full() && may_use_reserve && self.reserve.spend(&self.env);
+                    let retry =
+                        attempt == 0 && error.is_full() && may_use_reserve && self.reserve.spend(&self.env);
                     if !retry {
                         return Err(error);
                     }
@@ -326,7 +368,10 @@ impl Engine {
             self.gauges.appended(len, group.writing.len() as u64);
         }
         // I3: only what is as durable as it was asked to be is published.
-        if group.synced && writer.log.is_dirty() && let Err(error) = self.sync_log(writer) {
+        if group.synced
+            && writer.log.is_dirty()
+            && let Err(error) = self.sync_log(writer)
+        {
             return Fate::Failed(error);
         }
         self.publish(writer, group);
@@ -338,7 +383,11 @@ impl Engine {
         if self.planted(Planted::SkipLogSync) {
             return Ok(());
         }
-        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pool.sync() };
+        let bodies = if self.planted(Planted::SkipBulkSync) {
+            Ok(())
+        } else {
+            self.pool.sync()
+        };
         self.gauges.synced();
         match bodies.and_then(|()| writer.log.sync()) {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),
@@ -354,7 +403,10 @@ impl Engine {
         writer.view = view.clone();
         self.view.store(view);
         for (member, lsn) in &group.writing {
-            member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
+            member.settle(Ok(Committed {
+                lsn: Lsn(*lsn),
+                millis: group.millis,
+            }));
         }
         self.wake_if_due(writer);
     }

@@ -57,7 +57,15 @@ pub struct Laid {
 impl Layout {
     /// An empty group that will be appended at `tail` of a log segment.
     pub fn new(tail: Position, seed: u32, chunk_log2: u8, staged: Vec<u8>) -> Layout {
-        Layout { segment: tail.segment, seed, chunk_log2, start: tail.offset, len: 0, staged, pieces: Vec::new() }
+        Layout {
+            segment: tail.segment,
+            seed,
+            chunk_log2,
+            start: tail.offset,
+            len: 0,
+            staged,
+            pieces: Vec::new(),
+        }
     }
 
     /// Bytes laid out so far.
@@ -76,7 +84,12 @@ impl Layout {
             Some(Piece::Staged(from, to)) => Some((*from, *to)),
             _ => None,
         };
-        Mark { len: self.len, staged: self.staged.len(), pieces: self.pieces.len(), last }
+        Mark {
+            len: self.len,
+            staged: self.staged.len(),
+            pieces: self.pieces.len(),
+            last,
+        }
     }
 
     /// Forgets everything behind `mark`.
@@ -102,7 +115,11 @@ impl Layout {
     pub fn into_buffer(self) -> Vec<u8> {
         let mut staged = self.staged;
         staged.clear();
-        if staged.capacity() > 4 << 20 { Vec::new() } else { staged }
+        if staged.capacity() > 4 << 20 {
+            Vec::new()
+        } else {
+            staged
+        }
     }
 
     /// At most how many bytes `changes` will take.
@@ -127,25 +144,47 @@ impl Layout {
     }
 
     /// Lays out the records of one commit: its packed blobs, then the commit itself.
-    pub fn add(&mut self, changes: Vec<Change>, lsn: u64, durable: Position, millis: u64) -> Result<Vec<Laid>> {
+    pub fn add(
+        &mut self,
+        changes: Vec<Change>,
+        lsn: u64,
+        durable: Position,
+        millis: u64,
+    ) -> Result<Vec<Laid>> {
         let moves = changes.iter().any(|change| change.moved.is_some());
         let mut laid = Vec::with_capacity(changes.len());
         for change in changes {
             assert_eq!(change.moved.is_some(), moves, "a commit is all moves or has none");
             let put = match change.what {
                 What::Delete => None,
-                What::Put { weight, body, payload } => Some((weight, self.place(body, &payload)?)),
+                What::Put {
+                    weight,
+                    body,
+                    payload,
+                } => Some((weight, self.place(body, &payload)?)),
             };
-            laid.push(Laid { key: change.key, moved: change.moved, put });
+            laid.push(Laid {
+                key: change.key,
+                moved: change.moved,
+                put,
+            });
         }
         let frame_at = self.stage_room(FRAME_LEN);
         let mut payload = std::mem::take(&mut self.staged);
         let from = payload.len();
-        Head { durable, millis, count: laid.len() as u64 }.encode(&mut payload);
+        Head {
+            durable,
+            millis,
+            count: laid.len() as u64,
+        }
+        .encode(&mut payload);
         for change in &laid {
             let key = &change.key[..];
             match &change.put {
-                None => commit::Change::Delete { key, moved: change.moved.map(|moved| (moved.lsn, moved.made)) },
+                None => commit::Change::Delete {
+                    key,
+                    moved: change.moved.map(|moved| (moved.lsn, moved.made)),
+                },
                 Some((weight, entry)) => commit::Change::Put {
                     key,
                     lsn: change.moved.map(|moved| moved.lsn),
@@ -167,7 +206,14 @@ impl Layout {
         }
         let kind = if moves { Kind::Moves } else { Kind::Commit };
         let payload_sum = crc(&self.staged[from..]);
-        let frame = Frame { kind, flags: 0, owner_len: 0, payload_sum, length, word: lsn };
+        let frame = Frame {
+            kind,
+            flags: 0,
+            owner_len: 0,
+            payload_sum,
+            length,
+            word: lsn,
+        };
         self.finish_staged(frame_at, &frame);
         Ok(laid)
     }
@@ -193,18 +239,34 @@ impl Layout {
         };
         let home = self.segment;
         let mut encoded = Vec::with_capacity(payload.len() + ENTRY_HEAD as usize);
-        Entry { home, body: body.clone(), payload: Payload::Inline(payload) }.encode(&mut encoded);
+        Entry {
+            home,
+            body: body.clone(),
+            payload: Payload::Inline(payload),
+        }
+        .encode(&mut encoded);
         if encoded.len() as u64 > MAX_ENTRY {
             if payload.len() as u64 > MAX_PAYLOAD {
-                return Err(Error::invalid("InvalidArgument", "the metadata of an object is too long"));
+                return Err(Error::invalid(
+                    "InvalidArgument",
+                    "the metadata of an object is too long",
+                ));
             }
             let sums = frame::chunk_sums(payload, self.chunk_log2);
             let extent = self.blob(Bytes::copy_from_slice(payload), &sums, frame::FLAG_PAYLOAD);
             encoded.clear();
-            Entry { home, body, payload: Payload::Spilled(extent) }.encode(&mut encoded);
+            Entry {
+                home,
+                body,
+                payload: Payload::Spilled(extent),
+            }
+            .encode(&mut encoded);
         }
         if encoded.len() as u64 > MAX_ENTRY {
-            return Err(Error::invalid("InvalidArgument", "an object lies in too many pieces for one entry"));
+            return Err(Error::invalid(
+                "InvalidArgument",
+                "an object lies in too many pieces for one entry",
+            ));
         }
         Ok(encoded)
     }
@@ -212,14 +274,25 @@ impl Layout {
     /// Lays out a blob record.
     fn blob(&mut self, bytes: Bytes, sums: &[u32], flags: u8) -> Extent {
         let at = self.start + self.len;
-        let extent = Extent { segment: self.segment, offset: at, len: bytes.len() as u64 };
+        let extent = Extent {
+            segment: self.segment,
+            offset: at,
+            len: bytes.len() as u64,
+        };
         let mut trailer = Vec::with_capacity(sums.len() * 4);
         for (index, sum) in sums.iter().enumerate() {
             trailer.extend(frame::placed_chunk_sum(*sum, self.seed, at, index as u64).to_le_bytes());
         }
         let length = (bytes.len() + trailer.len()) as u64;
         let payload_sum = crc(&trailer);
-        let frame = Frame { kind: Kind::Blob, flags, owner_len: 0, payload_sum, length, word: extent.len };
+        let frame = Frame {
+            kind: Kind::Blob,
+            flags,
+            owner_len: 0,
+            payload_sum,
+            length,
+            word: extent.len,
+        };
         let frame_at = self.stage_room(FRAME_LEN);
         if bytes.len() <= COPY_MAX {
             self.staged.extend_from_slice(&bytes);

@@ -41,7 +41,6 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-pub use checkpoint::Due;
 pub use commit::Exclusive;
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
@@ -123,11 +122,6 @@ impl Engine {
         &self.settings
     }
 
-    /// The store's directory.
-    pub fn dir(&self) -> &PathBuf {
-        &self.dir
-    }
-
     /// Files, time and chance.
     pub fn env(&self) -> &Env {
         &self.env
@@ -155,7 +149,12 @@ impl Engine {
 
     /// The clock in milliseconds since 1970; a clock before 1970 counts as 1970.
     pub fn millis(&self) -> u64 {
-        let since = self.env.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = self
+            .env
+            .clock
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         since.as_millis().min(u128::from(u64::MAX)) as u64
     }
 
@@ -173,7 +172,9 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
-        self.pool.sync_segment(placed.segment()).map_err(|error| self.poison(error))
+        self.pool
+            .sync_segment(placed.segment())
+            .map_err(|error| self.poison(error))
     }
 
     /// Makes every commit so far durable.
@@ -196,8 +197,10 @@ impl Engine {
             Some(cause) if !self.planted(Planted::NoPoison) => Err(Error::new(
                 ErrorKind::Closed,
                 "InternalError",
-                format!("the store takes no more writes because of an earlier failure ({cause}); reading goes on; \
-                         open it again to write"),
+                format!(
+                    "the store takes no more writes because of an earlier failure ({cause}); reading goes on; \
+                         open it again to write"
+                ),
             )),
             _ => Ok(()),
         }
@@ -206,7 +209,11 @@ impl Engine {
     /// Whether the store is still open.
     pub fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "InternalError", "the store was closed"));
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "InternalError",
+                "the store was closed",
+            ));
         }
         Ok(())
     }
@@ -220,8 +227,12 @@ impl Engine {
     fn poison(&self, error: Error) -> Error {
         let _ = self.failed.set(error.duplicate());
         self.wake.raise();
-        let told = format!("{error}; whether the last commits survive is known only after the store is opened again");
-        Error::new(error.kind(), "CommitUnknown", told).with_source(error).into_fatal()
+        let told = format!(
+            "{error}; whether the last commits survive is known only after the store is opened again"
+        );
+        Error::new(error.kind(), "CommitUnknown", told)
+            .with_source(error)
+            .into_fatal()
     }
 
     /// Whether the mistake is switched on; never, but in a build that tests the tests.
@@ -231,7 +242,8 @@ impl Engine {
     }
 
     fn set_exclusive(&self, thread: Option<ThreadId>) {
-        self.exclusive.store(thread.map_or(0, thread_number), Ordering::Release);
+        self.exclusive
+            .store(thread.map_or(0, thread_number), Ordering::Release);
     }
 
     fn holds_exclusive(&self) -> bool {
@@ -243,7 +255,9 @@ impl Engine {
     /// the segment that is still open.
     fn log_segment_len(&self, live: u64) -> u64 {
         let smallest = (4 << 20).min(self.settings.segment_size);
-        (live / 16).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
+        (live / 16)
+            .clamp(smallest, self.settings.segment_size)
+            .next_multiple_of(4096)
     }
 
     /// Numbers for people.
@@ -256,7 +270,8 @@ impl Engine {
         let mut stats = self.gauges.stats();
         stats.live_bytes = ledger_total;
         stats.log_since_checkpoint = since_checkpoint;
-        stats.delta_keys = (view.index.active.len() + view.index.frozen.as_ref().map_or(0, |delta| delta.len())) as u64;
+        stats.delta_keys =
+            (view.index.active.len() + view.index.frozen.as_ref().map_or(0, |delta| delta.len())) as u64;
         stats.delta_bytes =
             (view.index.active.bytes() + view.index.frozen.as_ref().map_or(0, |delta| delta.bytes())) as u64;
         stats.segments = view.segments.iter().count() as u64;
@@ -269,7 +284,12 @@ impl Engine {
     fn disk_bytes(&self, view: &View) -> u64 {
         let of = |path: &std::path::Path| self.env.vfs.allocated(path).unwrap_or(0);
         let segments: u64 = view.segments.iter().map(|segment| of(segment.path())).sum();
-        let named = [open::SUPERBLOCK, open::INDEX_FILES[0], open::INDEX_FILES[1], open::RESERVE];
+        let named = [
+            open::SUPERBLOCK,
+            open::INDEX_FILES[0],
+            open::INDEX_FILES[1],
+            open::RESERVE,
+        ];
         segments + named.iter().map(|name| of(&self.dir.join(name))).sum::<u64>()
     }
 }

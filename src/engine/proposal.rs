@@ -4,12 +4,11 @@ use std::any::Any;
 
 use bytes::Bytes;
 
-use super::view::{OwnedBody, Stored, View};
+use super::view::{OwnedBody, View};
 use crate::error::Result;
 use crate::format::entry::{self, Extent};
 use crate::format::frame;
 use crate::index::{Index, Weight};
-use crate::segment::Table;
 
 /// A writer's wish, decided when its turn has come.
 pub trait Proposal: Any + Send {
@@ -35,19 +34,9 @@ pub struct State<'a> {
 }
 
 impl State<'_> {
-    /// Looks up a key.
-    pub fn find<R>(&self, key: &[u8], read: impl FnOnce(Stored<'_>) -> Result<R>) -> Result<Option<R>> {
-        self.view.find(key, read)
-    }
-
     /// The ordered map.
     pub fn index(&self) -> &Index {
         &self.view.index
-    }
-
-    /// The segments.
-    pub fn segments(&self) -> &Table {
-        &self.view.segments
     }
 }
 
@@ -125,11 +114,23 @@ impl NewBody {
 impl Change {
     /// A put.
     pub fn put(key: Vec<u8>, weight: Weight, body: NewBody, payload: Vec<u8>) -> Change {
-        Change { key, what: What::Put { weight, body, payload }, moved: None }
+        Change {
+            key,
+            what: What::Put {
+                weight,
+                body,
+                payload,
+            },
+            moved: None,
+        }
     }
 
     /// A delete. Deleting what is not there is a mistake of the proposal: it would leave a tombstone for nothing.
     pub fn delete(key: Vec<u8>) -> Change {
-        Change { key, what: What::Delete, moved: None }
+        Change {
+            key,
+            what: What::Delete,
+            moved: None,
+        }
     }
 }

@@ -39,7 +39,9 @@ pub struct Member {
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member").field("durability", &self.durability).finish_non_exhaustive()
+        f.debug_struct("Member")
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +59,13 @@ impl Member {
 
     /// Works with the proposal.
     pub fn with<R>(&self, work: impl FnOnce(&mut dyn Proposal) -> R) -> R {
-        work(self.proposal.lock().as_mut().expect("taken only after the outcome is known").as_mut())
+        work(
+            self.proposal
+                .lock()
+                .as_mut()
+                .expect("taken only after the outcome is known")
+                .as_mut(),
+        )
     }
 
     /// Sets how it went.
@@ -69,7 +77,10 @@ impl Member {
     pub fn finish<P: Proposal>(&self) -> (P, Result<Committed>) {
         let outcome = self.outcome.lock().take().expect("settled before it is finished");
         let proposal: Box<dyn Any> = self.proposal.lock().take().expect("finished once");
-        (*proposal.downcast::<P>().expect("the proposal that was put in"), outcome)
+        (
+            *proposal.downcast::<P>().expect("the proposal that was put in"),
+            outcome,
+        )
     }
 }
 
@@ -99,11 +110,6 @@ impl Queue {
         let mut waiting = self.0.lock();
         let count = waiting.members.len().min(at_most);
         waiting.members.drain(..count).collect()
-    }
-
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.0.lock().members.len()
     }
 
     /// The leader is done: wakes the members of its group and hands the lead to the first who waits.

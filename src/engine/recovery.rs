@@ -89,7 +89,13 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     let table = engine.tables.current();
     let (view, ledger) = {
         let writer = engine.writer.lock();
-        (View { segments: table.clone(), ..View::clone(&writer.view) }, writer.ledger.clone())
+        (
+            View {
+                segments: table.clone(),
+                ..View::clone(&writer.view)
+            },
+            writer.ledger.clone(),
+        )
     };
     let mut replay = Replay {
         engine,
@@ -105,7 +111,9 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         replayed: 0,
         // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
         // a rebuild must not look for the bodies of commits before that place.
-        durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
+        durable: block
+            .checkpoint
+            .map_or(Position::default(), |checkpoint| checkpoint.replay),
         ends: BTreeMap::new(),
         unproved: BTreeMap::new(),
     };
@@ -118,7 +126,10 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     if !engine.read_only {
         replay.settle(end, block)?;
     }
-    Ok(Recovered { end, replayed: replay.replayed })
+    Ok(Recovered {
+        end,
+        replayed: replay.replayed,
+    })
 }
 
 type Unsound = BTreeMap<u64, &'static str>;
@@ -128,9 +139,10 @@ type Unsound = BTreeMap<u64, &'static str>;
 fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, Arc<Segment>>, Unsound)> {
     let mut logs = BTreeMap::new();
     let mut unsound = Unsound::new();
-    for (kind, dir) in
-        [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
-    {
+    for (kind, dir) in [
+        (SegmentKind::Log, log_dir(&engine.dir)),
+        (SegmentKind::Bulk, bulk_dir(&engine.dir, 0)),
+    ] {
         let failed = |error| Error::io(format!("listing {}", dir.display()), error);
         let mut ids: Vec<u64> = engine
             .env
@@ -159,7 +171,10 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
                 }
                 Err(_) if id >= block.next_segment && !engine.read_only => {
                     // Made after the last superblock and never whole: the trace of a crash.
-                    let _ = engine.env.vfs.remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
+                    let _ = engine
+                        .env
+                        .vfs
+                        .remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
                 }
                 Err(_) => {}
             }
@@ -171,7 +186,11 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
 impl Replay<'_> {
     /// Walks the log and returns where it ends.
     fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
-        let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
+        let first = if from.segment == 0 {
+            self.logs.keys().next().copied()
+        } else {
+            Some(from.segment)
+        };
         let Some(mut id) = first else {
             return match unsound.get(&block.log_known).filter(|_| block.log_known != 0) {
                 Some(reason) => Err(self.damaged_log(block.log_known, reason)),
@@ -196,7 +215,11 @@ impl Replay<'_> {
             }
             match self.successor(stop, end) {
                 Some(next) => {
-                    let name_of_next = if let End::Continues(_) = end { FRAME_LEN as u64 } else { 0 };
+                    let name_of_next = if let End::Continues(_) = end {
+                        FRAME_LEN as u64
+                    } else {
+                        0
+                    };
                     self.ends.insert(id, stop.offset + name_of_next);
                     id = next;
                 }
@@ -222,11 +245,16 @@ impl Replay<'_> {
             }
         }
         let mut later = self.logs.range(stop.segment + 1..);
-        if let Some((next, _)) = later.clone().find(|(_, segment)| segment.header.cut == Some(stop)) {
+        if let Some((next, _)) = later
+            .clone()
+            .find(|(_, segment)| segment.header.cut == Some(stop))
+        {
             return Some(*next);
         }
         // Behind the replay position segments go missing only in a rebuild.
-        later.find(|_| self.rebuild && !matches!(end, End::Bad(_))).map(|(next, _)| *next)
+        later
+            .find(|_| self.rebuild && !matches!(end, End::Bad(_)))
+            .map(|(next, _)| *next)
     }
 
     /// Reads the records of one segment. Returns where and how they end.
@@ -236,11 +264,23 @@ impl Replay<'_> {
         scan.trust(self.engine.planted(Planted::NoRecordSum));
         loop {
             let at = scan.position();
-            let read = scan.next(true)?.map(|record| (record.frame.kind, record.frame.word, record.payload.to_vec()));
+            let read = scan
+                .next(true)?
+                .map(|record| (record.frame.kind, record.frame.word, record.payload.to_vec()));
             let (kind, lsn, payload) = match read {
                 Ok(read) => read,
-                Err(End::Bad(_)) if self.engine.planted(Planted::SkipBadRecord) && scan.step_over() => continue,
-                Err(end) => return Ok((Position { segment: id, offset: at }, end)),
+                Err(End::Bad(_)) if self.engine.planted(Planted::SkipBadRecord) && scan.step_over() => {
+                    continue;
+                }
+                Err(end) => {
+                    return Ok((
+                        Position {
+                            segment: id,
+                            offset: at,
+                        },
+                        end,
+                    ));
+                }
             };
             let next = scan.position();
             self.replayed += next - at;
@@ -253,11 +293,21 @@ impl Replay<'_> {
             // A log that was lost in part shows here: lsns are dense (I4).
             let expected = if moves { self.read_lsn } else { self.read_lsn + 1 };
             if (!self.rebuild && lsn != expected) || (self.rebuild && lsn < expected) {
-                return Err(damaged(&format!("commit {lsn} stands where commit {expected} should")));
+                return Err(damaged(&format!(
+                    "commit {lsn} stands where commit {expected} should"
+                )));
             }
             self.read_lsn = lsn;
             self.durable = self.durable.max(head.durable);
-            let waiting = Waiting { at: Position { segment: id, offset: next }, lsn, moves, payload };
+            let waiting = Waiting {
+                at: Position {
+                    segment: id,
+                    offset: next,
+                },
+                lsn,
+                moves,
+                payload,
+            };
             self.waiting_bytes += waiting.payload.len();
             self.waiting.push_back(waiting);
             if !self.apply_proved()? {
@@ -284,7 +334,9 @@ impl Replay<'_> {
 
     /// Applies the record at the head of the queue, after a look at its bodies if they are not `proved`.
     fn apply_first(&mut self, proved: bool) -> Result<bool> {
-        let Some(first) = self.waiting.pop_front() else { return Ok(true) };
+        let Some(first) = self.waiting.pop_front() else {
+            return Ok(true);
+        };
         self.waiting_bytes -= first.payload.len();
         if !proved && !self.engine.planted(Planted::SkipBodyCheck) && !self.bodies_are_whole(&first)? {
             self.waiting.clear();
@@ -292,7 +344,8 @@ impl Replay<'_> {
         }
         let mut diff = LedgerDiff::default();
         let chunk_log2 = self.engine.chunk_log2();
-        let (_, changes) = commit::open(&first.payload, first.moves).map_err(|r| self.damaged_record(&first, r))?;
+        let (_, changes) =
+            commit::open(&first.payload, first.moves).map_err(|r| self.damaged_record(&first, r))?;
         for change in changes {
             let change = change.map_err(|reason| self.damaged_record(&first, reason))?;
             let home = first.at.segment;
@@ -301,17 +354,36 @@ impl Replay<'_> {
                 Change::Delete { moved, .. } => moved.unwrap_or((first.lsn, home)),
             };
             // Only in a rebuild can a row come after a newer one of the same key.
-            if self.view.index.get(change.key())?.is_some_and(|item| item.lsn > lsn) {
+            if self
+                .view
+                .index
+                .get(change.key())?
+                .is_some_and(|item| item.lsn > lsn)
+            {
                 continue;
             }
             let tombstone = Tombstone { made, home }.encode();
             let item = match change {
-                Change::Put { slot, objects, bytes, entry, .. } => {
-                    NewItem { lsn, tombstone: false, weight: Weight { slot, objects, bytes }, value: entry }
-                }
+                Change::Put {
+                    slot,
+                    objects,
+                    bytes,
+                    entry,
+                    ..
+                } => NewItem {
+                    lsn,
+                    tombstone: false,
+                    weight: Weight { slot, objects, bytes },
+                    value: entry,
+                },
                 Change::Delete { key, .. } => {
                     let weight = ledger::tombstone_weight(key);
-                    NewItem { lsn, tombstone: true, weight, value: &tombstone }
+                    NewItem {
+                        lsn,
+                        tombstone: true,
+                        weight,
+                        value: &tombstone,
+                    }
                 }
             };
             ledger::apply(&mut self.view.index, &mut diff, chunk_log2, change.key(), item)?;
@@ -331,7 +403,12 @@ impl Replay<'_> {
         let mut writer = self.engine.writer.lock();
         writer.view = Arc::new(self.view.clone());
         writer.ledger = self.ledger.clone();
-        writer.log = Log::new(self.engine.maker.clone(), self.engine.tables.clone(), end, self.view.lsn);
+        writer.log = Log::new(
+            self.engine.maker.clone(),
+            self.engine.tables.clone(),
+            end,
+            self.view.lsn,
+        );
         writer.since_checkpoint = self.replayed;
         self.engine.view.store(writer.view.clone());
     }
@@ -353,7 +430,10 @@ impl Replay<'_> {
             _ => {}
         }
         let writer = engine.writer.lock();
-        self.view = View { segments: self.table.clone(), ..View::clone(&writer.view) };
+        self.view = View {
+            segments: self.table.clone(),
+            ..View::clone(&writer.view)
+        };
         self.ledger = writer.ledger.clone();
         Ok(())
     }
@@ -361,7 +441,9 @@ impl Replay<'_> {
     /// Whether every body in a bulk segment that a record names is there to the last byte.
     fn bodies_are_whole(&mut self, record: &Waiting) -> Result<bool> {
         for extent in bulk_extents(record, &self.table)? {
-            let Ok(segment) = self.table.get(extent.segment) else { return Ok(false) };
+            let Ok(segment) = self.table.get(extent.segment) else {
+                return Ok(false);
+            };
             let mut at = 0;
             while at < extent.len {
                 let end = extent.len.min(at + (4 << 20));
@@ -418,14 +500,21 @@ impl Replay<'_> {
             self.make_durable(end)?;
         }
         if let Some(last) = self.logs.get(&end.segment) {
-            let size = last.file().size().map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
+            let size = last
+                .file()
+                .size()
+                .map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
             // A cut of which the sync failed looks as if it were done, so it is done again.
             if size > end.offset || !clean {
                 let path = last.path();
-                let cut = engine.env.vfs.open(path, OpenMode::ReadWrite, Site::SEGMENT_OPEN).and_then(|file| {
-                    file.set_len(end.offset, Site::RECOVERY_WRITE)?;
-                    file.sync_data(Site::RECOVERY_SYNC)
-                });
+                let cut = engine
+                    .env
+                    .vfs
+                    .open(path, OpenMode::ReadWrite, Site::SEGMENT_OPEN)
+                    .and_then(|file| {
+                        file.set_len(end.offset, Site::RECOVERY_WRITE)?;
+                        file.sync_data(Site::RECOVERY_SYNC)
+                    });
                 cut.map_err(|e| Error::io(format!("cutting the tail off {}", path.display()), e))?;
             }
         }
@@ -435,22 +524,35 @@ impl Replay<'_> {
         }
         let dir = log_dir(&engine.dir);
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", dir.display()), error);
-        let names = engine.env.vfs.list(&dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
-        let ids = names.iter().filter(|listed| listed.is_file).filter_map(|listed| parse_file_name(&listed.name));
+        let names = engine
+            .env
+            .vfs
+            .list(&dir, Site::STORE_LIST)
+            .map_err(|e| failed("listing", e))?;
+        let ids = names
+            .iter()
+            .filter(|listed| listed.is_file)
+            .filter_map(|listed| parse_file_name(&listed.name));
         let stray: Vec<u64> = ids.filter(|id| *id > end.segment).collect();
         if stray.is_empty() {
             return Ok(());
         }
         // First the superblock stops knowing them, so that their absence is never taken for a loss.
         if block.log_known > end.segment {
-            engine.superblock.update(&engine.env, |block| block.log_known = end.segment)?;
+            engine
+                .superblock
+                .update(&engine.env, |block| block.log_known = end.segment)?;
         }
         for id in stray {
             let path = dir.join(crate::segment::file_name(id));
             let removed = engine.env.vfs.remove(&path, Site::SEGMENT_REMOVE);
             removed.map_err(|e| Error::io(format!("removing {}", path.display()), e))?;
         }
-        engine.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE).map_err(|e| failed("syncing", e))
+        engine
+            .env
+            .vfs
+            .sync_dir(&dir, Site::SEGMENT_REMOVE)
+            .map_err(|e| failed("syncing", e))
     }
 
     /// Makes durable what only the page cache may have: writes it again as it is, and syncs it.
@@ -460,8 +562,16 @@ impl Replay<'_> {
         }
         let from = self.durable.min(end);
         for (id, segment) in self.logs.range(from.segment..=end.segment) {
-            let first = if *id == from.segment { from.offset.max(HEADER_LEN as u64) } else { HEADER_LEN as u64 };
-            let last = if *id == end.segment { end.offset } else { self.ends.get(id).copied().unwrap_or(first) };
+            let first = if *id == from.segment {
+                from.offset.max(HEADER_LEN as u64)
+            } else {
+                HEADER_LEN as u64
+            };
+            let last = if *id == end.segment {
+                end.offset
+            } else {
+                self.ends.get(id).copied().unwrap_or(first)
+            };
             self.rewrite(segment, first, last)?;
         }
         self.durable = self.durable.max(end);
@@ -471,7 +581,9 @@ impl Replay<'_> {
     fn rewrite(&self, segment: &Segment, mut at: u64, end: u64) -> Result<()> {
         let failed = |error| Error::io(format!("making {} durable", segment.name()), error);
         let vfs = &self.engine.env.vfs;
-        let file = vfs.open(segment.path(), OpenMode::ReadWrite, Site::SEGMENT_OPEN).map_err(failed)?;
+        let file = vfs
+            .open(segment.path(), OpenMode::ReadWrite, Site::SEGMENT_OPEN)
+            .map_err(failed)?;
         let mut bytes = Vec::new();
         while at < end {
             bytes.resize((end - at).min(REWRITE_STEP) as usize, 0);
@@ -501,14 +613,22 @@ impl Replay<'_> {
 
 /// The extents of a record that lie in bulk segments, or in segments that are not there.
 fn bulk_extents(record: &Waiting, table: &Table) -> Result<Vec<Extent>> {
-    let unreadable = |reason| Error::corrupt(crate::segment::file_name(record.at.segment), record.at.offset, reason);
+    let unreadable = |reason| {
+        Error::corrupt(
+            crate::segment::file_name(record.at.segment),
+            record.at.offset,
+            reason,
+        )
+    };
     let (_, changes) = commit::open(&record.payload, record.moves).map_err(unreadable)?;
     let mut found = Vec::new();
     for change in changes {
         if let Change::Put { entry, .. } = change.map_err(unreadable)? {
             let (_, extents) = ledger::segments_of(entry)?;
             let in_log = |extent: &Extent| {
-                table.get(extent.segment).is_ok_and(|segment| segment.header.kind == SegmentKind::Log)
+                table
+                    .get(extent.segment)
+                    .is_ok_and(|segment| segment.header.kind == SegmentKind::Log)
             };
             found.extend(extents.into_iter().filter(|extent| !in_log(extent)));
         }

@@ -61,7 +61,12 @@ pub struct Relocated {
 impl Relocated {
     /// A relocation that has not begun.
     pub fn of(segment: u64) -> Relocated {
-        Relocated { segment, at: 0, done: false, bytes: 0 }
+        Relocated {
+            segment,
+            at: 0,
+            done: false,
+            bytes: 0,
+        }
     }
 }
 
@@ -81,7 +86,14 @@ fn forward_prefix(segment: u64) -> Vec<u8> {
 impl Change {
     /// The rows that let relocation find bodies whose key changes to `owner` while they stay where they are.
     pub fn forward(body: &OwnedBody, owner: &[u8]) -> Vec<Change> {
-        let row = |extent| Change::put(forward_key(extent), Weight::default(), NewBody::None, owner.to_vec());
+        let row = |extent| {
+            Change::put(
+                forward_key(extent),
+                Weight::default(),
+                NewBody::None,
+                owner.to_vec(),
+            )
+        };
         body.extents().iter().map(row).collect()
     }
 }
@@ -188,13 +200,24 @@ struct Batch<'a> {
     shorts: Vec<Short>,
     /// Keeps the copied bodies from being taken for garbage until they are committed.
     placed: Vec<Placed>,
+    /// Forwarding rows that have done their work once the rows are committed, and their lsns.
+    done_forwards: Vec<(Vec<u8>, u64)>,
     bytes: u64,
 }
 
 impl<'a> Batch<'a> {
     fn new(engine: &'a Engine, segment: &'a Segment) -> Batch<'a> {
         let (seen, rows, shorts, placed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch { engine, segment, seen, rows, shorts, placed, bytes: 0 }
+        Batch {
+            engine,
+            segment,
+            seen,
+            rows,
+            shorts,
+            placed,
+            done_forwards: Vec::new(),
+            bytes: 0,
+        }
     }
 
     /// Reads records until there is enough for a commit. Says whether the segment is at its end.
@@ -203,12 +226,15 @@ impl<'a> Batch<'a> {
         let mut keys = Vec::new();
         while self.bytes < BATCH_BYTES && self.rows.len() < BATCH_ROWS {
             let at = scan.position();
-            let Ok(record) = scan.next(false)? else { return Ok(true) };
+            let Ok(record) = scan.next(false)? else {
+                return Ok(true);
+            };
             let (offset, frame) = (record.offset, record.frame);
             match frame.kind {
                 Kind::Commit | Kind::Moves => {
                     let moves = frame.kind == Kind::Moves;
-                    let (_, changes) = commit::open(record.payload, moves).map_err(|r| segment.corrupt(at, r))?;
+                    let (_, changes) =
+                        commit::open(record.payload, moves).map_err(|r| segment.corrupt(at, r))?;
                     for change in changes {
                         keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
                     }
@@ -228,14 +254,22 @@ impl<'a> Batch<'a> {
         if self.seen.contains(&key) {
             return Ok(());
         }
-        let Some(item) = view.index.get(&key)? else { return Ok(()) };
+        let Some(item) = view.index.get(&key)? else {
+            return Ok(());
+        };
         let lsn = item.lsn;
         let (moved, what) = if item.tombstone {
             let tombstone = Tombstone::decode(item.value())?;
             if tombstone.home != self.segment.id() {
                 return Ok(());
             }
-            (Moved { lsn, made: tombstone.made }, What::Delete)
+            (
+                Moved {
+                    lsn,
+                    made: tombstone.made,
+                },
+                What::Delete,
+            )
         } else {
             let entry = decode(item.value())?;
             let here = |extent: Extent| extent.segment == self.segment.id();
@@ -243,15 +277,33 @@ impl<'a> Batch<'a> {
                 return Ok(());
             }
             if key[0] == FORWARD_SPACE && self.points_nowhere(&key) {
-                return self.drop_forward(&key, lsn);
+                self.done_forwards.push((key, lsn));
+                return Ok(());
             }
-            let Stored { weight, payload, body, .. } = view.stored(&item)?;
+            let Stored {
+                weight,
+                payload,
+                body,
+                ..
+            } = view.stored(&item)?;
             let body = self.move_body(OwnedBody::of(&body), &key)?;
-            (Moved { lsn, made: 0 }, What::Put { weight, body, payload: payload.into_owned() })
+            (
+                Moved { lsn, made: 0 },
+                What::Put {
+                    weight,
+                    body,
+                    payload: payload.into_owned(),
+                },
+            )
         };
         let old = item.value().to_vec();
         self.bytes += (key.len() + old.len()) as u64;
-        self.rows.push(Row { key: key.clone(), old, moved, what });
+        self.rows.push(Row {
+            key: key.clone(),
+            old,
+            moved,
+            what,
+        });
         self.seen.insert(key);
         Ok(())
     }
@@ -263,28 +315,27 @@ impl<'a> Batch<'a> {
         let mut cursor = view.index.cursor();
         cursor.seek(&prefix)?;
         while let Some(key) = cursor.key().filter(|key| key.starts_with(&prefix)) {
-            let item = cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let item = cursor
+                .item()?
+                .ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             found.push((key.to_vec(), item.lsn, view.stored(&item)?.payload.into_owned()));
             drop(item);
             cursor.next()?;
         }
         for (forward, lsn, owner) in found {
             self.consider(view, owner)?;
-            self.drop_forward(&forward, lsn)?;
+            self.done_forwards.push((forward, lsn));
         }
         Ok(())
     }
 
     /// Whether a forwarding row is for a segment that is gone.
     fn points_nowhere(&self, key: &[u8]) -> bool {
-        let id = key.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+        let id = key
+            .get(1..9)
+            .and_then(|id| id.try_into().ok())
+            .map(u64::from_be_bytes);
         id.is_none_or(|id| !self.engine.tables.current().contains(id))
-    }
-
-    /// Removes a forwarding row that has done its work.
-    fn drop_forward(&mut self, key: &[u8], lsn: u64) -> Result<()> {
-        let proposal = DropForward { key: key.to_vec(), lsn };
-        self.engine.commit(proposal, Durability::Buffered).1.map(|_| ())
     }
 
     /// The new places of a body. Short runs are only read here, and written later together.
@@ -297,7 +348,11 @@ impl<'a> Batch<'a> {
             self.bytes += extent.len;
             if extent.len <= BATCH_BYTES {
                 let bytes = self.segment.read(extent, 0..extent.len)?;
-                self.shorts.push(Short { row: self.rows.len(), place, bytes });
+                self.shorts.push(Short {
+                    row: self.rows.len(),
+                    place,
+                    bytes,
+                });
                 continue;
             }
             let mut writer = self.engine.pool.writer(key.to_vec(), true, false);
@@ -311,29 +366,45 @@ impl<'a> Batch<'a> {
             *extent = placed.extent;
             self.placed.push(placed);
         }
-        Ok(if extents.is_empty() { NewBody::existing(body) } else { NewBody::Extents(extents) })
+        Ok(if extents.is_empty() {
+            NewBody::existing(body)
+        } else {
+            NewBody::Extents(extents)
+        })
     }
 
-    /// Writes the short bodies and commits the rows. Returns how many bytes have moved.
+    /// Commits the rows, then lets go of the forwarding rows that are no longer needed: were it the other way
+    /// round, a crash between the two would leave bodies that nobody finds. Returns how many bytes have moved.
     fn commit(mut self) -> Result<u64> {
-        if self.rows.is_empty() {
-            return Ok(0);
+        if !self.rows.is_empty() {
+            self.write_shorts()?;
+            let rows = std::mem::take(&mut self.rows);
+            let stale = self.engine.planted(Planted::RelocateStale);
+            self.engine.commit(Move { rows, stale }, Durability::Buffered).1?;
+            self.engine.gauges.relocated(self.bytes);
         }
-        if !self.shorts.is_empty() {
-            let owned = |short: &Short| (self.rows[short.row].key.clone(), short.bytes.clone());
-            let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
-            let placed = self.engine.pool.write_cold(&bodies)?;
-            for (short, placed) in self.shorts.drain(..).zip(placed) {
-                if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
-                    extents[short.place] = placed.extent;
-                }
-                self.placed.push(placed);
-            }
+        if !self.done_forwards.is_empty() {
+            let rows = std::mem::take(&mut self.done_forwards);
+            self.engine.commit(DropForwards { rows }, Durability::Buffered).1?;
         }
-        let proposal = Move { rows: self.rows, stale: self.engine.planted(Planted::RelocateStale) };
-        self.engine.commit(proposal, Durability::Buffered).1?;
-        self.engine.gauges.relocated(self.bytes);
         Ok(self.bytes)
+    }
+
+    /// Writes the short bodies in one go and puts their places into the rows.
+    fn write_shorts(&mut self) -> Result<()> {
+        if self.shorts.is_empty() {
+            return Ok(());
+        }
+        let owned = |short: &Short| (self.rows[short.row].key.clone(), short.bytes.clone());
+        let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
+        let placed = self.engine.pool.write_cold(&bodies)?;
+        for (short, placed) in self.shorts.drain(..).zip(placed) {
+            if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
+                extents[short.place] = placed.extent;
+            }
+            self.placed.push(placed);
+        }
+        Ok(())
     }
 }
 
@@ -352,11 +423,21 @@ impl Proposal for Move {
             if same || self.stale {
                 let what = match &row.what {
                     What::Delete => What::Delete,
-                    What::Put { weight, body, payload } => {
-                        What::Put { weight: *weight, body: body.clone(), payload: payload.clone() }
-                    }
+                    What::Put {
+                        weight,
+                        body,
+                        payload,
+                    } => What::Put {
+                        weight: *weight,
+                        body: body.clone(),
+                        payload: payload.clone(),
+                    },
                 };
-                changes.push(Change { key: row.key.clone(), what, moved: Some(row.moved) });
+                changes.push(Change {
+                    key: row.key.clone(),
+                    what,
+                    moved: Some(row.moved),
+                });
             }
         }
         Ok(changes)
@@ -367,16 +448,20 @@ impl Proposal for Move {
     }
 }
 
-/// Removes a forwarding row if it is still the same.
-struct DropForward {
-    key: Vec<u8>,
-    lsn: u64,
+/// Removes forwarding rows that are still the same.
+struct DropForwards {
+    rows: Vec<(Vec<u8>, u64)>,
 }
 
-impl Proposal for DropForward {
+impl Proposal for DropForwards {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
-        let same = state.index().get(&self.key)?.is_some_and(|item| !item.tombstone && item.lsn == self.lsn);
-        Ok(if same { vec![Change::delete(self.key.clone())] } else { Vec::new() })
+        let mut changes = Vec::new();
+        for (key, lsn) in &self.rows {
+            if state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
+                changes.push(Change::delete(key.clone()));
+            }
+        }
+        Ok(changes)
     }
 
     fn may_use_reserve(&self) -> bool {

@@ -16,7 +16,11 @@ pub struct Reserve {
 impl Reserve {
     /// The reserve at `path`; `held` says whether it is there.
     pub fn new(path: PathBuf, bytes: u64, held: bool) -> Reserve {
-        Reserve { path, bytes, held: AtomicBool::new(held) }
+        Reserve {
+            path,
+            bytes,
+            held: AtomicBool::new(held),
+        }
     }
 
     /// Frees the room. Says whether there was any to free.
@@ -39,10 +43,5 @@ impl Reserve {
                 let _ = env.vfs.remove(&self.path, Site::RESERVE);
             }
         }
-    }
-
-    /// Whether the room is there.
-    pub fn is_held(&self) -> bool {
-        self.bytes == 0 || self.held.load(Ordering::Acquire)
     }
 }

@@ -1,7 +1,7 @@
 //! Verification: reads everything there is and says what is wrong, without changing anything.
 
 use super::view::View;
-use super::{Engine, ENGINE_SPACE};
+use super::{ENGINE_SPACE, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::segment_header::SegmentKind;
 use crate::segment::{End, Scan, Segment};
@@ -64,15 +64,32 @@ impl VerifyReport {
     pub(crate) fn note(&mut self, key: Option<&[u8]>, reason: impl ToString) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS {
-            self.problems.push(Problem { key: key.map(<[u8]>::to_vec), reason: reason.to_string() });
+            self.problems.push(Problem {
+                key: key.map(<[u8]>::to_vec),
+                reason: reason.to_string(),
+            });
         }
     }
 
     fn progress(&self) -> VerifyProgress {
-        let VerifyReport { pages, entries, body_bytes, records, .. } = *self;
-        VerifyProgress { pages, entries, body_bytes, records }
+        let VerifyReport {
+            pages,
+            entries,
+            body_bytes,
+            records,
+            ..
+        } = *self;
+        VerifyProgress {
+            pages,
+            entries,
+            body_bytes,
+            records,
+        }
     }
 }
+
+/// Looks at an entry with the catalog's eyes: its key, what is stored, the BLAKE3 of its body. Says what is wrong.
+pub type Check<'a> = dyn FnMut(&[u8], &super::Stored<'_>, &[u8; 32]) -> Option<String> + 'a;
 
 /// Damage is noted and the walk goes on; any other failure ends it.
 fn noted<T>(report: &mut VerifyReport, key: Option<&[u8]>, result: Result<T>) -> Result<Option<T>> {
@@ -87,21 +104,29 @@ fn noted<T>(report: &mut VerifyReport, key: Option<&[u8]>, result: Result<T>) ->
 }
 
 impl Engine {
-    /// Reads every page, every record of the log and every body in one view. `check` looks at each entry with
-    /// the catalog's eyes; `progress` is told how far it is and says whether to go on.
+    /// Reads every page, every record of the log and every body in one view. `check` looks at each entry;
+    /// `progress` is told how far it is and says whether to go on.
     pub fn verify(
         &self,
-        check: &mut dyn FnMut(&[u8], &super::Stored<'_>, &mut dyn FnMut(&str)),
+        check: &mut Check<'_>,
         progress: &mut dyn FnMut(VerifyProgress) -> bool,
     ) -> Result<VerifyReport> {
         self.check_open()?;
         let mut report = VerifyReport::default();
         let view = self.pin();
-        let tree = view.index.tree.verify(&mut |pages| progress(VerifyProgress { pages, ..Default::default() }))?;
+        let tree = view.index.tree.verify(&mut |pages| {
+            progress(VerifyProgress {
+                pages,
+                ..Default::default()
+            })
+        })?;
         report.pages = tree.pages;
         report.stopped = !tree.complete;
         for problem in &tree.problems {
-            report.note(None, Error::corrupt(&problem.file, problem.offset, &problem.reason));
+            report.note(
+                None,
+                Error::corrupt(&problem.file, problem.offset, &problem.reason),
+            );
         }
         if !report.stopped {
             self.verify_entries(&view, &mut report, check, progress)?;
@@ -119,7 +144,7 @@ impl Engine {
         &self,
         view: &View,
         report: &mut VerifyReport,
-        check: &mut dyn FnMut(&[u8], &super::Stored<'_>, &mut dyn FnMut(&str)),
+        check: &mut Check<'_>,
         progress: &mut dyn FnMut(VerifyProgress) -> bool,
     ) -> Result<()> {
         let mut cursor = view.index.cursor();
@@ -133,14 +158,14 @@ impl Engine {
             let read = item.and_then(|item| {
                 let item = item.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
                 let stored = view.stored(&item)?;
-                let mut wrong = Vec::new();
-                check(&key, &stored, &mut |reason| wrong.push(reason.to_string()));
-                let body = super::OwnedBody::of(&stored.body);
-                self.verify_body(view, &body).map(|bytes| (bytes, wrong))
+                let (bytes, hash) = self.verify_body(view, &super::OwnedBody::of(&stored.body))?;
+                Ok((bytes, check(&key, &stored, &hash)))
             });
             if let Some((bytes, wrong)) = noted(report, Some(&key), read)? {
                 report.body_bytes += bytes;
-                wrong.into_iter().for_each(|reason| report.note(Some(&key), reason));
+                wrong
+                    .into_iter()
+                    .for_each(|reason| report.note(Some(&key), reason));
             }
             if !progress(report.progress()) {
                 report.stopped = true;
@@ -156,19 +181,24 @@ impl Engine {
         Ok(())
     }
 
-    fn verify_body(&self, view: &View, body: &super::OwnedBody) -> Result<u64> {
+    /// Reads a body; its length in segments and the BLAKE3 of all of it.
+    fn verify_body(&self, view: &View, body: &super::OwnedBody) -> Result<(u64, [u8; 32])> {
         let mut bytes = 0;
+        let mut hasher = blake3::Hasher::new();
+        if let super::OwnedBody::Inline(inline) = body {
+            hasher.update(inline);
+        }
         for extent in body.extents() {
             let segment = view.segments.get(extent.segment)?;
             let mut at = 0;
             while at < extent.len {
                 let end = extent.len.min(at + READ_STEP);
-                segment.read(extent, at..end)?;
+                hasher.update(&segment.read(extent, at..end)?);
                 at = end;
             }
             bytes += extent.len;
         }
-        Ok(bytes)
+        Ok((bytes, *hasher.finalize().as_bytes()))
     }
 
     /// Reads the records of a segment. A sealed log segment must end cleanly; bodies that nothing names any
@@ -180,9 +210,13 @@ impl Engine {
         progress: &mut dyn FnMut(VerifyProgress) -> bool,
     ) -> Result<()> {
         let end = (segment.header.kind == SegmentKind::Log).then(|| self.writer.lock().log.end());
-        let limit = end.filter(|end| end.segment == segment.id()).map(|end| end.offset);
+        let limit = end
+            .filter(|end| end.segment == segment.id())
+            .map(|end| end.offset);
         let begun = Scan::new(segment, 0, limit);
-        let Some(mut scan) = noted(report, None, begun)? else { return Ok(()) };
+        let Some(mut scan) = noted(report, None, begun)? else {
+            return Ok(());
+        };
         loop {
             let at = scan.position();
             let next = scan.next(false).map(|step| step.map(|_| ()));

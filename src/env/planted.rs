@@ -49,6 +49,7 @@ pub enum Planted {
 
 impl Planted {
     /// Every mistake there is.
+    #[cfg(feature = "testing")]
     pub const ALL: &'static [Planted] = &[
         Planted::AckBeforeWrite,
         Planted::SkipLogSync,

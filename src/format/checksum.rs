@@ -13,7 +13,9 @@ pub fn segment_seed(store_id: &[u8; 16], segment: u64, nonce: u64) -> u32 {
 /// A plain CRC-32 is XORed with it, so bytes can be summed before their place is known.
 #[inline]
 pub fn place(seed: u32, offset: u64, index: u64) -> u32 {
-    let mut x = u64::from(seed) ^ offset.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    let mut x = u64::from(seed)
+        ^ offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ index.wrapping_mul(0xD6E8_FEB8_6659_FD93);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^= x >> 31;

@@ -4,11 +4,11 @@
 //! 0   u8   kind: 1 commit, 2 moves, 3 blob, 4 continue, 5 void
 //! 1   u8   flags: 0 (blob: bit 0 = the body is an entry's payload, not an object's)
 //! 2   u16  blob: bytes of the owner's key at the end of the payload; else 0
-//! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^32)
+//! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^64 - 1)
 //! 8   u64  bytes of payload
 //! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0
 //! 24  u32  0
-//! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^32 + 1)
+//! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^64 - 2)
 //! ```
 //! The next record starts at the next multiple of 8. Thirty-two zero bytes are never a record: they end a segment.
 
@@ -26,8 +26,9 @@ pub const MAX_BODY_LEN: u64 = 49 << 40;
 /// The flag of a blob that holds an entry's payload.
 pub const FLAG_PAYLOAD: u8 = 1;
 
-const SUM_PAYLOAD: u64 = 1 << 32;
-const SUM_FRAME: u64 = (1 << 32) + 1;
+/// Indices in `place` that no chunk of a body can have.
+const SUM_PAYLOAD: u64 = u64::MAX;
+const SUM_FRAME: u64 = u64::MAX - 1;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,10 @@ impl Frame {
 
     /// Encodes the frame for a record at `offset` of a segment with `seed`.
     pub fn encode(&self, seed: u32, offset: u64) -> [u8; FRAME_LEN] {
-        assert!(offset.is_multiple_of(ALIGN) && self.fits(), "a frame that could not be read back: {self:?}");
+        assert!(
+            offset.is_multiple_of(ALIGN) && self.fits(),
+            "a frame that could not be read back: {self:?}"
+        );
         let mut out = [0u8; FRAME_LEN];
         out[0] = match self.kind {
             Kind::Commit => 1,
@@ -135,7 +139,9 @@ impl Frame {
         match self.kind {
             Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER,
             // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key.
-            Kind::Blob => self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2,
+            Kind::Blob => {
+                self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2
+            }
             Kind::Void => self.length <= MAX_BODY_LEN * 2,
             Kind::Continue => self.length == 0 && self.word <= MAX_NUMBER,
         }
@@ -175,7 +181,14 @@ mod tests {
     use super::*;
 
     fn sample() -> Frame {
-        Frame { kind: Kind::Commit, flags: 0, owner_len: 0, payload_sum: 0xABCD, length: 100, word: 7 }
+        Frame {
+            kind: Kind::Commit,
+            flags: 0,
+            owner_len: 0,
+            payload_sum: 0xABCD,
+            length: 100,
+            word: 7,
+        }
     }
 
     #[test]

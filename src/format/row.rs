@@ -64,7 +64,8 @@ impl Row for BucketRow {
 
 /// Encodes a row.
 pub fn encode<R: Row>(row: &R) -> Vec<u8> {
-    let body = bincode::serde::encode_to_vec(row, CONFIG).expect("rows have no type that bincode cannot write");
+    let body =
+        bincode::serde::encode_to_vec(row, CONFIG).expect("rows have no type that bincode cannot write");
     assert!(body.len() <= MAX_ROW, "a row of {} bytes", body.len());
     let mut out = Vec::with_capacity(body.len() + 6);
     out.push(R::KIND);
@@ -87,7 +88,8 @@ pub fn decode<R: Row>(bytes: &[u8]) -> Result<R, &'static str> {
     if len != rest.len() as u64 || rest.len() > MAX_ROW {
         return Err("a row is not as long as it says");
     }
-    let (row, used) = bincode::serde::decode_from_slice(rest, CONFIG).map_err(|_| "a row cannot be decoded")?;
+    let (row, used) =
+        bincode::serde::decode_from_slice(rest, CONFIG).map_err(|_| "a row cannot be decoded")?;
     if used != rest.len() {
         return Err("a row is followed by something");
     }

@@ -28,9 +28,9 @@
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
 
-use super::{FORMAT_VERSION, MAX_NUMBER};
 use super::checksum::crc;
 use super::commit::Position;
+use super::{FORMAT_VERSION, MAX_NUMBER};
 
 /// Bytes of a slot.
 pub const SLOT_LEN: usize = 4096;
@@ -159,7 +159,10 @@ impl Superblock {
         let checkpoint = (bytes[66] == 1).then(|| Checkpoint {
             root: (height != EMPTY_TREE).then(|| (word(72), half(68), height)),
             lsn: word(80),
-            replay: Position { segment: word(88), offset: word(96) },
+            replay: Position {
+                segment: word(88),
+                offset: word(96),
+            },
         });
         Ok(Superblock {
             generation: word(16),
@@ -194,7 +197,10 @@ mod tests {
             checkpoint: Some(Checkpoint {
                 root: Some((77, 0xAA, 2)),
                 lsn: 5,
-                replay: Position { segment: 3, offset: 128 },
+                replay: Position {
+                    segment: 3,
+                    offset: 128,
+                },
             }),
             next_segment: 12,
             log_known: 11,
@@ -207,16 +213,29 @@ mod tests {
 
     #[test]
     fn slots_come_back_and_flips_are_seen() {
-        for checkpoint in [None, sample().checkpoint, Some(Checkpoint { root: None, lsn: 0, replay: Position::default() })]
-        {
-            let block = Superblock { checkpoint, ..sample() };
+        for checkpoint in [
+            None,
+            sample().checkpoint,
+            Some(Checkpoint {
+                root: None,
+                lsn: 0,
+                replay: Position::default(),
+            }),
+        ] {
+            let block = Superblock {
+                checkpoint,
+                ..sample()
+            };
             assert_eq!(Superblock::decode(&block.encode()), Ok(block));
         }
         let bytes = sample().encode();
         for at in 0..SLOT_LEN {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
-            assert!(matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))), "byte {at}");
+            assert!(
+                matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))),
+                "byte {at}"
+            );
         }
     }
 
@@ -227,7 +246,10 @@ mod tests {
             bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             let sum = crc(&bytes[..SLOT_LEN - 4]);
             bytes[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
-            assert!(matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))), "the number at {at}");
+            assert!(
+                matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))),
+                "the number at {at}"
+            );
         }
     }
 

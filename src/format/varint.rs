@@ -63,7 +63,18 @@ mod tests {
 
     #[test]
     fn numbers_come_back() {
-        for value in [0, 1, 127, 128, 300, 16383, 16384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+        for value in [
+            0,
+            1,
+            127,
+            128,
+            300,
+            16383,
+            16384,
+            u64::from(u32::MAX),
+            u64::MAX - 1,
+            u64::MAX,
+        ] {
             let mut out = Vec::new();
             put(&mut out, value);
             let mut input = &out[..];
@@ -77,7 +88,12 @@ mod tests {
 
     #[test]
     fn long_and_overflowing_forms_are_refused() {
-        for bad in [&[0x80, 0x00][..], &[0xff; 10], &[0x80; 11], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]] {
+        for bad in [
+            &[0x80, 0x00][..],
+            &[0xff; 10],
+            &[0x80; 11],
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+        ] {
             assert_eq!(take(&mut &bad[..]), None, "{bad:?}");
         }
     }

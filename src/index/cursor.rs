@@ -56,6 +56,7 @@ impl Index {
 
 impl<'i> Cursor<'i> {
     /// Shows tombstones as well.
+    #[cfg(test)]
     pub fn with_tombstones(mut self) -> Cursor<'i> {
         self.tombstones = true;
         self

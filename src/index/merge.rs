@@ -161,11 +161,6 @@ impl Dropped {
         self.ends.len()
     }
 
-    /// Whether none went.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     fn push(&mut self, key: &[u8]) {
         self.packed.extend_from_slice(key);
         self.ends.push(self.packed.len());

@@ -52,6 +52,7 @@ pub struct Index {
 
 impl Index {
     /// A map without changes over a tree.
+    #[cfg(test)]
     pub fn new(tree: Tree) -> Index {
         Index {
             active: Delta::new(),

@@ -65,7 +65,11 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
         engine.prepare_log()?;
         let uses = engine.segment_uses();
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.
-        let dead: u64 = uses.iter().filter(|each| each.sealed && each.live == 0).map(|each| each.taken).sum();
+        let dead: u64 = uses
+            .iter()
+            .filter(|each| each.sealed && each.live == 0)
+            .map(|each| each.taken)
+            .sum();
         let worth = emptied && dead * 24 > reclaim::space(&uses).taken;
         if engine.due().checkpoint || worth {
             engine.checkpoint()?;
@@ -73,7 +77,8 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
             emptied = false;
         }
         let next = current.take().filter(|progress| !progress.done);
-        let Some(mut progress) = next.or_else(|| reclaim::next_victim(&uses, percent).map(Relocated::of)) else {
+        let Some(mut progress) = next.or_else(|| reclaim::next_victim(&uses, percent).map(Relocated::of))
+        else {
             engine.set_pace(Duration::ZERO);
             if emptied || (dead > 0 && !report.checkpoint) {
                 engine.checkpoint()?;
@@ -111,7 +116,9 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
             let garbage = each.taken.saturating_sub(each.live);
             untried.contains(&each.id) && garbage * 100 > each.taken * u64::from(options.garbage_percent)
         });
-        let Some(victim) = reclaim::worst(&uses, 1) else { break };
+        let Some(victim) = reclaim::worst(&uses, 1) else {
+            break;
+        };
         untried.remove(&victim);
         let mut progress = Relocated::of(victim);
         while !progress.done {

@@ -39,7 +39,10 @@ impl fmt::Display for ETag {
 impl From<&str> for ETag {
     fn from(text: &str) -> ETag {
         let text = text.trim();
-        let bare = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+        let bare = text
+            .strip_prefix('"')
+            .and_then(|t| t.strip_suffix('"'))
+            .unwrap_or(text);
         ETag(bare.to_ascii_uppercase().into())
     }
 }

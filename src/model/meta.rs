@@ -117,7 +117,10 @@ pub(crate) fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<BTreeMa
             ));
         }
         if checked.insert(name.to_ascii_lowercase(), value.clone()).is_some() {
-            return Err(Error::invalid("InvalidArgument", format!("metadata {name:?} is given twice")));
+            return Err(Error::invalid(
+                "InvalidArgument",
+                format!("metadata {name:?} is given twice"),
+            ));
         }
     }
     Ok(checked)
@@ -139,7 +142,9 @@ mod tests {
     use super::*;
 
     fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-        list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        list.iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
     }
 
     #[test]
@@ -147,9 +152,18 @@ mod tests {
         let good = check_metadata(&pairs(&[("Owner", "Ann"), ("x-1", "")])).unwrap();
         assert_eq!(good.get("owner").map(String::as_str), Some("Ann"));
         let long = "v".repeat(MAX_METADATA_BYTES);
-        for bad in [&[("a_b", "1")][..], &[("", "1")], &[("a", "x\r\ny")], &[("A", "1"), ("a", "2")], &[("a", &long)]]
-        {
-            assert_eq!(check_metadata(&pairs(bad)).unwrap_err().code(), "InvalidArgument", "{bad:?}");
+        for bad in [
+            &[("a_b", "1")][..],
+            &[("", "1")],
+            &[("a", "x\r\ny")],
+            &[("A", "1"), ("a", "2")],
+            &[("a", &long)],
+        ] {
+            assert_eq!(
+                check_metadata(&pairs(bad)).unwrap_err().code(),
+                "InvalidArgument",
+                "{bad:?}"
+            );
         }
     }
 }

@@ -81,12 +81,10 @@ impl<'a> ObjectKey<'a> {
             return Ok(ObjectKey(key));
         };
         let shown: String = key.chars().take(40).collect();
-        Err(Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}")))
-    }
-
-    /// The key as text.
-    pub fn as_str(self) -> &'a str {
-        self.0
+        Err(Error::invalid(
+            "InvalidObjectName",
+            format!("{shown:?} is not an object name: {reason}"),
+        ))
     }
 }
 
@@ -101,7 +99,10 @@ pub(crate) fn check_list_argument(name: &str, text: &str) -> Result<()> {
     if text.len() > MAX_KEY_BYTES {
         return Err(Error::invalid(
             "InvalidArgument",
-            format!("the {name} of a listing must be less than 1024 bytes, not {}", text.len()),
+            format!(
+                "the {name} of a listing must be less than 1024 bytes, not {}",
+                text.len()
+            ),
         ));
     }
     Ok(())
@@ -116,8 +117,23 @@ mod tests {
         for good in ["abc", "a-b", "0ab9", &"a".repeat(63)] {
             assert!(BucketName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", "Abc", "a_b", "a.b", "-ab", "ab-", &"a".repeat(64), "äbc", "a/b"] {
-            assert_eq!(BucketName::new(bad).unwrap_err().code(), "InvalidBucketName", "{bad}");
+        for bad in [
+            "",
+            "ab",
+            "Abc",
+            "a_b",
+            "a.b",
+            "-ab",
+            "ab-",
+            &"a".repeat(64),
+            "äbc",
+            "a/b",
+        ] {
+            assert_eq!(
+                BucketName::new(bad).unwrap_err().code(),
+                "InvalidBucketName",
+                "{bad}"
+            );
         }
     }
 
@@ -127,7 +143,11 @@ mod tests {
             assert!(ObjectKey::new(good).is_ok(), "{good}");
         }
         for bad in ["", "/a", "\\a", &"k".repeat(1024)] {
-            assert_eq!(ObjectKey::new(bad).unwrap_err().code(), "InvalidObjectName", "{bad}");
+            assert_eq!(
+                ObjectKey::new(bad).unwrap_err().code(),
+                "InvalidObjectName",
+                "{bad}"
+            );
         }
     }
 }

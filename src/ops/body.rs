@@ -126,7 +126,9 @@ pub struct Prepared {
 /// the disk.
 pub fn prepare(engine: &Engine, owner: &[u8], body: Body<'_>, packed_max: usize) -> Result<Prepared> {
     match body.0 {
-        Source::Borrowed(bytes) if bytes.len() <= packed_max => Ok(pack(engine, Bytes::copy_from_slice(bytes))),
+        Source::Borrowed(bytes) if bytes.len() <= packed_max => {
+            Ok(pack(engine, Bytes::copy_from_slice(bytes)))
+        }
         Source::Owned(bytes) if bytes.len() <= packed_max => Ok(pack(engine, bytes)),
         Source::Borrowed(bytes) => stream(engine, owner, bytes),
         Source::Owned(bytes) => stream(engine, owner, &bytes),
@@ -155,7 +157,12 @@ fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
     } else {
         NewBody::packed(bytes, engine.chunk_log2())
     };
-    Prepared { body, size, blake3, placed: None }
+    Prepared {
+        body,
+        size,
+        blake3,
+        placed: None,
+    }
 }
 
 /// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
@@ -176,7 +183,12 @@ fn stream(engine: &Engine, owner: &[u8], bytes: &[u8]) -> Result<Prepared> {
 
 fn placed(placed: Placed, blake3: [u8; 32]) -> Prepared {
     let body = NewBody::Extents(vec![placed.extent]);
-    Prepared { body, size: placed.extent.len, blake3, placed: Some(placed) }
+    Prepared {
+        body,
+        size: placed.extent.len,
+        blake3,
+        placed: Some(placed),
+    }
 }
 
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
@@ -192,12 +204,20 @@ pub struct Incoming {
 impl Incoming {
     /// A body for the index key `owner`.
     pub fn new(owner: Vec<u8>, packed_max: usize) -> Incoming {
-        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::default() }
+        Incoming {
+            owner,
+            packed_max,
+            short: Vec::new(),
+            long: None,
+            hasher: Box::default(),
+        }
     }
 
     /// Bytes so far.
     pub fn len(&self) -> u64 {
-        self.long.as_ref().map_or(self.short.len() as u64, BodyWriter::len)
+        self.long
+            .as_ref()
+            .map_or(self.short.len() as u64, BodyWriter::len)
     }
 
     /// Takes more bytes.
@@ -222,7 +242,9 @@ impl Incoming {
 
     /// Ends the body.
     pub fn finish(self, engine: &Engine) -> Result<Prepared> {
-        let Some(long) = self.long else { return Ok(pack(engine, self.short.into())) };
+        let Some(long) = self.long else {
+            return Ok(pack(engine, self.short.into()));
+        };
         Ok(placed(long.finish()?, *self.hasher.finalize().as_bytes()))
     }
 }

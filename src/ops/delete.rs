@@ -53,11 +53,20 @@ impl DeleteOptions {
 pub fn step(bucket: &BucketRef, key: &str, options: &DeleteOptions) -> Result<Step> {
     ObjectKey::new(key)?;
     let conditions = options.conditions.clone();
-    Ok(Step::Delete { bucket: bucket.clone(), key: key.to_string(), conditions })
+    Ok(Step::Delete {
+        bucket: bucket.clone(),
+        key: key.to_string(),
+        conditions,
+    })
 }
 
 /// Deletes an object.
-pub fn delete(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, options: DeleteOptions) -> Result<DeleteOutcome> {
+pub fn delete(
+    engine: &Arc<Engine>,
+    bucket: &BucketRef,
+    key: &str,
+    options: DeleteOptions,
+) -> Result<DeleteOutcome> {
     let batch = Batch::of(step(bucket, key, &options)?);
     let (outcomes, _) = batch::commit(engine, batch, options.durability)?;
     Ok(outcome(outcomes.into_iter().next()))

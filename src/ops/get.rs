@@ -81,7 +81,9 @@ impl GetOptions {
     fn check(&self, meta: &ObjectMeta) -> Result<()> {
         let same = |wanted: &ETag| *wanted == meta.etag || wanted.as_str() == "*";
         let seconds = |moment: SystemTime| {
-            moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+            moment
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs())
         };
         let later_than = |moment: SystemTime| seconds(meta.modified) > seconds(moment);
         if self.if_match.as_ref().is_some_and(|wanted| !same(wanted))
@@ -90,7 +92,10 @@ impl GetOptions {
             return Err(Error::new(
                 ErrorKind::Precondition,
                 "PreconditionFailed",
-                format!("the object {:?} is not as the condition of the read wants it", meta.key),
+                format!(
+                    "the object {:?} is not as the condition of the read wants it",
+                    meta.key
+                ),
             ));
         }
         if self.if_none_match.as_ref().is_some_and(same)
@@ -139,7 +144,11 @@ pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> R
         options.check(&meta)?;
     }
     if body.len() != meta.size {
-        return Err(Error::corrupt(format!("the row of object {:?}", meta.key), 0, "its body has another length"));
+        return Err(Error::corrupt(
+            format!("the row of object {:?}", meta.key),
+            0,
+            "its body has another length",
+        ));
     }
     let range = match options.range {
         Some(range) => range.resolve(meta.size)?,
@@ -152,7 +161,9 @@ pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> R
 pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<ObjectMeta>> {
     ObjectKey::new(key)?;
     reading.with(|view| {
-        let found = catalog::find_object(view, bucket.id, key, |head, _| catalog::meta_of(key.to_string(), head))?;
+        let found = catalog::find_object(view, bucket.id, key, |head, _| {
+            catalog::meta_of(key.to_string(), head)
+        })?;
         if found.is_none() {
             bucket.check(view)?;
         }
@@ -161,7 +172,12 @@ pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<O
 }
 
 /// What is known of an object, if the conditions hold.
-pub fn head_with(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<ObjectMeta> {
+pub fn head_with(
+    reading: &Reading,
+    bucket: &BucketRef,
+    key: &str,
+    options: &GetOptions,
+) -> Result<ObjectMeta> {
     let meta = head(reading, bucket, key)?.ok_or_else(|| catalog::no_such_key(key))?;
     options.check(&meta)?;
     Ok(meta)

@@ -94,7 +94,9 @@ impl Conditions {
                 format!("the object {key:?} exists already, and if_absent was asked for"),
             ));
         }
-        let Some(wanted) = &self.if_match else { return Ok(()) };
+        let Some(wanted) = &self.if_match else {
+            return Ok(());
+        };
         let found = current.map(|row| ETag::from_hash(&row.blake3));
         if found.as_ref() == Some(wanted) || (wanted.as_str() == "*" && found.is_some()) {
             return Ok(());
@@ -109,7 +111,14 @@ impl Conditions {
 }
 
 /// Checks a request and takes its body in.
-pub fn step(engine: &Engine, bucket: &BucketRef, key: &str, body: Body<'_>, options: PutOptions, packed_max: usize) -> Result<Step> {
+pub fn step(
+    engine: &Engine,
+    bucket: &BucketRef,
+    key: &str,
+    body: Body<'_>,
+    options: PutOptions,
+    packed_max: usize,
+) -> Result<Step> {
     let row = check(key, &options)?;
     engine.check_writable()?;
     let prepared = body::prepare(engine, &keys::object(bucket.id, key), body, packed_max)?;
@@ -121,17 +130,47 @@ fn check(key: &str, options: &PutOptions) -> Result<ObjectRow> {
     if let Some(text) = &options.content_type {
         check_content_type(text)?;
     }
-    let metadata = if options.metadata.is_empty() { BTreeMap::new() } else { check_metadata(&options.metadata)? };
-    Ok(ObjectRow { content_type: options.content_type.clone(), metadata, ..ObjectRow::default() })
+    let metadata = if options.metadata.is_empty() {
+        BTreeMap::new()
+    } else {
+        check_metadata(&options.metadata)?
+    };
+    Ok(ObjectRow {
+        content_type: options.content_type.clone(),
+        metadata,
+        ..ObjectRow::default()
+    })
 }
 
-fn finish_step(bucket: &BucketRef, key: &str, row: ObjectRow, prepared: Prepared, options: PutOptions) -> Step {
-    let row = ObjectRow { size: prepared.size, blake3: prepared.blake3, ..row };
-    Step::Put { bucket: bucket.clone(), key: key.to_string(), row, prepared, conditions: options.conditions }
+fn finish_step(
+    bucket: &BucketRef,
+    key: &str,
+    row: ObjectRow,
+    prepared: Prepared,
+    options: PutOptions,
+) -> Step {
+    let row = ObjectRow {
+        size: prepared.size,
+        blake3: prepared.blake3,
+        ..row
+    };
+    Step::Put {
+        bucket: bucket.clone(),
+        key: key.to_string(),
+        row,
+        prepared,
+        conditions: options.conditions,
+    }
 }
 
 /// Puts an object.
-pub fn put(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, body: Body<'_>, options: PutOptions) -> Result<PutOutcome> {
+pub fn put(
+    engine: &Arc<Engine>,
+    bucket: &BucketRef,
+    key: &str,
+    body: Body<'_>,
+    options: PutOptions,
+) -> Result<PutOutcome> {
     let durability = options.durability;
     let step = step(engine, bucket, key, body, options, engine.settings().packed_max)?;
     commit(engine, step, durability)
@@ -158,13 +197,25 @@ pub struct Writing {
 
 impl Writing {
     /// Begins.
-    pub fn begin(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, options: PutOptions) -> Result<Writing> {
+    pub fn begin(
+        engine: &Arc<Engine>,
+        bucket: &BucketRef,
+        key: &str,
+        options: PutOptions,
+    ) -> Result<Writing> {
         let row = check(key, &options)?;
         engine.check_writable()?;
         bucket.check(&engine.view())?;
         let incoming = Incoming::new(keys::object(bucket.id, key), engine.settings().packed_max);
         let (engine, bucket) = (engine.clone(), bucket.clone());
-        Ok(Writing { engine, bucket, key: key.to_string(), row, options, incoming })
+        Ok(Writing {
+            engine,
+            bucket,
+            key: key.to_string(),
+            row,
+            options,
+            incoming,
+        })
     }
 
     /// Takes more bytes.

@@ -51,7 +51,12 @@ pub struct SegmentMaker {
 impl SegmentMaker {
     /// A maker whose next segment has the id `next_id`.
     pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
-        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id) }
+        SegmentMaker {
+            env,
+            identity,
+            run: AtomicU64::new(run),
+            next_id: AtomicU64::new(next_id),
+        }
     }
 
     /// The id of the next segment.
@@ -66,7 +71,11 @@ impl SegmentMaker {
 
     /// Creates a segment of `len` bytes. A log segment has a durable header and a durable name from the start.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
-        let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
+        let site = if kind == SegmentKind::Log {
+            Site::LOG_CREATE
+        } else {
+            Site::BULK_CREATE
+        };
         let dir = self.dir(kind, tier);
         let mut nonce = [0; 8];
         self.env.entropy.fill(&mut nonce);
@@ -82,7 +91,11 @@ impl SegmentMaker {
             base_lsn: start.base_lsn,
         };
         let path = dir.join(file_name(header.id));
-        let file = self.env.vfs.open(&path, OpenMode::CreateNew, site).map_err(|e| self.failed(&path, "creating", e))?;
+        let file = self
+            .env
+            .vfs
+            .open(&path, OpenMode::CreateNew, site)
+            .map_err(|e| self.failed(&path, "creating", e))?;
         // A log segment is found by its name and its header, so both are durable before it is used. A bulk
         // segment is found by the commits that name it, so it is enough that they wait for its first sync.
         let made = (|| {
@@ -102,16 +115,31 @@ impl SegmentMaker {
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        Ok(Arc::new(self.handle(header, path, file, kind == SegmentKind::Log)))
+        Ok(Arc::new(self.handle(
+            header,
+            path,
+            file,
+            kind == SegmentKind::Log,
+        )))
     }
 
     /// Makes the bytes of a segment durable, and its name if that is not durable yet. After an error nothing
     /// may be retried (I8).
     pub fn sync(&self, segment: &Segment, site: Site) -> Result<()> {
-        segment.file.sync_data(site).map_err(|e| segment.failed("syncing", e))?;
+        segment
+            .file
+            .sync_data(site)
+            .map_err(|e| segment.failed("syncing", e))?;
         if !segment.named.load(Ordering::Acquire) {
-            if let Some(dir) = segment.path.parent().filter(|_| !self.env.planted(Planted::SkipDirSync)) {
-                self.env.vfs.sync_dir(dir, site).map_err(|e| self.failed(dir, "naming", e))?;
+            if let Some(dir) = segment
+                .path
+                .parent()
+                .filter(|_| !self.env.planted(Planted::SkipDirSync))
+            {
+                self.env
+                    .vfs
+                    .sync_dir(dir, site)
+                    .map_err(|e| self.failed(dir, "naming", e))?;
             }
             segment.named.store(true, Ordering::Release);
         }
@@ -122,7 +150,11 @@ impl SegmentMaker {
     pub fn open(&self, kind: SegmentKind, tier: u8, id: u64) -> Result<Result<Arc<Segment>, &'static str>> {
         let path = self.dir(kind, tier).join(file_name(id));
         let site = Site::SEGMENT_OPEN;
-        let file = self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
+        let file = self
+            .env
+            .vfs
+            .open(&path, OpenMode::Read, site)
+            .map_err(|e| self.failed(&path, "opening", e))?;
         let mut bytes = [0; HEADER_LEN];
         match file.read_exact_at(&mut bytes, 0, site) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -273,13 +305,22 @@ impl Segment {
         for (i, (chunk, sum)) in span.chunks(1 << log2).zip(sums.chunks_exact(4)).enumerate() {
             let index = first + i as u64;
             let expected = u32::from_le_bytes(sum.try_into().expect("four bytes"));
-            if frame::placed_chunk_sum(crc(chunk), self.seed, extent.offset, index) != expected && !self.trusting {
-                return Err(self.corrupt(body + (index << log2), "the checksum of a chunk of a body does not match"));
+            if frame::placed_chunk_sum(crc(chunk), self.seed, extent.offset, index) != expected
+                && !self.trusting
+            {
+                return Err(self.corrupt(
+                    body + (index << log2),
+                    "the checksum of a chunk of a body does not match",
+                ));
             }
         }
         let start = (range.start - (first << log2)) as usize;
         let len = (range.end - range.start) as usize;
-        Ok(if len == span.len() { span } else { span.slice(start..start + len) })
+        Ok(if len == span.len() {
+            span
+        } else {
+            span.slice(start..start + len)
+        })
     }
 
     /// Where the record that holds a body ends, the owner's key included.
@@ -296,7 +337,10 @@ impl Segment {
     /// Where the body of an extent starts; `Corrupt` if no such record fits into any file.
     fn body_start(&self, extent: &Extent) -> Result<u64> {
         let chunks = frame::chunk_count(extent.len, self.header.chunk_log2);
-        let end = extent.offset.checked_add(FRAME_LEN as u64).and_then(|n| n.checked_add(extent.len)?.checked_add(4 * chunks));
+        let end = extent
+            .offset
+            .checked_add(FRAME_LEN as u64)
+            .and_then(|n| n.checked_add(extent.len)?.checked_add(4 * chunks));
         match end {
             Some(end) if end <= i64::MAX as u64 => Ok(extent.offset + FRAME_LEN as u64),
             _ => Err(self.corrupt(0, "an extent ends beyond what a file can hold")),
@@ -329,10 +373,12 @@ impl Segment {
 
     /// A positioned read of raw bytes, which must all be there.
     pub fn read_raw(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(buf, offset, Site::SEGMENT_READ).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
-            _ => self.failed("reading", error),
-        })
+        self.file
+            .read_exact_at(buf, offset, Site::SEGMENT_READ)
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
+                _ => self.failed("reading", error),
+            })
     }
 
     /// A map that reaches to `end`, made anew if the file has grown; a shorter one if the file is shorter.
@@ -341,7 +387,10 @@ impl Segment {
         if map.as_ref().is_some_and(|map| map.len() >= end) {
             return Ok(map);
         }
-        let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
+        let fresh = self
+            .file
+            .map(Site::SEGMENT_OPEN)
+            .map_err(|e| self.failed("mapping", e))?;
         self.map.store(Some(Arc::new(fresh)));
         Ok(self.map.load())
     }
@@ -350,7 +399,10 @@ impl Segment {
 impl Segment {
     /// Remembers that the pages of `range` are sound: this process has just written them.
     pub(super) fn mark_touched(&self, range: &Range<u64>) {
-        let (first, last) = (range.start >> TOUCH_LOG2, range.end.saturating_sub(1) >> TOUCH_LOG2);
+        let (first, last) = (
+            range.start >> TOUCH_LOG2,
+            range.end.saturating_sub(1) >> TOUCH_LOG2,
+        );
         let words = self.touch_words(last);
         for page in first..=last {
             words[(page / 64) as usize].fetch_or(1 << (page % 64), Ordering::Relaxed);
@@ -365,10 +417,13 @@ impl Segment {
         if (first..=last).all(known) {
             return Ok(());
         }
-        let mut scratch = vec![0; TOUCH_READ.min((((last - first + 1) << TOUCH_LOG2)) as usize)];
+        let mut scratch = vec![0; TOUCH_READ.min(((last - first + 1) << TOUCH_LOG2) as usize)];
         let mut at = first << TOUCH_LOG2;
         while at <= last << TOUCH_LOG2 {
-            let read = self.file.read_at(&mut scratch, at, Site::SEGMENT_READ).map_err(|e| self.failed("reading", e))?;
+            let read = self
+                .file
+                .read_at(&mut scratch, at, Site::SEGMENT_READ)
+                .map_err(|e| self.failed("reading", e))?;
             if read == 0 {
                 break;
             }
@@ -402,15 +457,38 @@ mod tests {
     fn an_extent_beyond_the_file_is_damage_and_no_huge_allocation() {
         let dir = tempfile::tempdir().unwrap();
         for mapped in [true, false] {
-            let identity =
-                Identity { dir: dir.path().to_path_buf(), store_id: [1; 16], chunk_log2: 16, mapped };
+            let identity = Identity {
+                dir: dir.path().to_path_buf(),
+                store_id: [1; 16],
+                chunk_log2: 16,
+                mapped,
+            };
             let maker = SegmentMaker::new(Env::real(), identity, 1, 1 + u64::from(mapped));
-            maker.env.vfs.create_dir(&log_dir(dir.path()), Site::STORE_DIR).unwrap();
-            let segment = maker.create(SegmentKind::Log, 0, 1 << 16, LogStart::default()).unwrap();
-            for (offset, len) in [(128, 1 << 45), (1 << 50, 10), (1 << 62, 1 << 45), (i64::MAX as u64 - 7, 8)] {
-                let extent = Extent { segment: segment.id(), offset, len };
+            maker
+                .env
+                .vfs
+                .create_dir(&log_dir(dir.path()), Site::STORE_DIR)
+                .unwrap();
+            let segment = maker
+                .create(SegmentKind::Log, 0, 1 << 16, LogStart::default())
+                .unwrap();
+            for (offset, len) in [
+                (128, 1 << 45),
+                (1 << 50, 10),
+                (1 << 62, 1 << 45),
+                (i64::MAX as u64 - 7, 8),
+            ] {
+                let extent = Extent {
+                    segment: segment.id(),
+                    offset,
+                    len,
+                };
                 let read = segment.read(&extent, 0..1);
-                assert_eq!(read.unwrap_err().kind(), crate::error::ErrorKind::Corrupt, "{extent:?}");
+                assert_eq!(
+                    read.unwrap_err().kind(),
+                    crate::error::ErrorKind::Corrupt,
+                    "{extent:?}"
+                );
             }
         }
     }

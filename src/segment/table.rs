@@ -17,7 +17,11 @@ impl Table {
     pub fn get(&self, id: u64) -> Result<&Arc<Segment>> {
         match self.0.binary_search_by_key(&id, |segment| segment.id()) {
             Ok(at) => Ok(&self.0[at]),
-            Err(_) => Err(Error::corrupt(super::file_name(id), 0, "the index names this segment, but the file is missing")),
+            Err(_) => Err(Error::corrupt(
+                super::file_name(id),
+                0,
+                "the index names this segment, but the file is missing",
+            )),
         }
     }
 
@@ -47,7 +51,10 @@ impl TableCell {
         let mut table = self.0.lock();
         let mut next: Vec<_> = table.iter().cloned().collect();
         let at = next.partition_point(|other| other.id() < segment.id());
-        assert!(next.get(at).is_none_or(|other| other.id() != segment.id()), "segment ids are never reused");
+        assert!(
+            next.get(at).is_none_or(|other| other.id() != segment.id()),
+            "segment ids are never reused"
+        );
         next.insert(at, segment);
         *table = Table(Arc::new(next));
     }

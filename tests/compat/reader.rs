@@ -147,13 +147,13 @@ fn replay(files: &Files, mut segment: u64, mut offset: u64, mut lsn: u64, map: &
             }
             let frame = &file[at..at + 32];
             assert_eq!(
-                crc(&frame[..28]) ^ place(seed, offset, (1 << 32) + 1),
+                crc(&frame[..28]) ^ place(seed, offset, u64::MAX - 1),
                 u32_at(frame, 28),
                 "a frame's sum"
             );
             let (length, word) = (u64_at(frame, 8), u64_at(frame, 16));
             let payload = &file[at + 32..][..length as usize];
-            let sum = u32_at(frame, 4) ^ place(seed, offset, 1 << 32);
+            let sum = u32_at(frame, 4) ^ place(seed, offset, u64::MAX);
             match frame[0] {
                 kind @ (1 | 2) => {
                     assert_eq!(sum, crc(payload), "a payload's sum");

@@ -1,5 +1,8 @@
 //! The index made anew from the log, after the log has lost what nothing needs any more.
-#![allow(clippy::disallowed_methods, reason = "a test looks into the store's directory behind its back")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test looks into the store's directory behind its back"
+)]
 
 use std::path::Path;
 

@@ -52,9 +52,16 @@ impl FaultyDisk {
         let state = self.state.lock();
         let mut copies: HashMap<*const Node, Arc<Node>> = HashMap::new();
         let mut copy = |node: &Arc<Node>| {
-            copies.entry(Arc::as_ptr(node)).or_insert_with(|| Arc::new(node.duplicate())).clone()
+            copies
+                .entry(Arc::as_ptr(node))
+                .or_insert_with(|| Arc::new(node.duplicate()))
+                .clone()
         };
-        let next = FaultyDisk::with(state.random.clone().next(), state.live.map_all(&mut copy), state.capacity);
+        let next = FaultyDisk::with(
+            state.random.clone().next(),
+            state.live.map_all(&mut copy),
+            state.capacity,
+        );
         {
             let mut after = next.state.lock();
             after.durable = state.durable.map_all(&mut copy);

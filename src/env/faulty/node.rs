@@ -58,8 +58,15 @@ impl Node {
     /// The same file on another disk.
     pub(super) fn duplicate(&self) -> Node {
         let below = self.below.lock();
-        let below = Below { durable: below.durable.clone(), unsynced: below.unsynced.clone(), named: below.named };
-        Node { live: Content::new(self.live.read().clone().into()), below: Mutex::new(below) }
+        let below = Below {
+            durable: below.durable.clone(),
+            unsynced: below.unsynced.clone(),
+            named: below.named,
+        };
+        Node {
+            live: Content::new(self.live.read().clone().into()),
+            below: Mutex::new(below),
+        }
     }
 
     /// Changes what is seen, leaves it un-synced, and says how many bytes of disk that took or gave back.

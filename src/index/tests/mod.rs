@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::RwLock;
 
 use super::*;
-use crate::index::verify::TreeReport;
 use crate::env::{File, Map, MemoryVfs, OpenMode, Site, Vfs};
 use crate::format::page::{MAX_KEY, MAX_VALUE, PAGE};
+use crate::index::verify::TreeReport;
 
 pub(super) const SALT: u32 = 0x5eed;
 
