@@ -53,7 +53,7 @@ fn main() {
         say("RssAnon at its peak", format!("{peak:.1} MiB"));
         say(
             "index pages written, MiB",
-            store.stats().index_pages_written * 4096 >> 20,
+            (store.stats().index_pages_written * 4096) >> 20,
         );
         let took = time(|| store.close().expect("a close"));
         say("close", format!("{took:.2?}"));

@@ -5,6 +5,7 @@
 //! 1. Handles are cheap to clone and may be used from any thread.
 //! 2. A handle that outlives its bucket or its store gives a clear error.
 //! 3. Dropping the last handle of a store closes it in peace.
+//!
 //! *Stands on*: `maintenance`, `ops`, `engine`, `model`, `env`, `error`.
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
 //! *Read first*: `store.rs`, `bucket.rs`.

@@ -5,6 +5,7 @@
 //! 1. An object's head row is one seek away from its bucket's id and its key.
 //! 2. Keys of a bucket are one range, in the order of their bytes.
 //! 3. A row that cannot be read is `Corrupt` and names its key.
+//!
 //! *Stands on*: `engine`, `format`, `model`, `error`.
 //! *Never*: writes; checks a condition; reads a clock.
 //! *Read first*: `keys.rs`, then `object.rs`.

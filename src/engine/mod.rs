@@ -7,6 +7,7 @@
 //! 3. Readers take no lock and see one moment.
 //! 4. A failed sync ends writing until the store is opened again (I8); a full disk does not.
 //! 5. With the index deleted, opening brings everything back (I11).
+//!
 //! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
 //! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`.

@@ -1,4 +1,5 @@
 //! Chance: the system's, and one that repeats itself from a seed.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door that the ban protects")]
 
 use std::fmt;
 

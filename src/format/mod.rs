@@ -5,6 +5,7 @@
 //! 1. Decoding any bytes ends in a value or in a reason, never in a panic (I10).
 //! 2. Every length is checked against a named limit before anything is allocated.
 //! 3. What is encoded decodes to the same value; `docs/FORMAT.md` describes every byte.
+//!
 //! *Stands on*: `error`.
 //! *Never*: reads a file; decides what a damaged byte means for the store.
 //! *Read first*: `frame.rs`, then `commit.rs` and `entry.rs`.

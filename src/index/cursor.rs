@@ -98,10 +98,6 @@ impl<'i> Cursor<'i> {
     }
 
     /// To the next key; to the first one from nowhere or from before it.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a step can fail, and can be taken back"
-    )]
     pub fn next(&mut self) -> Result<()> {
         match self.state {
             State::Unplaced | State::BeforeFirst => return self.seek(&[]),

@@ -30,6 +30,12 @@ fn hex_upper(bytes: &[u8]) -> String {
     out
 }
 
+/// Text without the quotes that HTTP puts around it.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+}
+
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -38,12 +44,7 @@ impl fmt::Display for ETag {
 
 impl From<&str> for ETag {
     fn from(text: &str) -> ETag {
-        let text = text.trim();
-        let bare = text
-            .strip_prefix('"')
-            .and_then(|t| t.strip_suffix('"'))
-            .unwrap_or(text);
-        ETag(bare.to_ascii_uppercase().into())
+        ETag(bare(text).to_ascii_uppercase().into())
     }
 }
 
@@ -67,13 +68,13 @@ impl From<&ETag> for ETag {
 
 impl PartialEq<str> for ETag {
     fn eq(&self, other: &str) -> bool {
-        *self == ETag::from(other)
+        self.0.eq_ignore_ascii_case(bare(other))
     }
 }
 
 impl PartialEq<&str> for ETag {
     fn eq(&self, other: &&str) -> bool {
-        *self == ETag::from(*other)
+        self.0.eq_ignore_ascii_case(bare(other))
     }
 }
 

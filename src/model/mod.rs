@@ -4,6 +4,7 @@
 //! *Promises*:
 //! 1. Holding a [`BucketName`] or an [`ObjectKey`] means that it is valid by OSS's rules.
 //! 2. Nothing here touches a file, a clock or a lock.
+//!
 //! *Stands on*: `error`.
 //! *Never*: knows how a value is stored.
 //! *Read first*: `name.rs`, then `meta.rs`.

@@ -5,6 +5,7 @@
 //! 1. A limit that is exceeded is `Invalid` with the OSS code, before a byte is written.
 //! 2. Conditions of writes are decided inside the commit: of N racing writers exactly one wins.
 //! 3. A write that fails leaves nothing that a reader could see.
+//!
 //! *Stands on*: `catalog`, `engine`, `format`, `segment`, `model`, `env`, `error`.
 //! *Never*: touches a file; keeps state between calls.
 //! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.

@@ -83,7 +83,7 @@ impl<'a> Scan<'a> {
     /// The next record, or how the segment ends. `bodies` says whether blobs are verified to the last byte.
     pub fn next(&mut self, bodies: bool) -> Result<Result<Scanned<'_>, End>> {
         let offset = self.at;
-        if offset % ALIGN != 0 {
+        if !offset.is_multiple_of(ALIGN) {
             return Ok(Err(End::Bad("the walk starts where no record can start")));
         }
         if offset + FRAME_LEN as u64 > self.limit {
