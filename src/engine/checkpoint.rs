@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commit::Writer;
 use super::ledger::{ENGINE_SPACE, LedgerDiff, Tombstone};
 use super::view::View;
-use super::{Engine, Planted};
+use super::{Engine, Planted, Spender};
 use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::commit::Position;
@@ -105,7 +105,7 @@ impl Engine {
             self.sync_before(&view)?;
         }
         let mut merged = self.merge_frozen(state, &view);
-        if merged.as_ref().is_err_and(Error::is_full) && self.reserve.spend(&self.env) {
+        while merged.as_ref().is_err_and(Error::is_full) && self.reserve.spend(&self.env, Spender::Checkpoint) {
             merged = self.merge_frozen(state, &view);
         }
         let merged = merged?;
@@ -286,7 +286,8 @@ impl Engine {
                 .sync_dir(&dir, Site::SEGMENT_REMOVE)
                 .map_err(|error| self.poison(Error::io(format!("syncing {}", dir.display()), error)))?;
         }
-        self.reserve.refill(&self.env);
+        // A disk that is still full is told to whoever writes.
+        let _ = self.reserve.refill(&self.env);
         Ok(())
     }
 

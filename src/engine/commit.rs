@@ -10,7 +10,7 @@ use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use super::proposal::{Proposal, State};
 use super::queue::Member;
 use super::view::View;
-use super::{Engine, Planted};
+use super::{Engine, Planted, Spender};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::NewItem;
 use crate::model::{Durability, Lsn};
@@ -117,7 +117,7 @@ impl Engine {
 
     /// Takes the turn to write and keeps it: what is read meanwhile stays true until the commit.
     pub fn exclusive(&self) -> Result<Exclusive<'_>> {
-        self.admit(false)?;
+        self.admit(None)?;
         let writer = self.writer.lock();
         self.set_exclusive(Some(std::thread::current().id()));
         Ok(Exclusive { engine: self, writer })
@@ -125,7 +125,7 @@ impl Engine {
 
     /// Whether a write may begin: the store is open for writing, the delta has room, this thread does not
     /// already hold the turn.
-    fn admit(&self, may_use_reserve: bool) -> Result<()> {
+    fn admit(&self, may_use_reserve: Option<Spender>) -> Result<()> {
         self.check_writable()?;
         if self.holds_exclusive() {
             return Err(Error::new(
@@ -136,7 +136,7 @@ impl Engine {
         }
         if self.delta_is_over() && let Err(error) = self.checkpoint() {
             // A delete must get through even if the index cannot be written for want of room.
-            if !(error.is_full() && may_use_reserve) {
+            if !(error.is_full() && may_use_reserve.is_some()) {
                 return Err(error);
             }
         }
@@ -174,7 +174,8 @@ impl Engine {
     fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
         let alone = group.writing.len() == 1;
         for (member, _) in group.writing {
-            let freed = member.with(|proposal| proposal.may_use_reserve()) && self.reserve.spend(&self.env);
+            let spender = member.with(|proposal| proposal.may_use_reserve());
+            let freed = spender.is_some_and(|who| self.reserve.spend(&self.env, who));
             if alone && !freed {
                 member.settle(Err(error.duplicate()));
                 continue;
@@ -198,6 +199,11 @@ impl Engine {
             millis: self.millis(),
         };
         while let Some(member) = members.front().cloned() {
+            if let Err(error) = self.keep_reserve(&member) {
+                member.settle(Err(error));
+                members.pop_front();
+                continue;
+            }
             let lsn = group.working.lsn + 1;
             let state = State { view: &group.working, lsn, millis: group.millis };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
@@ -266,6 +272,14 @@ impl Engine {
         Ok(group)
     }
 
+    /// While a part of the reserve is spent, only those may write who may spend it.
+    fn keep_reserve(&self, member: &Member) -> Result<()> {
+        if self.reserve.is_whole() || member.with(|proposal| proposal.may_use_reserve()).is_some() {
+            return Ok(());
+        }
+        self.reserve.refill(&self.env).map_err(|error| Error::io("taking the reserve for deletes again", error))
+    }
+
     fn new_layout(&self, writer: &mut Writer) -> Layout {
         let tail = writer.log.tail().expect("room was made");
         let seed = writer.log.active().expect("room was made").seed();
@@ -281,21 +295,19 @@ impl Engine {
     }
 
     /// Goes on in a new log segment with room for `bytes`.
-    pub(super) fn go_on_in_new_log(&self, writer: &mut Writer, bytes: u64, may_use_reserve: bool) -> Result<()> {
+    pub(super) fn go_on_in_new_log(&self, writer: &mut Writer, bytes: u64, spender: Option<Spender>) -> Result<()> {
         let len = self.log_segment_len(writer.ledger.total());
-        for attempt in 0..2 {
+        loop {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
                 Ok(()) => return Ok(()),
                 Err(Undo::TakenBack(error)) => {
-                    let retry = attempt == 0 && error.is_full() && may_use_reserve && self.reserve.spend(&self.env);
-                    if !retry {
+                    if !error.is_full() || !spender.is_some_and(|who| self.reserve.spend(&self.env, who)) {
                         return Err(error);
                     }
                 }
                 Err(Undo::Unknown(error)) => return Err(self.poison(error)),
             }
         }
-        unreachable!("the second attempt returns");
     }
 
     /// Writes and syncs a group and publishes it.

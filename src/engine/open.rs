@@ -105,7 +105,7 @@ impl Engine {
         let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
         let tables = Arc::new(TableCell::default());
         let pool = Arc::new(BulkPool::new(maker.clone(), tables.clone(), settings.segment_size));
-        let held = env.vfs.allocated(&dir.join(RESERVE)).is_ok();
+        let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
         let reserve = Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
         let (pages, tree, rebuild) = open_index(&env, &dir, &settings, read_only, rebuild_index, &block)?;
         // A rebuild meets every commit again, from the first that is left.
@@ -160,7 +160,7 @@ impl Engine {
         self.view.store(view);
         drop(writer);
         if !self.read_only {
-            self.reserve.refill(&self.env);
+            let _ = self.reserve.refill(&self.env);
         }
     }
 

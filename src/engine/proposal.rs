@@ -5,6 +5,7 @@ use std::any::Any;
 use bytes::Bytes;
 
 use super::view::{OwnedBody, Stored, View};
+use super::reserve::Spender;
 use crate::error::Result;
 use crate::format::entry::{self, Extent};
 use crate::format::frame;
@@ -18,8 +19,8 @@ pub trait Proposal: Any + Send {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>>;
 
     /// Whether it may use the room that is kept free for getting out of a full disk.
-    fn may_use_reserve(&self) -> bool {
-        false
+    fn may_use_reserve(&self) -> Option<Spender> {
+        None
     }
 }
 

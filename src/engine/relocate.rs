@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::ledger::Tombstone;
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::view::{OwnedBody, Stored, View, decode};
-use super::{Engine, Planted};
+use super::{Engine, Planted, Spender};
 use crate::error::{Error, Result};
 use crate::format::commit;
 use crate::format::entry::Extent;
@@ -16,7 +16,7 @@ use crate::format::frame::Kind;
 use crate::format::segment_header::SegmentKind;
 use crate::index::Weight;
 use crate::model::Durability;
-use crate::segment::{Placed, Scan, Segment};
+use crate::segment::{End, Placed, Scan, Segment};
 
 /// The keyspace of forwarding rows: (segment, offset) of a body whose key is no longer the one it was written
 /// for, to the key that owns it now. They are rows like any other, in the log and in the index.
@@ -113,12 +113,26 @@ impl Engine {
         if writer.log.tail().is_none() {
             return Ok(());
         }
-        self.go_on_in_new_log(writer, 0, true)
+        self.go_on_in_new_log(writer, 0, Some(Spender::Relocation))
     }
 
     /// Moves at most about `budget` live bytes out of a sealed segment.
+    ///
+    /// # Errors
+    /// `Corrupt` if something live is left in it that its records do not lead to; the segment is kept then.
     pub fn relocate(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         self.check_writable()?;
+        let before = progress.clone();
+        match self.relocate_step(progress, budget) {
+            Err(error) if error.is_full() && self.reserve.spend(&self.env, Spender::Relocation) => {
+                *progress = before;
+                self.relocate_step(progress, budget)
+            }
+            done => done,
+        }
+    }
+
+    fn relocate_step(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
             progress.done = true;
             return Ok(());
@@ -128,11 +142,15 @@ impl Engine {
         let mut scan = Scan::new(&segment, progress.at, None)?;
         let mut keys = Vec::new();
         let mut over = false;
+        let mut ended = None;
         while !over {
             let at = scan.position();
             keys.clear();
             match scan.next(false)? {
-                Err(_) => break,
+                Err(end) => {
+                    ended = Some(end);
+                    break;
+                }
                 Ok(record) => {
                     let (offset, frame) = (record.offset, record.frame);
                     match frame.kind {
@@ -167,20 +185,32 @@ impl Engine {
             progress.bytes += moved;
         }
         if none_left {
-            progress.done = self.finish_relocation(&segment)?;
+            let whole = match ended {
+                Some(End::Continues(_)) => true,
+                Some(End::Clean) => scan.rest_is_blank()?,
+                _ => false,
+            };
+            progress.done = self.finish_relocation(&segment, whole)?;
         }
         Ok(())
     }
 
     /// Everything in the segment was read and nothing live found: the ledger must say so too, unless a body
-    /// was renamed behind the walk.
-    fn finish_relocation(&self, segment: &Segment) -> Result<bool> {
+    /// was renamed behind the walk. If it does not, damage has kept something from being found, and what the
+    /// index still names must not go.
+    fn finish_relocation(&self, segment: &Segment, whole: bool) -> Result<bool> {
         let mut writer = self.writer.lock();
         let mut cursor = writer.view.index.cursor();
         let prefix = forward_prefix(segment.id());
         cursor.seek(&prefix)?;
         if cursor.key().is_some_and(|key| key.starts_with(&prefix)) {
             return Ok(false);
+        }
+        let live = writer.ledger.live(segment.id());
+        // A crash may lose the count of a tombstone that was dropped, and those lie in the log.
+        if live > 0 && !(whole && segment.header.kind == SegmentKind::Log) {
+            let why = format!("{live} bytes in it are live, but its records do not lead to them");
+            return Err(segment.corrupt(0, why));
         }
         drop(cursor);
         writer.ledger.clear(segment.id());
@@ -321,8 +351,8 @@ impl Proposal for Move {
         Ok(changes)
     }
 
-    fn may_use_reserve(&self) -> bool {
-        true
+    fn may_use_reserve(&self) -> Option<Spender> {
+        Some(Spender::Relocation)
     }
 }
 
@@ -338,7 +368,7 @@ impl Proposal for DropForward {
         Ok(if same { vec![Change::delete(self.key.clone())] } else { Vec::new() })
     }
 
-    fn may_use_reserve(&self) -> bool {
-        true
+    fn may_use_reserve(&self) -> Option<Spender> {
+        Some(Spender::Relocation)
     }
 }

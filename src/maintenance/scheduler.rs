@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::work;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How long one round of work may take before the thread looks whether it is to stop.
 const ROUND: Duration = Duration::from_millis(500);
@@ -66,6 +66,8 @@ fn run(engine: &Engine, stop: &AtomicBool) {
             Ok(_) => None,
             // A store that failed takes no more writes; there is nothing left to do but to wait for the end.
             Err(error) if error.is_fatal() => None,
+            // Damage is met again with the next ring, not before.
+            Err(error) if error.kind() == ErrorKind::Corrupt => None,
             // The failure is met again, and told, by whoever writes; a full disk may be emptied meanwhile.
             Err(_) => Some(AFTER_FAILURE),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 1 << 20;
@@ -63,8 +63,10 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     }
     let percent = engine.settings().garbage_percent;
     let mut emptied = false;
+    let mut damaged = Damaged::default();
     loop {
-        let uses = engine.segment_uses();
+        let mut uses = engine.segment_uses();
+        uses.retain(|each| !damaged.segments.contains(&each.id));
         let dead = uses.iter().any(|each| each.sealed && each.live == 0);
         let Some(victim) = reclaim::next_victim(&uses, percent) else {
             if emptied || dead {
@@ -72,7 +74,7 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
-            return Ok(report);
+            return damaged.told(report);
         };
         if spent() && report.relocated > 0 {
             report.more = true;
@@ -81,7 +83,9 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
         let mut progress = Relocated::of(victim);
         while !progress.done {
             let before = progress.bytes;
-            engine.relocate(&mut progress, STEP)?;
+            if damaged.stops(victim, engine.relocate(&mut progress, STEP))? {
+                break;
+            }
             report.relocated += progress.bytes - before;
             if spent() && !progress.done {
                 report.more = true;
@@ -104,6 +108,7 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     engine.checkpoint()?;
     engine.seal_all()?;
     let mut tried = BTreeSet::new();
+    let mut damaged = Damaged::default();
     loop {
         let mut uses = engine.segment_uses();
         uses.retain(|each| {
@@ -113,9 +118,7 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
         let Some(victim) = reclaim::worst(&uses, 1) else { break };
         tried.insert(victim);
         let mut progress = Relocated::of(victim);
-        while !progress.done {
-            engine.relocate(&mut progress, STEP)?;
-        }
+        while !progress.done && !damaged.stops(victim, engine.relocate(&mut progress, STEP))? {}
         report.relocated += progress.bytes;
         // So that the space of one segment is back before the next is copied: a full disk needs that.
         engine.checkpoint()?;
@@ -123,5 +126,31 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     engine.vacuum()?;
     engine.checkpoint()?;
     report.checkpoint = true;
-    Ok(report)
+    damaged.told(report)
+}
+
+/// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.
+#[derive(Debug, Default)]
+struct Damaged {
+    segments: BTreeSet<u64>,
+    first: Option<Error>,
+}
+
+impl Damaged {
+    /// Whether a step of relocation met damage.
+    fn stops(&mut self, segment: u64, step: Result<()>) -> Result<bool> {
+        match step {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.segments.insert(segment);
+                self.first.get_or_insert(error);
+                Ok(true)
+            }
+            step => step.map(|()| false),
+        }
+    }
+
+    /// The report, or the first damage that was met.
+    fn told(self, report: MaintainReport) -> Result<MaintainReport> {
+        self.first.map_or(Ok(report), Err)
+    }
 }
