@@ -38,7 +38,8 @@ pub fn every_capacity(script: &Script, seed: u64, step: u64, mistake: Option<Pla
             }
         }
         // Deletes on a full disk are promised to those whose disk had room for the reserve.
-        let reserved = world.disk.contents(Path::new("/store/RESERVE")).is_some();
+        let reserve = world.disk.contents(Path::new("/store/RESERVE"));
+        let reserved = reserve.is_some_and(|bytes| bytes.len() as u64 == world.settings.reserve_bytes);
         if let Some(store) = store.filter(|_| reserved) {
             relief(&world, &store, newest, run.refused > 0).map_err(wrong)?;
         }
