@@ -174,7 +174,7 @@ impl Engine {
     fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
         let alone = group.writing.len() == 1;
         for (member, _) in group.writing {
-            let spender = member.with(|proposal| proposal.may_use_reserve());
+            let spender = self.spender(&member);
             let freed = spender.is_some_and(|who| self.reserve.spend(&self.env, who));
             if alone && !freed {
                 member.settle(Err(error.duplicate()));
@@ -274,10 +274,16 @@ impl Engine {
 
     /// While a part of the reserve is spent, only those may write who may spend it.
     fn keep_reserve(&self, member: &Member) -> Result<()> {
-        if self.reserve.is_whole() || member.with(|proposal| proposal.may_use_reserve()).is_some() {
+        if self.reserve.is_whole() || self.spender(member).is_some() {
             return Ok(());
         }
         self.reserve.refill(&self.env).map_err(|error| Error::io("taking the reserve for deletes again", error))
+    }
+
+    /// How a member may spend the reserve.
+    fn spender(&self, member: &Member) -> Option<Spender> {
+        let spender = member.with(|proposal| proposal.may_use_reserve());
+        if self.planted(Planted::ReserveForAll) { Some(Spender::Relocation) } else { spender }
     }
 
     fn new_layout(&self, writer: &mut Writer) -> Layout {
@@ -291,7 +297,7 @@ impl Engine {
         if writer.log.fits(bytes) {
             return Ok(());
         }
-        self.go_on_in_new_log(writer, bytes, member.with(|proposal| proposal.may_use_reserve()))
+        self.go_on_in_new_log(writer, bytes, self.spender(member))
     }
 
     /// Goes on in a new log segment with room for `bytes`.

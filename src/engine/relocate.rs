@@ -191,6 +191,9 @@ impl Engine {
                 _ => false,
             };
             progress.done = self.finish_relocation(&segment, whole)?;
+            if progress.done && self.planted(Planted::RemoveBeforeCheckpoint) {
+                self.remove_too_early();
+            }
         }
         Ok(())
     }

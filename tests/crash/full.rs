@@ -55,3 +55,10 @@ fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
         assert!(counts.iter().all(|count| count * 2 > counts[0]), "{len}: room is lost: {counts:?}");
     }
 }
+
+#[test]
+fn puts_leave_the_reserve() {
+    for seed in seed()..seed() + 4 {
+        full::puts_leave_the_reserve(seed, None).unwrap();
+    }
+}

@@ -17,33 +17,41 @@ use std::time::{Duration, Instant};
 use harness::damage::{copy, files, offsets, survey};
 use harness::run::calm;
 use harness::script::Script;
-use harness::{Verdict, cuts, errors, full, nested, scripts};
+use harness::{Verdict, cuts, errors, full, nested, race, scripts};
 use ossicle::testing::Planted;
 
 /// How long the hunt for one mistake may take.
 const TIME: Duration = Duration::from_secs(60);
 
 /// A way of looking for mistakes; it stops at the first it finds.
-type Hunt = fn(&Script, u64, Planted) -> Verdict<()>;
+type Hunt = fn(&Script, u64, Option<Planted>) -> Verdict<()>;
 
-fn cut(script: &Script, seed: u64, mistake: Planted) -> Verdict<()> {
-    cuts::every_call(script, seed, Some(mistake)).map(drop)
+fn cut(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    cuts::every_call(script, seed, mistake).map(drop)
 }
 
-fn fail(script: &Script, seed: u64, mistake: Planted) -> Verdict<()> {
-    errors::every_change(script, seed, Some(mistake)).map(drop)
+fn fail(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    errors::every_change(script, seed, mistake).map(drop)
 }
 
-fn fill(script: &Script, seed: u64, mistake: Planted) -> Verdict<()> {
-    full::every_capacity(script, seed, 4096, Some(mistake)).map(drop)
+fn tear(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    cuts::every_call_torn(script, seed, mistake).map(drop)
 }
 
-fn nest(script: &Script, seed: u64, mistake: Planted) -> Verdict<()> {
-    nested::every_recovery(script, seed, 5, 1, Some(mistake)).map(drop)
+fn fill(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    full::puts_leave_the_reserve(seed, mistake)
 }
 
-fn damage(script: &Script, seed: u64, mistake: Planted) -> Verdict<()> {
-    let (world, run) = calm(script, seed, Some(mistake))?;
+fn race(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    race::relocation_beside_a_writer(seed, 200, mistake)
+}
+
+fn nest(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    nested::every_recovery(script, seed, 5, 1, mistake).map(drop)
+}
+
+fn damage(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let (world, run) = calm(script, seed, mistake)?;
     // Not closed: the log behind the last checkpoint has to be replayed.
     let mut states = run.history.clone();
     states.reverse();
@@ -66,7 +74,7 @@ fn hunt(mistake: Planted, likely: &[Hunt]) -> Option<(u64, String)> {
         for hunt in likely {
             for script in scripts::all() {
                 runs += 1;
-                let found = catch_unwind(AssertUnwindSafe(|| hunt(&script, seed, mistake)));
+                let found = catch_unwind(AssertUnwindSafe(|| hunt(&script, seed, Some(mistake))));
                 match found {
                     Ok(Ok(())) => {}
                     Ok(Err(wrong)) => return Some((runs, wrong)),
@@ -85,8 +93,10 @@ fn hunt(mistake: Planted, likely: &[Hunt]) -> Option<(u64, String)> {
 fn likely(mistake: Planted) -> &'static [Hunt] {
     match mistake {
         Planted::SwallowSyncError | Planted::NoPoison => &[fail],
-        Planted::NoRecordSum | Planted::NoBodySum | Planted::SkipBadRecord | Planted::NoDurableMark => &[damage, cut],
-        Planted::SkipUndo => &[fill],
+        Planted::NoRecordSum | Planted::NoBodySum | Planted::NoDurableMark => &[damage, cut],
+        Planted::SkipBadRecord => &[tear],
+        Planted::ReserveForAll => &[fill],
+        Planted::RelocateStale => &[race],
         _ => &[cut, nest, fail],
     }
 }
@@ -102,6 +112,16 @@ macro_rules! caught {
                 None => panic!("{mistake:?} was not caught in {TIME:?}"),
             }
         })*
+
+        /// The hunts themselves find nothing where there is nothing.
+        #[test]
+        fn without_a_mistake_nothing_is_found() {
+            for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions()] {
+                for hunt in [cut, fail, fill, nest, damage, tear, race] as [Hunt; 7] {
+                    hunt(&script, 1, None).unwrap();
+                }
+            }
+        }
 
         /// Nothing is left out of the list above.
         #[test]
@@ -132,5 +152,5 @@ caught! {
     remove_before_checkpoint: RemoveBeforeCheckpoint
     relocate_stale: RelocateStale
     drop_tombstones: DropTombstones
-    skip_undo: SkipUndo
+    reserve_for_all: ReserveForAll
 }

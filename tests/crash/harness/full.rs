@@ -92,3 +92,25 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     let store = spare.open().map_err(|e| told("opening", e))?;
     verify(&store)
 }
+
+/// Puts fill a disk up to the reserve and no further, and then deletes still work.
+pub fn puts_leave_the_reserve(seed: u64, mistake: Option<Planted>) -> Verdict {
+    let world = World::new(seed, mistake);
+    world.disk.set_capacity(Some(512 << 10));
+    let told = |what: &str, error: ossicle::Error| format!("{what}: {error}");
+    let store = world.open().map_err(|e| told("opening", e))?;
+    let bucket = store.create_bucket("one").map_err(|e| told("making a bucket", e))?;
+    let mut number = 0;
+    while bucket.put(&format!("k{number}"), vec![1; 1000]).is_ok() {
+        number += 1;
+    }
+    let reserve = world.disk.contents(Path::new("/store/RESERVE")).map_or(0, |bytes| bytes.len() as u64);
+    if reserve != world.settings.reserve_bytes {
+        return Err(format!("puts have left {reserve} bytes of the reserve"));
+    }
+    world.disk.set_capacity(Some(world.disk.used()));
+    for gone in 0..number.min(100) {
+        bucket.delete(&format!("k{gone}")).map_err(|e| told("deleting on a full disk", e))?;
+    }
+    Ok(())
+}
