@@ -34,7 +34,10 @@ fn stores() -> Vec<(&'static str, World, Vec<State>)> {
 
 /// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
 fn stride() -> usize {
-    std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(29)
+    std::env::var("OSSICLE_CRASH_FLIPS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(29)
 }
 
 /// Does `work` for every item, on two threads.
@@ -57,13 +60,18 @@ fn flipped_bytes_are_found() {
     for (name, world, state) in stores() {
         let mut cases: Vec<(PathBuf, usize)> = Vec::new();
         for (number, (path, bytes)) in files(&world).into_iter().enumerate() {
-            cases.extend(offsets(&bytes, stride(), number).into_iter().map(|at| (path.clone(), at)));
+            cases.extend(
+                offsets(&bytes, stride(), number)
+                    .into_iter()
+                    .map(|at| (path.clone(), at)),
+            );
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);
             assert!(damaged.disk.flip(path, *at as u64, 1 << (at % 8)));
             let found = survey(&damaged, &state);
-            let found = found.unwrap_or_else(|wrong| panic!("{name}: byte {at} of {}: {wrong}", path.display()));
+            let found =
+                found.unwrap_or_else(|wrong| panic!("{name}: byte {at} of {}: {wrong}", path.display()));
             flips.fetch_add(1, Ordering::Relaxed);
             if found == Found::Reported {
                 reported.fetch_add(1, Ordering::Relaxed);
@@ -86,11 +94,16 @@ fn a_damaged_index_is_made_anew() {
         });
         let lost = copy(&world);
         assert!(lost.disk.erase(index));
-        assert_eq!(survey(&lost, &state), Ok(Found::Harmless), "{name}: without the index file");
+        assert_eq!(
+            survey(&lost, &state),
+            Ok(Found::Harmless),
+            "{name}: without the index file"
+        );
         for len in [0, 1, 4096, bytes.len() / 2] {
             let short = copy(&world);
             short.disk.truncate(index, len as u64);
-            survey_rebuilt(&short, &state).unwrap_or_else(|wrong| panic!("{name}: index of {len} bytes: {wrong}"));
+            survey_rebuilt(&short, &state)
+                .unwrap_or_else(|wrong| panic!("{name}: index of {len} bytes: {wrong}"));
         }
     }
 }
@@ -101,18 +114,35 @@ fn cut_lost_and_exchanged_files_are_found() {
     for (name, world, state) in stores() {
         let files = files(&world);
         for (path, bytes) in &files {
-            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            let mut lengths: Vec<usize> = vec![0, 1, 31, 32, 127, 128, 129, 4095, 4096, used / 2, used.saturating_sub(1)];
+            let used = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(0, |last| last + 1);
+            let mut lengths: Vec<usize> = vec![
+                0,
+                1,
+                31,
+                32,
+                127,
+                128,
+                129,
+                4095,
+                4096,
+                used / 2,
+                used.saturating_sub(1),
+            ];
             lengths.extend((0..used).step_by(used / 20 + 1));
             for len in lengths.into_iter().filter(|len| *len < bytes.len()) {
                 let damaged = copy(&world);
                 damaged.disk.truncate(path, len as u64);
-                survey(&damaged, &state).unwrap_or_else(|w| panic!("{name}: {} cut to {len}: {w}", path.display()));
+                survey(&damaged, &state)
+                    .unwrap_or_else(|w| panic!("{name}: {} cut to {len}: {w}", path.display()));
                 cases += 1;
             }
             let damaged = copy(&world);
             damaged.disk.erase(path);
-            survey(&damaged, &state).unwrap_or_else(|wrong| panic!("{name}: {} erased: {wrong}", path.display()));
+            survey(&damaged, &state)
+                .unwrap_or_else(|wrong| panic!("{name}: {} erased: {wrong}", path.display()));
             for (other, _) in &files {
                 let damaged = copy(&world);
                 damaged.disk.swap(path, other);
@@ -130,8 +160,15 @@ fn cut_lost_and_exchanged_files_are_found() {
 fn damage_does_not_spread_by_maintenance() {
     for (name, world, state) in stores() {
         let mut cases: Vec<(PathBuf, usize)> = Vec::new();
-        for (path, bytes) in files(&world).into_iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "seg")) {
-            cases.extend(offsets(&bytes, stride() * 5, 1).into_iter().map(|at| (path.clone(), at)));
+        for (path, bytes) in files(&world)
+            .into_iter()
+            .filter(|(path, _)| path.extension().is_some_and(|ext| ext == "seg"))
+        {
+            cases.extend(
+                offsets(&bytes, stride() * 5, 1)
+                    .into_iter()
+                    .map(|at| (path.clone(), at)),
+            );
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);
@@ -140,7 +177,9 @@ fn damage_does_not_spread_by_maintenance() {
                 let Ok(store) = world.open() else { return None };
                 let mut keys = Vec::new();
                 for (bucket, objects) in &state[0].buckets {
-                    let Ok(bucket) = store.bucket(bucket) else { continue };
+                    let Ok(bucket) = store.bucket(bucket) else {
+                        continue;
+                    };
                     for key in objects.keys() {
                         if bucket.get(key).and_then(|object| object.bytes()).is_ok() {
                             keys.push((bucket.name().to_string(), key.clone()));
@@ -153,7 +192,11 @@ fn damage_does_not_spread_by_maintenance() {
             };
             let before = readable(&damaged);
             let after = readable(&damaged);
-            assert!(before.is_none() || before == after, "{name}: byte {at} of {}: {before:?} became {after:?}", path.display());
+            assert!(
+                before.is_none() || before == after,
+                "{name}: byte {at} of {}: {before:?} became {after:?}",
+                path.display()
+            );
         });
     }
 }

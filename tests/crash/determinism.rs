@@ -12,7 +12,12 @@ fn equal_seeds_leave_equal_traces() {
         for seed in seed()..seed() + 3 {
             let (first, _) = calm(&script, seed, None).unwrap();
             let (second, _) = calm(&script, seed, None).unwrap();
-            assert_eq!(first.disk.trace_hash(), second.disk.trace_hash(), "script {}, seed {seed}", script.name);
+            assert_eq!(
+                first.disk.trace_hash(),
+                second.disk.trace_hash(),
+                "script {}, seed {seed}",
+                script.name
+            );
             let at = first.disk.operations() / 2;
             let cut = || {
                 let world = World::new(seed, None);

@@ -14,7 +14,12 @@ fn every_call_of_every_recovery() {
 #[test]
 fn two_levels_deep() {
     let mut disks = 0;
-    for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::log_rotation(), scripts::tombstones()] {
+    for script in [
+        scripts::first_steps(),
+        scripts::buffered_then_synced(),
+        scripts::log_rotation(),
+        scripts::tombstones(),
+    ] {
         disks += nested::every_recovery(&script, seed(), 17, 2, None).unwrap().runs;
     }
     println!("recoveries of recoveries: {disks} disks");

@@ -20,7 +20,12 @@ pub fn every_change(script: &Script, seed: u64, mistake: Option<Planted>) -> Ver
         for fault in [Fault::Error(EIO), Fault::Sticky(EIO), Fault::TornWrite] {
             let failing = World::new(seed, mistake);
             failing.disk.fail_at(at, fault);
-            let wrong = |why| format!("script {}, {fault:?} at call {at}, seed {seed}: {why}", script.name);
+            let wrong = |why| {
+                format!(
+                    "script {}, {fault:?} at call {at}, seed {seed}: {why}",
+                    script.name
+                )
+            };
             if fault == Fault::TornWrite {
                 let run = run(&failing, script, Weather::Failing).map_err(wrong)?;
                 if failing.disk.hits().is_empty() {
@@ -67,7 +72,8 @@ pub fn afterwards(world: &World, mut run: Run, number: u64) -> Verdict {
     }
     for policy in [CutPolicy::DropUnsynced, policy_of(number)] {
         let after = world.restart(policy);
-        aftermath::check(&after, &run.allowed()).map_err(|why| format!("after a restart with {policy:?}: {why}"))?;
+        aftermath::check(&after, &run.allowed())
+            .map_err(|why| format!("after a restart with {policy:?}: {why}"))?;
     }
     let was_made = store.is_some() || run.history.len() > 1;
     drop(store);

@@ -49,15 +49,24 @@ impl State {
                 Some(_) => {}
             },
             Op::Do(step, _) => next.apply(step)?,
-            Op::Stream { bucket, key, body, .. } => {
-                next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
+            Op::Stream {
+                bucket, key, body, ..
+            } => {
+                next.apply(&Step::Put {
+                    bucket,
+                    key: key.clone(),
+                    body: *body,
+                })?;
             }
             Op::Abandon { bucket, .. } => {
                 next.bucket(bucket)?;
             }
             Op::DeleteMany(bucket, keys) => {
                 for key in keys {
-                    next.apply(&Step::Delete { bucket, key: key.clone() })?;
+                    next.apply(&Step::Delete {
+                        bucket,
+                        key: key.clone(),
+                    })?;
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
@@ -87,7 +96,11 @@ impl State {
             }
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
-                let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
+                let thing = self
+                    .bucket(from.0)?
+                    .get(&from.1)
+                    .cloned()
+                    .ok_or(ErrorKind::NotFound)?;
                 self.bucket(to.0)?.insert(to.1.clone(), thing);
             }
             Step::Row { key, value } => match value {
@@ -120,9 +133,16 @@ impl State {
                 match (ours.get(key), theirs.get(key)) {
                     (Some(a), Some(b)) if a == b => {}
                     (Some(a), Some(b)) => {
-                        found.push(format!("{name}/{key}: {} bytes here, other {} there", a.body.len(), b.body.len()));
+                        found.push(format!(
+                            "{name}/{key}: {} bytes here, other {} there",
+                            a.body.len(),
+                            b.body.len()
+                        ));
                     }
-                    (a, _) => found.push(format!("{name}/{key} is only {}", if a.is_some() { "here" } else { "there" })),
+                    (a, _) => found.push(format!(
+                        "{name}/{key} is only {}",
+                        if a.is_some() { "here" } else { "there" }
+                    )),
                 }
             }
         }
@@ -142,6 +162,10 @@ impl Body {
             len => BTreeMap::from([("note".to_string(), "n".repeat(len))]),
         };
         let content_type = (self.seed % 2 == 1).then(|| format!("test/{}", self.seed));
-        Thing { body: self.bytes(), content_type, metadata }
+        Thing {
+            body: self.bytes(),
+            content_type,
+            metadata,
+        }
     }
 }

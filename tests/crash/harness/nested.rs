@@ -9,14 +9,25 @@ use super::world::{World, observe};
 use super::{Tally, Verdict, aftermath, policy_of};
 
 /// Cuts at every `stride`-th call of the script, and then at every call of each recovery, `depth` levels deep.
-pub fn every_recovery(script: &Script, seed: u64, stride: u64, depth: u32, mistake: Option<Planted>) -> Verdict<Tally> {
+pub fn every_recovery(
+    script: &Script,
+    seed: u64,
+    stride: u64,
+    depth: u32,
+    mistake: Option<Planted>,
+) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
     let mut at = seed % stride;
     while at <= world.disk.operations() {
         let first = World::new(seed, mistake);
         first.disk.fail_at(at, Fault::PowerCut);
-        let wrong = |why: String| format!("script {}, power cut at call {at}, seed {seed}, {why}", script.name);
+        let wrong = |why: String| {
+            format!(
+                "script {}, power cut at call {at}, seed {seed}, {why}",
+                script.name
+            )
+        };
         let run = run(&first, script, Weather::Cut).map_err(wrong)?;
         for policy in [CutPolicy::DropUnsynced, policy_of(at + seed)] {
             let after = first.restart(policy);
@@ -33,8 +44,12 @@ fn recoveries(world: &World, allowed: &[&State], seed: u64, depth: u32) -> Verdi
     let mut tally = Tally::default();
     let calls = {
         let copy = world.restart(CutPolicy::KeepAll);
-        let store = copy.open().map_err(|error| format!("the store does not open: {error}"))?;
-        store.close().map_err(|error| format!("the store does not close: {error}"))?;
+        let store = copy
+            .open()
+            .map_err(|error| format!("the store does not open: {error}"))?;
+        store
+            .close()
+            .map_err(|error| format!("the store does not close: {error}"))?;
         copy.disk.operations()
     };
     for at in 0..calls {
@@ -57,8 +72,14 @@ fn recoveries(world: &World, allowed: &[&State], seed: u64, depth: u32) -> Verdi
         let allowed = floor.as_deref().unwrap_or(allowed);
         for policy in [CutPolicy::DropUnsynced, policy_of(seed + at)] {
             let after = again.restart(policy);
-            let checked = if depth > 1 { recoveries(&after, allowed, seed * 3 + at, depth - 1).map(|deep| tally.join(deep)) } else { Ok(()) };
-            checked.and_then(|()| aftermath::check(&after, allowed)).map_err(|why| wrong(format!("policy {policy:?}, {why}")))?;
+            let checked = if depth > 1 {
+                recoveries(&after, allowed, seed * 3 + at, depth - 1).map(|deep| tally.join(deep))
+            } else {
+                Ok(())
+            };
+            checked
+                .and_then(|()| aftermath::check(&after, allowed))
+                .map_err(|why| wrong(format!("policy {policy:?}, {why}")))?;
             tally.add(&again.disk);
         }
     }

@@ -77,7 +77,11 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         let described = || format!("operation {number}, {}", short(op));
         if run.store.is_none() {
             // A store whose making failed may have a name that no later sync makes durable.
-            let attempts = if weather == Weather::Cut || number == 0 { 1 } else { 2 };
+            let attempts = if weather == Weather::Cut || number == 0 {
+                1
+            } else {
+                2
+            };
             match open(world, weather, rebuild, number, attempts) {
                 Ok(store) => run.store = Some(store),
                 Err(Ok(error)) => {
@@ -119,16 +123,31 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         }
     }
     if let Some(store) = &run.store {
-        let seen = observe(store).or_else(|wrong| if weather == Weather::Calm { Err(wrong) } else { observe(store) })?;
+        let seen = observe(store).or_else(|wrong| {
+            if weather == Weather::Calm {
+                Err(wrong)
+            } else {
+                observe(store)
+            }
+        })?;
         if seen != *run.newest() {
-            return Err(format!("at the end of the script the store differs: {}", seen.differs(run.newest())));
+            return Err(format!(
+                "at the end of the script the store differs: {}",
+                seen.differs(run.newest())
+            ));
         }
     }
     Ok(run)
 }
 
 /// Opens the store; a disk that fails once may be asked again. The inner `Ok` is an error that the weather explains.
-fn open(world: &World, weather: Weather, rebuild: bool, number: usize, attempts: u32) -> Result<Store, Verdict<Error>> {
+fn open(
+    world: &World,
+    weather: Weather,
+    rebuild: bool,
+    number: usize,
+    attempts: u32,
+) -> Result<Store, Verdict<Error>> {
     let mut last = None;
     for _ in 0..attempts {
         match world.open_as(rebuild) {
@@ -152,7 +171,14 @@ fn check_kind(error: &Error, weather: Weather) -> Verdict {
         Weather::Failing => matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed),
         Weather::Full => error.kind() == ErrorKind::Quota && !error.is_fatal(),
     };
-    if fits { Ok(()) } else { Err(format!("{:?} is not an error of this weather: {error}", error.kind())) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "{:?} is not an error of this weather: {error}",
+            error.kind()
+        ))
+    }
 }
 
 /// An operation in one line.

@@ -44,10 +44,17 @@ pub fn settings() -> Settings {
 impl World {
     /// A world with an empty disk. Odd seeds read by position, even ones through maps.
     pub fn new(seed: u64, mistake: Option<Planted>) -> World {
-        let read_mode = if seed % 2 == 1 { ReadMode::Positioned } else { ReadMode::Mapped };
+        let read_mode = if seed % 2 == 1 {
+            ReadMode::Positioned
+        } else {
+            ReadMode::Mapped
+        };
         World {
             disk: FaultyDisk::new(seed),
-            settings: Settings { read_mode, ..settings() },
+            settings: Settings {
+                read_mode,
+                ..settings()
+            },
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             openings: Arc::default(),
@@ -101,26 +108,44 @@ pub fn observe(store: &Store) -> Verdict<State> {
         let mut bytes = 0;
         for entry in bucket.list("").map_err(|e| told("listing", e))? {
             let entry = entry.map_err(|e| told("listing", e))?;
-            let Entry::Object(listed) = &entry else { return Err(format!("a listing without delimiter has {entry:?}")) };
+            let Entry::Object(listed) = &entry else {
+                return Err(format!("a listing without delimiter has {entry:?}"));
+            };
             let key = entry.name().to_string();
             let object = bucket.get(&key).map_err(|e| told(&format!("getting {key}"), e))?;
             let meta = object.meta().clone();
             if meta != *listed {
-                return Err(format!("the listing of {key} says {listed:?}, the object {meta:?}"));
+                return Err(format!(
+                    "the listing of {key} says {listed:?}, the object {meta:?}"
+                ));
             }
-            let body = object.bytes().map_err(|e| told(&format!("reading {key}"), e))?.to_vec();
+            let body = object
+                .bytes()
+                .map_err(|e| told(&format!("reading {key}"), e))?
+                .to_vec();
             if body.len() as u64 != meta.size {
-                return Err(format!("{key} has {} bytes, its row says {}", body.len(), meta.size));
+                return Err(format!(
+                    "{key} has {} bytes, its row says {}",
+                    body.len(),
+                    meta.size
+                ));
             }
             bytes += meta.size;
-            let thing = Thing { body, content_type: meta.content_type, metadata: meta.metadata };
+            let thing = Thing {
+                body,
+                content_type: meta.content_type,
+                metadata: meta.metadata,
+            };
             if objects.insert(key.clone(), Arc::new(thing)).is_some() {
                 return Err(format!("the listing has {key} twice"));
             }
         }
         let usage = bucket.usage("").map_err(|e| told("asking for the usage", e))?;
         if (usage.objects, usage.bytes) != (objects.len() as u64, bytes) {
-            return Err(format!("usage says {usage:?}, the listing {} objects with {bytes} bytes", objects.len()));
+            return Err(format!(
+                "usage says {usage:?}, the listing {} objects with {bytes} bytes",
+                objects.len()
+            ));
         }
         all_objects += usage.objects;
         all_bytes += usage.bytes;
@@ -128,7 +153,9 @@ pub fn observe(store: &Store) -> Verdict<State> {
     }
     let usage = store.usage().map_err(|e| told("asking for the usage", e))?;
     if (usage.objects, usage.bytes) != (all_objects, all_bytes) {
-        return Err(format!("the usage of the store says {usage:?}, its buckets {all_objects} with {all_bytes} bytes"));
+        return Err(format!(
+            "the usage of the store says {usage:?}, its buckets {all_objects} with {all_bytes} bytes"
+        ));
     }
     state.rows = rows(store)?;
     Ok(state)
@@ -139,7 +166,9 @@ pub fn rows(store: &Store) -> Verdict<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut rows = BTreeMap::new();
     for number in 0..8u8 {
         let key = vec![b'r', number];
-        let row = store.row(TABLE, &key).map_err(|error| format!("reading a row failed: {error}"))?;
+        let row = store
+            .row(TABLE, &key)
+            .map_err(|error| format!("reading a row failed: {error}"))?;
         if let Some(row) = row {
             rows.insert(key, row.to_vec());
         }
@@ -149,10 +178,19 @@ pub fn rows(store: &Store) -> Verdict<BTreeMap<Vec<u8>, Vec<u8>>> {
 
 /// Whether `verify` finds nothing wrong.
 pub fn verify(store: &Store) -> Verdict {
-    let report = store.verify().map_err(|error| format!("verify failed: {error}"))?;
+    let report = store
+        .verify()
+        .map_err(|error| format!("verify failed: {error}"))?;
     if report.is_clean() {
         return Ok(());
     }
-    let first = report.problems.first().map(|problem| problem.reason.clone()).unwrap_or_default();
-    Err(format!("verify found {} problems, the first: {first}", report.problem_count))
+    let first = report
+        .problems
+        .first()
+        .map(|problem| problem.reason.clone())
+        .unwrap_or_default();
+    Err(format!(
+        "verify found {} problems, the first: {first}",
+        report.problem_count
+    ))
 }
