@@ -12,7 +12,7 @@ use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use super::proposal::{Proposal, State};
 use super::queue::Member;
 use super::view::View;
-use super::{Engine, Planted};
+use super::{Engine, Planted, Spender};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::NewItem;
 use crate::model::{Durability, Lsn};
@@ -125,7 +125,7 @@ impl Engine {
 
     /// Takes the turn to write and keeps it: what is read meanwhile stays true until the commit.
     pub fn exclusive(&self) -> Result<Exclusive<'_>> {
-        self.admit(false)?;
+        self.admit(None)?;
         let writer = self.writer.lock();
         self.set_exclusive(Some(std::thread::current().id()));
         Ok(Exclusive { engine: self, writer })
@@ -133,7 +133,7 @@ impl Engine {
 
     /// Whether a write may begin: the store is open for writing, the delta has room, this thread does not
     /// already hold the turn.
-    fn admit(&self, may_use_reserve: bool) -> Result<()> {
+    fn admit(&self, may_use_reserve: Option<Spender>) -> Result<()> {
         self.check_writable()?;
         if self.holds_exclusive() {
             return Err(Error::new(
@@ -143,14 +143,14 @@ impl Engine {
             ));
         }
         let pace = self.pace.load(Ordering::Relaxed);
-        if pace > 0 && !may_use_reserve {
+        if pace > 0 && may_use_reserve.is_none() {
             self.env.clock.rest(Duration::from_micros(pace));
         }
         if self.delta_is_over()
             && let Err(error) = self.checkpoint()
         {
             // A delete must get through even if the index cannot be written for want of room.
-            if !(error.is_full() && may_use_reserve) {
+            if !(error.is_full() && may_use_reserve.is_some()) {
                 return Err(error);
             }
         }
@@ -196,7 +196,8 @@ impl Engine {
     fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
         let alone = group.writing.len() == 1;
         for (member, _) in group.writing {
-            let freed = member.with(|proposal| proposal.may_use_reserve()) && self.reserve.spend(&self.env);
+            let spender = self.spender(&member);
+            let freed = spender.is_some_and(|who| self.reserve.spend(&self.env, who));
             if alone && !freed {
                 member.settle(Err(error.duplicate()));
                 continue;
@@ -220,6 +221,11 @@ impl Engine {
             millis: self.millis(),
         };
         while let Some(member) = members.front().cloned() {
+            if let Err(error) = self.keep_reserve(&member) {
+                member.settle(Err(error));
+                members.pop_front();
+                continue;
+            }
             let lsn = group.working.lsn + 1;
             let state = State {
                 view: &group.working,
@@ -308,6 +314,26 @@ impl Engine {
         Ok(group)
     }
 
+    /// While a part of the reserve is spent, only those may write who may spend it.
+    fn keep_reserve(&self, member: &Member) -> Result<()> {
+        if self.reserve.is_whole() || self.spender(member).is_some() {
+            return Ok(());
+        }
+        self.reserve
+            .refill(&self.env)
+            .map_err(|error| Error::io("taking the reserve for deletes again", error))
+    }
+
+    /// How a member may spend the reserve.
+    fn spender(&self, member: &Member) -> Option<Spender> {
+        let spender = member.with(|proposal| proposal.may_use_reserve());
+        if self.planted(Planted::ReserveForAll) {
+            Some(Spender::Relocation)
+        } else {
+            spender
+        }
+    }
+
     fn new_layout(&self, writer: &mut Writer) -> Layout {
         let tail = writer.log.tail().expect("room was made");
         let seed = writer.log.active().expect("room was made").seed();
@@ -319,7 +345,7 @@ impl Engine {
         if writer.log.fits(bytes) {
             return Ok(());
         }
-        self.go_on_in_new_log(writer, bytes, member.with(|proposal| proposal.may_use_reserve()))
+        self.go_on_in_new_log(writer, bytes, self.spender(member))
     }
 
     /// Goes on in a new log segment with room for `bytes`.
@@ -327,23 +353,20 @@ impl Engine {
         &self,
         writer: &mut Writer,
         bytes: u64,
-        may_use_reserve: bool,
+        spender: Option<Spender>,
     ) -> Result<()> {
         let len = self.log_segment_len(writer.ledger.total());
-        for attempt in 0..2 {
+        loop {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
                 Ok(()) => return Ok(()),
                 Err(Undo::TakenBack(error)) => {
-                    let retry =
-                        attempt == 0 && error.is_full() && may_use_reserve && self.reserve.spend(&self.env);
-                    if !retry {
+                    if !error.is_full() || !spender.is_some_and(|who| self.reserve.spend(&self.env, who)) {
                         return Err(error);
                     }
                 }
                 Err(Undo::Unknown(error)) => return Err(self.poison(error)),
             }
         }
-        unreachable!("the second attempt returns");
     }
 
     /// Writes and syncs a group and publishes it.

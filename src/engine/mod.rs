@@ -48,6 +48,7 @@ pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
 pub use relocate::{Relocated, SegmentUse};
+pub use reserve::Spender;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, Stored, View};

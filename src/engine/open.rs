@@ -137,7 +137,11 @@ impl Engine {
             tables.clone(),
             settings.segment_size,
         ));
-        let held = env.vfs.allocated(&dir.join(RESERVE)).is_ok();
+        let held = env
+            .vfs
+            .allocated(&dir.join(RESERVE))
+            .unwrap_or(0)
+            .min(settings.reserve_bytes);
         let reserve = Reserve::new(
             dir.join(RESERVE),
             if read_only { 0 } else { settings.reserve_bytes },
@@ -209,7 +213,7 @@ impl Engine {
         self.view.store(view);
         drop(writer);
         if !self.read_only {
-            self.reserve.refill(&self.env);
+            let _ = self.reserve.refill(&self.env);
         }
     }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 
 use bytes::Bytes;
 
+use super::reserve::Spender;
 use super::view::{OwnedBody, View};
 use crate::error::Result;
 use crate::format::entry::{self, Extent};
@@ -17,8 +18,8 @@ pub trait Proposal: Any + Send {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>>;
 
     /// Whether it may use the room that is kept free for getting out of a full disk.
-    fn may_use_reserve(&self) -> bool {
-        false
+    fn may_use_reserve(&self) -> Option<Spender> {
+        None
     }
 }
 

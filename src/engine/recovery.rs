@@ -117,6 +117,9 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         ends: BTreeMap::new(),
         unproved: BTreeMap::new(),
     };
+    if rebuild {
+        replay.check_rebuild(block, &unsound)?;
+    }
     let end = replay.walk(from, block, &unsound)?;
     if let Some(checkpoint) = block.checkpoint.filter(|_| rebuild) {
         // Commits whose every row has moved or died since leave no record of their lsn.
@@ -213,7 +216,7 @@ impl Replay<'_> {
             if stop.segment != id {
                 return self.end_of_log(stop, end, false);
             }
-            match self.successor(stop, end) {
+            match self.successor(stop, end, unsound) {
                 Some(next) => {
                     let name_of_next = if let End::Continues(_) = end {
                         FRAME_LEN as u64
@@ -236,11 +239,28 @@ impl Replay<'_> {
         }
     }
 
+    /// A rebuild needs every log segment that is left. That one was relocated cannot be told from its loss, but
+    /// the newest ones were not, and no sound name was ever given to an unsound file among the older ones.
+    fn check_rebuild(&self, block: &Superblock, unsound: &Unsound) -> Result<()> {
+        let replayed = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
+        let newest = block.log_known.max(replayed);
+        if let Some((id, reason)) = unsound.range(..=newest).next() {
+            return Err(self.damaged_log(*id, reason));
+        }
+        match [replayed, newest]
+            .into_iter()
+            .find(|id| *id != 0 && !self.logs.contains_key(id))
+        {
+            Some(id) => Err(self.damaged_log(id, MISSING)),
+            None => Ok(()),
+        }
+    }
+
     /// The segment that the log goes on in behind `stop`; `None` if the log ends there.
-    fn successor(&self, stop: Position, end: End) -> Option<u64> {
+    fn successor(&self, stop: Position, end: End, unsound: &Unsound) -> Option<u64> {
         if let End::Continues(next) = end {
             // In a rebuild the next segment may have been relocated long ago; the one after it follows then.
-            if !self.rebuild || self.logs.contains_key(&next) {
+            if !self.rebuild || self.logs.contains_key(&next) || unsound.contains_key(&next) {
                 return Some(next);
             }
         }

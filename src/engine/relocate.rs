@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::ledger::Tombstone;
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::view::{OwnedBody, Stored, View, decode};
-use super::{Engine, Planted};
+use super::{Engine, Planted, Spender};
 use crate::error::{Error, Result};
 use crate::format::commit::{self, Position};
 use crate::format::entry::Extent;
@@ -18,7 +18,7 @@ use crate::format::frame::Kind;
 use crate::format::segment_header::SegmentKind;
 use crate::index::Weight;
 use crate::model::Durability;
-use crate::segment::{Placed, Scan, Segment};
+use crate::segment::{End, Placed, Scan, Segment};
 
 /// The keyspace of forwarding rows: (segment, offset) of a body whose key is no longer the one it was written
 /// for, to the key that owns it now. They are rows like any other, in the log and in the index.
@@ -131,12 +131,26 @@ impl Engine {
         if writer.log.end() == Position::default() {
             return Ok(());
         }
-        self.go_on_in_new_log(writer, 0, true)
+        self.go_on_in_new_log(writer, 0, Some(Spender::Relocation))
     }
 
     /// Moves at most about `budget` live bytes out of a sealed segment, in commits of their own.
+    ///
+    /// # Errors
+    /// `Corrupt` if something live is left in it that its records do not lead to; the segment is kept then.
     pub fn relocate(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         self.check_writable()?;
+        let before = progress.clone();
+        match self.relocate_step(progress, budget) {
+            Err(error) if error.is_full() && self.reserve.spend(&self.env, Spender::Relocation) => {
+                *progress = before;
+                self.relocate_step(progress, budget)
+            }
+            done => done,
+        }
+    }
+
+    fn relocate_step(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
             progress.done = true;
             return Ok(());
@@ -147,28 +161,45 @@ impl Engine {
             let view = self.pin();
             let mut batch = Batch::new(self, &segment);
             let ended = batch.gather(&view, &mut scan)?;
-            progress.at = scan.position();
-            if ended {
+            if ended.is_some() {
                 batch.consider_forwarded(&view)?;
             }
-            let none_left = ended && batch.rows.is_empty();
+            let none_left = batch.rows.is_empty();
             progress.bytes += batch.commit()?;
-            if none_left {
-                progress.done = self.finish_relocation(&segment)?;
+            // Only now: what was gathered is read again if its commit fails.
+            progress.at = scan.position();
+            let Some(end) = ended.filter(|_| none_left) else {
+                continue;
+            };
+            let whole = match end {
+                End::Continues(_) => true,
+                End::Clean => scan.rest_is_blank()?,
+                End::Bad(_) => false,
+            };
+            progress.done = self.finish_relocation(&segment, whole)?;
+            if progress.done && self.planted(Planted::RemoveBeforeCheckpoint) {
+                self.remove_too_early();
             }
         }
         Ok(())
     }
 
     /// Everything in the segment was read and nothing live found: the ledger must say so too, unless a body
-    /// was renamed behind the walk.
-    fn finish_relocation(&self, segment: &Segment) -> Result<bool> {
+    /// was renamed behind the walk. If it does not, damage has kept something from being found, and what the
+    /// index still names must not go.
+    fn finish_relocation(&self, segment: &Segment, whole: bool) -> Result<bool> {
         let mut writer = self.writer.lock();
         let mut cursor = writer.view.index.cursor();
         let prefix = forward_prefix(segment.id());
         cursor.seek(&prefix)?;
         if cursor.key().is_some_and(|key| key.starts_with(&prefix)) {
             return Ok(false);
+        }
+        let live = writer.ledger.live(segment.id());
+        // A crash may lose the count of a tombstone that was dropped, and those lie in the log.
+        if live > 0 && !(whole && segment.header.kind == SegmentKind::Log) {
+            let why = format!("{live} bytes in it are live, but its records do not lead to them");
+            return Err(segment.corrupt(0, why));
         }
         drop(cursor);
         writer.ledger.clear(segment.id());
@@ -220,14 +251,15 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Reads records until there is enough for a commit. Says whether the segment is at its end.
-    fn gather(&mut self, view: &View, scan: &mut Scan<'_>) -> Result<bool> {
+    /// Reads records until there is enough for a commit. Says how the segment ends if that comes first.
+    fn gather(&mut self, view: &View, scan: &mut Scan<'_>) -> Result<Option<End>> {
         let segment = self.segment;
         let mut keys = Vec::new();
         while self.bytes < BATCH_BYTES && self.rows.len() < BATCH_ROWS {
             let at = scan.position();
-            let Ok(record) = scan.next(false)? else {
-                return Ok(true);
+            let record = match scan.next(false)? {
+                Ok(record) => record,
+                Err(end) => return Ok(Some(end)),
             };
             let (offset, frame) = (record.offset, record.frame);
             match frame.kind {
@@ -246,7 +278,7 @@ impl<'a> Batch<'a> {
                 self.consider(view, key)?;
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Takes the row of `key` along if any part of it lies in the segment.
@@ -385,7 +417,9 @@ impl<'a> Batch<'a> {
         }
         if !self.done_forwards.is_empty() {
             let rows = std::mem::take(&mut self.done_forwards);
-            self.engine.commit(DropForwards { rows }, Durability::Buffered).1?;
+            self.engine
+                .commit(DropForwards { rows }, Durability::Buffered)
+                .1?;
         }
         Ok(self.bytes)
     }
@@ -399,7 +433,11 @@ impl<'a> Batch<'a> {
         let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
         let placed = self.engine.pool.write_cold(&bodies)?;
         for (short, placed) in self.shorts.drain(..).zip(placed) {
-            if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
+            if let What::Put {
+                body: NewBody::Extents(extents),
+                ..
+            } = &mut self.rows[short.row].what
+            {
                 extents[short.place] = placed.extent;
             }
             self.placed.push(placed);
@@ -443,8 +481,8 @@ impl Proposal for Move {
         Ok(changes)
     }
 
-    fn may_use_reserve(&self) -> bool {
-        true
+    fn may_use_reserve(&self) -> Option<Spender> {
+        Some(Spender::Relocation)
     }
 }
 
@@ -457,14 +495,18 @@ impl Proposal for DropForwards {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for (key, lsn) in &self.rows {
-            if state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
+            if state
+                .index()
+                .get(key)?
+                .is_some_and(|item| !item.tombstone && item.lsn == *lsn)
+            {
                 changes.push(Change::delete(key.clone()));
             }
         }
         Ok(changes)
     }
 
-    fn may_use_reserve(&self) -> bool {
-        true
+    fn may_use_reserve(&self) -> Option<Spender> {
+        Some(Spender::Relocation)
     }
 }

@@ -1,5 +1,9 @@
 //! Chance: the system's, and one that repeats itself from a seed.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door that the ban protects")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door that the ban protects"
+)]
 
 use std::fmt;
 

@@ -1,6 +1,10 @@
 //! Files mapped into memory, and the only unsafe code of the crate.
 #![allow(unsafe_code)]
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is the door that the ban protects")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door that the ban protects"
+)]
 
 use std::fmt;
 use std::fs;

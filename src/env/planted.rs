@@ -43,8 +43,8 @@ pub enum Planted {
     RelocateStale,
     /// Tombstones are dropped at the next checkpoint.
     DropTombstones,
-    /// A failed append is not taken back.
-    SkipUndo,
+    /// Any write may use the room that is kept for deletes and maintenance.
+    ReserveForAll,
 }
 
 impl Planted {
@@ -71,6 +71,6 @@ impl Planted {
         Planted::RemoveBeforeCheckpoint,
         Planted::RelocateStale,
         Planted::DropTombstones,
-        Planted::SkipUndo,
+        Planted::ReserveForAll,
     ];
 }

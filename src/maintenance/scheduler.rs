@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::work;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How long one round of work may take before the thread looks whether it is to stop.
 const ROUND: Duration = Duration::from_millis(500);
@@ -44,6 +44,7 @@ impl Drop for Scheduler {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         self.engine.wake().set_listener(false);
+        self.engine.set_pace(Duration::ZERO);
         self.engine.wake().raise();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
@@ -65,11 +66,18 @@ fn run(engine: &Engine, stop: &AtomicBool) {
         if let Some(interval) = engine.settings().sync_interval {
             engine.wake().wait(Some(interval));
         }
-        wait = match work::maintain(engine, ROUND, &stopped) {
+        let done = work::maintain(engine, ROUND, &stopped);
+        if done.is_err() {
+            // Writers do not rest for work that is not being done.
+            engine.set_pace(Duration::ZERO);
+        }
+        wait = match done {
             Ok(report) if report.more => Some(Duration::ZERO),
             Ok(_) => None,
             // A store that failed takes no more writes; there is nothing left to do but to wait for the end.
             Err(error) if error.is_fatal() => None,
+            // Damage is met again with the next ring, not before.
+            Err(error) if error.kind() == ErrorKind::Corrupt => None,
             // The failure is met again, and told, by whoever writes; a full disk may be emptied meanwhile.
             Err(_) => Some(AFTER_FAILURE),
         };

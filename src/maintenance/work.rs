@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 4 << 20;
@@ -61,9 +61,11 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     let percent = engine.settings().garbage_percent;
     let mut current: Option<Relocated> = None;
     let mut emptied = false;
+    let mut damaged = Damaged::default();
     loop {
         engine.prepare_log()?;
-        let uses = engine.segment_uses();
+        let mut uses = engine.segment_uses();
+        uses.retain(|each| !damaged.segments.contains(&each.id));
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.
         let dead: u64 = uses
             .iter()
@@ -84,7 +86,7 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
-            return Ok(report);
+            return damaged.told(report);
         };
         if spent() && report.relocated > 0 {
             report.more = true;
@@ -94,10 +96,11 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
             engine.set_pace(reclaim::pace(reclaim::space(&uses), percent));
         }
         let before = progress.bytes;
-        engine.relocate(&mut progress, STEP)?;
+        let victim = progress.segment;
+        let stopped = damaged.stops(victim, engine.relocate(&mut progress, STEP))?;
         report.relocated += progress.bytes - before;
         emptied |= progress.done;
-        current = Some(progress);
+        current = (!stopped).then_some(progress);
     }
 }
 
@@ -110,6 +113,7 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
     // a head, and would be relocated again and again.
     let mut untried: BTreeSet<u64> = engine.segment_uses().iter().map(|each| each.id).collect();
+    let mut damaged = Damaged::default();
     loop {
         let mut uses = engine.segment_uses();
         uses.retain(|each| {
@@ -121,9 +125,7 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
         };
         untried.remove(&victim);
         let mut progress = Relocated::of(victim);
-        while !progress.done {
-            engine.relocate(&mut progress, STEP)?;
-        }
+        while !progress.done && !damaged.stops(victim, engine.relocate(&mut progress, STEP))? {}
         report.relocated += progress.bytes;
         // So that the space of one segment is back before the next is copied: a full disk needs that.
         engine.checkpoint()?;
@@ -131,5 +133,31 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     engine.vacuum()?;
     engine.checkpoint()?;
     report.checkpoint = true;
-    Ok(report)
+    damaged.told(report)
+}
+
+/// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.
+#[derive(Debug, Default)]
+struct Damaged {
+    segments: BTreeSet<u64>,
+    first: Option<Error>,
+}
+
+impl Damaged {
+    /// Whether a step of relocation met damage.
+    fn stops(&mut self, segment: u64, step: Result<()>) -> Result<bool> {
+        match step {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.segments.insert(segment);
+                self.first.get_or_insert(error);
+                Ok(true)
+            }
+            step => step.map(|()| false),
+        }
+    }
+
+    /// The report, or the first damage that was met.
+    fn told(self, report: MaintainReport) -> Result<MaintainReport> {
+        self.first.map_or(Ok(report), Err)
+    }
 }

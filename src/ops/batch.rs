@@ -8,7 +8,7 @@ use super::context::BucketRef;
 use super::delete::DeleteOutcome;
 use super::put::{Conditions, PutOutcome};
 use crate::catalog::{self, HeadRow, keys};
-use crate::engine::{BodyReader, Change, Engine, NewBody, OwnedBody, Proposal, State, View, What};
+use crate::engine::{BodyReader, Change, Engine, NewBody, OwnedBody, Proposal, Spender, State, View, What};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow, ObjectRow};
 use crate::index::Weight;
@@ -391,13 +391,14 @@ impl Proposal for Batch {
         overlay.into_changes(state.view)
     }
 
-    fn may_use_reserve(&self) -> bool {
-        self.steps.iter().all(|step| {
+    fn may_use_reserve(&self) -> Option<Spender> {
+        let frees = |step: &Step| {
             matches!(
                 step,
                 Step::Delete { .. } | Step::DeleteBucket(_) | Step::Row(_, None)
             )
-        })
+        };
+        self.steps.iter().all(frees).then_some(Spender::Delete)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handle::LogStart;
 use super::{Segment, SegmentMaker, TableCell};
-use crate::env::{Planted, Site};
+use crate::env::Site;
 use crate::error::{Error, Result, is_full};
 use crate::format::commit::Position;
 use crate::format::frame::{FRAME_LEN, Frame, Kind};
@@ -110,7 +110,6 @@ impl Log {
         announce: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<(), Undo> {
         let len = len.max(HEADER_LEN as u64 + bytes + CONTINUE_ROOM);
-        let skip_undo = self.maker.env.planted(Planted::SkipUndo);
         let first = self.active.is_none();
         let start = if first { self.start } else { LogStart::default() };
         let (segment, len) = match self.take_spare(first, len) {
@@ -136,7 +135,7 @@ impl Log {
                 let bytes = frame.encode(active.segment.seed(), active.tail);
                 let file = active.segment.file();
                 file.write_at(&[IoSlice::new(&bytes)], active.tail, Site::LOG_APPEND)
-                    .map_err(|e| Self::undo(active, CONTINUE_ROOM, e, skip_undo))
+                    .map_err(|e| Self::undo(active, CONTINUE_ROOM, e))
             }
         };
         if let Err(undo) = announced {
@@ -202,11 +201,10 @@ impl Log {
     /// Appends `pieces`, `total` bytes in all, which must fit.
     pub fn append(&mut self, pieces: &[IoSlice<'_>], total: u64) -> Result<(), Undo> {
         assert!(self.fits(total), "an append that does not fit");
-        let skip_undo = self.maker.env.planted(Planted::SkipUndo);
         let active = self.active.as_mut().expect("checked by fits");
         let file = active.segment.file();
         if let Err(error) = file.write_at(pieces, active.tail, Site::LOG_APPEND) {
-            return Err(Self::undo(active, total, error, skip_undo));
+            return Err(Self::undo(active, total, error));
         }
         active.segment.mark_touched(&(active.tail..active.tail + total));
         active.tail += total;
@@ -216,14 +214,11 @@ impl Log {
 
     /// A full disk: what was written is zeroed again, so that a later opening cannot take it for records.
     /// Any other failure leaves the disk in doubt.
-    fn undo(active: &Active, total: u64, error: io::Error, skip: bool) -> Undo {
+    fn undo(active: &Active, total: u64, error: io::Error) -> Undo {
         let full = is_full(&error);
         let error = active.segment.failed("appending to", error);
         if !full {
             return Undo::Unknown(error);
-        }
-        if skip {
-            return Undo::TakenBack(error);
         }
         let file = active.segment.file();
         let zeros = [0u8; UNDO_STEP];

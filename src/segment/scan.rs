@@ -128,6 +128,19 @@ impl<'a> Scan<'a> {
         }))
     }
 
+    /// Whether nothing but zeros stands from here on.
+    pub fn rest_is_blank(&mut self) -> Result<bool> {
+        let mut at = self.at;
+        while at < self.size {
+            let len = (self.size - at).min(WINDOW as u64) as usize;
+            if self.bytes(at, len)?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += len as u64;
+        }
+        Ok(true)
+    }
+
     /// The owner's key of the blob at `offset`.
     pub fn owner(&mut self, offset: u64, frame: &Frame) -> Result<Vec<u8>> {
         let at = offset + FRAME_LEN as u64 + frame.length - u64::from(frame.owner_len);

@@ -12,7 +12,7 @@ use crate::harness::world::World;
 use crate::harness::{scripts, seed};
 
 /// Stores to damage: closed in peace, and left as a kill leaves them.
-fn stores() -> Vec<(&'static str, World, State)> {
+fn stores() -> Vec<(&'static str, World, Vec<State>)> {
     let mut stores = Vec::new();
     for (name, script) in [
         ("moved", scripts::moved_twice()),
@@ -21,12 +21,13 @@ fn stores() -> Vec<(&'static str, World, State)> {
     ] {
         let (world, run) = calm(&script, seed(), None).unwrap();
         let state = run.newest().clone();
-        stores.push(("killed", copy(&world), state.clone()));
+        let before = run.history[run.history.len() - 2].clone();
+        stores.push(("killed", copy(&world), vec![state.clone(), before]));
         if let Some(store) = &run.store {
             store.close().unwrap();
         }
         drop(run);
-        stores.push((name, world, state));
+        stores.push((name, world, vec![state]));
     }
     stores
 }
@@ -175,7 +176,7 @@ fn damage_does_not_spread_by_maintenance() {
             let readable = |world: &World| {
                 let Ok(store) = world.open() else { return None };
                 let mut keys = Vec::new();
-                for (bucket, objects) in &state.buckets {
+                for (bucket, objects) in &state[0].buckets {
                     let Ok(bucket) = store.bucket(bucket) else {
                         continue;
                     };

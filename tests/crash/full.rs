@@ -36,9 +36,11 @@ fn fill(bucket: &ossicle::Bucket, len: usize) -> usize {
 
 #[test]
 fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
-    for len in [50, 3000, 20_000] {
-        let world = World::new(seed(), None);
-        world.disk.set_capacity(Some(1 << 20));
+    for len in [700, 3000, 20_000] {
+        let mut world = World::new(seed(), None);
+        // What a checkpoint may need has to fit into the reserve, and that is more than the delta.
+        world.settings.reserve_bytes = 512 << 10;
+        world.disk.set_capacity(Some(2 << 20));
         let store = world.open().unwrap();
         let bucket = store.create_bucket("one").unwrap();
         let mut counts = Vec::new();
@@ -74,5 +76,12 @@ fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
             counts.iter().all(|count| count * 2 > counts[0]),
             "{len}: room is lost: {counts:?}"
         );
+    }
+}
+
+#[test]
+fn puts_leave_the_reserve() {
+    for seed in seed()..seed() + 4 {
+        full::puts_leave_the_reserve(seed, None).unwrap();
     }
 }

@@ -1,1 +1,135 @@
-//! To come.
+//! What these tests have found, each by its name, so that it does not come back.
+
+use std::path::Path;
+
+use ossicle::testing::{CutPolicy, Fault};
+use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions};
+
+use crate::harness::world::{World, observe};
+use crate::harness::{race, seed};
+
+/// A store with a bucket, in a world of its own.
+fn store() -> (World, ossicle::Store, ossicle::Bucket) {
+    let world = World::new(2, None);
+    let store = world.open().unwrap();
+    let bucket = store.create_bucket("one").unwrap();
+    (world, store, bucket)
+}
+
+#[test]
+fn a_synced_delete_of_what_a_buffered_one_took_is_durable() {
+    let (world, _store, bucket) = store();
+    bucket.put("k", b"body").unwrap();
+    bucket
+        .delete_with("k", DeleteOptions::new().durability(Durability::Buffered))
+        .unwrap();
+    bucket.delete("k").unwrap();
+    let after = world.restart(CutPolicy::DropUnsynced);
+    assert!(!after.open().unwrap().bucket("one").unwrap().exists("k").unwrap());
+}
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_made_durable_or_dropped() {
+    let (world, store, bucket) = store();
+    world.disk.fail_site(
+        ossicle::Site::LOG_SYNC,
+        0,
+        Fault::Error(std::io::ErrorKind::Other),
+    );
+    assert!(bucket.put("k", b"body").unwrap_err().is_fatal());
+    drop((bucket, store));
+    let again = world.open().unwrap();
+    let seen = observe(&again).unwrap();
+    again.bucket("one").unwrap().put("more", b"more").unwrap();
+    let after = observe(&world.restart(CutPolicy::DropUnsynced).open().unwrap()).unwrap();
+    assert_eq!(
+        after.buckets["one"].contains_key("k"),
+        seen.buckets["one"].contains_key("k")
+    );
+    assert!(after.buckets["one"].contains_key("more"));
+}
+
+#[test]
+fn the_directories_are_durable_before_the_superblock() {
+    for at in 0..20 {
+        for seed in 0..20 {
+            let world = World::new(0, None);
+            world.disk.fail_at(at, Fault::PowerCut);
+            let _ = world.open();
+            let after = world.restart(CutPolicy::Torn(seed));
+            after
+                .open()
+                .unwrap_or_else(|error| panic!("cut at call {at}, seed {seed}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_superblock_cut_short_by_a_full_disk_is_no_store() {
+    let world = World::new(0, None);
+    for blocks in 0..4 {
+        world.disk.set_capacity(Some(blocks * 4096));
+        assert!(world.open().is_err(), "{blocks} blocks");
+        assert!(
+            world.disk.contents(Path::new("/store/SUPERBLOCK")).is_none(),
+            "{blocks} blocks"
+        );
+    }
+    world.disk.set_capacity(None);
+    world.open().unwrap().create_bucket("one").unwrap();
+}
+
+#[test]
+fn a_store_made_by_a_killed_process_is_named_durably() {
+    for at in 0..20 {
+        let world = World::new(0, None);
+        world.disk.fail_at(at, Fault::PowerCut);
+        let _ = world.open();
+        let next = world.after_kill();
+        let store = next.open().unwrap();
+        store.create_bucket("one").unwrap();
+        next.restart(CutPolicy::DropUnsynced)
+            .open()
+            .unwrap()
+            .bucket("one")
+            .unwrap();
+    }
+}
+
+#[test]
+fn relocation_does_not_remove_what_stands_behind_damage() {
+    let (world, store, bucket) = store();
+    for key in ["a", "b", "c"] {
+        bucket.put_with(key, vec![7; 9000], PutOptions::new()).unwrap();
+    }
+    bucket.delete("a").unwrap();
+    store.close().unwrap();
+    let bulk = world
+        .disk
+        .paths()
+        .into_iter()
+        .find(|path| path.starts_with("/store/bulk"))
+        .unwrap();
+    // The frame of the second body.
+    let bytes = world.disk.contents(&bulk).unwrap();
+    let first = bytes.iter().skip(128).position(|byte| *byte == 7).unwrap() + 128;
+    let second = (first + 9000..)
+        .find(|at| bytes[*at..at + 100].iter().all(|byte| *byte == 7))
+        .unwrap();
+    world.disk.flip(&bulk, second as u64 - 8, 1);
+    drop((bucket, store));
+    let store = world.open().unwrap();
+    assert!(store.compact(CompactOptions::new().garbage_percent(0)).is_err());
+    drop(store);
+    let bucket = world.open().unwrap().bucket("one").unwrap();
+    for key in ["b", "c"] {
+        assert_eq!(bucket.get(key).unwrap().bytes().unwrap().len(), 9000, "{key}");
+    }
+}
+
+#[test]
+fn a_writer_beside_relocation_reads_what_it_wrote() {
+    for seed in seed()..seed() + 3 {
+        race::relocation_beside_a_writer(seed, 60, None).unwrap();
+    }
+}

@@ -1,2 +1,157 @@
-//! To come.
-fn main() {}
+//! Every planted mistake must be caught by the harness that found none without it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "a test measures its time and prints what it has found"
+)]
+
+#[path = "../crash/harness/mod.rs"]
+#[allow(dead_code, reason = "the crash tests use all of it")]
+mod harness;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use harness::damage::{copy, files, offsets, survey};
+use harness::run::calm;
+use harness::script::Script;
+use harness::{Verdict, cuts, errors, full, nested, race, scripts};
+use ossicle::testing::Planted;
+
+/// How long the hunt for one mistake may take.
+const TIME: Duration = Duration::from_secs(60);
+
+/// A way of looking for mistakes; it stops at the first it finds.
+type Hunt = fn(&Script, u64, Option<Planted>) -> Verdict<()>;
+
+fn cut(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    cuts::every_call(script, seed, mistake).map(drop)
+}
+
+fn fail(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    errors::every_change(script, seed, mistake).map(drop)
+}
+
+fn tear(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    cuts::every_call_torn(script, seed, mistake).map(drop)
+}
+
+fn fill(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    full::puts_leave_the_reserve(seed, mistake)
+}
+
+fn race(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    race::relocation_beside_a_writer(seed, 200, mistake)
+}
+
+fn nest(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    nested::every_recovery(script, seed, 5, 1, mistake).map(drop)
+}
+
+fn damage(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let (world, run) = calm(script, seed, mistake)?;
+    // Not closed: the log behind the last checkpoint has to be replayed.
+    let mut states = run.history.clone();
+    states.reverse();
+    // Nothing behind the last synced write says that it is durable, nor what was buffered before it.
+    states.truncate(4);
+    for (path, bytes) in files(&world) {
+        for at in offsets(&bytes, 41, seed as usize) {
+            let damaged = copy(&world);
+            damaged.disk.flip(&path, at as u64, 1 << (at % 8));
+            survey(&damaged, &states).map_err(|wrong| format!("byte {at} of {}: {wrong}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Hunts for a mistake with every script, the likely ways first. Says which run caught it, and how.
+fn hunt(mistake: Planted, likely: &[Hunt]) -> Option<(u64, String)> {
+    let began = Instant::now();
+    let mut runs = 0;
+    for seed in 1.. {
+        for hunt in likely {
+            for script in scripts::all() {
+                runs += 1;
+                let found = catch_unwind(AssertUnwindSafe(|| hunt(&script, seed, Some(mistake))));
+                match found {
+                    Ok(Ok(())) => {}
+                    Ok(Err(wrong)) => return Some((runs, wrong)),
+                    Err(_) => return Some((runs, format!("script {}: a panic", script.name))),
+                }
+                if began.elapsed() > TIME {
+                    return None;
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Where each mistake is likely to show.
+fn likely(mistake: Planted) -> &'static [Hunt] {
+    match mistake {
+        Planted::SwallowSyncError | Planted::NoPoison => &[fail],
+        Planted::NoRecordSum | Planted::NoBodySum | Planted::NoDurableMark => &[damage, cut],
+        Planted::SkipBadRecord => &[tear],
+        Planted::ReserveForAll => &[fill],
+        Planted::RelocateStale => &[race],
+        _ => &[cut, nest, fail],
+    }
+}
+
+macro_rules! caught {
+    ($($name:ident: $mistake:ident)*) => {
+        $(#[test]
+        fn $name() {
+            let mistake = Planted::$mistake;
+            let began = Instant::now();
+            match hunt(mistake, likely(mistake)) {
+                Some((runs, wrong)) => println!("{mistake:?}, run {runs}, {:?}: {:.150}", began.elapsed(), wrong),
+                None => panic!("{mistake:?} was not caught in {TIME:?}"),
+            }
+        })*
+
+        /// The hunts themselves find nothing where there is nothing.
+        #[test]
+        fn without_a_mistake_nothing_is_found() {
+            for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions()] {
+                for hunt in [cut, fail, fill, nest, damage, tear, race] as [Hunt; 7] {
+                    hunt(&script, 1, None).unwrap();
+                }
+            }
+        }
+
+        /// Nothing is left out of the list above.
+        #[test]
+        fn every_mistake_is_hunted() {
+            assert_eq!(&[$(Planted::$mistake),*], Planted::ALL);
+        }
+    };
+}
+
+caught! {
+    ack_before_write: AckBeforeWrite
+    skip_log_sync: SkipLogSync
+    skip_bulk_sync: SkipBulkSync
+    swallow_sync_error: SwallowSyncError
+    no_poison: NoPoison
+    skip_dir_sync: SkipDirSync
+    skip_index_sync: SkipIndexSync
+    skip_superblock_sync: SkipSuperblockSync
+    checkpoint_before_log: CheckpointBeforeLog
+    one_slot: OneSlot
+    replay_too_late: ReplayTooLate
+    no_record_sum: NoRecordSum
+    no_body_sum: NoBodySum
+    skip_bad_record: SkipBadRecord
+    no_durable_mark: NoDurableMark
+    skip_recovery_sync: SkipRecoverySync
+    skip_body_check: SkipBodyCheck
+    remove_before_checkpoint: RemoveBeforeCheckpoint
+    relocate_stale: RelocateStale
+    drop_tombstones: DropTombstones
+    reserve_for_all: ReserveForAll
+}

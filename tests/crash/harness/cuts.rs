@@ -55,6 +55,17 @@ pub fn every_call(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdi
     Ok(tally)
 }
 
+/// Every call, with writes of which some sectors are lost.
+pub fn every_call_torn(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+    let (world, _) = calm(script, seed, mistake)?;
+    let mut tally = Tally::default();
+    for at in 0..=world.disk.operations() {
+        let policies = [0, 1, 2].map(|more| CutPolicy::Torn(seed * 1000 + at * 3 + more));
+        tally.join(cut(script, at, &policies, seed, mistake)?);
+    }
+    Ok(tally)
+}
+
 /// Any call with any policy: `number` decides.
 pub fn any_call(script: &Script, number: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let mut dice = Dice::new(number);

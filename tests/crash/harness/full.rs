@@ -48,7 +48,8 @@ pub fn every_capacity(script: &Script, seed: u64, step: u64, mistake: Option<Pla
             }
         }
         // Deletes on a full disk are promised to those whose disk had room for the reserve.
-        let reserved = world.disk.contents(Path::new("/store/RESERVE")).is_some();
+        let reserve = world.disk.contents(Path::new("/store/RESERVE"));
+        let reserved = reserve.is_some_and(|bytes| bytes.len() as u64 == world.settings.reserve_bytes);
         if let Some(store) = store.filter(|_| reserved) {
             relief(&world, &store, newest, run.refused > 0).map_err(wrong)?;
         }
@@ -123,4 +124,33 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     spare.disk.set_capacity(Some(spare.disk.used()));
     let store = spare.open().map_err(|e| told("opening", e))?;
     verify(&store)
+}
+
+/// Puts fill a disk up to the reserve and no further, and then deletes still work.
+pub fn puts_leave_the_reserve(seed: u64, mistake: Option<Planted>) -> Verdict {
+    let world = World::new(seed, mistake);
+    world.disk.set_capacity(Some(512 << 10));
+    let told = |what: &str, error: ossicle::Error| format!("{what}: {error}");
+    let store = world.open().map_err(|e| told("opening", e))?;
+    let bucket = store
+        .create_bucket("one")
+        .map_err(|e| told("making a bucket", e))?;
+    let mut number = 0;
+    while bucket.put(&format!("k{number}"), vec![1; 1000]).is_ok() {
+        number += 1;
+    }
+    let reserve = world
+        .disk
+        .contents(Path::new("/store/RESERVE"))
+        .map_or(0, |bytes| bytes.len() as u64);
+    if reserve != world.settings.reserve_bytes {
+        return Err(format!("puts have left {reserve} bytes of the reserve"));
+    }
+    world.disk.set_capacity(Some(world.disk.used()));
+    for gone in 0..number.min(100) {
+        bucket
+            .delete(&format!("k{gone}"))
+            .map_err(|e| told("deleting on a full disk", e))?;
+    }
+    Ok(())
 }

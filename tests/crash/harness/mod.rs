@@ -11,6 +11,7 @@ pub mod errors;
 pub mod full;
 pub mod model;
 pub mod nested;
+pub mod race;
 pub mod run;
 pub mod script;
 pub mod scripts;

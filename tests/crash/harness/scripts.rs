@@ -349,6 +349,22 @@ scripts! {
         Op::Maintain,
     ]
 
+    /// The segment with the deletes is emptied, the one with what they deleted is not worth it.
+    tombstones_move: [
+        Op::CreateBucket("one"),
+        Op::Together { steps: (0..80).map(|i| step_put("one", &format!("a{i:02}"), 4090, i)).collect(), durability: Synced, reads: false },
+        put("one", "dead", TINY, 1),
+        Op::Reopen,
+        delete("one", "dead"),
+        put("one", "waste", PACKED, 2),
+        delete("one", "waste"),
+        Op::Checkpoint,
+        put("one", "alive", TINY, 3),
+        Op::Compact,
+        Op::Rebuild,
+        put("one", "late", TINY, 4),
+    ]
+
     /// Moved twice, deleted, and made anew from the log between.
     moved_twice: [
         Op::CreateBucket("one"),
