@@ -369,7 +369,7 @@ impl Engine {
         let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
         let long = writer.since_checkpoint > self.log_bound(writer);
         let aging = self.settings.sync_interval.is_some() && writer.log.is_dirty();
-        if full || long || aging || writer.log.wants_spare() {
+        if full || long || aging || writer.log.wants_spare() || self.pool.wants_spare() {
             self.wake.raise();
         }
     }
@@ -380,9 +380,10 @@ impl Engine {
         (writer.ledger.total() / 12).clamp((8 << 20).min(most), most)
     }
 
-    /// Makes the segment that the log will go on in, if the active one is half full: making one waits for the
-    /// disk, and a commit should not.
-    pub fn prepare_log(&self) -> Result<()> {
+    /// Makes the segments that the log and the bodies will go on in, if the open ones are half full: making one
+    /// waits for the disk, and a commit should not.
+    pub fn prepare_segments(&self) -> Result<()> {
+        self.pool.prepare()?;
         let len = {
             let writer = self.writer.lock();
             if !writer.log.wants_spare() {

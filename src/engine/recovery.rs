@@ -615,7 +615,7 @@ impl Replay<'_> {
                 Err(error) => return Err(failed(error)),
             }
         }
-        self.engine.maker.sync(segment, Site::RECOVERY_SYNC)
+        segment.sync(Site::RECOVERY_SYNC)
     }
 
     fn damaged_log(&self, id: u64, reason: &str) -> Error {

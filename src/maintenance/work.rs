@@ -63,7 +63,7 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     let mut emptied = false;
     let mut damaged = Damaged::default();
     loop {
-        engine.prepare_log()?;
+        engine.prepare_segments()?;
         let mut uses = engine.segment_uses();
         uses.retain(|each| !damaged.segments.contains(&each.id));
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.

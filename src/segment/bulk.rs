@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -28,6 +28,10 @@ pub struct BulkPool {
     tables: Arc<TableCell>,
     segment_len: AtomicU64,
     idle: Mutex<Vec<Open>>,
+    /// A segment made ahead of need, and its length.
+    spare: Mutex<Option<(Arc<Segment>, u64)>>,
+    /// Whether an open segment is more than half full.
+    filling: AtomicBool,
     /// Segments with finished bodies that wait for a sync.
     unsynced: Mutex<Vec<Arc<Segment>>>,
     /// Ids of segments that a writer holds or that wait for one.
@@ -119,6 +123,8 @@ impl BulkPool {
             tables,
             segment_len: AtomicU64::new(segment_len),
             idle: Mutex::new(Vec::new()),
+            spare: Mutex::new(None),
+            filling: AtomicBool::new(false),
             unsynced: Mutex::new(Vec::new()),
             open_ids: Mutex::new(Vec::new()),
         }
@@ -189,6 +195,9 @@ impl BulkPool {
 
     /// Closes every segment that no writer holds, so that it can be relocated and removed.
     pub fn seal_idle(&self) {
+        if let Some((unused, _)) = self.spare.lock().take() {
+            self.drop_unused(&unused);
+        }
         let idle = std::mem::take(&mut *self.idle.lock());
         let mut open = self.open_ids.lock();
         open.retain(|id| idle.iter().all(|gone| gone.segment.id() != *id));
@@ -210,10 +219,40 @@ impl BulkPool {
         let mut durable = segment.durable_bodies.lock();
         let finished = segment.bodies.load(Ordering::Acquire);
         if *durable < finished {
-            self.maker.sync(segment, Site::BULK_SYNC)?;
+            segment.sync(Site::BULK_SYNC)?;
             *durable = finished;
         }
         Ok(())
+    }
+
+    /// Whether a segment should be made now, before a writer waits for one: an open one is more than half full.
+    pub fn wants_spare(&self) -> bool {
+        self.filling.load(Ordering::Relaxed) && self.spare.lock().is_none()
+    }
+
+    /// Makes a segment ahead of need: making one waits for the disk, and a writer should not.
+    pub fn prepare(&self) -> Result<()> {
+        if self.wants_spare() {
+            let made = self.make()?;
+            self.filling.store(false, Ordering::Relaxed);
+            if let Some((unused, _)) = self.spare.lock().replace(made) {
+                self.drop_unused(&unused);
+            }
+        }
+        Ok(())
+    }
+
+    fn make(&self) -> Result<(Arc<Segment>, u64)> {
+        let len = self.segment_len.load(Ordering::Relaxed);
+        let segment = self
+            .maker
+            .create(SegmentKind::Bulk, 0, len, LogStart::default())?;
+        Ok((segment, len))
+    }
+
+    /// Removes a segment that nothing names. If that fails, a checkpoint after the next opening does it.
+    fn drop_unused(&self, segment: &Segment) {
+        let _ = self.maker.env.vfs.remove(segment.path(), Site::BULK_CREATE);
     }
 
     fn take(&self, cold: bool) -> Result<Open> {
@@ -223,10 +262,10 @@ impl BulkPool {
                 return Ok(idle.swap_remove(at));
             }
         }
-        let len = self.segment_len.load(Ordering::Relaxed);
-        let segment = self
-            .maker
-            .create(SegmentKind::Bulk, 0, len, LogStart::default())?;
+        let (segment, len) = match self.spare.lock().take() {
+            Some(spare) => spare,
+            None => self.make()?,
+        };
         self.open_ids.lock().push(segment.id());
         self.tables.add(segment.clone());
         Ok(Open {
@@ -239,6 +278,9 @@ impl BulkPool {
     }
 
     fn give_back(&self, open: Open) {
+        if open.tail > open.made / 2 {
+            self.filling.store(true, Ordering::Relaxed);
+        }
         if open.tail + FRAME_LEN as u64 * 2 < open.made {
             self.idle.lock().push(open);
         } else {

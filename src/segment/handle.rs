@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -69,7 +69,7 @@ impl SegmentMaker {
         self.next_id.fetch_max(id + 1, Ordering::Relaxed);
     }
 
-    /// Creates a segment of `len` bytes. A log segment has a durable header and a durable name from the start.
+    /// Creates a segment of `len` bytes with a durable header and a durable name.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log {
             Site::LOG_CREATE
@@ -96,14 +96,11 @@ impl SegmentMaker {
             .vfs
             .open(&path, OpenMode::CreateNew, site)
             .map_err(|e| self.failed(&path, "creating", e))?;
-        // A log segment is found by its name and its header, so both are durable before it is used. A bulk
-        // segment is found by the commits that name it, so it is enough that they wait for its first sync.
+        // The name and the header are durable before the segment is used: were the sync of the name put off and
+        // then failed, no later one could be trusted to make up for it.
         let made = (|| {
             file.set_len(len.max(HEADER_LEN as u64), site)?;
             file.write_at(&[IoSlice::new(&header.encode())], 0, site)?;
-            if kind == SegmentKind::Bulk {
-                return Ok(());
-            }
             file.sync_data(site)?;
             if self.env.planted(Planted::SkipDirSync) {
                 return Ok(());
@@ -115,35 +112,7 @@ impl SegmentMaker {
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        Ok(Arc::new(self.handle(
-            header,
-            path,
-            file,
-            kind == SegmentKind::Log,
-        )))
-    }
-
-    /// Makes the bytes of a segment durable, and its name if that is not durable yet. After an error nothing
-    /// may be retried (I8).
-    pub fn sync(&self, segment: &Segment, site: Site) -> Result<()> {
-        segment
-            .file
-            .sync_data(site)
-            .map_err(|e| segment.failed("syncing", e))?;
-        if !segment.named.load(Ordering::Acquire) {
-            if let Some(dir) = segment
-                .path
-                .parent()
-                .filter(|_| !self.env.planted(Planted::SkipDirSync))
-            {
-                self.env
-                    .vfs
-                    .sync_dir(dir, site)
-                    .map_err(|e| self.failed(dir, "naming", e))?;
-            }
-            segment.named.store(true, Ordering::Release);
-        }
-        Ok(())
+        Ok(Arc::new(self.handle(header, path, file)))
     }
 
     /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error.
@@ -173,7 +142,7 @@ impl SegmentMaker {
         if (header.kind, header.id) != (kind, id) {
             return Ok(Err("the segment is another one than its file name says"));
         }
-        Ok(Ok(Arc::new(self.handle(header, path, file, false))))
+        Ok(Ok(Arc::new(self.handle(header, path, file))))
     }
 
     fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
@@ -187,7 +156,7 @@ impl SegmentMaker {
         Error::io(format!("{doing} the segment {}", path.display()), error)
     }
 
-    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>, named: bool) -> Segment {
+    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>) -> Segment {
         Segment {
             seed: segment_seed(&header.store_id, header.id, header.nonce),
             header,
@@ -197,7 +166,6 @@ impl SegmentMaker {
             trusting: self.env.planted(Planted::NoBodySum),
             map: ArcSwapOption::empty(),
             touched: ArcSwap::from_pointee(Vec::new()),
-            named: AtomicBool::new(named),
             bodies: AtomicU64::new(0),
             durable_bodies: Mutex::new(0),
             in_flight: AtomicU64::new(0),
@@ -229,8 +197,6 @@ pub struct Segment {
     /// One bit for each page that was read or written with success since the segment was opened: only such
     /// pages are read through the map, because a bad sector under a map kills the process.
     touched: ArcSwap<Vec<AtomicU64>>,
-    /// Whether the file's name is known to be durable.
-    named: AtomicBool,
     /// How many bodies were finished here by this process, and how many of them are durable. The lock is held
     /// while a sync runs, so that nobody takes a sync that is still running for one that is done.
     pub(super) bodies: AtomicU64,
@@ -269,6 +235,11 @@ impl Segment {
     /// A name for error messages.
     pub fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// Makes the bytes written so far durable. After an error nothing may be retried (I8).
+    pub fn sync(&self, site: Site) -> Result<()> {
+        self.file.sync_data(site).map_err(|e| self.failed("syncing", e))
     }
 
     /// `Corrupt` at a place of this segment.
