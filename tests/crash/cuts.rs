@@ -37,3 +37,17 @@ fn cuts_at_random() {
     }
     println!("at random: {} disks", tally.runs);
 }
+
+#[test]
+fn torn_writes_at_every_call() {
+    let mut disks = 0;
+    for script in [
+        scripts::first_steps(),
+        scripts::streamed_buffered(),
+        scripts::many_small(),
+        scripts::log_rotation(),
+    ] {
+        disks += cuts::every_call_torn(&script, seed(), None).unwrap().runs;
+    }
+    println!("torn: {disks} disks");
+}
