@@ -15,9 +15,7 @@ fn main() {
     let options = WriteOptions::new().durability(Durability::Buffered);
     for chunk in keys.chunks(1000) {
         store
-            .write_with(options, |tx| {
-                chunk.iter().try_for_each(|key| tx.put(&bucket, key, &body))
-            })
+            .write_with(options, |tx| chunk.iter().try_for_each(|key| tx.put(&bucket, key, &body)))
             .expect("a batch");
     }
     for (what, checkpoint) in [("delta", false), ("tree", true)] {
@@ -60,11 +58,9 @@ fn main() {
 }
 
 fn large(bucket: &ossicle::Bucket) {
-    for (name, size, count) in [
-        ("64 KiB", 64 << 10, 50_000),
-        ("1 MiB", 1 << 20, 3000),
-        ("16 MiB", 16 << 20, 100),
-    ] {
+    for (name, size, count) in
+        [("64 KiB", 64 << 10, 50_000), ("1 MiB", 1 << 20, 3000), ("16 MiB", 16 << 20, 100)]
+    {
         let body = noise(size, 7);
         bucket.put(name, &body).expect("a put");
         let first = bucket.get(name).and_then(|object| object.bytes()).expect("a get");
@@ -77,17 +73,9 @@ fn large(bucket: &ossicle::Bucket) {
             rate(count, took)
         });
         let ours = median(rates.collect());
-        report(
-            &format!("get {name} with bytes()"),
-            ours,
-            "memcpy",
-            memcpy(size, count),
-        );
+        report(&format!("get {name} with bytes()"), ours, "memcpy", memcpy(size, count));
         let again = bucket.get(name).and_then(|object| object.bytes()).expect("a get");
-        say(
-            "  lent from the map, without a copy",
-            first.as_ptr() == again.as_ptr(),
-        );
+        say("  lent from the map, without a copy", first.as_ptr() == again.as_ptr());
     }
     let mut random = Random(5);
     let count = 200_000;
@@ -96,17 +84,9 @@ fn large(bucket: &ossicle::Bucket) {
             let at = random.below((16 << 20) - 4096);
             let options = GetOptions::new().range(at..at + 4096);
             std::hint::black_box(
-                bucket
-                    .get_with("16 MiB", options)
-                    .and_then(|object| object.bytes())
-                    .expect("a get"),
+                bucket.get_with("16 MiB", options).and_then(|object| object.bytes()).expect("a get"),
             );
         }
     });
-    report(
-        "get 4 KiB of 16 MiB",
-        rate(count, took),
-        "memcpy 4 KiB",
-        memcpy(4096, 1_000_000),
-    );
+    report("get 4 KiB of 16 MiB", rate(count, took), "memcpy 4 KiB", memcpy(4096, 1_000_000));
 }

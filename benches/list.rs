@@ -15,9 +15,7 @@ fn main() {
     let options = WriteOptions::new().durability(Durability::Buffered);
     for chunk in keys.chunks(1000) {
         store
-            .write_with(options, |tx| {
-                chunk.iter().try_for_each(|key| tx.put(&bucket, key, b"x"))
-            })
+            .write_with(options, |tx| chunk.iter().try_for_each(|key| tx.put(&bucket, key, b"x")))
             .expect("a batch");
     }
     store.checkpoint().expect("a checkpoint");
@@ -35,18 +33,9 @@ fn main() {
             })
             .collect(),
     );
-    let scan = (0..RUNS).map(|_| {
-        rate(
-            total,
-            time(|| assert_eq!(bucket.list("").expect("a list").count(), total)),
-        )
-    });
-    report(
-        "list everything, keys",
-        median(scan.collect()),
-        "walk of a sorted vector",
-        walk,
-    );
+    let scan =
+        (0..RUNS).map(|_| rate(total, time(|| assert_eq!(bucket.list("").expect("a list").count(), total))));
+    report("list everything, keys", median(scan.collect()), "walk of a sorted vector", walk);
     let page = (0..RUNS).map(|run| {
         let mut random = Random(run as u64);
         let pages = 200;
@@ -59,18 +48,10 @@ fn main() {
         });
         rate(pages * 1000, took)
     });
-    report(
-        "list pages of 1000, keys",
-        median(page.collect()),
-        "walk of a sorted vector",
-        walk,
-    );
+    report("list pages of 1000, keys", median(page.collect()), "walk of a sorted vector", walk);
     let groups = (0..RUNS).map(|_| {
         let options = ListOptions::new().delimiter("/");
-        rate(
-            1000,
-            time(|| assert_eq!(bucket.list_with(options).expect("a list").count(), 1000)),
-        )
+        rate(1000, time(|| assert_eq!(bucket.list_with(options).expect("a list").count(), 1000)))
     });
     report(
         "list 1000 groups by delimiter, groups",

@@ -51,29 +51,15 @@ fn main() {
             );
         }
         say("RssAnon at its peak", format!("{peak:.1} MiB"));
-        say(
-            "index pages written, MiB",
-            (store.stats().index_pages_written * 4096) >> 20,
-        );
+        say("index pages written, MiB", (store.stats().index_pages_written * 4096) >> 20);
         let took = time(|| store.close().expect("a close"));
         say("close", format!("{took:.2?}"));
     }
     let took = time(|| {
         let store = Store::open(&path).expect("a store");
-        assert_eq!(
-            store
-                .bucket("bench")
-                .expect("a bucket")
-                .usage("")
-                .expect("usage")
-                .objects,
-            total as u64
-        );
+        assert_eq!(store.bucket("bench").expect("a bucket").usage("").expect("usage").objects, total as u64);
         std::mem::forget(store.clone());
     });
-    say(
-        "open after a clean close, with a count of all objects",
-        format!("{took:.2?}"),
-    );
+    say("open after a clean close, with a count of all objects", format!("{took:.2?}"));
     clean(&dir);
 }

@@ -46,12 +46,7 @@ fn synced(dir: &Path, size: usize, seed: u64) {
         raw.push(limit);
         ratios.push(rate(count, took) / limit);
     }
-    report(
-        "synced put 1 KiB, 1 thread",
-        median(ours),
-        "append + fdatasync",
-        median(raw),
-    );
+    report("synced put 1 KiB, 1 thread", median(ours), "append + fdatasync", median(raw));
     say("  ratio, median over runs", format!("{:.2}", median(ratios)));
     store.close().expect("a close");
 }
@@ -63,20 +58,14 @@ fn synced_threads(dir: &Path) {
     let mut many = Vec::new();
     for run in 0..RUNS {
         for (threads, rates) in [(1, &mut single), (32, &mut many)] {
-            let each = if threads == 1 {
-                knob("SYNCED", 2000)
-            } else {
-                knob("SYNCED", 2000) / 2
-            };
+            let each = if threads == 1 { knob("SYNCED", 2000) } else { knob("SYNCED", 2000) / 2 };
             let took = time(|| {
                 std::thread::scope(|scope| {
                     for thread in 0..threads {
                         let (bucket, body) = (&bucket, &body);
                         scope.spawn(move || {
                             for i in 0..each {
-                                bucket
-                                    .put(&format!("{run}/{threads}/{thread}/{i:08}"), body)
-                                    .expect("a put");
+                                bucket.put(&format!("{run}/{threads}/{thread}/{i:08}"), body).expect("a put");
                             }
                         });
                     }
@@ -85,17 +74,9 @@ fn synced_threads(dir: &Path) {
             rates.push(rate(each * threads, took));
         }
     }
-    report(
-        "synced put 1 KiB, 32 threads",
-        median(many),
-        "1 thread",
-        median(single),
-    );
+    report("synced put 1 KiB, 32 threads", median(many), "1 thread", median(single));
     let stats = store.stats();
-    say(
-        "  commits for each sync",
-        format!("{:.1}", stats.commits as f64 / stats.log_syncs as f64),
-    );
+    say("  commits for each sync", format!("{:.1}", stats.commits as f64 / stats.log_syncs as f64));
     store.close().expect("a close");
 }
 
@@ -123,12 +104,7 @@ fn buffered_batches(dir: &Path) {
         ours.push(rate(count, took));
         store.close().expect("a close");
     }
-    report(
-        "buffered put 1 KiB, batches of 100",
-        median(ours),
-        "write()",
-        median(raw),
-    );
+    report("buffered put 1 KiB, batches of 100", median(ours), "write()", median(raw));
 }
 
 fn buffered_large(dir: &Path) {
@@ -143,9 +119,7 @@ fn buffered_large(dir: &Path) {
         let took = time(|| {
             for i in 0..count {
                 let options = PutOptions::new().durability(Durability::Buffered);
-                bucket
-                    .put_with(&format!("{i:08}"), &body, options)
-                    .expect("a put");
+                bucket.put_with(&format!("{i:08}"), &body, options).expect("a put");
             }
         });
         ours.push(rate(count, took));

@@ -10,12 +10,7 @@ use ossicle::{Durability, Maintenance, Settings, Store, WriteOptions};
 
 fn main() {
     let dir = scratch("recover");
-    for (objects, tail) in [
-        (200_000, 0),
-        (200_000, 20_000),
-        (200_000, 100_000),
-        (20_000, 100_000),
-    ] {
+    for (objects, tail) in [(200_000, 0), (200_000, 20_000), (200_000, 100_000), (20_000, 100_000)] {
         let path = dir.join(format!("{objects}-{tail}"));
         fill(&path, objects, tail);
         let mut log = Vec::new();
@@ -27,19 +22,13 @@ fn main() {
             }
         });
         let took = time(|| {
-            let store = Store::builder(&path)
-                .maintenance(Maintenance::Manual)
-                .open()
-                .expect("a store");
+            let store = Store::builder(&path).maintenance(Maintenance::Manual).open().expect("a store");
             std::hint::black_box(store.bucket("bench").expect("a bucket").usage("").expect("usage"));
             std::mem::forget(store);
         });
         say(
             &format!("open, {objects} objects, {tail} of 1 KiB since the checkpoint"),
-            format!(
-                "{took:>9.2?} | read of the whole log ({} MiB) {read:.2?}",
-                log.len() >> 20
-            ),
+            format!("{took:>9.2?} | read of the whole log ({} MiB) {read:.2?}", log.len() >> 20),
         );
     }
     clean(&dir);
@@ -47,16 +36,9 @@ fn main() {
 
 /// Writes a store in a child process that ends without closing it, as a crash would.
 fn fill(path: &std::path::Path, objects: usize, tail: usize) {
-    let settings = Settings {
-        delta_bytes: 512 << 20,
-        checkpoint_log_bytes: 4 << 30,
-        ..Settings::default()
-    };
-    let store = Store::builder(path)
-        .settings(settings)
-        .maintenance(Maintenance::Manual)
-        .open()
-        .expect("a store");
+    let settings = Settings { delta_bytes: 512 << 20, checkpoint_log_bytes: 4 << 30, ..Settings::default() };
+    let store =
+        Store::builder(path).settings(settings).maintenance(Maintenance::Manual).open().expect("a store");
     let bucket = store.create_bucket("bench").expect("a bucket");
     let body = noise(1024, 1);
     let options = WriteOptions::new().durability(Durability::Buffered);

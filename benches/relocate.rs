@@ -15,9 +15,7 @@ fn main() {
     let body = noise(size, 1);
     let buffered = PutOptions::new().durability(Durability::Buffered);
     for i in 0..keys {
-        bucket
-            .put_with(&format!("{i:08}"), &body, buffered.clone())
-            .expect("a put");
+        bucket.put_with(&format!("{i:08}"), &body, buffered.clone()).expect("a put");
     }
     let zipf = Zipf::new(keys);
     let mut random = Random(9);
@@ -50,29 +48,13 @@ fn main() {
     let stats = store.stats();
     say(
         "checkpoints, relocated MiB, removed segments",
-        format!(
-            "{}, {}, {}",
-            stats.checkpoints,
-            stats.relocated_bytes >> 20,
-            stats.removed_segments
-        ),
+        format!("{}, {}, {}", stats.checkpoints, stats.relocated_bytes >> 20, stats.removed_segments),
     );
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
-    report(
-        "churn, operations",
-        rate(ops, took),
-        "write()",
-        plain_write(&dir, size, keys.min(100_000)),
-    );
+    report("churn, operations", rate(ops, took), "write()", plain_write(&dir, size, keys.min(100_000)));
     let peak = amplification.iter().copied().fold(0.0, f64::max);
-    say(
-        "space amplification, second half: median, peak",
-        format!("{:.2}, {peak:.2}", median(amplification)),
-    );
-    say(
-        "write amplification",
-        format!("{:.2}", written as f64 / put_bytes as f64),
-    );
+    say("space amplification, second half: median, peak", format!("{:.2}, {peak:.2}", median(amplification)));
+    say("write amplification", format!("{:.2}", written as f64 / put_bytes as f64));
     say(
         "put latency p50 p99 p99.9 max",
         format!("{:?} {:?} {:?} {:?}", at(0.5), at(0.99), at(0.999), at(1.0)),

@@ -26,12 +26,7 @@ fn main() {
         writer.finish().expect("an object");
     });
     let raw = plain_write(&dir, 1 << 20, steps);
-    report(
-        "stream in, MiB, the sync included",
-        rate(steps, took),
-        "write()",
-        raw,
-    );
+    report("stream in, MiB, the sync included", rate(steps, took), "write()", raw);
     let mut object = bucket.get("film").expect("an object");
     let mut buffer = vec![0; 1 << 20];
     let took = time(|| {
@@ -41,16 +36,8 @@ fn main() {
             peak = peak.max(status_mib("RssAnon"));
         }
     });
-    report(
-        "stream out, MiB, compared",
-        rate(steps, took),
-        "memcpy",
-        memcpy(1 << 20, 4096),
-    );
-    say(
-        "RssAnon at the start, at its peak",
-        format!("{start:.1} MiB, {peak:.1} MiB"),
-    );
+    report("stream out, MiB, compared", rate(steps, took), "memcpy", memcpy(1 << 20, 4096));
+    say("RssAnon at the start, at its peak", format!("{start:.1} MiB, {peak:.1} MiB"));
     drop((object, bucket));
     store.close().expect("a close");
     clean(&dir);

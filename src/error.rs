@@ -55,13 +55,7 @@ struct Repr {
 impl Error {
     /// An error of `kind` with an OSS `code` and one sentence for people.
     pub(crate) fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Error {
-        Error(Box::new(Repr {
-            kind,
-            code,
-            message: message.into(),
-            fatal: false,
-            source: None,
-        }))
+        Error(Box::new(Repr { kind, code, message: message.into(), fatal: false, source: None }))
     }
 
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Error {
@@ -103,12 +97,8 @@ impl Error {
             )
             .with_source(error);
         }
-        Error::new(
-            ErrorKind::Io,
-            "InternalError",
-            format!("failed while {doing}: {error}"),
-        )
-        .with_source(error)
+        Error::new(ErrorKind::Io, "InternalError", format!("failed while {doing}: {error}"))
+            .with_source(error)
     }
 
     /// What kind of thing went wrong.
@@ -164,9 +154,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Error");
-        out.field("kind", &self.0.kind)
-            .field("code", &self.0.code)
-            .field("message", &self.0.message);
+        out.field("kind", &self.0.kind).field("code", &self.0.code).field("message", &self.0.message);
         if let Some(source) = &self.0.source {
             out.field("source", source);
         }
@@ -182,10 +170,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

@@ -70,10 +70,7 @@ pub fn entry(bytes: &[u8]) {
     let mut again = Vec::new();
     decoded.encode(&mut again);
     assert_eq!(again, bytes, "an entry has one form");
-    let total: u64 = decoded
-        .extents()
-        .map(|extent| extent.len)
-        .fold(0, u64::saturating_add);
+    let total: u64 = decoded.extents().map(|extent| extent.len).fold(0, u64::saturating_add);
     match &decoded.body {
         Body::Extents(list) => assert!(list.iter().count() > 0),
         Body::None | Body::Inline(_) => assert!(matches!(decoded.payload, Payload::Spilled(_)) || total == 0),
@@ -173,9 +170,7 @@ pub fn page(bytes: &[u8]) {
         }
         assert!(page.route(key).is_ok_and(|index| index < page.count()) || page.route(key).is_err());
     }
-    let cells: Result<Vec<_>, _> = (0..page.count())
-        .map(|index| cell(&page, height, index))
-        .collect();
+    let cells: Result<Vec<_>, _> = (0..page.count()).map(|index| cell(&page, height, index)).collect();
     if let Ok(cells) = cells {
         come_back(&page, number, height, &cells);
     }
@@ -191,51 +186,33 @@ fn cell(page: &Page<'_>, height: u8, index: usize) -> Result<(Vec<u8>, Vec<u8>),
         page.leaf(index)?;
         // The value's range counts from where the cell was read.
         let leaf = page::decode_leaf_tail(raw, &mut 0)?;
-        page::encode_leaf_tail(
-            &mut tail,
-            leaf.lsn,
-            leaf.tombstone,
-            leaf.weight,
-            &raw[leaf.value.clone()],
-        );
+        page::encode_leaf_tail(&mut tail, leaf.lsn, leaf.tombstone, leaf.weight, &raw[leaf.value.clone()]);
         assert_eq!(tail, raw, "a leaf cell has one form behind its key");
     } else {
         let (child, totals) = (page.child(index)?, page.child_totals(index)?);
         page::encode_branch_tail(&mut tail, child, &totals);
     }
-    let key = if height > 0 && index == 0 {
-        Vec::new()
-    } else {
-        [page.prefix(), suffix].concat()
-    };
+    let key = if height > 0 && index == 0 { Vec::new() } else { [page.prefix(), suffix].concat() };
     Ok((key, tail))
 }
 
 /// If a writer could have written the cells into one page, they come back from it.
 fn come_back(page: &Page<'_>, number: u64, height: u8, cells: &[(Vec<u8>, Vec<u8>)]) {
-    let size: usize = cells
-        .iter()
-        .map(|(key, tail)| cell_size(key.len(), tail.len()))
-        .sum();
+    let size: usize = cells.iter().map(|(key, tail)| cell_size(key.len(), tail.len())).sum();
     let is_sorted = cells.windows(2).all(|pair| pair[0].0 < pair[1].0);
     if HEADER + size > PAGE || !is_sorted || height > MAX_HEIGHT {
         return;
     }
     let mut out = [0; PAGE];
-    let sum = page::encode(&mut out, (number, height, 7), cells.len(), |index| {
-        (&cells[index].0, &cells[index].1)
-    });
+    let sum =
+        page::encode(&mut out, (number, height, 7), cells.len(), |index| (&cells[index].0, &cells[index].1));
     assert_eq!(page::stored_checksum(&out), Some(sum));
     assert_eq!(page::checksum(&out, 7, number), sum);
     let again = Page::open(&out, number, height).expect("a page that was just written");
     assert_eq!(again.count(), page.count());
     for (index, (key, tail)) in cells.iter().enumerate() {
         let (suffix, raw) = again.raw(index).expect("a cell that was just written");
-        let whole = if height > 0 && index == 0 {
-            Vec::new()
-        } else {
-            [again.prefix(), suffix].concat()
-        };
+        let whole = if height > 0 && index == 0 { Vec::new() } else { [again.prefix(), suffix].concat() };
         assert_eq!((&whole, raw), (key, &tail[..]));
         assert_eq!(again.has_right_hint(index), Ok(true));
         if height == 0 {
@@ -291,10 +268,7 @@ pub fn reseal_root(superblock: &mut [u8], index: &mut [u8]) {
         let Some((number, _, _)) = block.checkpoint.and_then(|checkpoint| checkpoint.root) else {
             continue;
         };
-        let Some(start) = usize::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_mul(PAGE))
-        else {
+        let Some(start) = usize::try_from(number).ok().and_then(|number| number.checked_mul(PAGE)) else {
             continue;
         };
         let page = start.checked_add(PAGE).and_then(|end| index.get_mut(start..end));

@@ -46,9 +46,8 @@ const PROGRAM: u8 = 11;
 /// What the head of a room tells a newcomer.
 const HEAD: [&str; 5] = ["*Owns*", "*Promises*", "*Stands on*", "*Never*", "*Read first*"];
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 8] = [
-    "util", "utils", "helper", "helpers", "common", "manager", "managers", "inner",
-];
+const EMPTY_NAMES: [&str; 8] =
+    ["util", "utils", "helper", "helpers", "common", "manager", "managers", "inner"];
 const LEFT_BEHIND: [&str; 4] = ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
 const UNSAFE_FILE: &str = "src/env/mmap.rs";
 const LONGEST_FUNCTION: usize = 120;
@@ -65,20 +64,13 @@ struct Finding {
 }
 
 fn finding(file: &str, line: usize, advice: impl Into<String>) -> Finding {
-    Finding {
-        file: file.to_owned(),
-        line,
-        advice: advice.into(),
-    }
+    Finding { file: file.to_owned(), line, advice: advice.into() }
 }
 
 // The rules ---------------------------------------------------------------------------------------------------
 
 fn floor_of_room(room: &str) -> Option<u8> {
-    FLOORS
-        .iter()
-        .find(|(name, _)| *name == room)
-        .map(|(_, floor)| *floor)
+    FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floor)| *floor)
 }
 
 fn floor_of_file(file: &Source) -> Option<u8> {
@@ -144,9 +136,9 @@ fn refusal(file: &Source, floor: u8, name: &str, is_outside: bool) -> Option<Str
         Some(_) if Some(floor) == adapters => Some(format!(
             "an adapter sees only the public face; use what lib.rs re-exports instead of `{name}`"
         )),
-        Some(_) if floor == PROGRAM && name != "adapters" => Some(format!(
-            "the program sees the public face and the adapters; use those instead of `{name}`"
-        )),
+        Some(_) if floor == PROGRAM && name != "adapters" => {
+            Some(format!("the program sees the public face and the adapters; use those instead of `{name}`"))
+        }
         Some(other) if other < floor => None,
         Some(other) => Some(format!(
             "`{room}` (floor {floor}) may not name `{name}` (floor {other}); move the shared noun below both, or pass it in"
@@ -155,9 +147,7 @@ fn refusal(file: &Source, floor: u8, name: &str, is_outside: bool) -> Option<Str
         None if is_outside => {
             Some("name the room (`crate::room::Name`) instead of the crate from outside".to_owned())
         }
-        None => Some(format!(
-            "`crate::{name}` is the face; import it from the room it is born in"
-        )),
+        None => Some(format!("`crate::{name}` is the face; import it from the room it is born in")),
     }
 }
 
@@ -179,10 +169,7 @@ fn escapes(file: &Source) -> Vec<Finding> {
             climbs += 1;
             chain_end += "::super".len();
         }
-        let enclosing = modules
-            .iter()
-            .filter(|(open, close)| *open < at && at < *close)
-            .count();
+        let enclosing = modules.iter().filter(|(open, close)| *open < at && at < *close).count();
         let depth = file.module().len() + enclosing;
         let root_is_home = file.module().is_empty();
         if climbs > depth || (climbs == depth && !root_is_home) {
@@ -212,12 +199,8 @@ fn caption(path: &str, text: &str) -> Vec<Finding> {
 /// The `mod.rs` of a room opens with what it owns, promises, stands on, never does, and where to start reading.
 fn room_head(path: &str, text: &str) -> Vec<Finding> {
     let head: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
-    let missing = HEAD
-        .iter()
-        .filter(|mark| !head.iter().any(|line| line.contains(**mark)));
-    missing
-        .map(|mark| finding(path, 1, format!("say {mark} in the `//!` head of the room")))
-        .collect()
+    let missing = HEAD.iter().filter(|mark| !head.iter().any(|line| line.contains(**mark)));
+    missing.map(|mark| finding(path, 1, format!("say {mark} in the `//!` head of the room"))).collect()
 }
 
 /// `unsafe` stands in one file, and says there why it is sound.
@@ -287,10 +270,8 @@ fn empty_names(file: &Source) -> Vec<Finding> {
     let says_nothing = |name: &str| name.split('_').any(|word| EMPTY_NAMES.contains(&word));
     let advice = |name: &str| format!("`{name}` says nothing; name it after what is in it");
     let parts = file.path.trim_end_matches(".rs").split('/');
-    let mut found: Vec<Finding> = parts
-        .filter(|part| says_nothing(part))
-        .map(|part| finding(&file.path, 1, advice(part)))
-        .collect();
+    let mut found: Vec<Finding> =
+        parts.filter(|part| says_nothing(part)).map(|part| finding(&file.path, 1, advice(part))).collect();
     for at in words(&file.code, "mod") {
         let name = name_at(&file.code, at + "mod".len());
         if says_nothing(name) {
@@ -324,9 +305,7 @@ fn lengths(file: &Source) -> Vec<Finding> {
 /// The lines above the test module: a lone gated import further up does not hide what follows it.
 fn lines_before_tests(file: &Source) -> usize {
     let gates = source::test_gates(&file.code);
-    let tests = gates
-        .into_iter()
-        .find(|gate| name_at(&file.code, gated_item(&file.code, *gate)) == "mod");
+    let tests = gates.into_iter().find(|gate| name_at(&file.code, gated_item(&file.code, *gate)) == "mod");
     tests.map_or(file.text.lines().count(), |gate| file.line(gate) - 1)
 }
 
@@ -340,30 +319,19 @@ fn hazards(path: &str, text: &str, tests: &BTreeSet<String>) -> Vec<Finding> {
         if !line.trim_start().starts_with('|') {
             column = None;
         } else if is_rule(line) {
-            let header = number
-                .checked_sub(1)
-                .map(|above| cells(lines[above]))
-                .unwrap_or_default();
-            column = header
-                .iter()
-                .position(|cell| cell.to_lowercase().contains("test"));
+            let header = number.checked_sub(1).map(|above| cells(lines[above])).unwrap_or_default();
+            column = header.iter().position(|cell| cell.to_lowercase().contains("test"));
         } else if let Some(column) = column {
             rows += 1;
             let row = cells(line);
             let cell = row.get(column).map(String::as_str).unwrap_or_default();
             found.extend(
-                missing_tests(cell, tests)
-                    .into_iter()
-                    .map(|advice| finding(path, number + 1, advice)),
+                missing_tests(cell, tests).into_iter().map(|advice| finding(path, number + 1, advice)),
             );
         }
     }
     if rows == 0 {
-        found.push(finding(
-            path,
-            1,
-            "list the hazards in a table with a column `Test`",
-        ));
+        found.push(finding(path, 1, "list the hazards in a table with a column `Test`"));
     }
     found
 }
@@ -374,10 +342,7 @@ fn is_rule(line: &str) -> bool {
 
 fn cells(line: &str) -> Vec<String> {
     let line = line.trim().trim_start_matches('|').trim_end_matches('|');
-    line.replace("\\|", "\0")
-        .split('|')
-        .map(|cell| cell.trim().replace('\0', "|"))
-        .collect()
+    line.replace("\\|", "\0").split('|').map(|cell| cell.trim().replace('\0', "|")).collect()
 }
 
 fn missing_tests(cell: &str, tests: &BTreeSet<String>) -> Vec<String> {
@@ -385,13 +350,7 @@ fn missing_tests(cell: &str, tests: &BTreeSet<String>) -> Vec<String> {
     if named.is_empty() {
         return vec!["name the test that keeps this hazard away, in backticks".to_owned()];
     }
-    let function = |name: &str| {
-        name.rsplit("::")
-            .next()
-            .unwrap_or(name)
-            .trim_end_matches("()")
-            .to_owned()
-    };
+    let function = |name: &str| name.rsplit("::").next().unwrap_or(name).trim_end_matches("()").to_owned();
     let missing = named.iter().filter(|name| !tests.contains(&function(name)));
     missing
         .map(|name| {
@@ -403,17 +362,12 @@ fn missing_tests(cell: &str, tests: &BTreeSet<String>) -> Vec<String> {
 /// A decision record has a title and says what was seen, what was chosen and what it costs.
 fn decision(path: &str, text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
-    if !text
-        .lines()
-        .next()
-        .is_some_and(|line| line.starts_with("# ") && line.len() > 2)
-    {
+    if !text.lines().next().is_some_and(|line| line.starts_with("# ") && line.len() > 2) {
         found.push(finding(path, 1, "start with a title: `# ...`"));
     }
     for section in ["Seen", "Chosen", "Cost"] {
-        let is_there = text
-            .lines()
-            .any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == section);
+        let is_there =
+            text.lines().any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == section);
         if !is_there {
             found.push(finding(path, 1, format!("add the section `## {section}`")));
         }
@@ -424,16 +378,10 @@ fn decision(path: &str, text: &str) -> Vec<Finding> {
 fn readme(path: &str, text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let is_rust = |line: &str| {
-        line.trim_start()
-            .strip_prefix("```")
-            .is_some_and(|tag| tag.split(',').next() == Some("rust"))
+        line.trim_start().strip_prefix("```").is_some_and(|tag| tag.split(',').next() == Some("rust"))
     };
     if !text.lines().any(is_rust) {
-        found.push(finding(
-            path,
-            1,
-            "show the crate at work in a fence tagged `rust`",
-        ));
+        found.push(finding(path, 1, "show the crate at work in a fence tagged `rust`"));
     }
     found
 }
@@ -498,12 +446,7 @@ fn files_below(folder: &str, ending: &str) -> Vec<String> {
 fn sources(folders: &[&str]) -> Vec<Source> {
     let paths = folders.iter().flat_map(|folder| files_below(folder, ".rs"));
     paths
-        .map(|path| {
-            Source::new(
-                &path,
-                &read(Path::new(&path)).expect("a source file is UTF-8 text"),
-            )
-        })
+        .map(|path| Source::new(&path, &read(Path::new(&path)).expect("a source file is UTF-8 text")))
         .collect()
 }
 
@@ -512,11 +455,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 fn test_names(files: &[Source]) -> BTreeSet<String> {
-    files
-        .iter()
-        .flat_map(|file| functions(&file.code))
-        .map(|(name, ..)| name.to_owned())
-        .collect()
+    files.iter().flat_map(|file| functions(&file.code)).map(|(name, ..)| name.to_owned()).collect()
 }
 
 /// Holds one promised document against its rule; a document that is not there is a finding too.
@@ -537,10 +476,7 @@ fn demand_none(found: Vec<Finding>) {
 
 fn every(folders: &[&str], rule: impl Fn(&Source) -> Vec<Finding>) -> Vec<Finding> {
     let files = sources(folders);
-    assert!(
-        !files.is_empty(),
-        "no source files in {folders:?}: run from the root of the crate"
-    );
+    assert!(!files.is_empty(), "no source files in {folders:?}: run from the root of the crate");
     files.iter().flat_map(rule).collect()
 }
 
@@ -561,16 +497,8 @@ fn every_room_opens_with_its_head() {
         .filter_map(|path| path.strip_prefix("src/")?.split_once('/'))
         .map(|(room, _)| format!("src/{room}/mod.rs"))
         .collect();
-    assert!(
-        !folders.is_empty(),
-        "no rooms in src: run from the root of the crate"
-    );
-    demand_none(
-        folders
-            .iter()
-            .flat_map(|path| document(path, room_head))
-            .collect(),
-    );
+    assert!(!folders.is_empty(), "no rooms in src: run from the root of the crate");
+    demand_none(folders.iter().flat_map(|path| document(path, room_head)).collect());
 }
 
 #[test]
@@ -596,9 +524,7 @@ fn functions_and_files_stay_short() {
 #[test]
 fn every_hazard_has_its_test() {
     let tests = test_names(&sources(&["src", "tests"]));
-    demand_none(document("docs/HAZARDS.md", |path, text| {
-        hazards(path, text, &tests)
-    }));
+    demand_none(document("docs/HAZARDS.md", |path, text| hazards(path, text, &tests)));
 }
 
 #[test]

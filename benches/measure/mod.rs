@@ -1,10 +1,5 @@
 //! What the benches share: medians of several runs, raw limits of the same machine in the same run.
-#![allow(
-    dead_code,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::print_stdout
-)]
+#![allow(dead_code, clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout)]
 // A bench is not the store: it measures files and clocks directly.
 
 use std::fs::{File, OpenOptions};
@@ -119,13 +114,7 @@ pub fn memcpy(size: usize, count: usize) -> f64 {
 fn raw(dir: &std::path::Path) -> File {
     let path = dir.join("raw");
     let _ = std::fs::remove_file(&path);
-    OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("a raw file")
+    OpenOptions::new().create(true).truncate(true).read(true).write(true).open(path).expect("a raw file")
 }
 
 /// Bytes that no compressor likes, the same each time.
@@ -191,14 +180,8 @@ impl Zipf {
 /// A line of /proc/self/status in MiB, such as `RssAnon`.
 pub fn status_mib(name: &str) -> f64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with(name))
-        .unwrap_or_default();
-    let kib = line
-        .split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<f64>().ok());
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    let kib = line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }
 
@@ -221,20 +204,11 @@ pub fn disk_bytes(dir: &std::path::Path) -> u64 {
 /// Bytes that this process has handed to the system for writing.
 pub fn written_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("wchar"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0)
+    let line = text.lines().find(|line| line.starts_with("wchar")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 /// A number from the environment, or a default: to make a bench longer or shorter.
 pub fn knob(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

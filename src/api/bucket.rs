@@ -22,10 +22,7 @@ pub struct Bucket {
 
 impl Bucket {
     pub(crate) fn new(store: &Store, reference: BucketRef) -> Bucket {
-        Bucket {
-            store: store.clone(),
-            reference,
-        }
+        Bucket { store: store.clone(), reference }
     }
 
     pub(crate) fn reference(&self) -> &BucketRef {
@@ -33,10 +30,7 @@ impl Bucket {
     }
 
     fn reading(&self) -> Reading {
-        Reading {
-            engine: self.store.engine().clone(),
-            pinned: None,
-        }
+        Reading { engine: self.store.engine().clone(), pinned: None }
     }
 
     /// The name.
@@ -65,12 +59,7 @@ impl Bucket {
     /// Writes an object piece by piece. It comes to be when the writer is finished; a writer that is dropped
     /// before that leaves nothing.
     pub fn writer(&self, key: &str, options: PutOptions) -> Result<ObjectWriter> {
-        Ok(ObjectWriter::new(put::Writing::begin(
-            self.store.engine(),
-            &self.reference,
-            key,
-            options,
-        )?))
+        Ok(ObjectWriter::new(put::Writing::begin(self.store.engine(), &self.reference, key, options)?))
     }
 
     /// Gets an object.
@@ -135,12 +124,7 @@ impl Bucket {
         new_key: &str,
         options: CopyOptions,
     ) -> Result<PutOutcome> {
-        copy::copy(
-            self.store.engine(),
-            (&from.reference, key),
-            (&self.reference, new_key),
-            options,
-        )
+        copy::copy(self.store.engine(), (&from.reference, key), (&self.reference, new_key), options)
     }
 
     /// Gives an object another key, replacing what was under it. One commit, whatever the size.
@@ -150,12 +134,7 @@ impl Bucket {
 
     /// [`rename`](Bucket::rename), with conditions on the new key.
     pub fn rename_with(&self, key: &str, new_key: &str, options: CopyOptions) -> Result<PutOutcome> {
-        copy::rename(
-            self.store.engine(),
-            (&self.reference, key),
-            (&self.reference, new_key),
-            options,
-        )
+        copy::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
@@ -165,11 +144,7 @@ impl Bucket {
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(
-            self.reading(),
-            &self.reference,
-            options,
-        )?))
+        Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
     }
 
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.

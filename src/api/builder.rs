@@ -121,23 +121,8 @@ impl StoreBuilder {
     /// store; `Unsupported` for a newer format; `Corrupt` for damage that reaches what was acknowledged;
     /// `Denied` on a read-only disk; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {
-        let StoreBuilder {
-            dir,
-            env,
-            settings,
-            maintenance,
-            read_only,
-            create,
-            rebuild_index,
-        } = self;
-        let engine = Engine::open(OpenOptions {
-            dir,
-            env,
-            settings,
-            read_only,
-            create,
-            rebuild_index,
-        })?;
+        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index } = self;
+        let engine = Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index })?;
         Store::start(engine, maintenance)
     }
 }

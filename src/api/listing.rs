@@ -18,10 +18,7 @@ pub struct Listing {
 
 impl Listing {
     pub(crate) fn new(walk: Walk) -> Listing {
-        Listing {
-            walk: Some(walk),
-            batch: Vec::new().into_iter(),
-        }
+        Listing { walk: Some(walk), batch: Vec::new().into_iter() }
     }
 }
 
@@ -59,11 +56,7 @@ pub struct Buckets {
 
 impl Buckets {
     pub(crate) fn new(store: Store) -> Buckets {
-        Buckets {
-            store: Some(store),
-            batch: Vec::new().into_iter(),
-            last: None,
-        }
+        Buckets { store: Some(store), batch: Vec::new().into_iter(), last: None }
     }
 }
 
@@ -75,21 +68,15 @@ impl Iterator for Buckets {
             return Some(Ok(bucket));
         }
         let store = self.store.clone()?;
-        let reading = Reading {
-            engine: store.engine().clone(),
-            pinned: None,
-        };
+        let reading = Reading { engine: store.engine().clone(), pinned: None };
         match bucket::list(&reading, self.last.as_deref()) {
             Ok(batch) => {
                 self.last = batch.last().map(|reference| reference.name.to_string());
                 if batch.len() < bucket::BATCH {
                     self.store = None;
                 }
-                self.batch = batch
-                    .into_iter()
-                    .map(|each| Bucket::new(&store, each))
-                    .collect::<Vec<_>>()
-                    .into_iter();
+                self.batch =
+                    batch.into_iter().map(|each| Bucket::new(&store, each)).collect::<Vec<_>>().into_iter();
                 self.batch.next().map(Ok)
             }
             Err(error) => {

@@ -28,11 +28,7 @@ pub struct Object {
 
 impl Object {
     pub(crate) fn new(got: Got) -> Object {
-        Object {
-            got,
-            position: 0,
-            lent: Bytes::new(),
-        }
+        Object { got, position: 0, lent: Bytes::new() }
     }
 
     /// What is known of the object.
@@ -79,8 +75,7 @@ impl Object {
             if self.lent.is_empty() {
                 return Ok(copied);
             }
-            out.write_all(&self.lent)
-                .map_err(|error| Error::io("writing the body out", error))?;
+            out.write_all(&self.lent).map_err(|error| Error::io("writing the body out", error))?;
             copied += self.lent.len() as u64;
             self.position += self.lent.len() as u64;
             self.lent = Bytes::new();
@@ -144,18 +139,11 @@ mod tests {
             _ => Ok(None),
         });
         let first = first.unwrap().flatten().expect("a packed body has an extent");
-        let claimed = Extent {
-            len: 48 << 40,
-            ..first
-        };
+        let claimed = Extent { len: 48 << 40, ..first };
         let body = OwnedBody::Many(vec![first, claimed].into());
         let meta = bucket.head("packed").unwrap();
         let range = 0..body.len();
-        let got = Got {
-            meta,
-            body: BodyReader::new(&view, body),
-            range,
-        };
+        let got = Got { meta, body: BodyReader::new(&view, body), range };
         assert_eq!(Object::new(got).bytes().unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

@@ -27,10 +27,7 @@ impl Snapshot {
     /// A bucket as it was.
     pub fn bucket(&self, name: &str) -> Result<SnapshotBucket> {
         let reference = bucket::find(&self.0, name)?;
-        Ok(SnapshotBucket {
-            reading: self.0.clone(),
-            reference,
-        })
+        Ok(SnapshotBucket { reading: self.0.clone(), reference })
     }
 
     /// A row of the application's own as it was.
@@ -84,11 +81,7 @@ impl SnapshotBucket {
 
     /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
-        Ok(Listing::new(Walk::begin(
-            self.reading.clone(),
-            &self.reference,
-            options,
-        )?))
+        Ok(Listing::new(Walk::begin(self.reading.clone(), &self.reference, options)?))
     }
 
     /// One page of a listing.

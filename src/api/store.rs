@@ -67,10 +67,7 @@ impl Store {
         let engine = Arc::new(engine);
         let background = maintenance == Maintenance::Background && !engine.is_read_only();
         let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
-        Ok(Store(Arc::new(Open {
-            engine,
-            scheduler: Mutex::new(scheduler),
-        })))
+        Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler) })))
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -78,10 +75,7 @@ impl Store {
     }
 
     fn reading(&self) -> Reading {
-        Reading {
-            engine: self.0.engine.clone(),
-            pinned: None,
-        }
+        Reading { engine: self.0.engine.clone(), pinned: None }
     }
 
     /// Makes a bucket.
@@ -141,10 +135,7 @@ impl Store {
     /// is held, the bytes that it can reach are kept.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.engine().check_open()?;
-        Ok(Snapshot::new(Reading {
-            engine: self.engine().clone(),
-            pinned: Some(self.engine().pin()),
-        }))
+        Ok(Snapshot::new(Reading { engine: self.engine().clone(), pinned: Some(self.engine().pin()) }))
     }
 
     /// How many objects and bytes all buckets hold.

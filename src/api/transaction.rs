@@ -80,12 +80,7 @@ struct ReadState<'s> {
 impl<'s> Transaction<'s> {
     pub(crate) fn begin(engine: &'s Arc<Engine>) -> Result<Transaction<'s>> {
         engine.check_writable()?;
-        Ok(Transaction {
-            engine,
-            batch: Batch::default(),
-            memory: 0,
-            reading: None,
-        })
+        Ok(Transaction { engine, batch: Batch::default(), memory: 0, reading: None })
     }
 
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
@@ -115,23 +110,13 @@ impl<'s> Transaction<'s> {
         body: impl Into<Body<'a>>,
         options: PutOptions,
     ) -> Result<()> {
-        let step = put::step(
-            self.engine,
-            bucket.reference(),
-            key,
-            body.into(),
-            options,
-            self.packed_max(),
-        )?;
+        let step = put::step(self.engine, bucket.reference(), key, body.into(), options, self.packed_max())?;
         self.push(step)
     }
 
     /// Bodies up to this length still wait in memory.
     fn packed_max(&self) -> usize {
-        self.engine
-            .settings()
-            .packed_max
-            .min(MEMORY.saturating_sub(self.memory))
+        self.engine.settings().packed_max.min(MEMORY.saturating_sub(self.memory))
     }
 
     /// Deletes an object.
@@ -218,10 +203,7 @@ impl<'s> Transaction<'s> {
         let state = self.read_state()?;
         bucket.reference().check(&state.view)?;
         // The newest table, because a body of this transaction may lie in a segment made since.
-        let view = View {
-            segments: engine.segments(),
-            ..View::clone(&state.view)
-        };
+        let view = View { segments: engine.segments(), ..View::clone(&state.view) };
         let found = state.overlay.read(&view, bucket.reference(), key)?;
         found.ok_or_else(|| catalog::no_such_key(key))
     }
@@ -231,11 +213,7 @@ impl<'s> Transaction<'s> {
         if self.reading.is_none() {
             let turn = self.engine.exclusive()?;
             let view = turn.view();
-            let mut state = ReadState {
-                turn,
-                view,
-                overlay: Overlay::default(),
-            };
+            let mut state = ReadState { turn, view, overlay: Overlay::default() };
             for step in &self.batch.steps {
                 state.apply(step, self.engine)?;
             }
@@ -247,10 +225,7 @@ impl<'s> Transaction<'s> {
 
 impl ReadState<'_> {
     fn apply(&mut self, step: &Step, engine: &Engine) -> Result<()> {
-        let moment = Moment {
-            lsn: self.view.lsn + 1,
-            millis: engine.millis(),
-        };
+        let moment = Moment { lsn: self.view.lsn + 1, millis: engine.millis() };
         self.overlay.apply(&self.view, step, moment).map(|_| ())
     }
 }

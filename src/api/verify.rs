@@ -15,9 +15,7 @@ pub struct VerifyOptions<'a> {
 
 impl fmt::Debug for VerifyOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifyOptions")
-            .field("watched", &self.progress.is_some())
-            .finish()
+        f.debug_struct("VerifyOptions").field("watched", &self.progress.is_some()).finish()
     }
 }
 
@@ -39,14 +37,12 @@ impl<'a> VerifyOptions<'a> {
             let (_, name) = keys::parse_object(key)?;
             match HeadRow::read(name, stored) {
                 Err(error) => Some(error.to_string()),
-                Ok(head) if head.row.blake3 != *hash => Some(format!(
-                    "the body of {name:?} is not the one that was written: its BLAKE3 differs"
-                )),
+                Ok(head) if head.row.blake3 != *hash => {
+                    Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
+                }
                 Ok(_) => None,
             }
         };
-        engine.verify(&mut check, &mut |progress| {
-            self.progress.as_mut().is_none_or(|watch| watch(progress))
-        })
+        engine.verify(&mut check, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
     }
 }

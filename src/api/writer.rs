@@ -28,9 +28,7 @@ pub struct ObjectWriter(Writing);
 
 impl fmt::Debug for ObjectWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObjectWriter")
-            .field("bytes", &self.0.len())
-            .finish_non_exhaustive()
+        f.debug_struct("ObjectWriter").field("bytes", &self.0.len()).finish_non_exhaustive()
     }
 }
 

@@ -78,10 +78,7 @@ pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     if key.len() > MAX_ROW_KEY_BYTES {
         return Err(Error::invalid(
             "InvalidArgument",
-            format!(
-                "the key of a row has at most {MAX_ROW_KEY_BYTES} bytes, not {}",
-                key.len()
-            ),
+            format!("the key of a row has at most {MAX_ROW_KEY_BYTES} bytes, not {}", key.len()),
         ));
     }
     let mut out = vec![ROWS];
@@ -104,11 +101,7 @@ mod tests {
         let mut sorted = keys.to_vec();
         sorted.sort();
         assert_eq!(decoded, sorted);
-        assert!(
-            encoded
-                .iter()
-                .all(|key| *key > object(7, "") && *key < objects_end(7, ""))
-        );
+        assert!(encoded.iter().all(|key| *key > object(7, "") && *key < objects_end(7, "")));
         assert!(encoded.iter().all(|key| *key < object(8, "")));
         assert!(object(7, "a\u{10FFFF}") < objects_end(7, "a") && object(7, "b") > objects_end(7, "a"));
     }

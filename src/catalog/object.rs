@@ -36,9 +36,7 @@ pub fn find_object<R>(
     key: &str,
     read: impl FnOnce(HeadRow, &Stored<'_>) -> Result<R>,
 ) -> Result<Option<R>> {
-    view.find(&keys::object(bucket_id, key), |stored| {
-        read(HeadRow::read(key, &stored)?, &stored)
-    })
+    view.find(&keys::object(bucket_id, key), |stored| read(HeadRow::read(key, &stored)?, &stored))
 }
 
 /// What people are told of an object.
@@ -62,11 +60,7 @@ pub fn meta_of(key: String, head: HeadRow) -> Result<ObjectMeta> {
 
 /// What an object counts for.
 pub fn weight_of(row: &ObjectRow) -> Weight {
-    Weight {
-        slot: row.class,
-        objects: 1,
-        bytes: row.size,
-    }
+    Weight { slot: row.class, objects: 1, bytes: row.size }
 }
 
 /// `NoSuchKey`.

@@ -65,13 +65,7 @@ pub struct Due {
 impl Checkpointing {
     /// Begins with the tree in `pages`.
     pub fn new(pages: Arc<PageFile>, index_file: u8) -> Checkpointing {
-        Checkpointing {
-            pages,
-            index_file,
-            frozen: None,
-            retired: Vec::new(),
-            dropped: LedgerDiff::default(),
-        }
+        Checkpointing { pages, index_file, frozen: None, retired: Vec::new(), dropped: LedgerDiff::default() }
     }
 }
 
@@ -97,14 +91,7 @@ impl Engine {
     /// superblock may name it.
     pub(super) fn checkpoint_replayed(&self, named: bool) -> Result<()> {
         let mut state = self.checkpointing.lock();
-        self.checkpoint_once(
-            &mut state,
-            if named {
-                Round::Replaying
-            } else {
-                Round::Rebuilding
-            },
-        )
+        self.checkpoint_once(&mut state, if named { Round::Replaying } else { Round::Rebuilding })
     }
 
     /// One round: freeze, sync the log, merge, name the new tree, publish.
@@ -147,8 +134,7 @@ impl Engine {
         writer.ledger.store(&mut view.index, lsn)?;
         view.index.freeze();
         view.segments = self.tables.current();
-        self.pool
-            .set_segment_len(self.log_segment_len(writer.ledger.total()));
+        self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
         let dead = view
@@ -159,12 +145,7 @@ impl Engine {
             })
             .map(|segment| segment.id())
             .collect();
-        let frozen = Frozen {
-            lsn: view.lsn,
-            replay,
-            since_checkpoint: writer.since_checkpoint,
-            dead,
-        };
+        let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
         let view = Arc::new(view);
         writer.view = view.clone();
         self.view.store(view);
@@ -189,10 +170,7 @@ impl Engine {
                 let writer = self.writer.lock();
                 (writer.log.durable(), writer.log.is_dirty())
             };
-            let logs = view
-                .segments
-                .iter()
-                .filter(|segment| segment.header.kind == SegmentKind::Log);
+            let logs = view.segments.iter().filter(|segment| segment.header.kind == SegmentKind::Log);
             for segment in logs.filter(|segment| dirty && segment.id() >= durable.segment) {
                 if let Err(error) = segment.file().sync_data(Site::LOG_SYNC) {
                     return Err(self.poison(Error::io(format!("syncing {}", segment.name()), error)));
@@ -246,19 +224,12 @@ impl Engine {
         merged: Merged,
         round: Round,
     ) -> Result<()> {
-        let root = merged
-            .tree
-            .root()
-            .map(|root| (root.page, root.checksum, root.height));
+        let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
         let next_segment = self.maker.next_id();
         let millis = self.millis();
         let replay = frozen.replay;
         let update = |block: &mut superblock::Superblock| {
-            block.checkpoint = Some(superblock::Checkpoint {
-                root,
-                lsn: frozen.lsn,
-                replay,
-            });
+            block.checkpoint = Some(superblock::Checkpoint { root, lsn: frozen.lsn, replay });
             block.index_file = state.index_file;
             block.next_segment = next_segment;
             block.written = millis;
@@ -356,11 +327,7 @@ impl Engine {
         let view = self.view.load();
         let bytes = view.index.active.bytes();
         let soft = self.settings.delta_bytes;
-        let bound = if self.wake.has_listener() {
-            soft + soft / 2
-        } else {
-            soft
-        };
+        let bound = if self.wake.has_listener() { soft + soft / 2 } else { soft };
         bytes > bound
     }
 
@@ -411,11 +378,8 @@ impl Engine {
         if self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Ok(());
         }
-        let closed = if self.read_only || self.failed.get().is_some() {
-            Ok(())
-        } else {
-            self.close_in_peace()
-        };
+        let closed =
+            if self.read_only || self.failed.get().is_some() { Ok(()) } else { self.close_in_peace() };
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         *self.lock.lock() = None;
         closed

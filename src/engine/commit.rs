@@ -49,13 +49,7 @@ pub struct Writer {
 impl Writer {
     /// The writer of a store that stands at `view`.
     pub fn new(view: Arc<View>, log: Log, ledger: Ledger, since_checkpoint: u64) -> Writer {
-        Writer {
-            view,
-            log,
-            ledger,
-            since_checkpoint,
-            buffer: Vec::new(),
-        }
+        Writer { view, log, ledger, since_checkpoint, buffer: Vec::new() }
     }
 }
 
@@ -161,9 +155,7 @@ impl Engine {
     fn run(&self, writer: &mut Writer, mut members: VecDeque<Arc<Member>>) {
         while !members.is_empty() {
             if let Err(error) = self.check_writable() {
-                members
-                    .drain(..)
-                    .for_each(|member| member.settle(Err(error.duplicate())));
+                members.drain(..).for_each(|member| member.settle(Err(error.duplicate())));
                 return;
             }
             let before = members.clone();
@@ -182,10 +174,7 @@ impl Engine {
             match self.write(writer, &mut group) {
                 Fate::Committed => {}
                 Fate::Failed(error) => {
-                    group
-                        .writing
-                        .iter()
-                        .for_each(|(member, _)| member.settle(Err(error.duplicate())));
+                    group.writing.iter().for_each(|(member, _)| member.settle(Err(error.duplicate())));
                 }
                 Fate::Full(error) => self.retry_full(writer, group, error),
             }
@@ -227,11 +216,7 @@ impl Engine {
                 continue;
             }
             let lsn = group.working.lsn + 1;
-            let state = State {
-                view: &group.working,
-                lsn,
-                millis: group.millis,
-            };
+            let state = State { view: &group.working, lsn, millis: group.millis };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
                 Ok(changes) => changes,
                 Err(error) => {
@@ -283,20 +268,10 @@ impl Engine {
                 let tombstone = Tombstone { made, home }.encode();
                 let lsn = change.moved.map_or(lsn, |moved| moved.lsn);
                 let item = match &change.put {
-                    Some((weight, entry)) => NewItem {
-                        lsn,
-                        tombstone: false,
-                        weight: *weight,
-                        value: entry,
-                    },
+                    Some((weight, entry)) => NewItem { lsn, tombstone: false, weight: *weight, value: entry },
                     None => {
                         let weight = ledger::tombstone_weight(&change.key);
-                        NewItem {
-                            lsn,
-                            tombstone: true,
-                            weight,
-                            value: &tombstone,
-                        }
+                        NewItem { lsn, tombstone: true, weight, value: &tombstone }
                     }
                 };
                 ledger::apply(
@@ -327,11 +302,7 @@ impl Engine {
     /// How a member may spend the reserve.
     fn spender(&self, member: &Member) -> Option<Spender> {
         let spender = member.with(|proposal| proposal.may_use_reserve());
-        if self.planted(Planted::ReserveForAll) {
-            Some(Spender::Relocation)
-        } else {
-            spender
-        }
+        if self.planted(Planted::ReserveForAll) { Some(Spender::Relocation) } else { spender }
     }
 
     fn new_layout(&self, writer: &mut Writer) -> Layout {
@@ -406,11 +377,7 @@ impl Engine {
         if self.planted(Planted::SkipLogSync) {
             return Ok(());
         }
-        let bodies = if self.planted(Planted::SkipBulkSync) {
-            Ok(())
-        } else {
-            self.pool.sync()
-        };
+        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pool.sync() };
         self.gauges.synced();
         match bodies.and_then(|()| writer.log.sync()) {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),
@@ -426,10 +393,7 @@ impl Engine {
         writer.view = view.clone();
         self.view.store(view);
         for (member, lsn) in &group.writing {
-            member.settle(Ok(Committed {
-                lsn: Lsn(*lsn),
-                millis: group.millis,
-            }));
+            member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }
         self.wake_if_due(writer);
     }

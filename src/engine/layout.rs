@@ -84,12 +84,7 @@ impl Layout {
             Some(Piece::Staged(from, to)) => Some((*from, *to)),
             _ => None,
         };
-        Mark {
-            len: self.len,
-            staged: self.staged.len(),
-            pieces: self.pieces.len(),
-            last,
-        }
+        Mark { len: self.len, staged: self.staged.len(), pieces: self.pieces.len(), last }
     }
 
     /// Forgets everything behind `mark`.
@@ -115,11 +110,7 @@ impl Layout {
     pub fn into_buffer(self) -> Vec<u8> {
         let mut staged = self.staged;
         staged.clear();
-        if staged.capacity() > 4 << 20 {
-            Vec::new()
-        } else {
-            staged
-        }
+        if staged.capacity() > 4 << 20 { Vec::new() } else { staged }
     }
 
     /// At most how many bytes `changes` will take.
@@ -157,34 +148,20 @@ impl Layout {
             assert_eq!(change.moved.is_some(), moves, "a commit is all moves or has none");
             let put = match change.what {
                 What::Delete => None,
-                What::Put {
-                    weight,
-                    body,
-                    payload,
-                } => Some((weight, self.place(body, &payload)?)),
+                What::Put { weight, body, payload } => Some((weight, self.place(body, &payload)?)),
             };
-            laid.push(Laid {
-                key: change.key,
-                moved: change.moved,
-                put,
-            });
+            laid.push(Laid { key: change.key, moved: change.moved, put });
         }
         let frame_at = self.stage_room(FRAME_LEN);
         let mut payload = std::mem::take(&mut self.staged);
         let from = payload.len();
-        Head {
-            durable,
-            millis,
-            count: laid.len() as u64,
-        }
-        .encode(&mut payload);
+        Head { durable, millis, count: laid.len() as u64 }.encode(&mut payload);
         for change in &laid {
             let key = &change.key[..];
             match &change.put {
-                None => commit::Change::Delete {
-                    key,
-                    moved: change.moved.map(|moved| (moved.lsn, moved.made)),
-                },
+                None => {
+                    commit::Change::Delete { key, moved: change.moved.map(|moved| (moved.lsn, moved.made)) }
+                }
                 Some((weight, entry)) => commit::Change::Put {
                     key,
                     lsn: change.moved.map(|moved| moved.lsn),
@@ -206,14 +183,7 @@ impl Layout {
         }
         let kind = if moves { Kind::Moves } else { Kind::Commit };
         let payload_sum = crc(&self.staged[from..]);
-        let frame = Frame {
-            kind,
-            flags: 0,
-            owner_len: 0,
-            payload_sum,
-            length,
-            word: lsn,
-        };
+        let frame = Frame { kind, flags: 0, owner_len: 0, payload_sum, length, word: lsn };
         self.finish_staged(frame_at, &frame);
         Ok(laid)
     }
@@ -239,34 +209,18 @@ impl Layout {
         };
         let home = self.segment;
         let mut encoded = Vec::with_capacity(payload.len() + ENTRY_HEAD as usize);
-        Entry {
-            home,
-            body: body.clone(),
-            payload: Payload::Inline(payload),
-        }
-        .encode(&mut encoded);
+        Entry { home, body: body.clone(), payload: Payload::Inline(payload) }.encode(&mut encoded);
         if encoded.len() as u64 > MAX_ENTRY {
             if payload.len() as u64 > MAX_PAYLOAD {
-                return Err(Error::invalid(
-                    "InvalidArgument",
-                    "the metadata of an object is too long",
-                ));
+                return Err(Error::invalid("InvalidArgument", "the metadata of an object is too long"));
             }
             let sums = frame::chunk_sums(payload, self.chunk_log2);
             let extent = self.blob(Bytes::copy_from_slice(payload), &sums, frame::FLAG_PAYLOAD);
             encoded.clear();
-            Entry {
-                home,
-                body,
-                payload: Payload::Spilled(extent),
-            }
-            .encode(&mut encoded);
+            Entry { home, body, payload: Payload::Spilled(extent) }.encode(&mut encoded);
         }
         if encoded.len() as u64 > MAX_ENTRY {
-            return Err(Error::invalid(
-                "InvalidArgument",
-                "an object lies in too many pieces for one entry",
-            ));
+            return Err(Error::invalid("InvalidArgument", "an object lies in too many pieces for one entry"));
         }
         Ok(encoded)
     }
@@ -274,25 +228,14 @@ impl Layout {
     /// Lays out a blob record.
     fn blob(&mut self, bytes: Bytes, sums: &[u32], flags: u8) -> Extent {
         let at = self.start + self.len;
-        let extent = Extent {
-            segment: self.segment,
-            offset: at,
-            len: bytes.len() as u64,
-        };
+        let extent = Extent { segment: self.segment, offset: at, len: bytes.len() as u64 };
         let mut trailer = Vec::with_capacity(sums.len() * 4);
         for (index, sum) in sums.iter().enumerate() {
             trailer.extend(frame::placed_chunk_sum(*sum, self.seed, at, index as u64).to_le_bytes());
         }
         let length = (bytes.len() + trailer.len()) as u64;
         let payload_sum = crc(&trailer);
-        let frame = Frame {
-            kind: Kind::Blob,
-            flags,
-            owner_len: 0,
-            payload_sum,
-            length,
-            word: extent.len,
-        };
+        let frame = Frame { kind: Kind::Blob, flags, owner_len: 0, payload_sum, length, word: extent.len };
         let frame_at = self.stage_room(FRAME_LEN);
         if bytes.len() <= COPY_MAX {
             self.staged.extend_from_slice(&bytes);

@@ -87,20 +87,14 @@ impl Tombstone {
     pub fn decode(mut value: &[u8]) -> Result<Tombstone> {
         let damaged = || Error::corrupt("the index", 0, "a tombstone is cut off");
         let made = varint::take(&mut value).ok_or_else(damaged)?;
-        let home = varint::take(&mut value)
-            .filter(|_| value.is_empty())
-            .ok_or_else(damaged)?;
+        let home = varint::take(&mut value).filter(|_| value.is_empty()).ok_or_else(damaged)?;
         Ok(Tombstone { made, home })
     }
 }
 
 /// The weight of a tombstone.
 pub fn tombstone_weight(key: &[u8]) -> Weight {
-    Weight {
-        slot: crate::index::TOMBSTONE_SLOT,
-        objects: 1,
-        bytes: key.len() as u64,
-    }
+    Weight { slot: crate::index::TOMBSTONE_SLOT, objects: 1, bytes: key.len() as u64 }
 }
 
 /// Puts an item into the index and counts what it makes live and what it makes garbage.
@@ -168,12 +162,7 @@ impl Ledger {
             let mut value = Vec::new();
             varint::put(&mut value, self.live(segment));
             let tombstone = self.live(segment) == 0;
-            let item = NewItem {
-                lsn,
-                tombstone,
-                weight: Weight::default(),
-                value: &value,
-            };
+            let item = NewItem { lsn, tombstone, weight: Weight::default(), value: &value };
             index.put(&key, item, &mut |_| {})?;
         }
         Ok(())
@@ -184,10 +173,7 @@ impl Ledger {
         let mut ledger = Ledger::default();
         let mut cursor = index.cursor();
         cursor.seek(&[ENGINE_SPACE, LEDGER_TAG])?;
-        while let Some(key) = cursor
-            .key()
-            .filter(|key| key.starts_with(&[ENGINE_SPACE, LEDGER_TAG]))
-        {
+        while let Some(key) = cursor.key().filter(|key| key.starts_with(&[ENGINE_SPACE, LEDGER_TAG])) {
             let damaged = || Error::corrupt("the index", 0, "a row of the ledger cannot be read");
             let segment = u64::from_be_bytes(key[2..].try_into().map_err(|_| damaged())?);
             let item = cursor.item()?.ok_or_else(damaged)?;

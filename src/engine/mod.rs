@@ -151,12 +151,7 @@ impl Engine {
 
     /// The clock in milliseconds since 1970; a clock before 1970 counts as 1970.
     pub fn millis(&self) -> u64 {
-        let since = self
-            .env
-            .clock
-            .now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = self.env.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         since.as_millis().min(u128::from(u64::MAX)) as u64
     }
 
@@ -174,9 +169,7 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
-        self.pool
-            .sync_segment(placed.segment())
-            .map_err(|error| self.poison(error))
+        self.pool.sync_segment(placed.segment()).map_err(|error| self.poison(error))
     }
 
     /// Makes every commit so far durable.
@@ -211,11 +204,7 @@ impl Engine {
     /// Whether the store is still open.
     pub fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(
-                ErrorKind::Closed,
-                "InternalError",
-                "the store was closed",
-            ));
+            return Err(Error::new(ErrorKind::Closed, "InternalError", "the store was closed"));
         }
         Ok(())
     }
@@ -232,9 +221,7 @@ impl Engine {
         let told = format!(
             "{error}; whether the last commits survive is known only after the store is opened again"
         );
-        Error::new(error.kind(), "CommitUnknown", told)
-            .with_source(error)
-            .into_fatal()
+        Error::new(error.kind(), "CommitUnknown", told).with_source(error).into_fatal()
     }
 
     /// Whether the mistake is switched on; never, but in a build that tests the tests.
@@ -244,8 +231,7 @@ impl Engine {
     }
 
     fn set_exclusive(&self, thread: Option<ThreadId>) {
-        self.exclusive
-            .store(thread.map_or(0, thread_number), Ordering::Release);
+        self.exclusive.store(thread.map_or(0, thread_number), Ordering::Release);
     }
 
     fn holds_exclusive(&self) -> bool {
@@ -257,9 +243,7 @@ impl Engine {
     /// the segment that is still open.
     fn log_segment_len(&self, live: u64) -> u64 {
         let smallest = (4 << 20).min(self.settings.segment_size);
-        (live / 16)
-            .clamp(smallest, self.settings.segment_size)
-            .next_multiple_of(4096)
+        (live / 16).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
     }
 
     /// Numbers for people.
@@ -286,12 +270,7 @@ impl Engine {
     fn disk_bytes(&self, view: &View) -> u64 {
         let of = |path: &std::path::Path| self.env.vfs.allocated(path).unwrap_or(0);
         let segments: u64 = view.segments.iter().map(|segment| of(segment.path())).sum();
-        let named = [
-            open::SUPERBLOCK,
-            open::INDEX_FILES[0],
-            open::INDEX_FILES[1],
-            open::RESERVE,
-        ];
+        let named = [open::SUPERBLOCK, open::INDEX_FILES[0], open::INDEX_FILES[1], open::RESERVE];
         segments + named.iter().map(|name| of(&self.dir.join(name))).sum::<u64>()
     }
 }

@@ -52,14 +52,10 @@ impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
     pub fn open(options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
-        let OpenOptions {
-            dir, env, read_only, ..
-        } = &options;
+        let OpenOptions { dir, env, read_only, .. } = &options;
         let path = dir.join(SUPERBLOCK);
         if options.create && !read_only && env.vfs.list(dir, Site::STORE_LIST).is_err() {
-            env.vfs
-                .create_dir(dir, Site::STORE_DIR)
-                .map_err(|e| explain(failed("making", dir, e), dir))?;
+            env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
         }
         let names = list(env, dir)?;
         let exists = names.iter().any(|name| name == SUPERBLOCK);
@@ -67,11 +63,7 @@ impl Engine {
             refuse_foreign(env, dir, &names, options.create && !read_only)?;
         }
         let lock = take_lock(env, dir, *read_only)?;
-        let mode = if *read_only {
-            OpenMode::Read
-        } else {
-            OpenMode::ReadWrite
-        };
+        let mode = if *read_only { OpenMode::Read } else { OpenMode::ReadWrite };
         let found = if exists {
             Some(SuperblockFile::open(env, &path, mode).map_err(|e| explain(e, dir))?)
         } else {
@@ -95,9 +87,7 @@ impl Engine {
             }
             Some((_, Found::Blank | Found::Unsound(_))) => {
                 refuse_foreign(env, dir, &names, options.create && !read_only)?;
-                env.vfs
-                    .remove(&path, Site::STORE_DIR)
-                    .map_err(|e| failed("removing", &path, e))?;
+                env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("removing", &path, e))?;
                 make(&options, &path)?
             }
             None => make(&options, &path)?,
@@ -111,59 +101,24 @@ impl Engine {
         block: Superblock,
         superblock: SuperblockFile,
     ) -> Result<Engine> {
-        let OpenOptions {
-            dir,
-            env,
-            settings,
-            read_only,
-            rebuild_index,
-            ..
-        } = options;
+        let OpenOptions { dir, env, settings, read_only, rebuild_index, .. } = options;
         let identity = Identity {
             dir: dir.clone(),
             store_id: block.store_id,
             chunk_log2: block.chunk_log2,
             mapped: settings.read_mode == ReadMode::Mapped,
         };
-        let maker = Arc::new(SegmentMaker::new(
-            env.clone(),
-            identity,
-            block.run + 1,
-            block.next_segment,
-        ));
+        let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
         let tables = Arc::new(TableCell::default());
-        let pool = Arc::new(BulkPool::new(
-            maker.clone(),
-            tables.clone(),
-            settings.segment_size,
-        ));
-        let held = env
-            .vfs
-            .allocated(&dir.join(RESERVE))
-            .unwrap_or(0)
-            .min(settings.reserve_bytes);
-        let reserve = Reserve::new(
-            dir.join(RESERVE),
-            if read_only { 0 } else { settings.reserve_bytes },
-            held,
-        );
+        let pool = Arc::new(BulkPool::new(maker.clone(), tables.clone(), settings.segment_size));
+        let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
+        let reserve =
+            Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
         let (pages, tree, rebuild) = open_index(&env, &dir, &settings, read_only, rebuild_index, &block)?;
         // A rebuild meets every commit again, from the first that is left.
-        let lsn = if rebuild {
-            0
-        } else {
-            block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn)
-        };
-        let index = Index {
-            active: Delta::new(),
-            frozen: None,
-            tree,
-        };
-        let view = Arc::new(View {
-            index,
-            segments: tables.current(),
-            lsn,
-        });
+        let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
+        let index = Index { active: Delta::new(), frozen: None, tree };
+        let view = Arc::new(View { index, segments: tables.current(), lsn });
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),
@@ -247,32 +202,19 @@ fn open_index(
 ) -> Result<(Arc<PageFile>, index::Tree, bool)> {
     let path = dir.join(INDEX_FILES[usize::from(block.index_file)]);
     let site = Site::INDEX_OPEN;
-    let mode = if read_only {
-        OpenMode::Read
-    } else {
-        OpenMode::ReadWrite
-    };
+    let mode = if read_only { OpenMode::Read } else { OpenMode::ReadWrite };
     let name = path.display().to_string();
     let read_mode = match settings.read_mode {
         ReadMode::Mapped => index::ReadMode::Map,
-        ReadMode::Positioned => index::ReadMode::Positioned {
-            cache_bytes: settings.page_cache_bytes,
-        },
+        ReadMode::Positioned => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
     };
     let root = block.checkpoint.and_then(|checkpoint| checkpoint.root);
-    let opened = if rebuild {
-        Err(std::io::ErrorKind::NotFound.into())
-    } else {
-        env.vfs.open(&path, mode, site)
-    };
+    let opened =
+        if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
     let make = |file: Arc<dyn File>| PageFile::open(file, name.clone(), block.page_salt, read_mode);
     if let Ok(file) = opened {
         let pages = make(file)?;
-        let root = root.map(|(page, checksum, height)| RootPtr {
-            page,
-            checksum,
-            height,
-        });
+        let root = root.map(|(page, checksum, height)| RootPtr { page, checksum, height });
         match pages.tree(root) {
             Ok(tree) => return Ok((pages, tree, false)),
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
@@ -287,10 +229,7 @@ fn open_index(
     let scratch;
     let vfs = if read_only {
         scratch = Env::memory();
-        scratch
-            .vfs
-            .create_dir(dir, site)
-            .map_err(|e| failed("making an index in memory for", dir, e))?;
+        scratch.vfs.create_dir(dir, site).map_err(|e| failed("making an index in memory for", dir, e))?;
         &scratch.vfs
     } else {
         match env.vfs.remove(&path, site) {
@@ -300,40 +239,25 @@ fn open_index(
             _ => &env.vfs,
         }
     };
-    let file = vfs
-        .open(&path, OpenMode::CreateNew, site)
-        .map_err(|e| failed("making", &path, e))?;
+    let file = vfs.open(&path, OpenMode::CreateNew, site).map_err(|e| failed("making", &path, e))?;
     vfs.sync_dir(dir, site).map_err(|e| failed("syncing", dir, e))?;
     let pages = make(file)?;
     let tree = pages.tree(None)?;
-    Ok((
-        pages,
-        tree,
-        root.is_some() || rebuild || block.checkpoint.is_some(),
-    ))
+    Ok((pages, tree, root.is_some() || rebuild || block.checkpoint.is_some()))
 }
 
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
 /// which may be as new.
 fn name_durably(env: &Env, dir: &Path) -> Result<()> {
     use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
-    env.vfs
-        .sync_dir(dir, Site::STORE_DIR)
-        .map_err(|e| failed("syncing", dir, e))?;
+    env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
     for parent in dir.ancestors().skip(1) {
-        let shown = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
+        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         match env.vfs.sync_dir(shown, Site::STORE_DIR) {
             Ok(()) => {}
             // A directory that this user may not open, or that cannot be synced, was not made here.
             Err(e)
-                if matches!(
-                    e.kind(),
-                    PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem
-                ) =>
+                if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) =>
             {
                 break;
             }
@@ -344,44 +268,27 @@ fn name_durably(env: &Env, dir: &Path) -> Result<()> {
 }
 
 fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
-    let listed = env
-        .vfs
-        .list(dir, Site::STORE_LIST)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::new(
-                ErrorKind::NotFound,
-                "NoSuchStore",
-                format!("there is no store at {}", dir.display()),
-            ),
-            std::io::ErrorKind::NotADirectory => not_a_store(dir, "it is not a directory"),
-            _ => explain(failed("listing", dir, error), dir),
-        })?;
+    let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::new(ErrorKind::NotFound, "NoSuchStore", format!("there is no store at {}", dir.display()))
+        }
+        std::io::ErrorKind::NotADirectory => not_a_store(dir, "it is not a directory"),
+        _ => explain(failed("listing", dir, error), dir),
+    })?;
     Ok(listed.into_iter().map(|listed| listed.name).collect())
 }
 
 /// A directory without a superblock may become a store only if nothing of anybody else's is in it, and nothing
 /// of a store that lost its superblock.
 fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
-    let ours = [
-        LOCK,
-        SUPERBLOCK,
-        RESERVE,
-        INDEX_FILES[0],
-        INDEX_FILES[1],
-        "log",
-        "bulk",
-    ];
+    let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], "log", "bulk"];
     if let Some(name) = names.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(not_a_store(
             dir,
             &format!("it has no SUPERBLOCK but holds {name:?}; choose an empty directory"),
         ));
     }
-    let segments = |path: PathBuf| {
-        env.vfs
-            .list(&path, Site::STORE_LIST)
-            .is_ok_and(|names| !names.is_empty())
-    };
+    let segments = |path: PathBuf| env.vfs.list(&path, Site::STORE_LIST).is_ok_and(|names| !names.is_empty());
     if segments(log_dir(dir)) || segments(bulk_dir(dir, 0)) {
         return Err(Error::corrupt(
             dir.join(SUPERBLOCK).display(),
@@ -400,18 +307,11 @@ fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> 
 }
 
 fn not_a_store(dir: &Path, why: &str) -> Error {
-    Error::invalid(
-        "InvalidArgument",
-        format!("{} is not an Ossicle store: {why}", dir.display()),
-    )
+    Error::invalid("InvalidArgument", format!("{} is not an Ossicle store: {why}", dir.display()))
 }
 
 fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
-    let mode = if read_only {
-        LockMode::Shared
-    } else {
-        LockMode::Exclusive
-    };
+    let mode = if read_only { LockMode::Shared } else { LockMode::Exclusive };
     env.vfs.lock(&dir.join(LOCK), mode, Site::STORE_LOCK).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Error::new(
             ErrorKind::Busy,
@@ -427,29 +327,19 @@ fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
 
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
 fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFile)> {
-    let OpenOptions {
-        dir, env, settings, ..
-    } = options;
+    let OpenOptions { dir, env, settings, .. } = options;
     for sub in [log_dir(dir), bulk_dir(dir, 0)] {
-        env.vfs
-            .create_dir(&sub, Site::STORE_DIR)
-            .map_err(|e| explain(failed("making", &sub, e), dir))?;
+        env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
     }
     let bulk = dir.join("bulk");
-    env.vfs
-        .sync_dir(&bulk, Site::STORE_DIR)
-        .map_err(|e| failed("syncing", &bulk, e))?;
+    env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
     // A superblock promises that the directories are there, so their names are durable before its own is.
     name_durably(env, dir)?;
     let mut store_id = [0; 16];
     let mut salt = [0; 4];
     env.entropy.fill(&mut store_id);
     env.entropy.fill(&mut salt);
-    let since = env
-        .clock
-        .now()
-        .duration_since(std::time::SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
     let millis = since.as_millis() as u64;
     let block = Superblock {
         generation: 1,
@@ -481,18 +371,13 @@ fn failed(doing: &str, path: &Path, error: std::io::Error) -> Error {
 /// Says what to do where the system only says no.
 fn explain(error: Error, dir: &Path) -> Error {
     use std::error::Error as _;
-    let kind = error
-        .source()
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .map(|source| source.kind());
+    let kind =
+        error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(|source| source.kind());
     match kind {
         Some(std::io::ErrorKind::ReadOnlyFilesystem) => Error::new(
             ErrorKind::Denied,
             "AccessDenied",
-            format!(
-                "{} is on a read-only disk; open it with read_only(true)",
-                dir.display()
-            ),
+            format!("{} is on a read-only disk; open it with read_only(true)", dir.display()),
         )
         .with_source(error),
         Some(std::io::ErrorKind::PermissionDenied) => Error::new(

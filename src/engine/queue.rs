@@ -39,9 +39,7 @@ pub struct Member {
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Member")
-            .field("durability", &self.durability)
-            .finish_non_exhaustive()
+        f.debug_struct("Member").field("durability", &self.durability).finish_non_exhaustive()
     }
 }
 
@@ -59,13 +57,7 @@ impl Member {
 
     /// Works with the proposal.
     pub fn with<R>(&self, work: impl FnOnce(&mut dyn Proposal) -> R) -> R {
-        work(
-            self.proposal
-                .lock()
-                .as_mut()
-                .expect("taken only after the outcome is known")
-                .as_mut(),
-        )
+        work(self.proposal.lock().as_mut().expect("taken only after the outcome is known").as_mut())
     }
 
     /// Sets how it went.
@@ -77,10 +69,7 @@ impl Member {
     pub fn finish<P: Proposal>(&self) -> (P, Result<Committed>) {
         let outcome = self.outcome.lock().take().expect("settled before it is finished");
         let proposal: Box<dyn Any> = self.proposal.lock().take().expect("finished once");
-        (
-            *proposal.downcast::<P>().expect("the proposal that was put in"),
-            outcome,
-        )
+        (*proposal.downcast::<P>().expect("the proposal that was put in"), outcome)
     }
 }
 

@@ -89,13 +89,7 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     let table = engine.tables.current();
     let (view, ledger) = {
         let writer = engine.writer.lock();
-        (
-            View {
-                segments: table.clone(),
-                ..View::clone(&writer.view)
-            },
-            writer.ledger.clone(),
-        )
+        (View { segments: table.clone(), ..View::clone(&writer.view) }, writer.ledger.clone())
     };
     let mut replay = Replay {
         engine,
@@ -111,9 +105,7 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         replayed: 0,
         // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
         // a rebuild must not look for the bodies of commits before that place.
-        durable: block
-            .checkpoint
-            .map_or(Position::default(), |checkpoint| checkpoint.replay),
+        durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
         ends: BTreeMap::new(),
         unproved: BTreeMap::new(),
     };
@@ -129,10 +121,7 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     if !engine.read_only {
         replay.settle(end, block)?;
     }
-    Ok(Recovered {
-        end,
-        replayed: replay.replayed,
-    })
+    Ok(Recovered { end, replayed: replay.replayed })
 }
 
 type Unsound = BTreeMap<u64, &'static str>;
@@ -142,10 +131,9 @@ type Unsound = BTreeMap<u64, &'static str>;
 fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, Arc<Segment>>, Unsound)> {
     let mut logs = BTreeMap::new();
     let mut unsound = Unsound::new();
-    for (kind, dir) in [
-        (SegmentKind::Log, log_dir(&engine.dir)),
-        (SegmentKind::Bulk, bulk_dir(&engine.dir, 0)),
-    ] {
+    for (kind, dir) in
+        [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
+    {
         let failed = |error| Error::io(format!("listing {}", dir.display()), error);
         let mut ids: Vec<u64> = engine
             .env
@@ -174,10 +162,8 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
                 }
                 Err(_) if id >= block.next_segment && !engine.read_only => {
                     // Made after the last superblock and never whole: the trace of a crash.
-                    let _ = engine
-                        .env
-                        .vfs
-                        .remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
+                    let _ =
+                        engine.env.vfs.remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
                 }
                 Err(_) => {}
             }
@@ -189,11 +175,7 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
 impl Replay<'_> {
     /// Walks the log and returns where it ends.
     fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
-        let first = if from.segment == 0 {
-            self.logs.keys().next().copied()
-        } else {
-            Some(from.segment)
-        };
+        let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
         let Some(mut id) = first else {
             return match unsound.get(&block.log_known).filter(|_| block.log_known != 0) {
                 Some(reason) => Err(self.damaged_log(block.log_known, reason)),
@@ -218,11 +200,7 @@ impl Replay<'_> {
             }
             match self.successor(stop, end, unsound) {
                 Some(next) => {
-                    let name_of_next = if let End::Continues(_) = end {
-                        FRAME_LEN as u64
-                    } else {
-                        0
-                    };
+                    let name_of_next = if let End::Continues(_) = end { FRAME_LEN as u64 } else { 0 };
                     self.ends.insert(id, stop.offset + name_of_next);
                     id = next;
                 }
@@ -247,10 +225,7 @@ impl Replay<'_> {
         if let Some((id, reason)) = unsound.range(..=newest).next() {
             return Err(self.damaged_log(*id, reason));
         }
-        match [replayed, newest]
-            .into_iter()
-            .find(|id| *id != 0 && !self.logs.contains_key(id))
-        {
+        match [replayed, newest].into_iter().find(|id| *id != 0 && !self.logs.contains_key(id)) {
             Some(id) => Err(self.damaged_log(id, MISSING)),
             None => Ok(()),
         }
@@ -265,16 +240,11 @@ impl Replay<'_> {
             }
         }
         let mut later = self.logs.range(stop.segment + 1..);
-        if let Some((next, _)) = later
-            .clone()
-            .find(|(_, segment)| segment.header.cut == Some(stop))
-        {
+        if let Some((next, _)) = later.clone().find(|(_, segment)| segment.header.cut == Some(stop)) {
             return Some(*next);
         }
         // Behind the replay position segments go missing only in a rebuild.
-        later
-            .find(|_| self.rebuild && !matches!(end, End::Bad(_)))
-            .map(|(next, _)| *next)
+        later.find(|_| self.rebuild && !matches!(end, End::Bad(_))).map(|(next, _)| *next)
     }
 
     /// Reads the records of one segment. Returns where and how they end.
@@ -293,13 +263,7 @@ impl Replay<'_> {
                     continue;
                 }
                 Err(end) => {
-                    return Ok((
-                        Position {
-                            segment: id,
-                            offset: at,
-                        },
-                        end,
-                    ));
+                    return Ok((Position { segment: id, offset: at }, end));
                 }
             };
             let next = scan.position();
@@ -313,21 +277,11 @@ impl Replay<'_> {
             // A log that was lost in part shows here: lsns are dense (I4).
             let expected = if moves { self.read_lsn } else { self.read_lsn + 1 };
             if (!self.rebuild && lsn != expected) || (self.rebuild && lsn < expected) {
-                return Err(damaged(&format!(
-                    "commit {lsn} stands where commit {expected} should"
-                )));
+                return Err(damaged(&format!("commit {lsn} stands where commit {expected} should")));
             }
             self.read_lsn = lsn;
             self.durable = self.durable.max(head.durable);
-            let waiting = Waiting {
-                at: Position {
-                    segment: id,
-                    offset: next,
-                },
-                lsn,
-                moves,
-                payload,
-            };
+            let waiting = Waiting { at: Position { segment: id, offset: next }, lsn, moves, payload };
             self.waiting_bytes += waiting.payload.len();
             self.waiting.push_back(waiting);
             if !self.apply_proved()? {
@@ -374,36 +328,17 @@ impl Replay<'_> {
                 Change::Delete { moved, .. } => moved.unwrap_or((first.lsn, home)),
             };
             // Only in a rebuild can a row come after a newer one of the same key.
-            if self
-                .view
-                .index
-                .get(change.key())?
-                .is_some_and(|item| item.lsn > lsn)
-            {
+            if self.view.index.get(change.key())?.is_some_and(|item| item.lsn > lsn) {
                 continue;
             }
             let tombstone = Tombstone { made, home }.encode();
             let item = match change {
-                Change::Put {
-                    slot,
-                    objects,
-                    bytes,
-                    entry,
-                    ..
-                } => NewItem {
-                    lsn,
-                    tombstone: false,
-                    weight: Weight { slot, objects, bytes },
-                    value: entry,
-                },
+                Change::Put { slot, objects, bytes, entry, .. } => {
+                    NewItem { lsn, tombstone: false, weight: Weight { slot, objects, bytes }, value: entry }
+                }
                 Change::Delete { key, .. } => {
                     let weight = ledger::tombstone_weight(key);
-                    NewItem {
-                        lsn,
-                        tombstone: true,
-                        weight,
-                        value: &tombstone,
-                    }
+                    NewItem { lsn, tombstone: true, weight, value: &tombstone }
                 }
             };
             ledger::apply(&mut self.view.index, &mut diff, chunk_log2, change.key(), item)?;
@@ -423,12 +358,7 @@ impl Replay<'_> {
         let mut writer = self.engine.writer.lock();
         writer.view = Arc::new(self.view.clone());
         writer.ledger = self.ledger.clone();
-        writer.log = Log::new(
-            self.engine.maker.clone(),
-            self.engine.tables.clone(),
-            end,
-            self.view.lsn,
-        );
+        writer.log = Log::new(self.engine.maker.clone(), self.engine.tables.clone(), end, self.view.lsn);
         writer.since_checkpoint = self.replayed;
         self.engine.view.store(writer.view.clone());
     }
@@ -450,10 +380,7 @@ impl Replay<'_> {
             _ => {}
         }
         let writer = engine.writer.lock();
-        self.view = View {
-            segments: self.table.clone(),
-            ..View::clone(&writer.view)
-        };
+        self.view = View { segments: self.table.clone(), ..View::clone(&writer.view) };
         self.ledger = writer.ledger.clone();
         Ok(())
     }
@@ -520,18 +447,12 @@ impl Replay<'_> {
             self.make_durable(end)?;
         }
         if let Some(last) = self.logs.get(&end.segment) {
-            let size = last
-                .file()
-                .size()
-                .map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
+            let size = last.file().size().map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
             // A cut of which the sync failed looks as if it were done, so it is done again.
             if size > end.offset || !clean {
                 let path = last.path();
-                let cut = engine
-                    .env
-                    .vfs
-                    .open(path, OpenMode::ReadWrite, Site::SEGMENT_OPEN)
-                    .and_then(|file| {
+                let cut =
+                    engine.env.vfs.open(path, OpenMode::ReadWrite, Site::SEGMENT_OPEN).and_then(|file| {
                         file.set_len(end.offset, Site::RECOVERY_WRITE)?;
                         file.sync_data(Site::RECOVERY_SYNC)
                     });
@@ -544,35 +465,23 @@ impl Replay<'_> {
         }
         let dir = log_dir(&engine.dir);
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", dir.display()), error);
-        let names = engine
-            .env
-            .vfs
-            .list(&dir, Site::STORE_LIST)
-            .map_err(|e| failed("listing", e))?;
-        let ids = names
-            .iter()
-            .filter(|listed| listed.is_file)
-            .filter_map(|listed| parse_file_name(&listed.name));
+        let names = engine.env.vfs.list(&dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
+        let ids =
+            names.iter().filter(|listed| listed.is_file).filter_map(|listed| parse_file_name(&listed.name));
         let stray: Vec<u64> = ids.filter(|id| *id > end.segment).collect();
         if stray.is_empty() {
             return Ok(());
         }
         // First the superblock stops knowing them, so that their absence is never taken for a loss.
         if block.log_known > end.segment {
-            engine
-                .superblock
-                .update(&engine.env, |block| block.log_known = end.segment)?;
+            engine.superblock.update(&engine.env, |block| block.log_known = end.segment)?;
         }
         for id in stray {
             let path = dir.join(crate::segment::file_name(id));
             let removed = engine.env.vfs.remove(&path, Site::SEGMENT_REMOVE);
             removed.map_err(|e| Error::io(format!("removing {}", path.display()), e))?;
         }
-        engine
-            .env
-            .vfs
-            .sync_dir(&dir, Site::SEGMENT_REMOVE)
-            .map_err(|e| failed("syncing", e))
+        engine.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE).map_err(|e| failed("syncing", e))
     }
 
     /// Makes durable what only the page cache may have: writes it again as it is, and syncs it.
@@ -582,16 +491,10 @@ impl Replay<'_> {
         }
         let from = self.durable.min(end);
         for (id, segment) in self.logs.range(from.segment..=end.segment) {
-            let first = if *id == from.segment {
-                from.offset.max(HEADER_LEN as u64)
-            } else {
-                HEADER_LEN as u64
-            };
-            let last = if *id == end.segment {
-                end.offset
-            } else {
-                self.ends.get(id).copied().unwrap_or(first)
-            };
+            let first =
+                if *id == from.segment { from.offset.max(HEADER_LEN as u64) } else { HEADER_LEN as u64 };
+            let last =
+                if *id == end.segment { end.offset } else { self.ends.get(id).copied().unwrap_or(first) };
             self.rewrite(segment, first, last)?;
         }
         self.durable = self.durable.max(end);
@@ -601,9 +504,7 @@ impl Replay<'_> {
     fn rewrite(&self, segment: &Segment, mut at: u64, end: u64) -> Result<()> {
         let failed = |error| Error::io(format!("making {} durable", segment.name()), error);
         let vfs = &self.engine.env.vfs;
-        let file = vfs
-            .open(segment.path(), OpenMode::ReadWrite, Site::SEGMENT_OPEN)
-            .map_err(failed)?;
+        let file = vfs.open(segment.path(), OpenMode::ReadWrite, Site::SEGMENT_OPEN).map_err(failed)?;
         let mut bytes = Vec::new();
         while at < end {
             bytes.resize((end - at).min(REWRITE_STEP) as usize, 0);
@@ -633,22 +534,15 @@ impl Replay<'_> {
 
 /// The extents of a record that lie in bulk segments, or in segments that are not there.
 fn bulk_extents(record: &Waiting, table: &Table) -> Result<Vec<Extent>> {
-    let unreadable = |reason| {
-        Error::corrupt(
-            crate::segment::file_name(record.at.segment),
-            record.at.offset,
-            reason,
-        )
-    };
+    let unreadable =
+        |reason| Error::corrupt(crate::segment::file_name(record.at.segment), record.at.offset, reason);
     let (_, changes) = commit::open(&record.payload, record.moves).map_err(unreadable)?;
     let mut found = Vec::new();
     for change in changes {
         if let Change::Put { entry, .. } = change.map_err(unreadable)? {
             let (_, extents) = ledger::segments_of(entry)?;
             let in_log = |extent: &Extent| {
-                table
-                    .get(extent.segment)
-                    .is_ok_and(|segment| segment.header.kind == SegmentKind::Log)
+                table.get(extent.segment).is_ok_and(|segment| segment.header.kind == SegmentKind::Log)
             };
             found.extend(extents.into_iter().filter(|extent| !in_log(extent)));
         }

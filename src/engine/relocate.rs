@@ -61,12 +61,7 @@ pub struct Relocated {
 impl Relocated {
     /// A relocation that has not begun.
     pub fn of(segment: u64) -> Relocated {
-        Relocated {
-            segment,
-            at: 0,
-            done: false,
-            bytes: 0,
-        }
+        Relocated { segment, at: 0, done: false, bytes: 0 }
     }
 }
 
@@ -86,14 +81,7 @@ fn forward_prefix(segment: u64) -> Vec<u8> {
 impl Change {
     /// The rows that let relocation find bodies whose key changes to `owner` while they stay where they are.
     pub fn forward(body: &OwnedBody, owner: &[u8]) -> Vec<Change> {
-        let row = |extent| {
-            Change::put(
-                forward_key(extent),
-                Weight::default(),
-                NewBody::None,
-                owner.to_vec(),
-            )
-        };
+        let row = |extent| Change::put(forward_key(extent), Weight::default(), NewBody::None, owner.to_vec());
         body.extents().iter().map(row).collect()
     }
 }
@@ -239,16 +227,7 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(engine: &'a Engine, segment: &'a Segment) -> Batch<'a> {
         let (seen, rows, shorts, placed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch {
-            engine,
-            segment,
-            seen,
-            rows,
-            shorts,
-            placed,
-            done_forwards: Vec::new(),
-            bytes: 0,
-        }
+        Batch { engine, segment, seen, rows, shorts, placed, done_forwards: Vec::new(), bytes: 0 }
     }
 
     /// Reads records until there is enough for a commit. Says how the segment ends if that comes first.
@@ -295,13 +274,7 @@ impl<'a> Batch<'a> {
             if tombstone.home != self.segment.id() {
                 return Ok(());
             }
-            (
-                Moved {
-                    lsn,
-                    made: tombstone.made,
-                },
-                What::Delete,
-            )
+            (Moved { lsn, made: tombstone.made }, What::Delete)
         } else {
             let entry = decode(item.value())?;
             let here = |extent: Extent| extent.segment == self.segment.id();
@@ -312,30 +285,13 @@ impl<'a> Batch<'a> {
                 self.done_forwards.push((key, lsn));
                 return Ok(());
             }
-            let Stored {
-                weight,
-                payload,
-                body,
-                ..
-            } = view.stored(&item)?;
+            let Stored { weight, payload, body, .. } = view.stored(&item)?;
             let body = self.move_body(OwnedBody::of(&body), &key)?;
-            (
-                Moved { lsn, made: 0 },
-                What::Put {
-                    weight,
-                    body,
-                    payload: payload.into_owned(),
-                },
-            )
+            (Moved { lsn, made: 0 }, What::Put { weight, body, payload: payload.into_owned() })
         };
         let old = item.value().to_vec();
         self.bytes += (key.len() + old.len()) as u64;
-        self.rows.push(Row {
-            key: key.clone(),
-            old,
-            moved,
-            what,
-        });
+        self.rows.push(Row { key: key.clone(), old, moved, what });
         self.seen.insert(key);
         Ok(())
     }
@@ -347,9 +303,8 @@ impl<'a> Batch<'a> {
         let mut cursor = view.index.cursor();
         cursor.seek(&prefix)?;
         while let Some(key) = cursor.key().filter(|key| key.starts_with(&prefix)) {
-            let item = cursor
-                .item()?
-                .ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let item =
+                cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             found.push((key.to_vec(), item.lsn, view.stored(&item)?.payload.into_owned()));
             drop(item);
             cursor.next()?;
@@ -363,10 +318,7 @@ impl<'a> Batch<'a> {
 
     /// Whether a forwarding row is for a segment that is gone.
     fn points_nowhere(&self, key: &[u8]) -> bool {
-        let id = key
-            .get(1..9)
-            .and_then(|id| id.try_into().ok())
-            .map(u64::from_be_bytes);
+        let id = key.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
         id.is_none_or(|id| !self.engine.tables.current().contains(id))
     }
 
@@ -380,11 +332,7 @@ impl<'a> Batch<'a> {
             self.bytes += extent.len;
             if extent.len <= BATCH_BYTES {
                 let bytes = self.segment.read(extent, 0..extent.len)?;
-                self.shorts.push(Short {
-                    row: self.rows.len(),
-                    place,
-                    bytes,
-                });
+                self.shorts.push(Short { row: self.rows.len(), place, bytes });
                 continue;
             }
             let mut writer = self.engine.pool.writer(key.to_vec(), true, false);
@@ -398,11 +346,7 @@ impl<'a> Batch<'a> {
             *extent = placed.extent;
             self.placed.push(placed);
         }
-        Ok(if extents.is_empty() {
-            NewBody::existing(body)
-        } else {
-            NewBody::Extents(extents)
-        })
+        Ok(if extents.is_empty() { NewBody::existing(body) } else { NewBody::Extents(extents) })
     }
 
     /// Commits the rows, then lets go of the forwarding rows that are no longer needed: were it the other way
@@ -417,9 +361,7 @@ impl<'a> Batch<'a> {
         }
         if !self.done_forwards.is_empty() {
             let rows = std::mem::take(&mut self.done_forwards);
-            self.engine
-                .commit(DropForwards { rows }, Durability::Buffered)
-                .1?;
+            self.engine.commit(DropForwards { rows }, Durability::Buffered).1?;
         }
         Ok(self.bytes)
     }
@@ -433,11 +375,7 @@ impl<'a> Batch<'a> {
         let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
         let placed = self.engine.pool.write_cold(&bodies)?;
         for (short, placed) in self.shorts.drain(..).zip(placed) {
-            if let What::Put {
-                body: NewBody::Extents(extents),
-                ..
-            } = &mut self.rows[short.row].what
-            {
+            if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
                 extents[short.place] = placed.extent;
             }
             self.placed.push(placed);
@@ -461,21 +399,11 @@ impl Proposal for Move {
             if same || self.stale {
                 let what = match &row.what {
                     What::Delete => What::Delete,
-                    What::Put {
-                        weight,
-                        body,
-                        payload,
-                    } => What::Put {
-                        weight: *weight,
-                        body: body.clone(),
-                        payload: payload.clone(),
-                    },
+                    What::Put { weight, body, payload } => {
+                        What::Put { weight: *weight, body: body.clone(), payload: payload.clone() }
+                    }
                 };
-                changes.push(Change {
-                    key: row.key.clone(),
-                    what,
-                    moved: Some(row.moved),
-                });
+                changes.push(Change { key: row.key.clone(), what, moved: Some(row.moved) });
             }
         }
         Ok(changes)
@@ -495,11 +423,7 @@ impl Proposal for DropForwards {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for (key, lsn) in &self.rows {
-            if state
-                .index()
-                .get(key)?
-                .is_some_and(|item| !item.tombstone && item.lsn == *lsn)
-            {
+            if state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
                 changes.push(Change::delete(key.clone()));
             }
         }

@@ -33,12 +33,7 @@ pub enum Spender {
 impl Reserve {
     /// The reserve at `path`, of which so many bytes are there.
     pub fn new(path: PathBuf, bytes: u64, held: u64) -> Reserve {
-        Reserve {
-            path,
-            bytes,
-            held: Mutex::new(held),
-            whole: AtomicBool::new(held >= bytes),
-        }
+        Reserve { path, bytes, held: Mutex::new(held), whole: AtomicBool::new(held >= bytes) }
     }
 
     /// Frees the next part of the room. Says whether there was any to free.
@@ -49,14 +44,8 @@ impl Reserve {
             (Spender::Checkpoint, self.bytes / 8),
             (Spender::Relocation, 0),
         ];
-        let floor = left
-            .iter()
-            .find(|(spender, _)| *spender == who)
-            .map_or(0, |(_, bytes)| *bytes);
-        let Some((_, next)) = left
-            .into_iter()
-            .find(|(_, bytes)| *bytes < *held && *bytes >= floor)
-        else {
+        let floor = left.iter().find(|(spender, _)| *spender == who).map_or(0, |(_, bytes)| *bytes);
+        let Some((_, next)) = left.into_iter().find(|(_, bytes)| *bytes < *held && *bytes >= floor) else {
             return false;
         };
         self.whole.store(false, Ordering::Release);
@@ -73,11 +62,7 @@ impl Reserve {
         if *held >= self.bytes {
             return Ok(());
         }
-        let mode = if *held == 0 {
-            OpenMode::CreateNew
-        } else {
-            OpenMode::ReadWrite
-        };
+        let mode = if *held == 0 { OpenMode::CreateNew } else { OpenMode::ReadWrite };
         let taken = env
             .vfs
             .open(&self.path, mode, Site::RESERVE)

@@ -73,10 +73,7 @@ impl Settings {
     /// Checks every field against its limits.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |field: &str, limits: &str| {
-            Err(Error::invalid(
-                "InvalidArgument",
-                format!("the setting {field} must be {limits}"),
-            ))
+            Err(Error::invalid("InvalidArgument", format!("the setting {field} must be {limits}")))
         };
         if !self.chunk_size.is_power_of_two() || !(4096..=16 << 20).contains(&self.chunk_size) {
             return wrong("chunk_size", "a power of two from 4 KiB to 16 MiB");

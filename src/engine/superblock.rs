@@ -33,10 +33,7 @@ impl SuperblockFile {
     /// Creates the file with its first slot. It counts once the directory is synced.
     pub fn create(env: &Env, path: &Path, first: Superblock) -> Result<SuperblockFile> {
         let failed = |error| Error::io(format!("making the superblock {}", path.display()), error);
-        let file = env
-            .vfs
-            .open(path, OpenMode::CreateNew, Site::SUPERBLOCK_WRITE)
-            .map_err(failed)?;
+        let file = env.vfs.open(path, OpenMode::CreateNew, Site::SUPERBLOCK_WRITE).map_err(failed)?;
         let mut all = vec![0; SLOT_LEN * SLOTS as usize];
         let at = (first.generation % SLOTS) as usize * SLOT_LEN;
         all[at..at + SLOT_LEN].copy_from_slice(&first.encode());
@@ -48,11 +45,7 @@ impl SuperblockFile {
             let _ = env.vfs.remove(path, Site::STORE_DIR);
             return Err(failed(error));
         }
-        Ok(SuperblockFile {
-            file,
-            name: path.display().to_string(),
-            newest: Mutex::new(first),
-        })
+        Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first) })
     }
 
     /// Opens the file and reads all slots.
@@ -70,11 +63,7 @@ impl SuperblockFile {
                 Ok(()) => {}
             }
             match Superblock::decode(&bytes) {
-                Ok(block)
-                    if newest
-                        .as_ref()
-                        .is_none_or(|newest| newest.generation < block.generation) =>
-                {
+                Ok(block) if newest.as_ref().is_none_or(|newest| newest.generation < block.generation) => {
                     newest = Some(block);
                 }
                 Ok(_) => {}
@@ -105,11 +94,7 @@ impl SuperblockFile {
 
     /// The superblock of a file that was opened.
     pub fn new(file: Arc<dyn File>, path: &Path, newest: Superblock) -> SuperblockFile {
-        SuperblockFile {
-            file,
-            name: path.display().to_string(),
-            newest: Mutex::new(newest),
-        }
+        SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest) }
     }
 
     /// Makes all slots durable, as another process may have left them.
@@ -131,15 +116,9 @@ impl SuperblockFile {
         let mut next = newest.clone();
         next.generation += 1;
         change(&mut next);
-        let slot = if env.planted(Planted::OneSlot) {
-            0
-        } else {
-            next.generation % SLOTS
-        };
+        let slot = if env.planted(Planted::OneSlot) { 0 } else { next.generation % SLOTS };
         let at = slot * SLOT_LEN as u64;
-        self.file
-            .write_at(&[IoSlice::new(&next.encode())], at, Site::SUPERBLOCK_WRITE)
-            .map_err(failed)?;
+        self.file.write_at(&[IoSlice::new(&next.encode())], at, Site::SUPERBLOCK_WRITE).map_err(failed)?;
         if !env.planted(Planted::SkipSuperblockSync) {
             self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
         }
@@ -152,9 +131,6 @@ fn unsupported(path: &Path, what: String) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         "NotImplemented",
-        format!(
-            "{} was written by a newer Ossicle ({what}); open it with that version",
-            path.display()
-        ),
+        format!("{} was written by a newer Ossicle ({what}); open it with that version", path.display()),
     )
 }

@@ -38,26 +38,20 @@ impl Engine {
             }
             _ => {}
         }
-        let file = vfs
-            .open(&path, OpenMode::CreateNew, Site::INDEX_OPEN)
-            .map_err(|e| failed("making", e))?;
-        vfs.sync_dir(&self.dir, Site::INDEX_OPEN)
-            .map_err(|e| failed("naming", e))?;
+        let file = vfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).map_err(|e| failed("making", e))?;
+        vfs.sync_dir(&self.dir, Site::INDEX_OPEN).map_err(|e| failed("naming", e))?;
         let mode = match self.settings.read_mode {
             super::ReadMode::Mapped => index::ReadMode::Map,
-            super::ReadMode::Positioned => index::ReadMode::Positioned {
-                cache_bytes: self.settings.page_cache_bytes,
-            },
+            super::ReadMode::Positioned => {
+                index::ReadMode::Positioned { cache_bytes: self.settings.page_cache_bytes }
+            }
         };
         let salt = self.superblock.newest().page_salt;
         let pages = PageFile::open(file, path.display().to_string(), salt, mode)?;
         let tree = self.pin().index.tree.clone();
         let merged = copy_into(&tree, &pages)?;
         pages.sync().map_err(|error| self.poison(error))?;
-        let root = merged
-            .tree
-            .root()
-            .map(|root| (root.page, root.checksum, root.height));
+        let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
         let named = self.superblock.update(&self.env, |block| {
             if let Some(checkpoint) = &mut block.checkpoint {
                 *checkpoint = superblock::Checkpoint { root, ..*checkpoint };

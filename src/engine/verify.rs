@@ -64,27 +64,13 @@ impl VerifyReport {
     pub(crate) fn note(&mut self, key: Option<&[u8]>, reason: impl ToString) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS {
-            self.problems.push(Problem {
-                key: key.map(<[u8]>::to_vec),
-                reason: reason.to_string(),
-            });
+            self.problems.push(Problem { key: key.map(<[u8]>::to_vec), reason: reason.to_string() });
         }
     }
 
     fn progress(&self) -> VerifyProgress {
-        let VerifyReport {
-            pages,
-            entries,
-            body_bytes,
-            records,
-            ..
-        } = *self;
-        VerifyProgress {
-            pages,
-            entries,
-            body_bytes,
-            records,
-        }
+        let VerifyReport { pages, entries, body_bytes, records, .. } = *self;
+        VerifyProgress { pages, entries, body_bytes, records }
     }
 }
 
@@ -114,19 +100,12 @@ impl Engine {
         self.check_open()?;
         let mut report = VerifyReport::default();
         let view = self.pin();
-        let tree = view.index.tree.verify(&mut |pages| {
-            progress(VerifyProgress {
-                pages,
-                ..Default::default()
-            })
-        })?;
+        let tree =
+            view.index.tree.verify(&mut |pages| progress(VerifyProgress { pages, ..Default::default() }))?;
         report.pages = tree.pages;
         report.stopped = !tree.complete;
         for problem in &tree.problems {
-            report.note(
-                None,
-                Error::corrupt(&problem.file, problem.offset, &problem.reason),
-            );
+            report.note(None, Error::corrupt(&problem.file, problem.offset, &problem.reason));
         }
         if !report.stopped {
             self.verify_entries(&view, &mut report, check, progress)?;
@@ -163,9 +142,7 @@ impl Engine {
             });
             if let Some((bytes, wrong)) = noted(report, Some(&key), read)? {
                 report.body_bytes += bytes;
-                wrong
-                    .into_iter()
-                    .for_each(|reason| report.note(Some(&key), reason));
+                wrong.into_iter().for_each(|reason| report.note(Some(&key), reason));
             }
             if !progress(report.progress()) {
                 report.stopped = true;
@@ -210,9 +187,7 @@ impl Engine {
         progress: &mut dyn FnMut(VerifyProgress) -> bool,
     ) -> Result<()> {
         let end = (segment.header.kind == SegmentKind::Log).then(|| self.writer.lock().log.end());
-        let limit = end
-            .filter(|end| end.segment == segment.id())
-            .map(|end| end.offset);
+        let limit = end.filter(|end| end.segment == segment.id()).map(|end| end.offset);
         let begun = Scan::new(segment, 0, limit);
         let Some(mut scan) = noted(report, None, begun)? else {
             return Ok(());

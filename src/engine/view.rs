@@ -53,12 +53,7 @@ impl View {
                 Cow::Owned(bytes.to_vec())
             }
         };
-        Ok(Stored {
-            lsn: item.lsn,
-            weight: item.weight,
-            payload,
-            body: entry.body,
-        })
+        Ok(Stored { lsn: item.lsn, weight: item.weight, payload, body: entry.body })
     }
 }
 
@@ -125,10 +120,7 @@ pub struct BodyReader {
 impl BodyReader {
     /// A reader of `body` in the view that it was found in.
     pub fn new(view: &View, body: OwnedBody) -> BodyReader {
-        BodyReader {
-            body,
-            segments: view.segments.clone(),
-        }
+        BodyReader { body, segments: view.segments.clone() }
     }
 
     /// How many bytes.

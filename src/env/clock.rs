@@ -43,10 +43,7 @@ struct Times {
 impl VirtualClock {
     /// A clock whose wall shows `wall`.
     pub fn at(wall: SystemTime) -> VirtualClock {
-        VirtualClock(Arc::new(Mutex::new(Times {
-            wall,
-            steady: Duration::ZERO,
-        })))
+        VirtualClock(Arc::new(Mutex::new(Times { wall, steady: Duration::ZERO })))
     }
 
     /// Lets time pass, on the wall and monotonically.
@@ -95,9 +92,6 @@ mod tests {
             (start + Duration::from_secs(7), Duration::from_secs(7))
         );
         handle.set(SystemTime::UNIX_EPOCH);
-        assert_eq!(
-            (clock.now(), clock.monotonic()),
-            (SystemTime::UNIX_EPOCH, Duration::from_secs(7))
-        );
+        assert_eq!((clock.now(), clock.monotonic()), (SystemTime::UNIX_EPOCH, Duration::from_secs(7)));
     }
 }

@@ -92,11 +92,7 @@ mod tests {
 
     #[test]
     fn a_seed_repeats_itself_and_no_other() {
-        let (one, same, other) = (
-            SeededEntropy::new(1),
-            SeededEntropy::new(1),
-            SeededEntropy::new(2),
-        );
+        let (one, same, other) = (SeededEntropy::new(1), SeededEntropy::new(1), SeededEntropy::new(2));
         let first = drawn(&one);
         assert_eq!(first, drawn(&same));
         assert_ne!(first, drawn(&other));

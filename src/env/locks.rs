@@ -44,10 +44,7 @@ impl<K: Eq + Hash + Copy> Locks<K> {
             (Some(Holders::Shared(count)), LockMode::Shared) => *count += 1,
             _ => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        Ok(Held {
-            locks: self.clone(),
-            key,
-        })
+        Ok(Held { locks: self.clone(), key })
     }
 }
 

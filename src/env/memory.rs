@@ -36,10 +36,7 @@ pub struct MemoryMap {
 impl MemoryVfs {
     /// An empty disk.
     pub fn new() -> MemoryVfs {
-        MemoryVfs {
-            tree: Arc::new(RwLock::new(Tree::new())),
-            locks: Locks::new(),
-        }
+        MemoryVfs { tree: Arc::new(RwLock::new(Tree::new())), locks: Locks::new() }
     }
 }
 
@@ -58,11 +55,7 @@ impl fmt::Debug for MemoryVfs {
 impl MemoryMap {
     pub(super) fn new(content: &Content, flip: Option<(u64, u8)>) -> MemoryMap {
         let len = content.read().len();
-        MemoryMap {
-            content: content.clone(),
-            len,
-            flip,
-        }
+        MemoryMap { content: content.clone(), len, flip }
     }
 
     /// How many bytes are mapped.
@@ -95,9 +88,7 @@ impl MemoryMap {
 
 impl fmt::Debug for MemoryMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryMap")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryMap").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -116,10 +107,7 @@ impl Vfs for MemoryVfs {
                 content
             }
         };
-        Ok(Arc::new(MemoryFile {
-            content,
-            writable: mode != OpenMode::Read,
-        }))
+        Ok(Arc::new(MemoryFile { content, writable: mode != OpenMode::Read }))
     }
 
     fn remove(&self, path: &Path, _site: Site) -> io::Result<()> {
@@ -154,10 +142,7 @@ impl Vfs for MemoryVfs {
         }
         let content = tree.file(&path)?;
         let held = self.locks.take(Arc::as_ptr(&content) as usize, mode)?;
-        Ok(Box::new(MemoryLock {
-            _held: held,
-            _content: content,
-        }))
+        Ok(Box::new(MemoryLock { _held: held, _content: content }))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -174,16 +159,8 @@ pub(super) fn listed<F: Clone>(
     let names = tree.names(dir)?.iter().map(|(name, entry)| {
         let name = name.to_string_lossy().into_owned();
         match entry {
-            Entry::Dir => Listed {
-                name,
-                is_file: false,
-                len: 0,
-            },
-            Entry::File(file) => Listed {
-                name,
-                is_file: true,
-                len: len(file),
-            },
+            Entry::Dir => Listed { name, is_file: false, len: 0 },
+            Entry::File(file) => Listed { name, is_file: true, len: len(file) },
         }
     });
     Ok(names.collect())
@@ -191,10 +168,7 @@ pub(super) fn listed<F: Clone>(
 
 /// What writing through a handle that was opened for reading is answered with.
 pub(super) fn not_writable() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "the file was opened for reading only",
-    )
+    io::Error::new(io::ErrorKind::PermissionDenied, "the file was opened for reading only")
 }
 
 struct MemoryFile {
@@ -204,11 +178,7 @@ struct MemoryFile {
 
 impl MemoryFile {
     fn writable(&self) -> io::Result<()> {
-        if self.writable {
-            Ok(())
-        } else {
-            Err(not_writable())
-        }
+        if self.writable { Ok(()) } else { Err(not_writable()) }
     }
 }
 
@@ -257,9 +227,7 @@ impl File for MemoryFile {
 
 impl fmt::Debug for MemoryFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryFile")
-            .field("len", &self.content.read().len())
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryFile").field("len", &self.content.read().len()).finish_non_exhaustive()
     }
 }
 

@@ -38,9 +38,7 @@ impl RealMap {
         let map: Mmap = unsafe { MmapOptions::new().len(len).map(file)? };
         // Objects are read here and there; reading ahead would evict what is warm. It is only a hint.
         let _ = map.advise(Advice::Random);
-        Ok(RealMap {
-            whole: Bytes::from_owner(map),
-        })
+        Ok(RealMap { whole: Bytes::from_owner(map) })
     }
 
     /// How many bytes are mapped.
@@ -74,8 +72,6 @@ impl RealMap {
 
 impl fmt::Debug for RealMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RealMap")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("RealMap").field("len", &self.len()).finish_non_exhaustive()
     }
 }

@@ -66,11 +66,7 @@ impl Env {
 
     /// A disk of its own in memory, with real time and real randomness.
     pub fn memory() -> Env {
-        Env::new(
-            Arc::new(MemoryVfs::new()),
-            Arc::new(SystemClock),
-            Arc::new(OsEntropy),
-        )
+        Env::new(Arc::new(MemoryVfs::new()), Arc::new(SystemClock), Arc::new(OsEntropy))
     }
 
     /// Of these parts.

@@ -106,11 +106,7 @@ impl Vfs for RealVfs {
 
 /// The current directory has an empty name as the parent of a relative path, which the system does not know.
 fn named(dir: &Path) -> &Path {
-    if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    }
+    if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
 }
 
 #[derive(Debug)]
@@ -127,9 +123,7 @@ impl File for RealFile {
     }
 
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64, _site: Site) -> io::Result<()> {
-        write_all(bufs, offset, |bufs, offset| {
-            Ok(rustix::io::pwritev(&self.0, bufs, offset)?)
-        })
+        write_all(bufs, offset, |bufs, offset| Ok(rustix::io::pwritev(&self.0, bufs, offset)?))
     }
 
     #[cfg(not(target_vendor = "apple"))]
@@ -257,11 +251,7 @@ mod tests {
     fn short_and_interrupted_writes_are_carried_on() {
         let bufs: [&[u8]; 6] = [b"", b"one", b"", b"two", b"three", b""];
         for most in 1..12 {
-            assert_eq!(
-                written(&bufs, most).0,
-                b"onetwothree",
-                "at most {most} bytes a call"
-            );
+            assert_eq!(written(&bufs, most).0, b"onetwothree", "at most {most} bytes a call");
         }
     }
 
@@ -276,11 +266,7 @@ mod tests {
     #[test]
     fn children_do_not_inherit_open_files() {
         let dir = tempfile::tempdir().unwrap();
-        let file = fs::File::options()
-            .create_new(true)
-            .read(true)
-            .write(true)
-            .open(dir.path().join("f"));
+        let file = fs::File::options().create_new(true).read(true).write(true).open(dir.path().join("f"));
         let flags = rustix::io::fcntl_getfd(RealFile(file.unwrap()).0).unwrap();
         assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
     }
@@ -291,17 +277,13 @@ mod tests {
         let path = dir.path().join("LOCK");
         fs::write(&path, b"").unwrap();
         let metadata = fs::metadata(&path).unwrap();
-        let held = LOCKS
-            .take((metadata.dev(), metadata.ino()), LockMode::Exclusive)
-            .unwrap();
+        let held = LOCKS.take((metadata.dev(), metadata.ino()), LockMode::Exclusive).unwrap();
         for mode in [LockMode::Exclusive, LockMode::Shared] {
             let refused = RealVfs.lock(&path, mode, Site::STORE_LOCK).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
         }
         drop(held);
-        RealVfs
-            .lock(&path, LockMode::Exclusive, Site::STORE_LOCK)
-            .unwrap();
+        RealVfs.lock(&path, LockMode::Exclusive, Site::STORE_LOCK).unwrap();
     }
 
     #[test]

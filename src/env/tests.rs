@@ -22,30 +22,10 @@ fn worlds() -> Vec<World> {
     let real = temp.path().join("store");
     let twin = PathBuf::from("/some/where/store");
     let worlds = vec![
-        World {
-            name: "real",
-            vfs: Arc::new(RealVfs),
-            dir: real,
-            _temp: Some(temp),
-        },
-        World {
-            name: "memory",
-            vfs: Arc::new(MemoryVfs::new()),
-            dir: twin.clone(),
-            _temp: None,
-        },
-        World {
-            name: "faulty",
-            vfs: FaultyDisk::new(1).vfs(),
-            dir: twin,
-            _temp: None,
-        },
-        World {
-            name: "relative",
-            vfs: FaultyDisk::new(1).vfs(),
-            dir: "store".into(),
-            _temp: None,
-        },
+        World { name: "real", vfs: Arc::new(RealVfs), dir: real, _temp: Some(temp) },
+        World { name: "memory", vfs: Arc::new(MemoryVfs::new()), dir: twin.clone(), _temp: None },
+        World { name: "faulty", vfs: FaultyDisk::new(1).vfs(), dir: twin, _temp: None },
+        World { name: "relative", vfs: FaultyDisk::new(1).vfs(), dir: "store".into(), _temp: None },
     ];
     for world in &worlds {
         world.vfs.create_dir(&world.dir, SITE).unwrap();
@@ -94,51 +74,17 @@ fn seen(map: &Map) -> Vec<u8> {
 #[test]
 fn opening_follows_its_mode() {
     for world in worlds() {
-        assert_eq!(
-            world.refused("f", OpenMode::Read),
-            ErrorKind::NotFound,
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            world.refused("f", OpenMode::ReadWrite),
-            ErrorKind::NotFound,
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            world.refused("no/f", OpenMode::CreateNew),
-            ErrorKind::NotFound,
-            "{}",
-            world.name
-        );
+        assert_eq!(world.refused("f", OpenMode::Read), ErrorKind::NotFound, "{}", world.name);
+        assert_eq!(world.refused("f", OpenMode::ReadWrite), ErrorKind::NotFound, "{}", world.name);
+        assert_eq!(world.refused("no/f", OpenMode::CreateNew), ErrorKind::NotFound, "{}", world.name);
         world.create("f", b"first");
-        assert_eq!(
-            world.refused("f", OpenMode::CreateNew),
-            ErrorKind::AlreadyExists,
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            world.refused("f/g", OpenMode::CreateNew),
-            ErrorKind::NotADirectory,
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            world.refused("", OpenMode::Read),
-            ErrorKind::IsADirectory,
-            "{}",
-            world.name
-        );
+        assert_eq!(world.refused("f", OpenMode::CreateNew), ErrorKind::AlreadyExists, "{}", world.name);
+        assert_eq!(world.refused("f/g", OpenMode::CreateNew), ErrorKind::NotADirectory, "{}", world.name);
+        assert_eq!(world.refused("", OpenMode::Read), ErrorKind::IsADirectory, "{}", world.name);
         write(&*world.open("f", OpenMode::ReadWrite).unwrap(), b"F", 0);
         let reader = world.open("f", OpenMode::Read).unwrap();
         assert_eq!(content(&*reader), b"First", "{}", world.name);
-        assert!(
-            reader.write_at(&[IoSlice::new(b"x")], 0, SITE).is_err(),
-            "{}",
-            world.name
-        );
+        assert!(reader.write_at(&[IoSlice::new(b"x")], 0, SITE).is_err(), "{}", world.name);
         assert!(reader.set_len(1, SITE).is_err(), "{}", world.name);
         assert!(reader.allocate(100, SITE).is_err(), "{}", world.name);
         assert_eq!(content(&*reader), b"First", "{}", world.name);
@@ -153,12 +99,7 @@ fn reading_ends_at_the_end() {
         assert_eq!(file.read_at(&mut buf, 7, SITE).unwrap(), 3, "{}", world.name);
         assert_eq!(&buf[..3], b"789", "{}", world.name);
         assert_eq!(file.read_at(&mut buf, 10, SITE).unwrap(), 0, "{}", world.name);
-        assert_eq!(
-            file.read_at(&mut buf, 1 << 40, SITE).unwrap(),
-            0,
-            "{}",
-            world.name
-        );
+        assert_eq!(file.read_at(&mut buf, 1 << 40, SITE).unwrap(), 0, "{}", world.name);
         let short = file.read_exact_at(&mut buf, 7, SITE).unwrap_err();
         assert_eq!(short.kind(), ErrorKind::UnexpectedEof, "{}", world.name);
     }
@@ -174,12 +115,7 @@ fn writing_past_the_end_leaves_zeros_between() {
         expected[10_000..].copy_from_slice(b"yz");
         assert_eq!(content(&*file), expected, "{}", world.name);
         write(&*file, b"", 20_000);
-        assert_eq!(
-            file.size().unwrap(),
-            10_002,
-            "{}: an empty write does not grow a file",
-            world.name
-        );
+        assert_eq!(file.size().unwrap(), 10_002, "{}: an empty write does not grow a file", world.name);
     }
 }
 
@@ -188,11 +124,7 @@ fn a_write_beyond_what_files_can_be_is_refused() {
     for world in worlds() {
         let file = world.create("f", b"ab");
         for offset in [i64::MAX as u64, u64::MAX - 1, u64::MAX] {
-            assert!(
-                file.write_at(&[IoSlice::new(b"xyz")], offset, SITE).is_err(),
-                "{}",
-                world.name
-            );
+            assert!(file.write_at(&[IoSlice::new(b"xyz")], offset, SITE).is_err(), "{}", world.name);
         }
         assert!(file.set_len(u64::MAX, SITE).is_err(), "{}", world.name);
         assert!(file.allocate(u64::MAX, SITE).is_err(), "{}", world.name);
@@ -255,27 +187,13 @@ fn a_map_keeps_its_length_and_sees_later_writes() {
         write(&*file, b"beyond", 9000);
         assert_eq!(map.len(), 9000, "{}", world.name);
         assert_eq!(&*map.lend(4999..5004).unwrap(), b"\x07new\x07", "{}", world.name);
-        assert_eq!(
-            &map.bytes(4999..5004).unwrap()[..],
-            b"\x07new\x07",
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            &*map.lend(4000..4200).unwrap(),
-            &[7; 200],
-            "{}: over the border of a block",
-            world.name
-        );
+        assert_eq!(&map.bytes(4999..5004).unwrap()[..], b"\x07new\x07", "{}", world.name);
+        assert_eq!(&*map.lend(4000..4200).unwrap(), &[7; 200], "{}: over the border of a block", world.name);
         assert_eq!(&*map.lend(9000..9000).unwrap(), b"", "{}", world.name);
         let backwards = Range { start: 10, end: 9 };
         for outside in [8999..9001, 9001..9001, backwards, 0..u64::MAX] {
             assert!(map.lend(outside.clone()).is_none(), "{}: {outside:?}", world.name);
-            assert!(
-                map.bytes(outside.clone()).is_none(),
-                "{}: {outside:?}",
-                world.name
-            );
+            assert!(map.bytes(outside.clone()).is_none(), "{}: {outside:?}", world.name);
         }
     }
 }
@@ -298,12 +216,7 @@ fn lent_bytes_outlive_file_map_and_name() {
         let (one, over) = (map.bytes(10..20).unwrap(), map.bytes(4000..4200).unwrap());
         world.vfs.remove(&world.path("f"), SITE).unwrap();
         drop((map, file));
-        assert_eq!(
-            (&one[..], &over[..]),
-            (&[3; 10][..], &[3; 200][..]),
-            "{}",
-            world.name
-        );
+        assert_eq!((&one[..], &over[..]), (&[3; 10][..], &[3; 200][..]), "{}", world.name);
     }
 }
 
@@ -325,12 +238,7 @@ fn what_memory_lent_is_not_changed_by_later_writes() {
         write(&*file, b"xxxx", 0);
         assert_eq!(&lent[..], &[3; 4], "{}", world.name);
         write(&*file, &[9; 4096], 0);
-        assert_eq!(
-            (&lent[..], &*map.lend(0..4).unwrap()),
-            (&[3; 4][..], &[9; 4][..]),
-            "{}",
-            world.name
-        );
+        assert_eq!((&lent[..], &*map.lend(0..4).unwrap()), (&[3; 4][..], &[9; 4][..]), "{}", world.name);
     }
 }
 
@@ -340,37 +248,17 @@ fn holes_take_no_disk_and_allocation_does() {
         let file = world.create("f", b"x");
         file.set_len(1 << 20, SITE).unwrap();
         assert_eq!(file.size().unwrap(), 1 << 20, "{}", world.name);
-        assert!(
-            world.vfs.allocated(&world.path("f")).unwrap() < 1 << 19,
-            "{}",
-            world.name
-        );
+        assert!(world.vfs.allocated(&world.path("f")).unwrap() < 1 << 19, "{}", world.name);
         file.allocate(1 << 19, SITE).unwrap();
-        assert_eq!(
-            file.size().unwrap(),
-            1 << 20,
-            "{}: allocating never shrinks",
-            world.name
-        );
-        assert!(
-            world.vfs.allocated(&world.path("f")).unwrap() >= 1 << 19,
-            "{}",
-            world.name
-        );
+        assert_eq!(file.size().unwrap(), 1 << 20, "{}: allocating never shrinks", world.name);
+        assert!(world.vfs.allocated(&world.path("f")).unwrap() >= 1 << 19, "{}", world.name);
         file.allocate((1 << 20) + 5, SITE).unwrap();
         assert_eq!(file.size().unwrap(), (1 << 20) + 5, "{}", world.name);
         assert_eq!(content(&*file)[..3], *b"x\0\0", "{}", world.name);
         file.allocate(0, SITE).unwrap();
         file.set_len(0, SITE).unwrap();
-        assert!(
-            world.vfs.allocated(&world.path("f")).unwrap() <= 4096,
-            "{}",
-            world.name
-        );
-        assert_eq!(
-            world.vfs.allocated(&world.path("g")).unwrap_err().kind(),
-            ErrorKind::NotFound
-        );
+        assert!(world.vfs.allocated(&world.path("f")).unwrap() <= 4096, "{}", world.name);
+        assert_eq!(world.vfs.allocated(&world.path("g")).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }
 
@@ -380,12 +268,7 @@ fn a_removed_file_goes_on_for_those_who_have_it_open() {
         let old = world.create("f", b"old");
         let map = old.map(SITE).unwrap();
         world.vfs.remove(&world.path("f"), SITE).unwrap();
-        assert_eq!(
-            world.refused("f", OpenMode::Read),
-            ErrorKind::NotFound,
-            "{}",
-            world.name
-        );
+        assert_eq!(world.refused("f", OpenMode::Read), ErrorKind::NotFound, "{}", world.name);
         let new = world.create("f", b"new!");
         write(&*old, b"OLD", 0);
         assert_eq!(content(&*old), b"OLD", "{}", world.name);
@@ -414,16 +297,8 @@ fn a_listing_names_what_is_there() {
         world.vfs.remove(&world.path("gone"), SITE).unwrap();
         let mut listed = world.vfs.list(&world.dir, SITE).unwrap();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
-        let file = Listed {
-            name: "f".into(),
-            is_file: true,
-            len: 3,
-        };
-        let dir = Listed {
-            name: "sub".into(),
-            is_file: false,
-            len: 0,
-        };
+        let file = Listed { name: "f".into(), is_file: true, len: 3 };
+        let dir = Listed { name: "sub".into(), is_file: false, len: 0 };
         assert_eq!(listed, [file, dir], "{}", world.name);
         let missing = world.vfs.list(&world.path("no"), SITE).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{}", world.name);
@@ -448,21 +323,9 @@ fn directories_are_made_with_their_parents_and_only_once() {
         world.vfs.sync_dir(&deep, SITE).unwrap();
         let missing = world.vfs.sync_dir(&world.path("no"), SITE).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound, "{}", world.name);
-        assert!(
-            world.vfs.sync_dir(&deep.join("f"), SITE).is_err(),
-            "{}",
-            world.name
-        );
-        assert!(
-            world.vfs.create_dir(&deep.join("f"), SITE).is_err(),
-            "{}",
-            world.name
-        );
-        assert!(
-            world.vfs.create_dir(&deep.join("f/g"), SITE).is_err(),
-            "{}",
-            world.name
-        );
+        assert!(world.vfs.sync_dir(&deep.join("f"), SITE).is_err(), "{}", world.name);
+        assert!(world.vfs.create_dir(&deep.join("f"), SITE).is_err(), "{}", world.name);
+        assert!(world.vfs.create_dir(&deep.join("f/g"), SITE).is_err(), "{}", world.name);
     }
 }
 
@@ -470,12 +333,7 @@ fn directories_are_made_with_their_parents_and_only_once() {
 fn a_lock_is_held_by_one_or_shared_by_many() {
     let refused = |answer: io::Result<Box<dyn Lock>>| answer.unwrap_err().kind();
     for world in worlds() {
-        assert_eq!(
-            refused(world.locked("L", LockMode::Shared)),
-            ErrorKind::NotFound,
-            "{}",
-            world.name
-        );
+        assert_eq!(refused(world.locked("L", LockMode::Shared)), ErrorKind::NotFound, "{}", world.name);
         let alone = world.locked("L", LockMode::Exclusive).unwrap();
         for name in ["L", "./L", "../store/L"] {
             for mode in [LockMode::Exclusive, LockMode::Shared] {
@@ -489,20 +347,11 @@ fn a_lock_is_held_by_one_or_shared_by_many() {
         let [first, second, third] = shared;
         drop(first);
         drop(second);
-        assert_eq!(
-            refused(world.locked("L", LockMode::Exclusive)),
-            ErrorKind::WouldBlock,
-            "{}",
-            world.name
-        );
+        assert_eq!(refused(world.locked("L", LockMode::Exclusive)), ErrorKind::WouldBlock, "{}", world.name);
         drop(third);
         drop(world.locked("L", LockMode::Exclusive).unwrap());
         drop(elsewhere);
-        assert!(
-            world.open("L", OpenMode::Read).is_ok(),
-            "{}: the file stays",
-            world.name
-        );
+        assert!(world.open("L", OpenMode::Read).is_ok(), "{}: the file stays", world.name);
     }
 }
 
@@ -534,10 +383,7 @@ fn a_real_lock_sees_through_links() {
         }
     }
     drop(held);
-    world
-        .vfs
-        .lock(&alias.join("LOCK"), LockMode::Exclusive, SITE)
-        .unwrap();
+    world.vfs.lock(&alias.join("LOCK"), LockMode::Exclusive, SITE).unwrap();
 }
 
 #[test]
@@ -546,10 +392,7 @@ fn a_real_lock_is_seen_by_others_and_sees_theirs() {
     world.create("LOCK", b"");
     let stranger = std::fs::File::open(world.path("LOCK")).unwrap();
     stranger.lock_shared().unwrap();
-    assert_eq!(
-        world.locked("LOCK", LockMode::Exclusive).unwrap_err().kind(),
-        ErrorKind::WouldBlock
-    );
+    assert_eq!(world.locked("LOCK", LockMode::Exclusive).unwrap_err().kind(), ErrorKind::WouldBlock);
     drop(world.locked("LOCK", LockMode::Shared).unwrap());
     stranger.unlock().unwrap();
     let held = world.locked("LOCK", LockMode::Exclusive).unwrap();
@@ -563,18 +406,8 @@ fn creating_does_not_follow_links() {
     let world = worlds().swap_remove(0);
     let target = world.path("target");
     std::os::unix::fs::symlink(&target, world.path("link")).unwrap();
-    assert_eq!(
-        world.refused("link", OpenMode::CreateNew),
-        ErrorKind::AlreadyExists
-    );
+    assert_eq!(world.refused("link", OpenMode::CreateNew), ErrorKind::AlreadyExists);
     assert!(!target.exists());
     let listed = world.vfs.list(&world.dir, SITE).unwrap();
-    assert_eq!(
-        listed,
-        [Listed {
-            name: "link".into(),
-            is_file: false,
-            len: 0
-        }]
-    );
+    assert_eq!(listed, [Listed { name: "link".into(), is_file: false, len: 0 }]);
 }

@@ -23,9 +23,7 @@ pub(super) struct Tree<F> {
 
 /// The path without `.` and `..`, which is exact because there are no symlinks.
 pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
-    let is_plain = path
-        .components()
-        .all(|part| !matches!(part, Component::CurDir | Component::ParentDir));
+    let is_plain = path.components().all(|part| !matches!(part, Component::CurDir | Component::ParentDir));
     if is_plain {
         return Cow::Borrowed(path);
     }
@@ -45,9 +43,7 @@ pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
 impl<F: Clone> Tree<F> {
     pub(super) fn new() -> Tree<F> {
         let roots = [PathBuf::new(), PathBuf::from("/")];
-        Tree {
-            dirs: roots.map(|root| (root, BTreeMap::new())).into(),
-        }
+        Tree { dirs: roots.map(|root| (root, BTreeMap::new())).into() }
     }
 
     /// The file at a path.
@@ -105,10 +101,7 @@ impl<F: Clone> Tree<F> {
         if !self.dirs.contains_key(parent) {
             self.dirs.insert(parent.to_owned(), BTreeMap::new());
         }
-        let names = self
-            .dirs
-            .get_mut(parent)
-            .expect("the directory was just made sure of");
+        let names = self.dirs.get_mut(parent).expect("the directory was just made sure of");
         match entry {
             Some(entry) => names.insert(name.to_owned(), entry),
             None => names.remove(name),
@@ -165,8 +158,7 @@ impl<F: Clone> Tree<F> {
 
     #[cfg(any(test, feature = "testing"))]
     fn reachable(&self, dir: &Path) -> bool {
-        dir.ancestors()
-            .all(|dir| dir.file_name().is_none() || matches!(self.quiet(dir), Some(Entry::Dir)))
+        dir.ancestors().all(|dir| dir.file_name().is_none() || matches!(self.quiet(dir), Some(Entry::Dir)))
     }
 
     fn quiet(&self, path: &Path) -> Option<&Entry<F>> {
@@ -174,7 +166,6 @@ impl<F: Clone> Tree<F> {
     }
 
     fn below_a_file(&self, dir: &Path) -> bool {
-        dir.ancestors()
-            .any(|dir| matches!(self.quiet(dir), Some(Entry::File(_))))
+        dir.ancestors().any(|dir| matches!(self.quiet(dir), Some(Entry::File(_))))
     }
 }

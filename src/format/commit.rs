@@ -86,19 +86,8 @@ impl<'a> Change<'a> {
         varint::put(out, key.len() as u64);
         out.extend_from_slice(key);
         match self {
-            Change::Put {
-                lsn,
-                slot,
-                objects,
-                bytes,
-                entry,
-                ..
-            } => {
-                assert!(
-                    entry.len() as u64 <= MAX_ENTRY,
-                    "an entry of {} bytes",
-                    entry.len()
-                );
+            Change::Put { lsn, slot, objects, bytes, entry, .. } => {
+                assert!(entry.len() as u64 <= MAX_ENTRY, "an entry of {} bytes", entry.len());
                 lsn.iter().for_each(|lsn| varint::put(out, *lsn));
                 out.push(*slot);
                 varint::put(out, *objects);
@@ -146,22 +135,8 @@ pub fn open(payload: &[u8], own_lsns: bool) -> Result<(Head, Changes<'_>), &'sta
     if word(0) > MAX_NUMBER || word(8) > MAX_NUMBER {
         return Err("a commit names an impossible place");
     }
-    let head = Head {
-        durable: Position {
-            segment: word(0),
-            offset: word(8),
-        },
-        millis: word(16),
-        count,
-    };
-    Ok((
-        head,
-        Changes {
-            input,
-            left: count,
-            own_lsns,
-        },
-    ))
+    let head = Head { durable: Position { segment: word(0), offset: word(8) }, millis: word(16), count };
+    Ok((head, Changes { input, left: count, own_lsns }))
 }
 
 impl<'a> Changes<'a> {
@@ -172,11 +147,7 @@ impl<'a> Changes<'a> {
         let len = varint::take(input).filter(|len| *len <= MAX_KEY).ok_or(SHORT)?;
         let key = varint::take_bytes(input, len).ok_or(SHORT)?;
         let number = |input: &mut &[u8]| varint::take(input).filter(|number| *number <= MAX_NUMBER);
-        let lsn = if self.own_lsns {
-            Some(number(input).ok_or(SHORT)?)
-        } else {
-            None
-        };
+        let lsn = if self.own_lsns { Some(number(input).ok_or(SHORT)?) } else { None };
         match tag {
             0 => {
                 let (&slot, rest) = input.split_first().ok_or(SHORT)?;
@@ -184,27 +155,14 @@ impl<'a> Changes<'a> {
                 if slot >= 8 {
                     return Err("a change has an unknown class");
                 }
-                let objects = varint::take(input)
-                    .filter(|n| *n <= u64::from(u32::MAX))
-                    .ok_or(SHORT)?;
-                let bytes = varint::take(input)
-                    .filter(|n| *n <= super::frame::MAX_BODY_LEN)
-                    .ok_or(SHORT)?;
+                let objects = varint::take(input).filter(|n| *n <= u64::from(u32::MAX)).ok_or(SHORT)?;
+                let bytes = varint::take(input).filter(|n| *n <= super::frame::MAX_BODY_LEN).ok_or(SHORT)?;
                 let len = varint::take(input).filter(|len| *len <= MAX_ENTRY).ok_or(SHORT)?;
                 let entry = varint::take_bytes(input, len).ok_or(SHORT)?;
-                Ok(Change::Put {
-                    key,
-                    lsn,
-                    slot,
-                    objects,
-                    bytes,
-                    entry,
-                })
+                Ok(Change::Put { key, lsn, slot, objects, bytes, entry })
             }
             1 => {
-                let made = lsn
-                    .map(|lsn| number(input).map(|made| (lsn, made)).ok_or(SHORT))
-                    .transpose()?;
+                let made = lsn.map(|lsn| number(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
                 Ok(Change::Delete { key, moved: made })
             }
             _ => Err("a change is of an unknown kind"),
@@ -239,30 +197,12 @@ mod tests {
 
     fn sample(lsn: Option<u64>) -> (Vec<u8>, Vec<Change<'static>>) {
         let changes = vec![
-            Change::Put {
-                key: b"k",
-                lsn,
-                slot: 2,
-                objects: 1,
-                bytes: 1000,
-                entry: b"entry",
-            },
-            Change::Delete {
-                key: b"gone",
-                moved: lsn.map(|lsn| (lsn, 3)),
-            },
+            Change::Put { key: b"k", lsn, slot: 2, objects: 1, bytes: 1000, entry: b"entry" },
+            Change::Delete { key: b"gone", moved: lsn.map(|lsn| (lsn, 3)) },
         ];
         let mut out = Vec::new();
-        let durable = Position {
-            segment: 4,
-            offset: 800,
-        };
-        Head {
-            durable,
-            millis: 99,
-            count: 2,
-        }
-        .encode(&mut out);
+        let durable = Position { segment: 4, offset: 800 };
+        Head { durable, millis: 99, count: 2 }.encode(&mut out);
         changes.iter().for_each(|change| change.encode(&mut out));
         (out, changes)
     }

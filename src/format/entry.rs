@@ -89,10 +89,7 @@ impl<'a> ExtentList<'a> {
             ExtentList::Encoded(bytes) => (bytes, &[][..]),
             ExtentList::Plain(extents) => (&[][..], extents),
         };
-        plain
-            .iter()
-            .copied()
-            .chain(std::iter::from_fn(move || Extent::take(&mut encoded)))
+        plain.iter().copied().chain(std::iter::from_fn(move || Extent::take(&mut encoded)))
     }
 }
 
@@ -115,30 +112,19 @@ impl<'a> Entry<'a> {
             Body::Inline(_) => BODY_INLINE,
             Body::Extents(_) => BODY_EXTENTS,
         };
-        let spilled = if matches!(self.payload, Payload::Spilled(_)) {
-            SPILLED
-        } else {
-            0
-        };
+        let spilled = if matches!(self.payload, Payload::Spilled(_)) { SPILLED } else { 0 };
         out.push(body | spilled);
         varint::put(out, self.home);
         match &self.body {
             Body::None => {}
             Body::Inline(bytes) => {
-                assert!(
-                    bytes.len() as u64 <= MAX_INLINE,
-                    "an inline body of {} bytes",
-                    bytes.len()
-                );
+                assert!(bytes.len() as u64 <= MAX_INLINE, "an inline body of {} bytes", bytes.len());
                 varint::put(out, bytes.len() as u64);
                 out.extend_from_slice(bytes);
             }
             Body::Extents(list) => {
                 let count = list.iter().count() as u64;
-                assert!(
-                    (1..=MAX_EXTENTS).contains(&count),
-                    "an entry with {count} extents"
-                );
+                assert!((1..=MAX_EXTENTS).contains(&count), "an entry with {count} extents");
                 varint::put(out, count);
                 list.iter().for_each(|extent| extent.put(out));
             }
@@ -176,9 +162,7 @@ impl<'a> Entry<'a> {
                 let mut total = 0u64;
                 for _ in 0..count {
                     let extent = Extent::take(&mut input).ok_or(SHORT)?;
-                    total = total
-                        .checked_add(extent.len)
-                        .ok_or("the extents of an entry are too long")?;
+                    total = total.checked_add(extent.len).ok_or("the extents of an entry are too long")?;
                 }
                 Body::Extents(ExtentList::Encoded(&start[..start.len() - input.len()]))
             }
@@ -216,47 +200,18 @@ mod tests {
 
     #[test]
     fn entries_come_back() {
-        let extents = [
-            Extent {
-                segment: 3,
-                offset: 4096,
-                len: 1 << 40,
-            },
-            Extent {
-                segment: 9,
-                offset: 8,
-                len: 1,
-            },
-        ];
-        let spilled = Extent {
-            segment: 1,
-            offset: 96,
-            len: 9000,
-        };
-        for body in [
-            Body::None,
-            Body::Inline(b"tiny"),
-            Body::Extents(ExtentList::Plain(&extents)),
-        ] {
-            for payload in [
-                Payload::Inline(b"row"),
-                Payload::Inline(b""),
-                Payload::Spilled(spilled),
-            ] {
-                let entry = Entry {
-                    home: 77,
-                    body: body.clone(),
-                    payload,
-                };
+        let extents =
+            [Extent { segment: 3, offset: 4096, len: 1 << 40 }, Extent { segment: 9, offset: 8, len: 1 }];
+        let spilled = Extent { segment: 1, offset: 96, len: 9000 };
+        for body in [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents))] {
+            for payload in [Payload::Inline(b"row"), Payload::Inline(b""), Payload::Spilled(spilled)] {
+                let entry = Entry { home: 77, body: body.clone(), payload };
                 let mut bytes = Vec::new();
                 entry.encode(&mut bytes);
                 let back = Entry::decode(&bytes).unwrap();
                 assert_eq!(back.home, 77);
                 assert_eq!(back.payload, payload);
-                assert_eq!(
-                    back.extents().collect::<Vec<_>>(),
-                    entry.extents().collect::<Vec<_>>()
-                );
+                assert_eq!(back.extents().collect::<Vec<_>>(), entry.extents().collect::<Vec<_>>());
                 if let Body::Inline(expected) = body {
                     assert_eq!(back.body, Body::Inline(expected));
                 }

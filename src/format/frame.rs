@@ -81,10 +81,7 @@ impl Frame {
 
     /// Encodes the frame for a record at `offset` of a segment with `seed`.
     pub fn encode(&self, seed: u32, offset: u64) -> [u8; FRAME_LEN] {
-        assert!(
-            offset.is_multiple_of(ALIGN) && self.fits(),
-            "a frame that could not be read back: {self:?}"
-        );
+        assert!(offset.is_multiple_of(ALIGN) && self.fits(), "a frame that could not be read back: {self:?}");
         let mut out = [0u8; FRAME_LEN];
         out[0] = match self.kind {
             Kind::Commit => 1,
@@ -181,14 +178,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Frame {
-        Frame {
-            kind: Kind::Commit,
-            flags: 0,
-            owner_len: 0,
-            payload_sum: 0xABCD,
-            length: 100,
-            word: 7,
-        }
+        Frame { kind: Kind::Commit, flags: 0, owner_len: 0, payload_sum: 0xABCD, length: 100, word: 7 }
     }
 
     #[test]

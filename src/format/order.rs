@@ -13,10 +13,7 @@ impl<'k> Sought<'k> {
     /// Prepares a key.
     #[inline]
     pub fn new(key: &'k [u8]) -> Sought<'k> {
-        Sought {
-            key,
-            head: head(key, key.len()),
-        }
+        Sought { key, head: head(key, key.len()) }
     }
 
     /// How a hint compares with the key's; equal hints say nothing.
@@ -39,10 +36,7 @@ impl<'k> Sought<'k> {
 
 /// The first two bytes of a key, padded with zeros.
 pub fn hint(key: &[u8]) -> [u8; 2] {
-    [
-        key.first().copied().unwrap_or(0),
-        key.get(1).copied().unwrap_or(0),
-    ]
+    [key.first().copied().unwrap_or(0), key.get(1).copied().unwrap_or(0)]
 }
 
 /// The first eight of `len` bytes as a number that sorts like them, padded with zeros.
@@ -51,10 +45,7 @@ fn head(bytes: &[u8], len: usize) -> u64 {
     let whole = match bytes.first_chunk::<8>() {
         Some(chunk) => u64::from_be_bytes(*chunk),
         None => {
-            bytes
-                .iter()
-                .take(8)
-                .fold(0, |head, byte| head << 8 | u64::from(*byte))
+            bytes.iter().take(8).fold(0, |head, byte| head << 8 | u64::from(*byte))
                 << (8 * (8 - bytes.len())).min(63)
         }
     };
@@ -81,19 +72,11 @@ mod tests {
         for one in &keys {
             for other in &keys {
                 let expected = one.cmp(other);
-                assert_eq!(
-                    Sought::new(other).order_of(one, one.len()),
-                    expected,
-                    "{one:?} {other:?}"
-                );
+                assert_eq!(Sought::new(other).order_of(one, one.len()), expected, "{one:?} {other:?}");
                 let by_hint = Sought::new(other).order_of_hint(hint(one));
                 assert!(by_hint.is_eq() || by_hint == expected, "{one:?} {other:?}");
                 let followed = [&one[..], &[0xee; 9]].concat();
-                assert_eq!(
-                    Sought::new(other).order_of(&followed, one.len()),
-                    expected,
-                    "{one:?} {other:?}"
-                );
+                assert_eq!(Sought::new(other).order_of(&followed, one.len()), expected, "{one:?} {other:?}");
             }
         }
     }

@@ -135,12 +135,7 @@ impl<'a> Page<'a> {
         if count == 0 || prefix > MAX_KEY || floor > PAGE {
             return Err("the page's counts are impossible");
         }
-        Ok(Page {
-            bytes,
-            count,
-            prefix,
-            floor,
-        })
+        Ok(Page { bytes, count, prefix, floor })
     }
 
     /// How many cells there are; at least one.
@@ -286,11 +281,8 @@ impl<'a> Page<'a> {
             return Err("a cell lies outside its page");
         }
         let (first, second) = (self.bytes[at] as usize, self.bytes[at + 1] as usize);
-        let (len, from) = if first < 0x80 {
-            (first, at + 1)
-        } else {
-            ((first & 0x7f) | (second << 7), at + 2)
-        };
+        let (len, from) =
+            if first < 0x80 { (first, at + 1) } else { ((first & 0x7f) | (second << 7), at + 2) };
         if self.prefix + len > MAX_KEY {
             return Err("a key is longer than a key may be");
         }
@@ -330,17 +322,8 @@ pub fn decode_leaf_tail(bytes: &[u8], at: &mut usize) -> Result<LeafCell, Reason
         return Err(SHORT);
     }
     *at = value.end;
-    let weight = Weight {
-        slot: flags & 7,
-        objects,
-        bytes: weight_bytes,
-    };
-    Ok(LeafCell {
-        lsn,
-        tombstone: flags & TOMBSTONE != 0,
-        weight,
-        value,
-    })
+    let weight = Weight { slot: flags & 7, objects, bytes: weight_bytes };
+    Ok(LeafCell { lsn, tombstone: flags & TOMBSTONE != 0, weight, value })
 }
 
 /// Appends what follows the separator in a branch cell.
@@ -378,15 +361,9 @@ pub fn decode_branch_tail(bytes: &[u8], at: &mut usize) -> Result<(Child, Totals
 fn decode_child(bytes: &[u8], at: &mut usize) -> Result<Child, Reason> {
     const SHORT: Reason = "a branch cell runs over the end of its page";
     let page = varint::get(bytes, at).ok_or(SHORT)?;
-    let checksum = bytes
-        .get(*at..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .ok_or(SHORT)?;
+    let checksum = bytes.get(*at..).and_then(|rest| rest.first_chunk::<4>()).ok_or(SHORT)?;
     *at += 4;
-    Ok(Child {
-        page,
-        checksum: u32::from_le_bytes(*checksum),
-    })
+    Ok(Child { page, checksum: u32::from_le_bytes(*checksum) })
 }
 
 /// An upper bound of the bytes that a cell takes in a page without a prefix.
@@ -404,10 +381,7 @@ pub fn key_size(key: usize) -> usize {
 /// How many first bytes two keys have in common.
 #[inline]
 pub fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    one.iter()
-        .zip(other)
-        .take_while(|(one, other)| one == other)
-        .count()
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// Writes a page from its cells (key, tail), which must be in order and fit, and answers its checksum.
@@ -420,11 +394,7 @@ pub fn encode<'c>(
 ) -> u32 {
     assert!(count > 0 && count <= PAGE && height <= MAX_HEIGHT);
     let first = usize::from(height > 0);
-    let prefix = if first < count {
-        common_prefix(cell(first).0, cell(count - 1).0)
-    } else {
-        0
-    };
+    let prefix = if first < count { common_prefix(cell(first).0, cell(count - 1).0) } else { 0 };
     let floor = HEADER + prefix + SLOT * count;
     out.fill(0);
     out[4] = if height == 0 { LEAF } else { BRANCH };

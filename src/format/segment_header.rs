@@ -108,10 +108,7 @@ impl SegmentHeader {
         if word(16) == 0 || numbers.iter().any(|number| *number > MAX_NUMBER) {
             return Err("the segment's header says impossible things");
         }
-        let cut = Position {
-            segment: word(56),
-            offset: word(64),
-        };
+        let cut = Position { segment: word(56), offset: word(64) };
         Ok(SegmentHeader {
             kind,
             tier: bytes[13],
@@ -140,10 +137,7 @@ mod tests {
             store_id: [3; 16],
             nonce: 0xFEED,
             run: 2,
-            cut: Some(Position {
-                segment: 4,
-                offset: 4096,
-            }),
+            cut: Some(Position { segment: 4, offset: 4096 }),
             base_lsn: 31,
         };
         let bytes = header.encode();
@@ -171,25 +165,10 @@ mod tests {
         assert!(SegmentHeader::decode(&header.encode()).is_ok());
         let bad = [
             SegmentHeader { id: 0, ..header },
-            SegmentHeader {
-                id: u64::MAX,
-                ..header
-            },
-            SegmentHeader {
-                run: u64::MAX,
-                ..header
-            },
-            SegmentHeader {
-                cut: Some(Position {
-                    segment: 1,
-                    offset: u64::MAX,
-                }),
-                ..header
-            },
-            SegmentHeader {
-                base_lsn: u64::MAX,
-                ..header
-            },
+            SegmentHeader { id: u64::MAX, ..header },
+            SegmentHeader { run: u64::MAX, ..header },
+            SegmentHeader { cut: Some(Position { segment: 1, offset: u64::MAX }), ..header },
+            SegmentHeader { base_lsn: u64::MAX, ..header },
         ];
         for header in bad {
             assert!(SegmentHeader::decode(&header.encode()).is_err(), "{header:?}");

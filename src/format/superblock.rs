@@ -159,10 +159,7 @@ impl Superblock {
         let checkpoint = (bytes[66] == 1).then(|| Checkpoint {
             root: (height != EMPTY_TREE).then(|| (word(72), half(68), height)),
             lsn: word(80),
-            replay: Position {
-                segment: word(88),
-                offset: word(96),
-            },
+            replay: Position { segment: word(88), offset: word(96) },
         });
         Ok(Superblock {
             generation: word(16),
@@ -197,10 +194,7 @@ mod tests {
             checkpoint: Some(Checkpoint {
                 root: Some((77, 0xAA, 2)),
                 lsn: 5,
-                replay: Position {
-                    segment: 3,
-                    offset: 128,
-                },
+                replay: Position { segment: 3, offset: 128 },
             }),
             next_segment: 12,
             log_known: 11,
@@ -213,29 +207,17 @@ mod tests {
 
     #[test]
     fn slots_come_back_and_flips_are_seen() {
-        for checkpoint in [
-            None,
-            sample().checkpoint,
-            Some(Checkpoint {
-                root: None,
-                lsn: 0,
-                replay: Position::default(),
-            }),
-        ] {
-            let block = Superblock {
-                checkpoint,
-                ..sample()
-            };
+        for checkpoint in
+            [None, sample().checkpoint, Some(Checkpoint { root: None, lsn: 0, replay: Position::default() })]
+        {
+            let block = Superblock { checkpoint, ..sample() };
             assert_eq!(Superblock::decode(&block.encode()), Ok(block));
         }
         let bytes = sample().encode();
         for at in 0..SLOT_LEN {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
-            assert!(
-                matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))),
-                "byte {at}"
-            );
+            assert!(matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))), "byte {at}");
         }
     }
 
@@ -246,10 +228,7 @@ mod tests {
             bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
             let sum = crc(&bytes[..SLOT_LEN - 4]);
             bytes[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
-            assert!(
-                matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))),
-                "the number at {at}"
-            );
+            assert!(matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))), "the number at {at}");
         }
     }
 

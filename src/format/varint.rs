@@ -63,18 +63,7 @@ mod tests {
 
     #[test]
     fn numbers_come_back() {
-        for value in [
-            0,
-            1,
-            127,
-            128,
-            300,
-            16383,
-            16384,
-            u64::from(u32::MAX),
-            u64::MAX - 1,
-            u64::MAX,
-        ] {
+        for value in [0, 1, 127, 128, 300, 16383, 16384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
             let mut out = Vec::new();
             put(&mut out, value);
             let mut input = &out[..];

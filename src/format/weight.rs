@@ -78,8 +78,6 @@ impl Totals {
     /// Whether a page may carry them.
     pub fn is_sane(&self) -> bool {
         let range = 0..=MAX_TOTAL;
-        self.0
-            .iter()
-            .all(|(objects, bytes)| range.contains(objects) && range.contains(bytes))
+        self.0.iter().all(|(objects, bytes)| range.contains(objects) && range.contains(bytes))
     }
 }

@@ -29,12 +29,7 @@ pub(super) struct Builder<'m> {
 
 impl<'m> Builder<'m> {
     pub(super) fn new(file: &'m PageFile, old: &'m Tree) -> Builder<'m> {
-        Builder {
-            old: &old.0,
-            levels: vec![Packer::new(0)],
-            out: Writer::new(file),
-            freed: Vec::new(),
-        }
+        Builder { old: &old.0, levels: vec![Packer::new(0)], out: Writer::new(file), freed: Vec::new() }
     }
 
     pub(super) fn push_item(&mut self, low: &[u8], key: &[u8], tail: &[u8], fresh: bool) -> Result<()> {
@@ -93,17 +88,10 @@ impl<'m> Builder<'m> {
         self.freed.push(child.page);
         let cell = |index| {
             let (suffix, tail) = page.raw(index)?;
-            let key = if height > 0 && index == 0 {
-                low.to_vec()
-            } else {
-                [page.prefix(), suffix].concat()
-            };
+            let key = if height > 0 && index == 0 { low.to_vec() } else { [page.prefix(), suffix].concat() };
             Ok((key, tail.to_vec()))
         };
-        (0..page.count())
-            .map(cell)
-            .collect::<Result<_, _>>()
-            .map_err(|why| old.corrupt(child, why))
+        (0..page.count()).map(cell).collect::<Result<_, _>>().map_err(|why| old.corrupt(child, why))
     }
 
     /// Makes a page of the first `count` cells that a level holds and passes it up.
@@ -114,17 +102,9 @@ impl<'m> Builder<'m> {
         for index in 0..count {
             let (tail, mut at) = (packer.tail(index), 0);
             if level == 0 {
-                totals.add(
-                    decode_leaf_tail(tail, &mut at)
-                        .expect("a cell that was decoded before")
-                        .weight,
-                );
+                totals.add(decode_leaf_tail(tail, &mut at).expect("a cell that was decoded before").weight);
             } else {
-                totals.add_all(
-                    &decode_branch_tail(tail, &mut at)
-                        .expect("a cell that was decoded before")
-                        .1,
-                );
+                totals.add_all(&decode_branch_tail(tail, &mut at).expect("a cell that was decoded before").1);
             }
             if !totals.is_sane() {
                 return Err(file.corrupt(0, "the totals of a subtree are beyond their limit"));
@@ -132,9 +112,7 @@ impl<'m> Builder<'m> {
         }
         let salt = self.out.salt();
         let child = self.out.page(height, |number, bytes| {
-            encode(bytes, (number, height, salt), count, |index| {
-                (packer.key(index), packer.tail(index))
-            })
+            encode(bytes, (number, height, salt), count, |index| (packer.key(index), packer.tail(index)))
         })?;
         let mut tail = Vec::new();
         encode_branch_tail(&mut tail, child, &totals);
@@ -154,11 +132,7 @@ impl<'m> Builder<'m> {
         let count = self.levels[level].split_point(last);
         let rest = self.levels[level].len() - count;
         self.cut_off(level, count)?;
-        if rest > 0 {
-            self.cut_off(level, rest)
-        } else {
-            Ok(())
-        }
+        if rest > 0 { self.cut_off(level, rest) } else { Ok(()) }
     }
 
     /// Makes pages of all that is left and answers the root.
@@ -173,11 +147,7 @@ impl<'m> Builder<'m> {
             if alone && level > 0 && packer.len() == 1 {
                 let (child, _) =
                     decode_branch_tail(packer.tail(0), &mut 0).expect("a cell that was decoded before");
-                break Some(RootPtr {
-                    page: child.page,
-                    checksum: child.checksum,
-                    height: level as u8 - 1,
-                });
+                break Some(RootPtr { page: child.page, checksum: child.checksum, height: level as u8 - 1 });
             }
             if !packer.is_empty() {
                 if !alone && packer.is_meagre() {

@@ -36,15 +36,8 @@ impl Cache {
     /// A cache of about `bytes` bytes; at least one page a shard.
     pub(super) fn new(bytes: usize) -> Cache {
         let room = (bytes / PAGE / SHARDS).max(1);
-        let shard = || {
-            Mutex::new(Shard {
-                room,
-                ..Shard::default()
-            })
-        };
-        Cache {
-            shards: (0..SHARDS).map(|_| shard()).collect(),
-        }
+        let shard = || Mutex::new(Shard { room, ..Shard::default() });
+        Cache { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
     /// The page, if it is here.
@@ -77,11 +70,7 @@ impl Shard {
             self.held[*place].bytes = bytes;
             return;
         }
-        let held = Held {
-            page,
-            bytes,
-            marked: false,
-        };
+        let held = Held { page, bytes, marked: false };
         if self.held.len() < self.room {
             self.places.insert(page, self.held.len());
             self.held.push(held);
@@ -125,11 +114,7 @@ mod tests {
         let shard = cache.shards[0].lock();
         assert_eq!((shard.held.len(), shard.places.len()), (4, 4));
         drop(shard);
-        assert_eq!(
-            cache.get(page(0)).as_deref(),
-            Some(&[0u8][..]),
-            "a page in use is not evicted"
-        );
+        assert_eq!(cache.get(page(0)).as_deref(), Some(&[0u8][..]), "a page in use is not evicted");
         cache.remove(page(0));
         assert!(cache.get(page(0)).is_none());
         assert!(cache.get(page(99)).is_some());

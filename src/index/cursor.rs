@@ -45,12 +45,7 @@ impl Index {
                 .map(|delta| Layer::Delta(DeltaCursor::new(delta))),
         );
         layers.push(Layer::Tree(TreeCursor::new(&self.tree)));
-        Cursor {
-            layers,
-            current: None,
-            state: State::Unplaced,
-            tombstones: false,
-        }
+        Cursor { layers, current: None, state: State::Unplaced, tombstones: false }
     }
 }
 
@@ -82,18 +77,14 @@ impl<'i> Cursor<'i> {
     /// To the last key below `key`.
     pub fn seek_last_before(&mut self, key: &[u8]) -> Result<()> {
         self.unplace();
-        self.layers
-            .iter_mut()
-            .try_for_each(|layer| layer.seek_last_before(Some(key)))?;
+        self.layers.iter_mut().try_for_each(|layer| layer.seek_last_before(Some(key)))?;
         self.choose(State::Backward)
     }
 
     /// To the last key.
     pub fn seek_last(&mut self) -> Result<()> {
         self.unplace();
-        self.layers
-            .iter_mut()
-            .try_for_each(|layer| layer.seek_last_before(None))?;
+        self.layers.iter_mut().try_for_each(|layer| layer.seek_last_before(None))?;
         self.choose(State::Backward)
     }
 
@@ -176,11 +167,7 @@ impl<'i> Cursor<'i> {
                 }
             }
             let Some(current) = self.current else {
-                self.state = if way == State::Forward {
-                    State::BehindLast
-                } else {
-                    State::BeforeFirst
-                };
+                self.state = if way == State::Forward { State::BehindLast } else { State::BeforeFirst };
                 return Ok(());
             };
             self.state = way;

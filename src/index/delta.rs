@@ -36,11 +36,7 @@ impl Delta {
     pub fn new() -> Delta {
         let root = Node::Leaf(Leaf::default());
         let bytes = root.memory();
-        Delta {
-            root: Arc::new(root),
-            keys: 0,
-            bytes,
-        }
+        Delta { root: Arc::new(root), keys: 0, bytes }
     }
 
     /// How many keys it holds.
@@ -88,18 +84,11 @@ impl Delta {
     /// Puts an item that hides `below` in the layers beneath.
     pub(super) fn put(&mut self, key: &[u8], item: NewItem<'_>, below: Option<Weight>) {
         assert!(key.len() <= MAX_KEY, "a key is longer than {MAX_KEY} bytes");
-        assert!(
-            item.value.len() <= MAX_VALUE,
-            "a value is longer than {MAX_VALUE} bytes"
-        );
+        assert!(item.value.len() <= MAX_VALUE, "a value is longer than {MAX_VALUE} bytes");
         assert!(item.weight.is_sane(), "a weight is beyond its limits");
         let mut tail = Vec::with_capacity(item.value.len() + 32);
         Record::encode(&mut tail, item, below);
-        let mut change = Change {
-            totals: Totals::default(),
-            bytes: 0,
-            new: false,
-        };
+        let mut change = Change { totals: Totals::default(), bytes: 0, new: false };
         change.totals.add(item.weight);
         if let Some(below) = below {
             change.totals.sub(below);
@@ -124,9 +113,7 @@ impl Delta {
             match node {
                 Node::Branch(branch) => {
                     let index = branch.route(key);
-                    branch.children[..index]
-                        .iter()
-                        .for_each(|child| totals.add_all(child.sums()));
+                    branch.children[..index].iter().for_each(|child| totals.add_all(child.sums()));
                     node = &branch.children[index];
                 }
                 Node::Leaf(leaf) => {
@@ -166,15 +153,7 @@ impl<'d> Record<'d> {
             bytes: varint::get(tail, &mut at).expect(OWN),
         });
         let value = Lent::Borrowed(&tail[cell.value]);
-        Record {
-            item: Item {
-                lsn: cell.lsn,
-                tombstone: cell.tombstone,
-                weight: cell.weight,
-                value,
-            },
-            below,
-        }
+        Record { item: Item { lsn: cell.lsn, tombstone: cell.tombstone, weight: cell.weight, value }, below }
     }
 
     pub(super) fn add_to(&self, totals: &mut Totals) {

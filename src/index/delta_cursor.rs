@@ -15,11 +15,7 @@ pub(super) struct DeltaCursor<'d> {
 impl<'d> DeltaCursor<'d> {
     /// A cursor that is nowhere.
     pub(super) fn new(delta: &'d Delta) -> DeltaCursor<'d> {
-        DeltaCursor {
-            root: &delta.root,
-            path: Vec::new(),
-            leaf: None,
-        }
+        DeltaCursor { root: &delta.root, path: Vec::new(), leaf: None }
     }
 
     pub(super) fn key(&self) -> Option<&'d [u8]> {
@@ -68,9 +64,7 @@ impl<'d> DeltaCursor<'d> {
             self.path.push((node, index));
             node = &branch.children[index];
         }
-        let Node::Leaf(leaf) = node else {
-            unreachable!("the loop ends at a leaf")
-        };
+        let Node::Leaf(leaf) = node else { unreachable!("the loop ends at a leaf") };
         self.leaf = Some((leaf, 0));
         key.map_or(leaf.len(), |key| leaf.find(key).unwrap_or_else(|index| index))
     }

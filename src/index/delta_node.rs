@@ -103,20 +103,14 @@ impl Node {
 impl Clone for Leaf {
     /// Leaves the garbage behind.
     fn clone(&self) -> Leaf {
-        let mut copy = Leaf {
-            sums: self.sums.clone(),
-            ..Leaf::default()
-        };
+        let mut copy = Leaf { sums: self.sums.clone(), ..Leaf::default() };
         copy.slots.reserve_exact(self.slots.len() + 4);
-        copy.packed
-            .reserve_exact(self.packed.len() - self.dead + HEADROOM);
+        copy.packed.reserve_exact(self.packed.len() - self.dead + HEADROOM);
         if self.dead == 0 {
             copy.slots.extend_from_slice(&self.slots);
             copy.packed.extend_from_slice(&self.packed);
         } else {
-            self.slots
-                .iter()
-                .for_each(|slot| copy.append(self.bytes(*slot), slot.key));
+            self.slots.iter().for_each(|slot| copy.append(self.bytes(*slot), slot.key));
         }
         copy
     }
@@ -152,11 +146,7 @@ impl Leaf {
     }
 
     fn append(&mut self, bytes: &[u8], key: u16) {
-        let slot = Slot {
-            start: self.packed.len() as u32,
-            key,
-            len: bytes.len() as u16,
-        };
+        let slot = Slot { start: self.packed.len() as u32, key, len: bytes.len() as u16 };
         self.slots.push(slot);
         self.packed.extend_from_slice(bytes);
     }
@@ -205,11 +195,7 @@ impl Leaf {
             let step = len.max(self.packed.len() / 4).max(HEADROOM);
             self.packed.reserve_exact(step);
         }
-        let slot = Slot {
-            start: self.packed.len() as u32,
-            key: key.len() as u16,
-            len: len as u16,
-        };
+        let slot = Slot { start: self.packed.len() as u32, key: key.len() as u16, len: len as u16 };
         self.packed.extend_from_slice(key);
         self.packed.extend_from_slice(tail);
         self.slots.insert(index, slot);
@@ -227,11 +213,7 @@ impl Leaf {
                 seen += slot.len as usize;
                 seen * 2 >= live
             };
-            self.slots
-                .iter()
-                .position(in_middle)
-                .unwrap_or(0)
-                .clamp(1, self.len() - 1)
+            self.slots.iter().position(in_middle).unwrap_or(0).clamp(1, self.len() - 1)
         };
         let mut right = Leaf::default();
         for (index, slot) in self.slots.iter().enumerate().skip(at) {
@@ -298,11 +280,7 @@ impl Branch {
 
     fn split(&mut self, changed: usize) -> Split {
         let count = self.children.len();
-        let at = if changed + 1 == count {
-            count - 2
-        } else {
-            count / 2
-        };
+        let at = if changed + 1 == count { count - 2 } else { count / 2 };
         let separator = self.separator(at).to_vec();
         let cut = self.ends[at];
         let children = self.children.split_off(at);
@@ -312,15 +290,7 @@ impl Branch {
         let mut sums = Totals::default();
         children.iter().for_each(|child| sums.add_all(child.sums()));
         self.sums.sub_all(&sums);
-        (
-            separator,
-            Arc::new(Node::Branch(Branch {
-                ends,
-                packed,
-                children,
-                sums,
-            })),
-        )
+        (separator, Arc::new(Node::Branch(Branch { ends, packed, children, sums })))
     }
 }
 

@@ -81,10 +81,7 @@ pub fn merge(
 /// Writes a whole tree into another file, which must be empty, with full pages.
 pub fn copy_into(tree: &Tree, target: &Arc<PageFile>) -> Result<Merged> {
     let base = target.tree(None)?;
-    assert_eq!(
-        base.0.generation, 0,
-        "a tree is copied into a file that nothing was merged into"
-    );
+    assert_eq!(base.0.generation, 0, "a tree is copied into a file that nothing was merged into");
     target.learn(None)?;
     let mut builder = Builder::new(target, &base);
     let copied = builder.copy(tree);
@@ -99,11 +96,7 @@ pub fn copy_into(tree: &Tree, target: &Arc<PageFile>) -> Result<Merged> {
 
 fn finish(base: &Tree, builder: Builder<'_>, root: Option<RootPtr>, dropped: Dropped) -> Result<Merged> {
     let file = &base.0.file;
-    let Builder {
-        out: Writer { taken, .. },
-        freed,
-        ..
-    } = builder;
+    let Builder { out: Writer { taken, .. }, freed, .. } = builder;
     let view = match file.renew_view() {
         Ok(view) => view,
         Err(error) => {
@@ -111,21 +104,10 @@ fn finish(base: &Tree, builder: Builder<'_>, root: Option<RootPtr>, dropped: Dro
             return Err(error);
         }
     };
-    let version = Version {
-        file: file.clone(),
-        view,
-        root,
-        generation: base.0.generation + 1,
-        pin: Arc::new(Pin),
-    };
+    let version =
+        Version { file: file.clone(), view, root, generation: base.0.generation + 1, pin: Arc::new(Pin) };
     let pages_written = taken.len() as u64;
-    Ok(Merged {
-        tree: Tree(Arc::new(version)),
-        pages_written,
-        dropped,
-        freed,
-        taken,
-    })
+    Ok(Merged { tree: Tree(Arc::new(version)), pages_written, dropped, freed, taken })
 }
 
 impl Merged {
@@ -134,11 +116,7 @@ impl Merged {
     /// [`Index::settle`](super::Index::settle).
     pub fn publish(self) -> (Tree, Dropped) {
         let mut space = self.tree.0.file.space.lock();
-        assert_eq!(
-            space.generation + 1,
-            self.tree.0.generation,
-            "a version is published once, in order"
-        );
+        assert_eq!(space.generation + 1, self.tree.0.generation, "a version is published once, in order");
         space.generation += 1;
         space.retire(self.freed);
         space.register(&self.tree.0.pin);
@@ -175,11 +153,7 @@ impl Dropped {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = (low + high) / 2;
-            if self.key(middle) < key {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+            if self.key(middle) < key { low = middle + 1 } else { high = middle }
         }
         low < self.len() && self.key(low) == key
     }
@@ -189,29 +163,13 @@ impl Dropped {
         let old = delta.clone();
         let mut uncover = |key: &[u8], record: Record<'_>| {
             if record.below.is_some() {
-                let Item {
-                    lsn,
-                    tombstone,
-                    weight,
-                    value,
-                } = &record.item;
-                delta.put(
-                    key,
-                    NewItem {
-                        lsn: *lsn,
-                        tombstone: *tombstone,
-                        weight: *weight,
-                        value,
-                    },
-                    None,
-                );
+                let Item { lsn, tombstone, weight, value } = &record.item;
+                delta.put(key, NewItem { lsn: *lsn, tombstone: *tombstone, weight: *weight, value }, None);
             }
         };
         if self.len() < old.len() {
             for key in (0..self.len()).map(|index| self.key(index)) {
-                old.record(key)
-                    .into_iter()
-                    .for_each(|record| uncover(key, record));
+                old.record(key).into_iter().for_each(|record| uncover(key, record));
             }
         } else {
             let mut cursor = DeltaCursor::new(&old);
@@ -247,12 +205,7 @@ impl Merging<'_, '_> {
     /// Merges a subtree whose keys are at or above `low` and below `high`. `tail` is its cell in its parent; the root
     /// has none and is always opened.
     fn walk(&mut self, child: Child, height: u8, low: &[u8], high: Option<&[u8]>, tail: &[u8]) -> Result<()> {
-        if !tail.is_empty()
-            && self
-                .changes
-                .key()
-                .is_none_or(|key| high.is_some_and(|high| key >= high))
-        {
+        if !tail.is_empty() && self.changes.key().is_none_or(|key| high.is_some_and(|high| key >= high)) {
             return self.builder.pass(height, low, tail);
         }
         let old = self.builder.old;

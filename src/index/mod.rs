@@ -54,11 +54,7 @@ impl Index {
     /// A map without changes over a tree.
     #[cfg(test)]
     pub fn new(tree: Tree) -> Index {
-        Index {
-            active: Delta::new(),
-            frozen: None,
-            tree,
-        }
+        Index { active: Delta::new(), frozen: None, tree }
     }
 
     /// The newest item under `key`. It may be a tombstone.

@@ -37,14 +37,7 @@ struct Held {
 
 impl Packer {
     pub(super) fn new(height: u8) -> Packer {
-        Packer {
-            height,
-            packed: Vec::new(),
-            cells: Vec::new(),
-            total: 0,
-            cut: None,
-            low: Vec::new(),
-        }
+        Packer { height, packed: Vec::new(), cells: Vec::new(), total: 0, cut: None, low: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -89,13 +82,7 @@ impl Packer {
     pub(super) fn add(&mut self, key: &[u8], tail: &[u8], fresh: bool) -> Option<usize> {
         let (key_len, tail_len) = (key.len() as u16, tail.len() as u16);
         let start = self.packed.len() as u32;
-        self.cells.push(Held {
-            start,
-            key: key_len,
-            tail: tail_len,
-            before: self.total,
-            fresh,
-        });
+        self.cells.push(Held { start, key: key_len, tail: tail_len, before: self.total, fresh });
         self.packed.extend_from_slice(key);
         self.packed.extend_from_slice(tail);
         self.total += cell_size(key.len(), tail.len()) as u64;
@@ -128,12 +115,7 @@ impl Packer {
         }
         let enough = |at: usize| {
             let right = self.size(at, all);
-            right > PAGE
-                || if appended {
-                    right >= MEAGRE
-                } else {
-                    right >= self.size(0, at)
-                }
+            right > PAGE || if appended { right >= MEAGRE } else { right >= self.size(0, at) }
         };
         let at = (1..=cut).rev().find(|at| enough(*at)).unwrap_or(1);
         if self.size(at, all) > PAGE { at + 1 } else { at }
@@ -141,17 +123,11 @@ impl Packer {
 
     /// Drops the first `count` cells, which have become a page; `low` is the separator of the next.
     pub(super) fn drop_first(&mut self, count: usize, low: &[u8]) {
-        let bytes = self
-            .cells
-            .get(count)
-            .map_or(self.packed.len(), |held| held.start as usize);
+        let bytes = self.cells.get(count).map_or(self.packed.len(), |held| held.start as usize);
         self.packed.drain(..bytes);
         self.cells.drain(..count);
         self.cells.iter_mut().for_each(|held| held.start -= bytes as u32);
-        self.cut = self
-            .cut
-            .and_then(|cut| cut.checked_sub(count))
-            .filter(|cut| *cut > 0);
+        self.cut = self.cut.and_then(|cut| cut.checked_sub(count)).filter(|cut| *cut > 0);
         self.set_low(low);
     }
 
@@ -185,17 +161,9 @@ impl Packer {
 
     /// The range of the fresh cells, if no other lies among them; an empty one if not.
     fn fresh_run(&self) -> (usize, usize) {
-        let first = self
-            .cells
-            .iter()
-            .position(|held| held.fresh)
-            .unwrap_or(self.len());
+        let first = self.cells.iter().position(|held| held.fresh).unwrap_or(self.len());
         let run = self.cells[first..].iter().take_while(|held| held.fresh).count();
         let alone = self.cells[first + run..].iter().all(|held| !held.fresh);
-        if alone {
-            (first, first + run)
-        } else {
-            (self.len(), self.len())
-        }
+        if alone { (first, first + run) } else { (self.len(), self.len()) }
     }
 }

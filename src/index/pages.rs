@@ -68,28 +68,16 @@ pub(super) struct View {
 impl PageFile {
     /// Opens the file of pages. `name` is for error messages; `salt` goes into every checksum.
     pub fn open(file: Arc<dyn File>, name: String, salt: u32, mode: ReadMode) -> Result<Arc<PageFile>> {
-        let size = file
-            .size()
-            .map_err(|error| Error::io(format_args!("asking for the size of {name}"), error))?;
+        let size =
+            file.size().map_err(|error| Error::io(format_args!("asking for the size of {name}"), error))?;
         let pages = size / PAGE as u64;
         let cache = OnceLock::new();
         if let ReadMode::Positioned { cache_bytes } = mode {
             cache.get_or_init(|| Cache::new(cache_bytes));
         }
-        let view = Mutex::new(Arc::new(View {
-            map: None,
-            pages: 0,
-            verified: Vec::new(),
-        }));
+        let view = Mutex::new(Arc::new(View { map: None, pages: 0, verified: Vec::new() }));
         let space = Mutex::new(Space::new(pages));
-        let opened = PageFile {
-            file,
-            name,
-            salt,
-            view,
-            space,
-            cache,
-        };
+        let opened = PageFile { file, name, salt, view, space, cache };
         opened.renew_view()?;
         Ok(Arc::new(opened))
     }
@@ -182,9 +170,7 @@ impl PageFile {
     /// The bytes of a page as they lie in the file.
     pub(super) fn read_raw(&self, number: u64) -> Result<[u8; PAGE]> {
         let mut bytes = [0; PAGE];
-        let Some(offset) = number
-            .checked_mul(PAGE as u64)
-            .filter(|at| *at <= i64::MAX as u64 - PAGE as u64)
+        let Some(offset) = number.checked_mul(PAGE as u64).filter(|at| *at <= i64::MAX as u64 - PAGE as u64)
         else {
             return Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"));
         };
@@ -193,10 +179,7 @@ impl PageFile {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"))
             }
-            Err(error) => Err(Error::io(
-                format_args!("reading page {number} of {}", self.name),
-                error,
-            )),
+            Err(error) => Err(Error::io(format_args!("reading page {number} of {}", self.name), error)),
         }
     }
 
@@ -228,13 +211,7 @@ impl PageFile {
         let view = self.view();
         let mut open = Vec::new();
         if let Some(root) = root {
-            open.push((
-                Child {
-                    page: root.page,
-                    checksum: root.checksum,
-                },
-                root.height,
-            ));
+            open.push((Child { page: root.page, checksum: root.checksum }, root.height));
         }
         while let Some((child, height)) = open.pop() {
             if child.page >= pages {
@@ -279,11 +256,7 @@ impl PageFile {
         if view.pages < pages {
             let renewed = match self.map()? {
                 Some(map) => View::of(map),
-                None => View {
-                    map: None,
-                    pages,
-                    verified: Vec::new(),
-                },
+                None => View { map: None, pages, verified: Vec::new() },
             };
             for (new, old) in renewed.verified.iter().zip(&view.verified) {
                 new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -324,11 +297,7 @@ impl View {
     fn of(map: Map) -> View {
         let pages = map.len() / PAGE as u64;
         let verified = (0..pages.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        View {
-            map: Some(map),
-            pages,
-            verified,
-        }
+        View { map: Some(map), pages, verified }
     }
 
     /// How many pages can be read through it.
@@ -369,12 +338,7 @@ pub(super) struct Writer<'f> {
 
 impl<'f> Writer<'f> {
     pub(super) fn new(file: &'f PageFile) -> Writer<'f> {
-        Writer {
-            file,
-            start: 0,
-            run: Vec::new(),
-            taken: Vec::new(),
-        }
+        Writer { file, start: 0, run: Vec::new(), taken: Vec::new() }
     }
 
     /// The salt of the file it writes to.
@@ -389,9 +353,7 @@ impl<'f> Writer<'f> {
         fill: impl FnOnce(u64, &mut [u8; PAGE]) -> u32,
     ) -> Result<Child> {
         if height > MAX_HEIGHT {
-            return Err(self
-                .file
-                .corrupt(0, "the tree would be higher than a tree may be"));
+            return Err(self.file.corrupt(0, "the tree would be higher than a tree may be"));
         }
         let page = self.file.take()?;
         self.taken.push(page);
@@ -414,15 +376,12 @@ impl<'f> Writer<'f> {
             return Ok(());
         }
         let offset = self.start * PAGE as u64;
-        self.file
-            .forget(self.start..self.start + (self.run.len() / PAGE) as u64);
+        self.file.forget(self.start..self.start + (self.run.len() / PAGE) as u64);
         self.file
             .file
             .write_at(&[IoSlice::new(&self.run)], offset, Site::INDEX_WRITE)
             .map_err(|error| Error::io(format_args!("writing pages of {}", self.file.name), error))?;
-        self.file
-            .file
-            .start_writeback(offset..offset + self.run.len() as u64);
+        self.file.file.start_writeback(offset..offset + self.run.len() as u64);
         self.run.clear();
         Ok(())
     }

@@ -80,10 +80,7 @@ struct Waiting {
 impl Space {
     /// The pages of a file of which nothing is known but its length.
     pub(super) fn new(pages: u64) -> Space {
-        Space {
-            pages,
-            ..Space::default()
-        }
+        Space { pages, ..Space::default() }
     }
 
     /// Whether the pages in use are known.
@@ -111,10 +108,7 @@ impl Space {
 
     /// The lowest free page, now taken; `None` if the file has to grow.
     pub(super) fn take(&mut self) -> Option<u64> {
-        let used = self
-            .used
-            .as_mut()
-            .expect("the pages in use were learnt before the first was taken");
+        let used = self.used.as_mut().expect("the pages in use were learnt before the first was taken");
         let page = used.first_absent(self.low);
         if page >= self.pages {
             self.low = self.pages;
@@ -134,10 +128,7 @@ impl Space {
 
     /// Frees pages at once: nothing that anyone can reach leads to them.
     pub(super) fn release(&mut self, pages: &[u64]) {
-        let used = self
-            .used
-            .as_mut()
-            .expect("a page is freed only after the pages in use were learnt");
+        let used = self.used.as_mut().expect("a page is freed only after the pages in use were learnt");
         for page in pages {
             assert!(used.remove(*page), "a page is freed twice");
             self.low = self.low.min(*page);
@@ -162,9 +153,8 @@ impl Space {
     /// Frees the pages whose last holder is gone.
     pub(super) fn settle(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        let (held, gone): (Vec<Waiting>, Vec<Waiting>) = waiting
-            .into_iter()
-            .partition(|wait| wait.holders.iter().any(|pin| pin.strong_count() > 0));
+        let (held, gone): (Vec<Waiting>, Vec<Waiting>) =
+            waiting.into_iter().partition(|wait| wait.holders.iter().any(|pin| pin.strong_count() > 0));
         self.waiting = held;
         // Whatever the last reader read, it read before its pin went; the page may be written only after that.
         fence(Ordering::Acquire);
@@ -180,10 +170,7 @@ mod tests {
 
     #[test]
     fn pages_wait_for_every_older_version() {
-        let mut space = Space {
-            pages: 4,
-            ..Space::default()
-        };
+        let mut space = Space { pages: 4, ..Space::default() };
         space.learn(PageSet::default());
         assert_eq!([space.take(), space.take()], [Some(0), Some(1)]);
         let (one, two) = (Arc::new(Pin), Arc::new(Pin));

@@ -39,13 +39,8 @@ impl PageFile {
             Page::open(&lent, root.page, root.height).map_err(|why| self.corrupt(root.page, why))?;
         }
         let mut space = self.space.lock();
-        let version = Version {
-            file: self.clone(),
-            view,
-            root,
-            generation: space.generation,
-            pin: Arc::new(Pin),
-        };
+        let version =
+            Version { file: self.clone(), view, root, generation: space.generation, pin: Arc::new(Pin) };
         space.register(&version.pin);
         drop(space);
         Ok(Tree(Arc::new(version)))
@@ -54,10 +49,7 @@ impl PageFile {
 
 impl RootPtr {
     pub(super) fn child(&self) -> Child {
-        Child {
-            page: self.page,
-            checksum: self.checksum,
-        }
+        Child { page: self.page, checksum: self.checksum }
     }
 }
 
@@ -154,11 +146,7 @@ fn add_below(
     for index in 0..below {
         totals.add_all(&page.child_totals(index)?);
     }
-    if below < page.count() {
-        page.child(below).map(Some)
-    } else {
-        Ok(None)
-    }
+    if below < page.count() { page.child(below).map(Some) } else { Ok(None) }
 }
 
 /// The item that a leaf cell holds, in the bytes that the cell was read from.
@@ -168,10 +156,5 @@ pub(super) fn item_of(lent: Lent<'_>, cell: LeafCell) -> Item<'_> {
         Lent::Borrowed(bytes) => Lent::Borrowed(&bytes[cell.value]),
         Lent::Owned(bytes) => Lent::Owned(bytes.slice(cell.value)),
     };
-    Item {
-        lsn: cell.lsn,
-        tombstone: cell.tombstone,
-        weight: cell.weight,
-        value,
-    }
+    Item { lsn: cell.lsn, tombstone: cell.tombstone, weight: cell.weight, value }
 }

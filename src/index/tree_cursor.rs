@@ -37,13 +37,7 @@ enum Way {
 impl<'t> TreeCursor<'t> {
     /// A cursor that is nowhere.
     pub(super) fn new(tree: &'t Tree) -> TreeCursor<'t> {
-        TreeCursor {
-            version: &tree.0,
-            path: Vec::new(),
-            key: Vec::new(),
-            prefix: 0,
-            placed: false,
-        }
+        TreeCursor { version: &tree.0, path: Vec::new(), key: Vec::new(), prefix: 0, placed: false }
     }
 
     pub(super) fn key(&self) -> Option<&[u8]> {
@@ -55,28 +49,18 @@ impl<'t> TreeCursor<'t> {
             return Ok(None);
         };
         let page = self.version.open(&leaf.lent, leaf.child, 0)?;
-        let cell = page
-            .leaf(leaf.index)
-            .map_err(|why| self.version.corrupt(leaf.child, why))?;
+        let cell = page.leaf(leaf.index).map_err(|why| self.version.corrupt(leaf.child, why))?;
         Ok(Some(item_of(Lent::Borrowed(&leaf.lent), cell)))
     }
 
     /// To the first key at or above `key`.
     pub(super) fn seek(&mut self, key: &[u8]) -> Result<()> {
-        if self.descend(Some(key))? {
-            self.settle_forward(false)
-        } else {
-            Ok(())
-        }
+        if self.descend(Some(key))? { self.settle_forward(false) } else { Ok(()) }
     }
 
     /// To the last key below `key`; to the last of all without one.
     pub(super) fn seek_last_before(&mut self, key: Option<&[u8]>) -> Result<()> {
-        if self.descend(key)? {
-            self.settle_backward(false)
-        } else {
-            Ok(())
-        }
+        if self.descend(key)? { self.settle_backward(false) } else { Ok(()) }
     }
 
     pub(super) fn next(&mut self) -> Result<()> {
@@ -90,11 +74,7 @@ impl<'t> TreeCursor<'t> {
     }
 
     pub(super) fn prev(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.placed) {
-            Ok(())
-        } else {
-            self.settle_backward(true)
-        }
+        if !std::mem::take(&mut self.placed) { Ok(()) } else { self.settle_backward(true) }
     }
 
     /// Goes to the leaf that may hold `key` and points behind all that is below `key` in it; behind the last item of
@@ -114,24 +94,12 @@ impl<'t> TreeCursor<'t> {
                 let index = key
                     .map_or(Ok(page.count()), |key| page.find(key).map(|found| found.0))
                     .map_err(corrupt)?;
-                self.path.push(Step {
-                    child,
-                    height,
-                    lent,
-                    index,
-                });
+                self.path.push(Step { child, height, lent, index });
                 return Ok(true);
             }
-            let index = key
-                .map_or(Ok(page.count() - 1), |key| page.route(key))
-                .map_err(corrupt)?;
+            let index = key.map_or(Ok(page.count() - 1), |key| page.route(key)).map_err(corrupt)?;
             let next = page.child(index).map_err(corrupt)?;
-            self.path.push(Step {
-                child,
-                height,
-                lent,
-                index,
-            });
+            self.path.push(Step { child, height, lent, index });
             (child, height) = (next, height - 1);
         }
     }
@@ -166,9 +134,7 @@ impl<'t> TreeCursor<'t> {
                 Way::Backward => step.index.checked_sub(1),
             };
             let Some(index) = turned else { continue };
-            let mut child = page
-                .child(index)
-                .map_err(|why| self.version.corrupt(step.child, why))?;
+            let mut child = page.child(index).map_err(|why| self.version.corrupt(step.child, why))?;
             let height = step.height;
             step.index = index;
             self.path.push(step);
@@ -180,12 +146,7 @@ impl<'t> TreeCursor<'t> {
                 if height > 0 {
                     child = page.child(index).map_err(|why| self.version.corrupt(this, why))?;
                 }
-                self.path.push(Step {
-                    child: this,
-                    height,
-                    lent,
-                    index,
-                });
+                self.path.push(Step { child: this, height, lent, index });
             }
             return Ok(true);
         }
@@ -197,9 +158,7 @@ impl<'t> TreeCursor<'t> {
     fn place(&mut self, way: Option<Way>) -> Result<()> {
         let leaf = self.path.last().expect("a cursor with a leaf");
         let page = self.version.open(&leaf.lent, leaf.child, 0)?;
-        let suffix = page
-            .suffix(leaf.index)
-            .map_err(|why| self.version.corrupt(leaf.child, why))?;
+        let suffix = page.suffix(leaf.index).map_err(|why| self.version.corrupt(leaf.child, why))?;
         let prefix = page.prefix();
         let old = &self.key[..];
         let side = match old.get(..prefix.len()) {

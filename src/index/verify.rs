@@ -42,13 +42,8 @@ impl Tree {
     /// number of pages read so far and says whether to go on. Fails only if the file cannot be read.
     pub fn verify(&self, progress: &mut dyn FnMut(u64) -> bool) -> Result<TreeReport> {
         let seen = PageSet::default();
-        let mut walk = Walk {
-            version: &self.0,
-            seen,
-            report: TreeReport::default(),
-            progress,
-            stopped: false,
-        };
+        let mut walk =
+            Walk { version: &self.0, seen, report: TreeReport::default(), progress, stopped: false };
         if let Some(root) = self.0.root {
             let RootPtr { height, .. } = root;
             walk.page(root.child(), height, &[], None)?;
@@ -102,16 +97,10 @@ impl Walk<'_> {
         };
         // The first separator of a branch means "below everything" and has no bytes to check.
         let bounded = if height == 0 { &keys[..] } else { &keys[1..] };
-        if bounded
-            .first()
-            .is_some_and(|key| &key[..] < low || (height > 0 && &key[..] == low))
-        {
+        if bounded.first().is_some_and(|key| &key[..] < low || (height > 0 && &key[..] == low)) {
             self.problem(child, "a key lies below the page's separator");
         }
-        if bounded
-            .last()
-            .is_some_and(|key| high.is_some_and(|high| &key[..] >= high))
-        {
+        if bounded.last().is_some_and(|key| high.is_some_and(|high| &key[..] >= high)) {
             self.problem(child, "a key lies above the next page's separator");
         }
         if height == 0 {
@@ -146,24 +135,18 @@ impl Walk<'_> {
     ) -> Result<Option<Totals>> {
         let mut totals = Totals::default();
         for index in 0..page.count() {
-            let (below, said) = match page
-                .child(index)
-                .and_then(|below| Ok((below, page.child_totals(index)?)))
-            {
-                Ok(cell) => cell,
-                Err(reason) => {
-                    self.problem(child, reason);
-                    continue;
-                }
-            };
+            let (below, said) =
+                match page.child(index).and_then(|below| Ok((below, page.child_totals(index)?))) {
+                    Ok(cell) => cell,
+                    Err(reason) => {
+                        self.problem(child, reason);
+                        continue;
+                    }
+                };
             totals.add_all(&said);
             let low = if index == 0 { low } else { &keys[index] };
-            let found = self.page(
-                below,
-                height - 1,
-                low,
-                keys.get(index + 1).map(|key| &key[..]).or(high),
-            )?;
+            let found =
+                self.page(below, height - 1, low, keys.get(index + 1).map(|key| &key[..]).or(high))?;
             if self.stopped {
                 return Ok(None);
             }
@@ -178,25 +161,16 @@ impl Walk<'_> {
         if error.kind() != ErrorKind::Corrupt {
             return Err(error);
         }
-        self.problem(
-            child,
-            "it cannot be read, or its checksum does not match its pointer",
-        );
+        self.problem(child, "it cannot be read, or its checksum does not match its pointer");
         Ok(None)
     }
 
     fn problem(&mut self, child: Child, reason: &str) {
         self.report.problem_count += 1;
         if self.report.problems.len() < PROBLEMS {
-            let (file, offset) = (
-                self.version.file.name().to_owned(),
-                child.page.saturating_mul(PAGE as u64),
-            );
-            self.report.problems.push(Problem {
-                file,
-                offset,
-                reason: reason.to_owned(),
-            });
+            let (file, offset) =
+                (self.version.file.name().to_owned(), child.page.saturating_mul(PAGE as u64));
+            self.report.problems.push(Problem { file, offset, reason: reason.to_owned() });
         }
     }
 }
@@ -206,11 +180,7 @@ fn keys_of(page: &Page<'_>, height: u8) -> Result<Vec<Vec<u8>>, Reason> {
     let mut keys: Vec<Vec<u8>> = Vec::with_capacity(page.count());
     for index in 0..page.count() {
         let whole = height == 0 || index > 0;
-        let key = if whole {
-            [page.prefix(), page.suffix(index)?].concat()
-        } else {
-            Vec::new()
-        };
+        let key = if whole { [page.prefix(), page.suffix(index)?].concat() } else { Vec::new() };
         if index > 0 && keys[index - 1] >= key && (height == 0 || index > 1 || !key.is_empty()) {
             return Err("keys are not in order");
         }

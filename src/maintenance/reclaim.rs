@@ -37,11 +37,7 @@ fn garbage(each: &SegmentUse) -> u64 {
 /// `garbage_percent` of all bytes is garbage. Segments in which nothing is live cost nothing: a checkpoint
 /// removes them, and they do not count as garbage here.
 pub fn next_victim(uses: &[SegmentUse], garbage_percent: u8) -> Option<u64> {
-    let alive: Vec<SegmentUse> = uses
-        .iter()
-        .filter(|each| each.live > 0 || !each.sealed)
-        .copied()
-        .collect();
+    let alive: Vec<SegmentUse> = uses.iter().filter(|each| each.live > 0 || !each.sealed).copied().collect();
     let total = space(&alive);
     let wasted: u64 = alive.iter().filter(|each| each.sealed).map(garbage).sum();
     if wasted.saturating_mul(100) <= total.taken.saturating_mul(u64::from(garbage_percent)) {
@@ -82,24 +78,14 @@ mod tests {
     use crate::format::segment_header::SegmentKind;
 
     fn segment(id: u64, live: u64, taken: u64) -> SegmentUse {
-        SegmentUse {
-            id,
-            kind: SegmentKind::Log,
-            live,
-            taken,
-            sealed: true,
-        }
+        SegmentUse { id, kind: SegmentKind::Log, live, taken, sealed: true }
     }
 
     const M: u64 = 1 << 20;
 
     #[test]
     fn the_emptiest_segment_goes_first_and_only_when_it_is_worth_it() {
-        let uses = [
-            segment(1, 9 * M, 10 * M),
-            segment(2, 2 * M, 10 * M),
-            segment(3, 5 * M, 10 * M),
-        ];
+        let uses = [segment(1, 9 * M, 10 * M), segment(2, 2 * M, 10 * M), segment(3, 5 * M, 10 * M)];
         assert_eq!(next_victim(&uses, 25), Some(2));
         assert_eq!(next_victim(&uses, 60), None);
         assert_eq!(next_victim(&[], 25), None);
@@ -107,15 +93,7 @@ mod tests {
 
     #[test]
     fn writers_rest_only_when_garbage_runs_away() {
-        let of = |live: u64, taken: u64| {
-            pace(
-                Space {
-                    live: live * M,
-                    taken: taken * M,
-                },
-                25,
-            )
-        };
+        let of = |live: u64, taken: u64| pace(Space { live: live * M, taken: taken * M }, 25);
         assert_eq!(of(1000, 1300), Duration::ZERO);
         assert_eq!(of(1, 9), Duration::ZERO);
         assert!(of(1000, 1400) > Duration::ZERO && of(1000, 1400) < of(1000, 1420));
@@ -124,14 +102,8 @@ mod tests {
 
     #[test]
     fn open_and_dead_segments_are_never_chosen() {
-        let open = SegmentUse {
-            sealed: false,
-            ..segment(1, M, 10 * M)
-        };
+        let open = SegmentUse { sealed: false, ..segment(1, M, 10 * M) };
         assert_eq!(next_victim(&[open, segment(2, 0, 10 * M)], 25), None);
-        assert_eq!(
-            worst(&[segment(2, 0, 10 * M), segment(3, 10 * M, 10 * M)], WORTH_BYTES),
-            None
-        );
+        assert_eq!(worst(&[segment(2, 0, 10 * M), segment(3, 10 * M, 10 * M)], WORTH_BYTES), None);
     }
 }

@@ -32,11 +32,7 @@ impl Scheduler {
             .name("ossicle".into())
             .spawn(move || run(&own, &halt))
             .map_err(|error| Error::io("starting the maintenance thread", error))?;
-        Ok(Scheduler {
-            engine,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Scheduler { engine, stop, thread: Some(thread) })
     }
 }
 

@@ -33,9 +33,7 @@ fn hex_upper(bytes: &[u8]) -> String {
 /// Text without the quotes that HTTP puts around it.
 fn bare(text: &str) -> &str {
     let text = text.trim();
-    text.strip_prefix('"')
-        .and_then(|t| t.strip_suffix('"'))
-        .unwrap_or(text)
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
 }
 
 impl fmt::Display for ETag {

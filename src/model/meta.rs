@@ -117,10 +117,7 @@ pub(crate) fn check_metadata(pairs: &BTreeMap<String, String>) -> Result<BTreeMa
             ));
         }
         if checked.insert(name.to_ascii_lowercase(), value.clone()).is_some() {
-            return Err(Error::invalid(
-                "InvalidArgument",
-                format!("metadata {name:?} is given twice"),
-            ));
+            return Err(Error::invalid("InvalidArgument", format!("metadata {name:?} is given twice")));
         }
     }
     Ok(checked)
@@ -142,9 +139,7 @@ mod tests {
     use super::*;
 
     fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-        list.iter()
-            .map(|(name, value)| (name.to_string(), value.to_string()))
-            .collect()
+        list.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
     }
 
     #[test]
@@ -159,11 +154,7 @@ mod tests {
             &[("A", "1"), ("a", "2")],
             &[("a", &long)],
         ] {
-            assert_eq!(
-                check_metadata(&pairs(bad)).unwrap_err().code(),
-                "InvalidArgument",
-                "{bad:?}"
-            );
+            assert_eq!(check_metadata(&pairs(bad)).unwrap_err().code(), "InvalidArgument", "{bad:?}");
         }
     }
 }

@@ -81,10 +81,7 @@ impl<'a> ObjectKey<'a> {
             return Ok(ObjectKey(key));
         };
         let shown: String = key.chars().take(40).collect();
-        Err(Error::invalid(
-            "InvalidObjectName",
-            format!("{shown:?} is not an object name: {reason}"),
-        ))
+        Err(Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}")))
     }
 }
 
@@ -99,10 +96,7 @@ pub(crate) fn check_list_argument(name: &str, text: &str) -> Result<()> {
     if text.len() > MAX_KEY_BYTES {
         return Err(Error::invalid(
             "InvalidArgument",
-            format!(
-                "the {name} of a listing must be less than 1024 bytes, not {}",
-                text.len()
-            ),
+            format!("the {name} of a listing must be less than 1024 bytes, not {}", text.len()),
         ));
     }
     Ok(())
@@ -117,23 +111,8 @@ mod tests {
         for good in ["abc", "a-b", "0ab9", &"a".repeat(63)] {
             assert!(BucketName::new(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "ab",
-            "Abc",
-            "a_b",
-            "a.b",
-            "-ab",
-            "ab-",
-            &"a".repeat(64),
-            "äbc",
-            "a/b",
-        ] {
-            assert_eq!(
-                BucketName::new(bad).unwrap_err().code(),
-                "InvalidBucketName",
-                "{bad}"
-            );
+        for bad in ["", "ab", "Abc", "a_b", "a.b", "-ab", "ab-", &"a".repeat(64), "äbc", "a/b"] {
+            assert_eq!(BucketName::new(bad).unwrap_err().code(), "InvalidBucketName", "{bad}");
         }
     }
 
@@ -143,11 +122,7 @@ mod tests {
             assert!(ObjectKey::new(good).is_ok(), "{good}");
         }
         for bad in ["", "/a", "\\a", &"k".repeat(1024)] {
-            assert_eq!(
-                ObjectKey::new(bad).unwrap_err().code(),
-                "InvalidObjectName",
-                "{bad}"
-            );
+            assert_eq!(ObjectKey::new(bad).unwrap_err().code(), "InvalidObjectName", "{bad}");
         }
     }
 }

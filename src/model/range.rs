@@ -69,11 +69,7 @@ mod tests {
             (ByteRange::of(u64::MAX..), 10),
             (ByteRange::of(0..1), 0),
         ] {
-            assert_eq!(
-                range.resolve(size).unwrap_err().code(),
-                "InvalidRange",
-                "{range:?}"
-            );
+            assert_eq!(range.resolve(size).unwrap_err().code(), "InvalidRange", "{range:?}");
         }
     }
 }

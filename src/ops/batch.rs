@@ -76,11 +76,7 @@ pub enum StepOutcome {
 /// A key as the steps so far leave it.
 #[derive(Clone, Debug)]
 enum Local {
-    Put {
-        weight: Weight,
-        body: NewBody,
-        payload: Vec<u8>,
-    },
+    Put { weight: Weight, body: NewBody, payload: Vec<u8> },
     Gone,
 }
 
@@ -105,20 +101,11 @@ impl Overlay {
     /// Applies a step. An error leaves the overlay as it was.
     pub fn apply(&mut self, view: &View, step: &Step, moment: Moment) -> Result<StepOutcome> {
         match step {
-            Step::Put {
-                bucket,
-                key,
-                row,
-                prepared,
-                conditions,
-            } => {
+            Step::Put { bucket, key, row, prepared, conditions } => {
                 self.check_bucket(view, bucket)?;
                 let at = keys::object(bucket.id, key);
                 self.check_conditions(view, &at, key, conditions)?;
-                let row = ObjectRow {
-                    modified: moment.millis,
-                    ..row.clone()
-                };
+                let row = ObjectRow { modified: moment.millis, ..row.clone() };
                 let etag = ETag::from_hash(&row.blake3);
                 let local = Local::Put {
                     weight: catalog::weight_of(&row),
@@ -126,43 +113,26 @@ impl Overlay {
                     payload: row::encode(&row),
                 };
                 self.changed.insert(at, local);
-                Ok(StepOutcome::Put(PutOutcome {
-                    etag,
-                    version: None,
-                    lsn: Lsn(moment.lsn),
-                }))
+                Ok(StepOutcome::Put(PutOutcome { etag, version: None, lsn: Lsn(moment.lsn) }))
             }
-            Step::Delete {
-                bucket,
-                key,
-                conditions,
-            } => {
+            Step::Delete { bucket, key, conditions } => {
                 self.check_bucket(view, bucket)?;
                 let at = keys::object(bucket.id, key);
                 self.check_conditions(view, &at, key, conditions)?;
                 self.changed.insert(at, Local::Gone);
-                Ok(StepOutcome::Delete(DeleteOutcome {
-                    version: None,
-                    marker: false,
-                }))
+                Ok(StepOutcome::Delete(DeleteOutcome { version: None, marker: false }))
             }
-            Step::Rename {
-                from,
-                key,
-                to,
-                new_key,
-                conditions,
-            } => self.rename(view, (from, key), (to, new_key), conditions, moment),
+            Step::Rename { from, key, to, new_key, conditions } => {
+                self.rename(view, (from, key), (to, new_key), conditions, moment)
+            }
             Step::CreateBucket(name) => self.create_bucket(view, name, moment),
             Step::DeleteBucket(name) => self.delete_bucket(view, name),
             Step::Row(key, value) => {
                 let local = match value {
                     None => Local::Gone,
-                    Some(value) => Local::Put {
-                        weight: Weight::default(),
-                        body: NewBody::None,
-                        payload: value.clone(),
-                    },
+                    Some(value) => {
+                        Local::Put { weight: Weight::default(), body: NewBody::None, payload: value.clone() }
+                    }
                 };
                 self.changed.insert(key.clone(), local);
                 Ok(StepOutcome::None)
@@ -175,11 +145,7 @@ impl Overlay {
         let mut changes = Vec::with_capacity(self.changed.len());
         for (key, local) in self.changed {
             match local {
-                Local::Put {
-                    weight,
-                    body,
-                    payload,
-                } => changes.push(Change::put(key, weight, body, payload)),
+                Local::Put { weight, body, payload } => changes.push(Change::put(key, weight, body, payload)),
                 Local::Gone => {
                     if view.index.get(&key)?.is_some_and(|item| !item.tombstone) {
                         changes.push(Change::delete(key));
@@ -188,9 +154,8 @@ impl Overlay {
             }
         }
         for (body, owner) in self.forwards {
-            let lives_on = changes
-                .iter()
-                .any(|change| change.key == owner && matches!(change.what, What::Put { .. }));
+            let lives_on =
+                changes.iter().any(|change| change.key == owner && matches!(change.what, What::Put { .. }));
             if lives_on {
                 changes.extend(Change::forward(&body, &owner));
             }
@@ -217,11 +182,7 @@ impl Overlay {
             Some(Local::Gone) => Ok(None),
             Some(Local::Put { body, payload, .. }) => Ok(Some((body.clone(), 0, payload.clone()))),
             None => view.find(key, |stored| {
-                Ok((
-                    NewBody::stored(&stored.body),
-                    stored.lsn,
-                    stored.payload.into_owned(),
-                ))
+                Ok((NewBody::stored(&stored.body), stored.lsn, stored.payload.into_owned()))
             }),
         }
     }
@@ -246,39 +207,21 @@ impl Overlay {
         self.check_bucket(view, from)?;
         self.check_bucket(view, to)?;
         let (source, target) = (keys::object(from.id, key), keys::object(to.id, new_key));
-        let (body, lsn, payload) = self
-            .find(view, &source)?
-            .ok_or_else(|| catalog::no_such_key(key))?;
+        let (body, lsn, payload) = self.find(view, &source)?.ok_or_else(|| catalog::no_such_key(key))?;
         self.check_conditions(view, &target, new_key, conditions)?;
         let row: ObjectRow = read_row(&payload)?;
         let etag = ETag::from_hash(&row.blake3);
         if source == target {
             // Nothing is committed: the object stays that of the commit that wrote it.
             let lsn = Lsn(if lsn == 0 { moment.lsn } else { lsn });
-            return Ok(StepOutcome::Put(PutOutcome {
-                etag,
-                version: None,
-                lsn,
-            }));
+            return Ok(StepOutcome::Put(PutOutcome { etag, version: None, lsn }));
         }
         if let NewBody::Extents(extents) = &body {
-            self.forwards
-                .push((OwnedBody::Many(extents.as_slice().into()), target.clone()));
+            self.forwards.push((OwnedBody::Many(extents.as_slice().into()), target.clone()));
         }
         self.changed.insert(source, Local::Gone);
-        self.changed.insert(
-            target,
-            Local::Put {
-                weight: catalog::weight_of(&row),
-                body,
-                payload,
-            },
-        );
-        Ok(StepOutcome::Put(PutOutcome {
-            etag,
-            version: None,
-            lsn: Lsn(moment.lsn),
-        }))
+        self.changed.insert(target, Local::Put { weight: catalog::weight_of(&row), body, payload });
+        Ok(StepOutcome::Put(PutOutcome { etag, version: None, lsn: Lsn(moment.lsn) }))
     }
 
     fn create_bucket(&mut self, view: &View, name: &BucketName, moment: Moment) -> Result<StepOutcome> {
@@ -291,28 +234,15 @@ impl Overlay {
             ));
         }
         // A commit makes one bucket at most, and no lsn comes twice: nor does an id.
-        let row = BucketRow {
-            id: moment.lsn,
-            created: moment.millis,
-            class: 0,
-        };
+        let row = BucketRow { id: moment.lsn, created: moment.millis, class: 0 };
         let payload = row::encode(&row);
-        self.changed.insert(
-            at,
-            Local::Put {
-                weight: Weight::default(),
-                body: NewBody::None,
-                payload,
-            },
-        );
+        self.changed.insert(at, Local::Put { weight: Weight::default(), body: NewBody::None, payload });
         Ok(StepOutcome::Bucket(row.id))
     }
 
     fn delete_bucket(&mut self, view: &View, name: &BucketName) -> Result<StepOutcome> {
         let at = keys::bucket(name);
-        let (_, _, payload) = self
-            .find(view, &at)?
-            .ok_or_else(|| catalog::no_such_bucket(name))?;
+        let (_, _, payload) = self.find(view, &at)?.ok_or_else(|| catalog::no_such_bucket(name))?;
         let row: BucketRow = read_row(&payload)?;
         let mut cursor = view.index.cursor();
         cursor.seek(&keys::object(row.id, ""))?;
@@ -370,19 +300,13 @@ pub struct Batch {
 impl Batch {
     /// A batch of one step.
     pub fn of(step: Step) -> Batch {
-        Batch {
-            steps: vec![step],
-            outcomes: Vec::new(),
-        }
+        Batch { steps: vec![step], outcomes: Vec::new() }
     }
 }
 
 impl Proposal for Batch {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
-        let moment = Moment {
-            lsn: state.lsn,
-            millis: state.millis,
-        };
+        let moment = Moment { lsn: state.lsn, millis: state.millis };
         let mut overlay = Overlay::default();
         self.outcomes.clear();
         for step in &self.steps {
@@ -392,12 +316,8 @@ impl Proposal for Batch {
     }
 
     fn may_use_reserve(&self) -> Option<Spender> {
-        let frees = |step: &Step| {
-            matches!(
-                step,
-                Step::Delete { .. } | Step::DeleteBucket(_) | Step::Row(_, None)
-            )
-        };
+        let frees =
+            |step: &Step| matches!(step, Step::Delete { .. } | Step::DeleteBucket(_) | Step::Row(_, None));
         self.steps.iter().all(frees).then_some(Spender::Delete)
     }
 }
@@ -415,13 +335,7 @@ pub fn sync_bodies(engine: &Engine, batch: &Batch, durability: Durability) -> Re
         return Ok(());
     }
     for step in &batch.steps {
-        if let Step::Put {
-            prepared: Prepared {
-                placed: Some(placed), ..
-            },
-            ..
-        } = step
-        {
+        if let Step::Put { prepared: Prepared { placed: Some(placed), .. }, .. } = step {
             engine.sync_body(placed)?;
         }
     }

@@ -157,12 +157,7 @@ fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
     } else {
         NewBody::packed(bytes, engine.chunk_log2())
     };
-    Prepared {
-        body,
-        size,
-        blake3,
-        placed: None,
-    }
+    Prepared { body, size, blake3, placed: None }
 }
 
 /// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
@@ -183,12 +178,7 @@ fn stream(engine: &Engine, owner: &[u8], bytes: &[u8]) -> Result<Prepared> {
 
 fn placed(placed: Placed, blake3: [u8; 32]) -> Prepared {
     let body = NewBody::Extents(vec![placed.extent]);
-    Prepared {
-        body,
-        size: placed.extent.len,
-        blake3,
-        placed: Some(placed),
-    }
+    Prepared { body, size: placed.extent.len, blake3, placed: Some(placed) }
 }
 
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
@@ -204,20 +194,12 @@ pub struct Incoming {
 impl Incoming {
     /// A body for the index key `owner`.
     pub fn new(owner: Vec<u8>, packed_max: usize) -> Incoming {
-        Incoming {
-            owner,
-            packed_max,
-            short: Vec::new(),
-            long: None,
-            hasher: Box::default(),
-        }
+        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::default() }
     }
 
     /// Bytes so far.
     pub fn len(&self) -> u64 {
-        self.long
-            .as_ref()
-            .map_or(self.short.len() as u64, BodyWriter::len)
+        self.long.as_ref().map_or(self.short.len() as u64, BodyWriter::len)
     }
 
     /// Takes more bytes.

@@ -60,9 +60,7 @@ impl CopyOptions {
 
     /// Replaces the metadata of the copy: the first pair drops the source's. Of no effect on a rename.
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> CopyOptions {
-        self.metadata
-            .get_or_insert_default()
-            .insert(name.into(), value.into());
+        self.metadata.get_or_insert_default().insert(name.into(), value.into());
         self
     }
 
@@ -81,10 +79,7 @@ pub fn copy(
     options: CopyOptions,
 ) -> Result<PutOutcome> {
     ObjectKey::new(new_key)?;
-    let reading = Reading {
-        engine: engine.clone(),
-        pinned: None,
-    };
+    let reading = Reading { engine: engine.clone(), pinned: None };
     let got = get::get(&reading, from, key, &options.source)?;
     let durability = options.durability;
     let step = copy_step(engine, got, to, new_key, options, engine.settings().packed_max)?;
@@ -104,12 +99,7 @@ pub fn copy_step(
     if let Some(text) = &content_type {
         check_content_type(text)?;
     }
-    let metadata = options
-        .metadata
-        .as_ref()
-        .map(check_metadata)
-        .transpose()?
-        .unwrap_or(got.meta.metadata);
+    let metadata = options.metadata.as_ref().map(check_metadata).transpose()?.unwrap_or(got.meta.metadata);
     let mut incoming = Incoming::new(keys::object(to.id, new_key), packed_max);
     let mut at = 0;
     while at < got.meta.size {
@@ -126,13 +116,7 @@ pub fn copy_step(
         ..ObjectRow::default()
     };
     let (bucket, key) = (to.clone(), new_key.to_string());
-    Ok(Step::Put {
-        bucket,
-        key,
-        row,
-        prepared,
-        conditions: options.conditions,
-    })
+    Ok(Step::Put { bucket, key, row, prepared, conditions: options.conditions })
 }
 
 /// Renames an object: one commit, no byte is copied, whatever the size.

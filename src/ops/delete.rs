@@ -53,11 +53,7 @@ impl DeleteOptions {
 pub fn step(bucket: &BucketRef, key: &str, options: &DeleteOptions) -> Result<Step> {
     ObjectKey::new(key)?;
     let conditions = options.conditions.clone();
-    Ok(Step::Delete {
-        bucket: bucket.clone(),
-        key: key.to_string(),
-        conditions,
-    })
+    Ok(Step::Delete { bucket: bucket.clone(), key: key.to_string(), conditions })
 }
 
 /// Deletes an object.

@@ -81,9 +81,7 @@ impl GetOptions {
     fn check(&self, meta: &ObjectMeta) -> Result<()> {
         let same = |wanted: &ETag| *wanted == meta.etag || wanted.as_str() == "*";
         let seconds = |moment: SystemTime| {
-            moment
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs())
+            moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
         };
         let later_than = |moment: SystemTime| seconds(meta.modified) > seconds(moment);
         if self.if_match.as_ref().is_some_and(|wanted| !same(wanted))
@@ -92,10 +90,7 @@ impl GetOptions {
             return Err(Error::new(
                 ErrorKind::Precondition,
                 "PreconditionFailed",
-                format!(
-                    "the object {:?} is not as the condition of the read wants it",
-                    meta.key
-                ),
+                format!("the object {:?} is not as the condition of the read wants it", meta.key),
             ));
         }
         if self.if_none_match.as_ref().is_some_and(same)
@@ -161,9 +156,8 @@ pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> R
 pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<ObjectMeta>> {
     ObjectKey::new(key)?;
     reading.with(|view| {
-        let found = catalog::find_object(view, bucket.id, key, |head, _| {
-            catalog::meta_of(key.to_string(), head)
-        })?;
+        let found =
+            catalog::find_object(view, bucket.id, key, |head, _| catalog::meta_of(key.to_string(), head))?;
         if found.is_none() {
             bucket.check(view)?;
         }

@@ -119,36 +119,13 @@ impl Walk {
         check_list_argument("delimiter", &options.delimiter)?;
         check_list_argument("start_after", &options.start_after)?;
         if options.limit == Some(0) {
-            return Err(Error::invalid(
-                "InvalidArgument",
-                "the limit of a listing must be at least 1",
-            ));
+            return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
         }
         bucket.check(&view)?;
-        let ListOptions {
-            prefix,
-            delimiter,
-            start_after,
-            limit,
-            descending,
-        } = options;
+        let ListOptions { prefix, delimiter, start_after, limit, descending } = options;
         let (engine, bucket_id, next, left, batch) = (reading.engine, bucket.id, None, limit, BATCH.0);
-        let mut walk = Walk {
-            engine,
-            view,
-            bucket_id,
-            prefix,
-            delimiter,
-            descending,
-            next,
-            left,
-            batch,
-        };
-        walk.next = Some(if descending {
-            walk.last_key(&start_after)
-        } else {
-            walk.first_key(&start_after)
-        });
+        let mut walk = Walk { engine, view, bucket_id, prefix, delimiter, descending, next, left, batch };
+        walk.next = Some(if descending { walk.last_key(&start_after) } else { walk.first_key(&start_after) });
         Ok(walk)
     }
 
@@ -224,10 +201,8 @@ impl Walk {
             let (_, key) = keys::parse_object(at)
                 .ok_or_else(|| Error::corrupt("the index", 0, "a key among the objects is no object's"))?;
             if let Some(group) = self.group_of(key) {
-                let (before, behind) = (
-                    keys::object(self.bucket_id, group),
-                    keys::objects_end(self.bucket_id, group),
-                );
+                let (before, behind) =
+                    (keys::object(self.bucket_id, group), keys::objects_end(self.bucket_id, group));
                 entries.push(Entry::Prefix(group.to_string()));
                 if self.descending {
                     cursor.seek_last_before(&before)?;
@@ -237,9 +212,8 @@ impl Walk {
                 continue;
             }
             let key = key.to_string();
-            let item = cursor
-                .item()?
-                .ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let item =
+                cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             let head = HeadRow::read(&key, &view.stored(&item)?)?;
             entries.push(Entry::Object(catalog::meta_of(key, head)?));
             drop(item);
@@ -270,10 +244,7 @@ impl Walk {
         let most = self.left.unwrap_or(PAGE);
         let entries = self.fetch(most)?;
         let more = self.next.is_some();
-        let next = entries
-            .last()
-            .filter(|_| more)
-            .map(|entry| entry.name().to_string());
+        let next = entries.last().filter(|_| more).map(|entry| entry.name().to_string());
         Ok(Page { entries, next })
     }
 }

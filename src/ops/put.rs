@@ -130,16 +130,9 @@ fn check(key: &str, options: &PutOptions) -> Result<ObjectRow> {
     if let Some(text) = &options.content_type {
         check_content_type(text)?;
     }
-    let metadata = if options.metadata.is_empty() {
-        BTreeMap::new()
-    } else {
-        check_metadata(&options.metadata)?
-    };
-    Ok(ObjectRow {
-        content_type: options.content_type.clone(),
-        metadata,
-        ..ObjectRow::default()
-    })
+    let metadata =
+        if options.metadata.is_empty() { BTreeMap::new() } else { check_metadata(&options.metadata)? };
+    Ok(ObjectRow { content_type: options.content_type.clone(), metadata, ..ObjectRow::default() })
 }
 
 fn finish_step(
@@ -149,18 +142,8 @@ fn finish_step(
     prepared: Prepared,
     options: PutOptions,
 ) -> Step {
-    let row = ObjectRow {
-        size: prepared.size,
-        blake3: prepared.blake3,
-        ..row
-    };
-    Step::Put {
-        bucket: bucket.clone(),
-        key: key.to_string(),
-        row,
-        prepared,
-        conditions: options.conditions,
-    }
+    let row = ObjectRow { size: prepared.size, blake3: prepared.blake3, ..row };
+    Step::Put { bucket: bucket.clone(), key: key.to_string(), row, prepared, conditions: options.conditions }
 }
 
 /// Puts an object.
@@ -208,14 +191,7 @@ impl Writing {
         bucket.check(&engine.view())?;
         let incoming = Incoming::new(keys::object(bucket.id, key), engine.settings().packed_max);
         let (engine, bucket) = (engine.clone(), bucket.clone());
-        Ok(Writing {
-            engine,
-            bucket,
-            key: key.to_string(),
-            row,
-            options,
-            incoming,
-        })
+        Ok(Writing { engine, bucket, key: key.to_string(), row, options, incoming })
     }
 
     /// Takes more bytes.

@@ -15,10 +15,7 @@ pub fn put(table: &str, key: &[u8], value: &[u8]) -> Result<Step> {
     if value.len() > MAX_ROW_BYTES {
         return Err(Error::invalid(
             "EntityTooLarge",
-            format!(
-                "a row has at most {MAX_ROW_BYTES} bytes, not {}; put it into an object",
-                value.len()
-            ),
+            format!("a row has at most {MAX_ROW_BYTES} bytes, not {}; put it into an object", value.len()),
         ));
     }
     Ok(Step::Row(keys::row(table, key)?, Some(value.to_vec())))

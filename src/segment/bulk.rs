@@ -56,13 +56,11 @@ impl Open {
         let file = self.segment.file();
         if end > self.len {
             let len = end.next_multiple_of(GROW_STEP);
-            file.set_len(len, Site::BULK_WRITE)
-                .map_err(|e| self.segment.failed("growing", e))?;
+            file.set_len(len, Site::BULK_WRITE).map_err(|e| self.segment.failed("growing", e))?;
             self.len = len;
         }
         let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        file.write_at(&slices, at, Site::BULK_WRITE)
-            .map_err(|e| self.segment.failed("writing to", e))?;
+        file.write_at(&slices, at, Site::BULK_WRITE).map_err(|e| self.segment.failed("writing to", e))?;
         self.segment.mark_touched(&(at..end));
         Ok(())
     }
@@ -76,17 +74,7 @@ fn blob_parts(seed: u32, at: u64, len: u64, sums: &[u32], owner: &[u8], flags: u
     }
     trailer.extend_from_slice(owner);
     let (owner_len, payload_sum, length) = (owner.len() as u16, crc(&trailer), len + trailer.len() as u64);
-    (
-        Frame {
-            kind: Kind::Blob,
-            flags,
-            owner_len,
-            payload_sum,
-            length,
-            word: len,
-        },
-        trailer,
-    )
+    (Frame { kind: Kind::Blob, flags, owner_len, payload_sum, length, word: len }, trailer)
 }
 
 /// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
@@ -162,11 +150,7 @@ impl BulkPool {
             records.extend_from_slice(body);
             records.extend_from_slice(&trailer);
             records.resize((at - open.tail + head.record_len()) as usize, 0);
-            extents.push(Extent {
-                segment: segment.id(),
-                offset: at,
-                len: body.len() as u64,
-            });
+            extents.push(Extent { segment: segment.id(), offset: at, len: body.len() as u64 });
         }
         let tail = open.tail;
         if let Err(error) = open.put(tail, &[&records]) {
@@ -174,10 +158,7 @@ impl BulkPool {
             return Err(error);
         }
         open.tail += records.len() as u64;
-        let placed = extents
-            .into_iter()
-            .map(|extent| Placed::new(extent, segment.clone()))
-            .collect();
+        let placed = extents.into_iter().map(|extent| Placed::new(extent, segment.clone())).collect();
         self.note_unsynced(&segment);
         self.give_back(open);
         Ok(placed)
@@ -244,9 +225,7 @@ impl BulkPool {
 
     fn make(&self) -> Result<(Arc<Segment>, u64)> {
         let len = self.segment_len.load(Ordering::Relaxed);
-        let segment = self
-            .maker
-            .create(SegmentKind::Bulk, 0, len, LogStart::default())?;
+        let segment = self.maker.create(SegmentKind::Bulk, 0, len, LogStart::default())?;
         Ok((segment, len))
     }
 
@@ -268,13 +247,7 @@ impl BulkPool {
         };
         self.open_ids.lock().push(segment.id());
         self.tables.add(segment.clone());
-        Ok(Open {
-            segment,
-            tail: HEADER_LEN as u64,
-            len,
-            made: len,
-            cold,
-        })
+        Ok(Open { segment, tail: HEADER_LEN as u64, len, made: len, cold })
     }
 
     fn give_back(&self, open: Open) {
@@ -325,10 +298,7 @@ impl BodyWriter {
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         let chunk = 1usize << self.pool.maker.identity.chunk_log2;
         if self.len() + bytes.len() as u64 > MAX_BODY_LEN {
-            return Err(crate::error::Error::invalid(
-                "EntityTooLarge",
-                "a body has at most 48.8 TiB",
-            ));
+            return Err(crate::error::Error::invalid("EntityTooLarge", "a body has at most 48.8 TiB"));
         }
         if !self.partial.is_empty() {
             let take = bytes.len().min(chunk - self.partial.len());
@@ -374,14 +344,8 @@ impl BodyWriter {
         open.tail = self.start + frame.record_len();
         let segment = open.segment.clone();
         // Before the segment is given back, so that at no moment nobody seems to need it.
-        let placed = Placed::new(
-            Extent {
-                segment: segment.id(),
-                offset: self.start,
-                len: self.len,
-            },
-            segment,
-        );
+        let placed =
+            Placed::new(Extent { segment: segment.id(), offset: self.start, len: self.len }, segment);
         self.pool.note_unsynced(&placed.segment);
         self.pool.give_back(open);
         Ok(placed)
@@ -422,15 +386,12 @@ impl BodyWriter {
         let written = open.put(at, &[bytes]);
         self.open = Some(open);
         written?;
-        self.sums
-            .extend(frame::chunk_sums(bytes, self.pool.maker.identity.chunk_log2));
+        self.sums.extend(frame::chunk_sums(bytes, self.pool.maker.identity.chunk_log2));
         let before = self.len / WRITEBACK_STEP;
         self.len += bytes.len() as u64;
         if self.len / WRITEBACK_STEP > before {
             let segment = &self.open.as_ref().expect("put back above").segment;
-            segment
-                .file()
-                .start_writeback(self.start..at + bytes.len() as u64);
+            segment.file().start_writeback(self.start..at + bytes.len() as u64);
         }
         Ok(())
     }
@@ -445,14 +406,7 @@ impl Drop for BodyWriter {
         // The bytes are there and stay there as garbage. A void record lets a scan step over them; where it
         // cannot be written, the segment ends here.
         let length = self.len;
-        let frame = Frame {
-            kind: Kind::Void,
-            flags: 0,
-            owner_len: 0,
-            payload_sum: 0,
-            length,
-            word: 0,
-        };
+        let frame = Frame { kind: Kind::Void, flags: 0, owner_len: 0, payload_sum: 0, length, word: 0 };
         let head = frame.encode(open.segment.seed(), self.start);
         if open.put(self.start, &[&head]).is_ok() {
             open.tail = self.start + frame.record_len();

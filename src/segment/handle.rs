@@ -51,12 +51,7 @@ pub struct SegmentMaker {
 impl SegmentMaker {
     /// A maker whose next segment has the id `next_id`.
     pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
-        SegmentMaker {
-            env,
-            identity,
-            run: AtomicU64::new(run),
-            next_id: AtomicU64::new(next_id),
-        }
+        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id) }
     }
 
     /// The id of the next segment.
@@ -71,11 +66,7 @@ impl SegmentMaker {
 
     /// Creates a segment of `len` bytes with a durable header and a durable name.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
-        let site = if kind == SegmentKind::Log {
-            Site::LOG_CREATE
-        } else {
-            Site::BULK_CREATE
-        };
+        let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
         let dir = self.dir(kind, tier);
         let mut nonce = [0; 8];
         self.env.entropy.fill(&mut nonce);
@@ -119,11 +110,8 @@ impl SegmentMaker {
     pub fn open(&self, kind: SegmentKind, tier: u8, id: u64) -> Result<Result<Arc<Segment>, &'static str>> {
         let path = self.dir(kind, tier).join(file_name(id));
         let site = Site::SEGMENT_OPEN;
-        let file = self
-            .env
-            .vfs
-            .open(&path, OpenMode::Read, site)
-            .map_err(|e| self.failed(&path, "opening", e))?;
+        let file =
+            self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
         let mut bytes = [0; HEADER_LEN];
         match file.read_exact_at(&mut bytes, 0, site) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -279,19 +267,14 @@ impl Segment {
             if frame::placed_chunk_sum(crc(chunk), self.seed, extent.offset, index) != expected
                 && !self.trusting
             {
-                return Err(self.corrupt(
-                    body + (index << log2),
-                    "the checksum of a chunk of a body does not match",
-                ));
+                return Err(
+                    self.corrupt(body + (index << log2), "the checksum of a chunk of a body does not match")
+                );
             }
         }
         let start = (range.start - (first << log2)) as usize;
         let len = (range.end - range.start) as usize;
-        Ok(if len == span.len() {
-            span
-        } else {
-            span.slice(start..start + len)
-        })
+        Ok(if len == span.len() { span } else { span.slice(start..start + len) })
     }
 
     /// Where the record that holds a body ends, the owner's key included.
@@ -344,12 +327,10 @@ impl Segment {
 
     /// A positioned read of raw bytes, which must all be there.
     pub fn read_raw(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.file
-            .read_exact_at(buf, offset, Site::SEGMENT_READ)
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
-                _ => self.failed("reading", error),
-            })
+        self.file.read_exact_at(buf, offset, Site::SEGMENT_READ).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
+            _ => self.failed("reading", error),
+        })
     }
 
     /// A map that reaches to `end`, made anew if the file has grown; a shorter one if the file is shorter.
@@ -358,10 +339,7 @@ impl Segment {
         if map.as_ref().is_some_and(|map| map.len() >= end) {
             return Ok(map);
         }
-        let fresh = self
-            .file
-            .map(Site::SEGMENT_OPEN)
-            .map_err(|e| self.failed("mapping", e))?;
+        let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
         self.map.store(Some(Arc::new(fresh)));
         Ok(self.map.load())
     }
@@ -370,10 +348,7 @@ impl Segment {
 impl Segment {
     /// Remembers that the pages of `range` are sound: this process has just written them.
     pub(super) fn mark_touched(&self, range: &Range<u64>) {
-        let (first, last) = (
-            range.start >> TOUCH_LOG2,
-            range.end.saturating_sub(1) >> TOUCH_LOG2,
-        );
+        let (first, last) = (range.start >> TOUCH_LOG2, range.end.saturating_sub(1) >> TOUCH_LOG2);
         let words = self.touch_words(last);
         for page in first..=last {
             words[(page / 64) as usize].fetch_or(1 << (page % 64), Ordering::Relaxed);
@@ -428,38 +403,16 @@ mod tests {
     fn an_extent_beyond_the_file_is_damage_and_no_huge_allocation() {
         let dir = tempfile::tempdir().unwrap();
         for mapped in [true, false] {
-            let identity = Identity {
-                dir: dir.path().to_path_buf(),
-                store_id: [1; 16],
-                chunk_log2: 16,
-                mapped,
-            };
+            let identity =
+                Identity { dir: dir.path().to_path_buf(), store_id: [1; 16], chunk_log2: 16, mapped };
             let maker = SegmentMaker::new(Env::real(), identity, 1, 1 + u64::from(mapped));
-            maker
-                .env
-                .vfs
-                .create_dir(&log_dir(dir.path()), Site::STORE_DIR)
-                .unwrap();
-            let segment = maker
-                .create(SegmentKind::Log, 0, 1 << 16, LogStart::default())
-                .unwrap();
-            for (offset, len) in [
-                (128, 1 << 45),
-                (1 << 50, 10),
-                (1 << 62, 1 << 45),
-                (i64::MAX as u64 - 7, 8),
-            ] {
-                let extent = Extent {
-                    segment: segment.id(),
-                    offset,
-                    len,
-                };
+            maker.env.vfs.create_dir(&log_dir(dir.path()), Site::STORE_DIR).unwrap();
+            let segment = maker.create(SegmentKind::Log, 0, 1 << 16, LogStart::default()).unwrap();
+            for (offset, len) in [(128, 1 << 45), (1 << 50, 10), (1 << 62, 1 << 45), (i64::MAX as u64 - 7, 8)]
+            {
+                let extent = Extent { segment: segment.id(), offset, len };
                 let read = segment.read(&extent, 0..1);
-                assert_eq!(
-                    read.unwrap_err().kind(),
-                    crate::error::ErrorKind::Corrupt,
-                    "{extent:?}"
-                );
+                assert_eq!(read.unwrap_err().kind(), crate::error::ErrorKind::Corrupt, "{extent:?}");
             }
         }
     }

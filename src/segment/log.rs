@@ -68,10 +68,7 @@ impl Log {
 
     /// Where the next record will stand; `None` before the first segment of this run is made.
     pub fn tail(&self) -> Option<Position> {
-        self.active.as_ref().map(|active| Position {
-            segment: active.segment.id(),
-            offset: active.tail,
-        })
+        self.active.as_ref().map(|active| Position { segment: active.segment.id(), offset: active.tail })
     }
 
     /// Where the log ends: the tail, or where it ended when the store was opened.
@@ -96,9 +93,7 @@ impl Log {
 
     /// Whether `bytes` more fit behind `tail` in the active segment.
     pub fn fits(&self, bytes: u64) -> bool {
-        self.active
-            .as_ref()
-            .is_some_and(|active| active.tail + bytes + CONTINUE_ROOM <= active.len)
+        self.active.as_ref().is_some_and(|active| active.tail + bytes + CONTINUE_ROOM <= active.len)
     }
 
     /// Goes on in a new segment of at least `len` bytes with room for `bytes`. The first one of a run is
@@ -114,12 +109,7 @@ impl Log {
         let start = if first { self.start } else { LogStart::default() };
         let (segment, len) = match self.take_spare(first, len) {
             Some(spare) => spare,
-            None => (
-                self.maker
-                    .create(SegmentKind::Log, 0, len, start)
-                    .map_err(Undo::TakenBack)?,
-                len,
-            ),
+            None => (self.maker.create(SegmentKind::Log, 0, len, start).map_err(Undo::TakenBack)?, len),
         };
         let announced = match &self.active {
             None => announce(segment.id()).map_err(Undo::Unknown),
@@ -151,21 +141,13 @@ impl Log {
             self.dirty = true;
         }
         self.tables.add(segment.clone());
-        self.active = Some(Active {
-            segment,
-            tail: HEADER_LEN as u64,
-            len,
-        });
+        self.active = Some(Active { segment, tail: HEADER_LEN as u64, len });
         Ok(())
     }
 
     /// Whether a segment to go on in should be made now, before the active one is full.
     pub fn wants_spare(&self) -> bool {
-        self.spare.is_none()
-            && self
-                .active
-                .as_ref()
-                .is_some_and(|active| active.tail > active.len / 2)
+        self.spare.is_none() && self.active.as_ref().is_some_and(|active| active.tail > active.len / 2)
     }
 
     /// Keeps a segment of `len` bytes to go on in, so that nobody has to wait for one to be made.
@@ -182,10 +164,7 @@ impl Log {
             return None;
         }
         let (segment, spare_len) = self.spare.take()?;
-        let ahead = self
-            .active
-            .as_ref()
-            .is_some_and(|active| active.segment.id() < segment.id());
+        let ahead = self.active.as_ref().is_some_and(|active| active.segment.id() < segment.id());
         if ahead && spare_len >= len {
             return Some((segment, spare_len));
         }
@@ -242,10 +221,7 @@ impl Log {
     /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
     pub fn sync(&mut self) -> Result<()> {
         for segment in self.left_behind.drain(..) {
-            segment
-                .file()
-                .sync_data(Site::LOG_SYNC)
-                .map_err(|e| segment.failed("syncing", e))?;
+            segment.file().sync_data(Site::LOG_SYNC).map_err(|e| segment.failed("syncing", e))?;
         }
         if let Some(active) = self.active.as_ref().filter(|_| self.dirty) {
             active
@@ -253,10 +229,7 @@ impl Log {
                 .file()
                 .sync_data(Site::LOG_SYNC)
                 .map_err(|e| active.segment.failed("syncing", e))?;
-            self.durable = Position {
-                segment: active.segment.id(),
-                offset: active.tail,
-            };
+            self.durable = Position { segment: active.segment.id(), offset: active.tail };
         }
         self.dirty = false;
         Ok(())

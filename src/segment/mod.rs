@@ -44,10 +44,8 @@ pub fn file_name(id: u64) -> String {
 /// The id in a segment's file name; `None` for any other name.
 pub fn parse_file_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
-    let plain = digits.len() == 16
-        && digits
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let plain =
+        digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let id = plain.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
     id.filter(|id| (1..=MAX_NUMBER).contains(id))
 }
@@ -61,13 +59,9 @@ mod tests {
         for id in [1, 0xabc, MAX_NUMBER] {
             assert_eq!(parse_file_name(&file_name(id)), Some(id));
         }
-        for name in [
-            &file_name(0),
-            &file_name(u64::MAX),
-            "1.seg",
-            "00000000000000AB.seg",
-            "000000000000000a.tmp",
-        ] {
+        for name in
+            [&file_name(0), &file_name(u64::MAX), "1.seg", "00000000000000AB.seg", "000000000000000a.tmp"]
+        {
             assert_eq!(parse_file_name(name), None, "{name}");
         }
     }

@@ -53,15 +53,7 @@ impl<'a> Scan<'a> {
         let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
-        Ok(Scan {
-            segment,
-            size,
-            at,
-            limit,
-            window: Vec::new(),
-            window_at: 0,
-            trusting: false,
-        })
+        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false })
     }
 
     /// Believes payloads without their sums: a mistake, to test the tests.
@@ -94,9 +86,7 @@ impl<'a> Scan<'a> {
             Decoded::Zeros => return Ok(Err(End::Clean)),
             Decoded::Bad(reason) => return Ok(Err(End::Bad(reason))),
         };
-        let end = offset
-            .saturating_add(FRAME_LEN as u64)
-            .saturating_add(frame.length);
+        let end = offset.saturating_add(FRAME_LEN as u64).saturating_add(frame.length);
         if end > self.size {
             return Ok(Err(End::Bad("a record is longer than its segment")));
         }
@@ -121,11 +111,7 @@ impl<'a> Scan<'a> {
             Kind::Commit | Kind::Moves => self.bytes(payload_at, frame.length as usize)?,
             _ => &[],
         };
-        Ok(Ok(Scanned {
-            offset,
-            frame,
-            payload,
-        }))
+        Ok(Ok(Scanned { offset, frame, payload }))
     }
 
     /// Whether nothing but zeros stands from here on.
@@ -149,10 +135,7 @@ impl<'a> Scan<'a> {
 
     fn frame_at(&mut self, offset: u64) -> Result<Decoded> {
         let seed = self.segment.seed();
-        let bytes: [u8; FRAME_LEN] = self
-            .bytes(offset, FRAME_LEN)?
-            .try_into()
-            .expect("as long as asked");
+        let bytes: [u8; FRAME_LEN] = self.bytes(offset, FRAME_LEN)?.try_into().expect("as long as asked");
         Ok(Frame::decode(&bytes, seed, offset))
     }
 
@@ -186,11 +169,7 @@ impl<'a> Scan<'a> {
         // The trailer's sum covers the chunks' sums, so sums made from the body must lead to it.
         let owner = self.bytes(body + frame.word + 4 * chunks, usize::from(frame.owner_len))?;
         trailer.update(owner);
-        Ok(if trailer.finalize() == frame.payload_sum {
-            Ok(())
-        } else {
-            Err(MISMATCH)
-        })
+        Ok(if trailer.finalize() == frame.payload_sum { Ok(()) } else { Err(MISMATCH) })
     }
 
     /// `len` bytes at `at`, which the caller has held against the size of the file.
@@ -203,11 +182,7 @@ impl<'a> Scan<'a> {
             let want = len.max(WINDOW).min((self.size - at) as usize);
             self.window.resize(want, 0);
             self.window_at = at;
-            if let Err(error) = self
-                .segment
-                .file()
-                .read_exact_at(&mut self.window, at, Site::SEGMENT_READ)
-            {
+            if let Err(error) = self.segment.file().read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {
                 self.window.clear();
                 return Err(self.segment.failed("reading", error));
             }
@@ -238,18 +213,13 @@ pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<
             && frame.length >= HEAD_LEN as u64
             && at + FRAME_LEN as u64 + frame.length <= scan.size;
         if sound {
-            budget = budget
-                .checked_sub(frame.length)
-                .ok_or_else(|| too_many(segment, at))?;
+            budget = budget.checked_sub(frame.length).ok_or_else(|| too_many(segment, at))?;
             let payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
             if crc(payload) == frame.payload_sum
                 && let Ok((head, _)) = commit::open(payload, frame.kind == Kind::Moves)
                 && head.durable > bad
             {
-                return Ok(Some(Position {
-                    segment: segment.id(),
-                    offset: at,
-                }));
+                return Ok(Some(Position { segment: segment.id(), offset: at }));
             }
         }
         at += ALIGN;
@@ -258,8 +228,5 @@ pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<
 }
 
 fn too_many(segment: &Segment, at: u64) -> Error {
-    segment.corrupt(
-        at,
-        "behind a bad record stand more records than the segment can hold",
-    )
+    segment.corrupt(at, "behind a bad record stand more records than the segment can hold")
 }

@@ -51,10 +51,7 @@ impl TableCell {
         let mut table = self.0.lock();
         let mut next: Vec<_> = table.iter().cloned().collect();
         let at = next.partition_point(|other| other.id() < segment.id());
-        assert!(
-            next.get(at).is_none_or(|other| other.id() != segment.id()),
-            "segment ids are never reused"
-        );
+        assert!(next.get(at).is_none_or(|other| other.id() != segment.id()), "segment ids are never reused");
         next.insert(at, segment);
         *table = Table(Arc::new(next));
     }

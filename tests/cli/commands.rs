@@ -52,10 +52,7 @@ fn a_file_goes_in_and_comes_out() {
     tool.ok(&["put", "in", "cats"]);
     tool.ok(&["put", "in", "cats/b/"]);
     assert_eq!(tool.ok(&["ls", "-r", "cats"]), "a/tom\nb/in\nin\n");
-    assert!(
-        tool.fails(&["put", "in", "cats/a/tom", "--if-absent"])
-            .contains("exists already")
-    );
+    assert!(tool.fails(&["put", "in", "cats/a/tom", "--if-absent"]).contains("exists already"));
     let stat = tool.ok(&["stat", "cats/a/tom"]);
     for part in ["image/png", "owner: ann", "n: 1", "700000"] {
         assert!(stat.contains(part), "{stat}");
@@ -72,11 +69,7 @@ fn a_file_goes_in_and_comes_out() {
 fn standard_input_becomes_an_object() {
     let tool = Tool::new();
     tool.ok(&["mb", "cats"]);
-    let mut child = tool
-        .command(&["put", "-", "cats/piped"])
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = tool.command(&["put", "-", "cats/piped"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"through a pipe").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(tool.ok(&["cat", "cats/piped"]), "through a pipe");
@@ -97,15 +90,9 @@ fn get_keeps_a_file_that_is_there_unless_forced() {
     assert_eq!(fs::read_to_string(tool.path("inside/tom")).unwrap(), "new");
     assert!(tool.fails(&["get", "cats/none", "none"]).contains("none"));
     assert!(!tool.path("none").exists());
-    let left: Vec<_> = fs::read_dir(tool.dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert!(
-        left.iter()
-            .all(|name| !name.to_string_lossy().starts_with(".ossicle")),
-        "{left:?}"
-    );
+    let left: Vec<_> =
+        fs::read_dir(tool.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".ossicle")), "{left:?}");
 }
 
 #[test]
@@ -124,18 +111,12 @@ fn cat_gives_ranges_as_http_counts_them() {
 #[test]
 fn listings_roll_up_recurse_and_tell_sizes() {
     let tool = Tool::new();
-    tool.plant(
-        &[("a/x", "1"), ("a/y", "22"), ("b", "333"), ("a", "4444")],
-        ossicle::PutOptions::new,
-    );
+    tool.plant(&[("a/x", "1"), ("a/y", "22"), ("b", "333"), ("a", "4444")], ossicle::PutOptions::new);
     assert_eq!(tool.ok(&["ls", "cats"]), "a\na/\nb\n");
     assert_eq!(tool.ok(&["ls", "cats/a/"]), "a/x\na/y\n");
     assert_eq!(tool.ok(&["ls", "-r", "cats"]), "a\na/x\na/y\nb\n");
     let long = tool.ok(&["ls", "-l", "cats"]);
-    let fields: Vec<Vec<&str>> = long
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
+    let fields: Vec<Vec<&str>> = long.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!((fields[0][0], fields[0][4]), ("4", "a"));
     assert_eq!(fields[1].last(), Some(&"a/"));
     assert_eq!(tool.ok(&["du", "cats/a/"]).split_whitespace().next(), Some("3"));
@@ -149,13 +130,8 @@ fn rm_takes_a_tree_and_not_its_namesakes() {
     let tool = Tool::new();
     let many: Vec<String> = (0..2500).map(|number| format!("a/{number}")).collect();
     let objects: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "x")).collect();
-    tool.plant(&objects, || {
-        ossicle::PutOptions::new().durability(ossicle::Durability::Buffered)
-    });
-    tool.plant(
-        &[("a", "x"), ("ab", "x"), ("ab/c", "x")],
-        ossicle::PutOptions::new,
-    );
+    tool.plant(&objects, || ossicle::PutOptions::new().durability(ossicle::Durability::Buffered));
+    tool.plant(&[("a", "x"), ("ab", "x"), ("ab/c", "x")], ossicle::PutOptions::new);
     assert_eq!(tool.ok(&["rm", "-r", "cats/a"]), "deleted 2,501 objects\n");
     assert_eq!(tool.ok(&["ls", "-r", "cats"]), "ab\nab/c\n");
     assert!(tool.fails(&["rm", "cats/zz"]).contains("cats/zz"));
@@ -172,10 +148,7 @@ fn a_store_is_verified_compacted_and_described() {
     tool.plant(&[("a", &body), ("b", &body)], ossicle::PutOptions::new);
     assert!(tool.ok(&["verify"]).contains("clean"));
     let info = tool.ok(&["info"]);
-    assert!(
-        info.contains("objects     2") && info.contains("200000"),
-        "{info}"
-    );
+    assert!(info.contains("objects     2") && info.contains("200000"), "{info}");
     tool.ok(&["rm", "cats/a"]);
     assert!(tool.ok(&["compact"]).contains("of disk"));
     assert!(tool.ok(&["verify"]).contains("clean"));
@@ -188,10 +161,7 @@ fn verify_names_what_is_damaged() {
     let body = "distinctive ".repeat(20_000);
     tool.plant(&[("a", &body)], ossicle::PutOptions::new);
     let mut damaged = 0;
-    for path in crate::tool::paths_below(&tool.store())
-        .into_iter()
-        .filter(|path| path.is_file())
-    {
+    for path in crate::tool::paths_below(&tool.store()).into_iter().filter(|path| path.is_file()) {
         let mut bytes = fs::read(&path).unwrap();
         if let Some(at) = bytes.windows(12).position(|window| window == b"distinctive ") {
             bytes[at + 100_000] ^= 1;
@@ -202,10 +172,7 @@ fn verify_names_what_is_damaged() {
     assert!(damaged > 0);
     let ran = tool.run(&["verify"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(
-        ran.out.contains("damaged") && !ran.out.contains("clean"),
-        "{ran:?}"
-    );
+    assert!(ran.out.contains("damaged") && !ran.out.contains("clean"), "{ran:?}");
     // The damaged object is not handed out, and leaves no half file.
     tool.fails(&["get", "cats/a", "half"]);
     assert!(!tool.path("half").exists());
@@ -215,10 +182,7 @@ fn verify_names_what_is_damaged() {
 fn readers_may_be_many() {
     let tool = Tool::new();
     tool.plant(&[("a", "1")], ossicle::PutOptions::new);
-    let held = ossicle::Store::builder(tool.store())
-        .read_only(true)
-        .open()
-        .unwrap();
+    let held = ossicle::Store::builder(tool.store()).read_only(true).open().unwrap();
     assert_eq!(tool.ok(&["cat", "cats/a"]), "1");
     assert_eq!(tool.ok(&["ls", "cats"]), "a\n");
     tool.fails(&["rm", "cats/a"]);
@@ -232,20 +196,9 @@ fn a_closed_pipe_ends_quietly() {
     let many: Vec<String> = (0..20_000).map(|number| format!("many/{number:0100}")).collect();
     let objects: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
     tool.plant(&[("large", &body)], ossicle::PutOptions::new);
-    tool.plant(&objects, || {
-        ossicle::PutOptions::new().durability(ossicle::Durability::Buffered)
-    });
-    for args in [
-        &["cat", "cats/large"][..],
-        &["ls", "-r", "cats"],
-        &["get", "cats/large", "-"],
-    ] {
-        let mut child = tool
-            .command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    tool.plant(&objects, || ossicle::PutOptions::new().durability(ossicle::Durability::Buffered));
+    for args in [&["cat", "cats/large"][..], &["ls", "-r", "cats"], &["get", "cats/large", "-"]] {
+        let mut child = tool.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = child.stdout.take().unwrap();
         out.read_exact(&mut [0; 10]).unwrap();
         drop(out);
@@ -269,10 +222,7 @@ fn a_wrong_command_line_is_told_with_exit_code_2() {
     for args in wrong {
         let ran = tool.run(args);
         assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
-        assert!(
-            ran.err.starts_with("ossicle: ") && ran.out.is_empty(),
-            "{args:?}: {ran:?}"
-        );
+        assert!(ran.err.starts_with("ossicle: ") && ran.out.is_empty(), "{args:?}: {ran:?}");
     }
     let homeless = ran(bare(&["ls"]).output().unwrap());
     assert_eq!(homeless.code, Some(2));

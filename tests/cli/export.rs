@@ -13,10 +13,7 @@ fn what_is_there_and_equal_is_kept() {
     tool.ok(&["import", "tree", "cats"]);
     tool.ok(&["export", "cats", "again"]);
     let told = tool.ok(&["export", "cats", "again"]);
-    assert!(
-        told.contains("exported 0 files (0 B)") && told.contains("skipped 21"),
-        "{told}"
-    );
+    assert!(told.contains("exported 0 files (0 B)") && told.contains("skipped 21"), "{told}");
     // Equal bytes under another time and mode only get those back.
     let path = tool.path("again/plain.txt");
     fs::write(&path, "a plain file\n").unwrap();
@@ -52,18 +49,12 @@ fn a_dry_run_writes_nothing() {
     plant_tree(&tool.path("tree"));
     tool.ok(&["import", "tree", "cats"]);
     let told = tool.ok(&["export", "cats", "again", "-n"]);
-    assert!(
-        told.contains("would export plain.txt") && told.contains("would export 21 files"),
-        "{told}"
-    );
+    assert!(told.contains("would export plain.txt") && told.contains("would export 21 files"), "{told}");
     assert!(!tool.path("again").exists());
     tool.ok(&["export", "cats", "again"]);
     fs::remove_file(tool.path("again/plain.txt")).unwrap();
     let told = tool.ok(&["export", "cats", "again", "-n"]);
-    assert!(
-        told.starts_with("would export plain.txt\nwould export 1 file ("),
-        "{told}"
-    );
+    assert!(told.starts_with("would export plain.txt\nwould export 1 file ("), "{told}");
 }
 
 #[test]
@@ -82,17 +73,9 @@ fn hostile_keys_are_named_and_lead_nowhere() {
         "a/..",
         "d/",
     ];
-    let mut objects: Vec<(&str, &str)> = bad
-        .iter()
-        .filter(|key| **key != "x")
-        .map(|key| (*key, "evil"))
-        .collect();
-    objects.extend([
-        ("good", "good"),
-        ("both", "file"),
-        ("both/under", "under"),
-        ("both-and", "x"),
-    ]);
+    let mut objects: Vec<(&str, &str)> =
+        bad.iter().filter(|key| **key != "x").map(|key| (*key, "evil")).collect();
+    objects.extend([("good", "good"), ("both", "file"), ("both/under", "under"), ("both-and", "x")]);
     let long = "n".repeat(300);
     objects.push((&long, "long"));
     tool.plant(&objects, PutOptions::new);
@@ -122,12 +105,7 @@ fn hostile_keys_are_named_and_lead_nowhere() {
 fn nothing_is_written_through_a_link() {
     let tool = Tool::new();
     tool.plant(
-        &[
-            ("sub/file", "evil"),
-            ("sub/deep/file", "evil"),
-            ("fine", "fine"),
-            ("tip", "evil"),
-        ],
+        &[("sub/file", "evil"), ("sub/deep/file", "evil"), ("fine", "fine"), ("tip", "evil")],
         PutOptions::new,
     );
     fs::create_dir_all(tool.path("outside")).unwrap();
@@ -135,10 +113,7 @@ fn nothing_is_written_through_a_link() {
     fs::write(tool.path("outside/tip"), "mine").unwrap();
     symlink(tool.path("outside"), tool.path("out/sub")).unwrap();
     symlink(tool.path("outside/tip"), tool.path("out/tip")).unwrap();
-    for force in [
-        &["export", "cats", "out"][..],
-        &["export", "cats", "out", "--force"],
-    ] {
+    for force in [&["export", "cats", "out"][..], &["export", "cats", "out", "--force"]] {
         let told = tool.fails(force);
         assert!(told.contains("nothing is written through links"), "{told}");
         assert_eq!(fs::read_dir(tool.path("outside")).unwrap().count(), 1);
@@ -154,9 +129,7 @@ fn a_link_in_the_store_does_not_open_a_way_out() {
     let tool = Tool::new();
     fs::create_dir_all(tool.path("outside")).unwrap();
     let target = tool.path("outside").display().to_string();
-    tool.plant(&[("way", &target)], || {
-        PutOptions::new().metadata("src-symlink", "1")
-    });
+    tool.plant(&[("way", &target)], || PutOptions::new().metadata("src-symlink", "1"));
     tool.plant(&[("way/file", "evil")], PutOptions::new);
     let told = tool.fails(&["export", "cats", "out"]);
     assert!(told.contains("way: other keys make it a directory"), "{told}");
@@ -167,14 +140,9 @@ fn a_link_in_the_store_does_not_open_a_way_out() {
 #[test]
 fn a_store_cannot_hand_out_set_user_id() {
     let tool = Tool::new();
-    tool.plant(&[("tool", "x")], || {
-        PutOptions::new().metadata("src-mode", "4755")
-    });
+    tool.plant(&[("tool", "x")], || PutOptions::new().metadata("src-mode", "4755"));
     tool.ok(&["export", "cats", "out"]);
-    assert_eq!(
-        fs::metadata(tool.path("out/tool")).unwrap().permissions().mode() & 0o7777,
-        0o755
-    );
+    assert_eq!(fs::metadata(tool.path("out/tool")).unwrap().permissions().mode() & 0o7777, 0o755);
 }
 
 #[test]

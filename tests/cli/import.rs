@@ -29,10 +29,7 @@ fn a_prefix_is_a_directory() {
     let tool = Tool::new();
     plant_tree(&tool.path("tree"));
     tool.ok(&["import", "tree", "cats/some/where"]);
-    assert!(
-        tool.ok(&["ls", "-r", "cats/some/where/"])
-            .contains("some/where/plain.txt")
-    );
+    assert!(tool.ok(&["ls", "-r", "cats/some/where/"]).contains("some/where/plain.txt"));
     tool.ok(&["export", "cats/some/where/", "again"]);
     assert_same(&tool.path("tree"), &tool.path("again"));
 }
@@ -43,18 +40,12 @@ fn only_what_changed_is_taken_again() {
     let tree = tool.path("tree");
     plant_tree(&tree);
     tool.ok(&["import", "tree", "cats"]);
-    assert!(
-        tool.ok(&["import", "tree", "cats"])
-            .contains("imported 0 files (0 B)")
-    );
+    assert!(tool.ok(&["import", "tree", "cats"]).contains("imported 0 files (0 B)"));
     fs::write(tree.join("plain.txt"), "b plain file\n").unwrap();
     fs::set_permissions(tree.join("mode-600"), fs::Permissions::from_mode(0o611)).unwrap();
     fs::write(tree.join("more"), "more").unwrap();
     let told = tool.ok(&["import", "tree", "cats"]);
-    assert!(
-        told.contains("imported 3 files") && told.contains("skipped 19"),
-        "{told}"
-    );
+    assert!(told.contains("imported 3 files") && told.contains("skipped 19"), "{told}");
     tool.ok(&["export", "cats", "again"]);
     assert_same(&tree, &tool.path("again"));
 }
@@ -70,17 +61,9 @@ fn checksum_sees_what_times_hide() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[500] ^= 1;
     fs::write(&path, bytes).unwrap();
-    fs::File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_modified(time)
-        .unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
     assert!(tool.ok(&["import", "tree", "cats"]).contains("imported 0 files"));
-    assert!(
-        tool.ok(&["import", "tree", "cats", "--checksum"])
-            .contains("imported 1 file (")
-    );
+    assert!(tool.ok(&["import", "tree", "cats", "--checksum"]).contains("imported 1 file ("));
 }
 
 #[test]
@@ -88,19 +71,13 @@ fn a_dry_run_takes_nothing() {
     let tool = Tool::new();
     plant_tree(&tool.path("tree"));
     let told = tool.ok(&["import", "tree", "cats", "--dry-run"]);
-    assert!(
-        told.contains("would import plain.txt\n") && told.contains("would import 21 files"),
-        "{told}"
-    );
+    assert!(told.contains("would import plain.txt\n") && told.contains("would import 21 files"), "{told}");
     assert!(told.contains("new\\nline"), "{told}");
     assert!(!tool.store().exists());
     tool.ok(&["import", "tree", "cats"]);
     fs::write(tool.path("tree/more"), "x").unwrap();
     let told = tool.ok(&["import", "tree", "cats", "-n"]);
-    assert!(
-        told.starts_with("would import more\nwould import 1 file (1 B)"),
-        "{told}"
-    );
+    assert!(told.starts_with("would import more\nwould import 1 file (1 B)"), "{told}");
     assert!(tool.run(&["stat", "cats/more"]).code == Some(1));
 }
 
@@ -112,13 +89,7 @@ fn what_cannot_be_taken_is_named_and_the_rest_goes_on() {
     fs::write(tree.join("fine"), "fine").unwrap();
     fs::write(tree.join(OsStr::from_bytes(b"bad\xff name")), "x").unwrap();
     fs::write(tree.join(OsStr::from_bytes(b"\\begins")), "x").unwrap();
-    assert!(
-        Command::new("mkfifo")
-            .arg(tree.join("sub/pipe"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(tree.join("sub/pipe")).status().unwrap().success());
     let _socket = std::os::unix::net::UnixListener::bind(tree.join("socket")).unwrap();
     let mut long = tree.clone();
     (0..6).for_each(|_| long.push("d".repeat(200)));
@@ -176,15 +147,7 @@ fn the_store_is_not_taken_into_itself() {
 fn names_can_be_left_out() {
     let tool = Tool::new();
     plant_tree(&tool.path("tree"));
-    tool.ok(&[
-        "import",
-        "tree",
-        "cats",
-        "--exclude",
-        "deep",
-        "--exclude",
-        "nothing",
-    ]);
+    tool.ok(&["import", "tree", "cats", "--exclude", "deep", "--exclude", "nothing"]);
     let listed = tool.ok(&["ls", "-r", "cats"]);
     assert!(
         listed.contains("plain.txt") && !listed.contains("deep/") && !listed.contains("nothing"),
@@ -208,18 +171,11 @@ fn thousands_of_small_files_go_in_and_out() {
     for number in 0..4000 {
         let folder = tree.join(format!("{:02}", number % 40));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(
-            folder.join(format!("f{number}")),
-            format!("file {number} ").repeat(number % 90),
-        )
-        .unwrap();
+        fs::write(folder.join(format!("f{number}")), format!("file {number} ").repeat(number % 90)).unwrap();
     }
     let told = tool.ok(&["import", "tree", "cats", "--jobs", "4"]);
     assert!(told.starts_with("imported 4,000 files ("), "{told}");
-    assert!(
-        tool.ok(&["import", "tree", "cats"])
-            .contains("skipped 4,000 unchanged")
-    );
+    assert!(tool.ok(&["import", "tree", "cats"]).contains("skipped 4,000 unchanged"));
     tool.ok(&["export", "cats", "again"]);
     assert_same(&tree, &tool.path("again"));
 }
@@ -231,11 +187,7 @@ fn an_import_that_was_killed_goes_on() {
     for number in 0..3000 {
         let folder = tree.join(format!("{:02}", number % 30));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(
-            folder.join(format!("f{number}")),
-            crate::tool::noise(2000 + number),
-        )
-        .unwrap();
+        fs::write(folder.join(format!("f{number}")), crate::tool::noise(2000 + number)).unwrap();
     }
     fs::write(tree.join("large"), crate::tool::noise(20_000_000)).unwrap();
     for pause in [10, 30, 60, 90] {
@@ -280,13 +232,7 @@ fn ctrl_c_ends_an_import_in_good_order() {
     }
     std::thread::sleep(Duration::from_millis(60));
     let id = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     let ran = crate::tool::ran(child.wait_with_output().unwrap());
     // A quick machine may be done before the signal comes.
     if ran.code != Some(0) {

@@ -21,9 +21,7 @@ pub struct Ran {
 
 impl Tool {
     pub fn new() -> Tool {
-        Tool {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Tool { dir: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -37,9 +35,7 @@ impl Tool {
     /// The tool with its store, to be run in the temporary directory.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = bare(args);
-        command
-            .env("OSSICLE_STORE", self.store())
-            .current_dir(self.dir.path());
+        command.env("OSSICLE_STORE", self.store()).current_dir(self.dir.path());
         command
     }
 
@@ -58,20 +54,14 @@ impl Tool {
     pub fn fails(&self, args: &[&str]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.code, Some(1), "{args:?}: {ran:?}");
-        assert!(
-            ran.err.lines().all(|line| line.starts_with("ossicle: ")),
-            "{args:?}: {ran:?}"
-        );
+        assert!(ran.err.lines().all(|line| line.starts_with("ossicle: ")), "{args:?}: {ran:?}");
         ran.err
     }
 
     /// Puts an object past the tool.
     pub fn plant(&self, objects: &[(&str, &str)], options: impl Fn() -> ossicle::PutOptions) {
         let store = ossicle::Store::open(self.store()).unwrap();
-        let bucket = store
-            .bucket("cats")
-            .or_else(|_| store.create_bucket("cats"))
-            .unwrap();
+        let bucket = store.bucket("cats").or_else(|_| store.create_bucket("cats")).unwrap();
         for (key, body) in objects {
             bucket.put_with(key, *body, options()).unwrap();
         }
@@ -102,17 +92,9 @@ pub fn plant_tree(root: &Path) {
     fs::write(root.join("nothing"), "").unwrap();
     fs::write(root.join("deep/er/still/large"), noise(3_000_000)).unwrap();
     fs::write(root.join("deep/middle"), noise(100_000)).unwrap();
-    for odd in [
-        "with space",
-        "new\nline",
-        "back\\slash",
-        "-dash",
-        "ünï☃",
-        "~",
-        "a\u{1b}[31mred",
-        "...",
-        ".hidden",
-    ] {
+    for odd in
+        ["with space", "new\nline", "back\\slash", "-dash", "ünï☃", "~", "a\u{1b}[31mred", "...", ".hidden"]
+    {
         fs::write(root.join("deep").join(odd), odd).unwrap();
     }
     for mode in [0o600, 0o755, 0o444, 0o640] {
@@ -123,20 +105,14 @@ pub fn plant_tree(root: &Path) {
     symlink("../plain.txt", root.join("deep/link")).unwrap();
     symlink("/nowhere/at/all", root.join("dangling")).unwrap();
     symlink("deep", root.join("link-to-directory")).unwrap();
-    let old = fs::File::options()
-        .write(true)
-        .open(root.join("plain.txt"))
-        .unwrap();
-    old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789))
-        .unwrap();
+    let old = fs::File::options().write(true).open(root.join("plain.txt")).unwrap();
+    old.set_modified(std::time::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789)).unwrap();
 }
 
 pub fn noise(len: usize) -> Vec<u8> {
     let mut state = len as u64 + 1;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
     (0..len).map(|_| next()).collect()
@@ -153,18 +129,10 @@ pub fn picture(root: &Path) -> BTreeMap<PathBuf, (String, i64, Vec<u8>)> {
             ("directory".to_string(), 0, Vec::new())
         } else if meta.file_type().is_symlink() {
             let target = fs::read_link(&entry).unwrap();
-            (
-                "link".to_string(),
-                0,
-                target.to_string_lossy().as_bytes().to_vec(),
-            )
+            ("link".to_string(), 0, target.to_string_lossy().as_bytes().to_vec())
         } else {
             let time = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-            (
-                format!("file {:o}", meta.mode() & 0o7777),
-                time,
-                fs::read(&entry).unwrap(),
-            )
+            (format!("file {:o}", meta.mode() & 0o7777), time, fs::read(&entry).unwrap())
         };
         seen.insert(name, what);
     }
@@ -194,12 +162,7 @@ pub fn assert_same(one: &Path, other: &Path) {
     assert_eq!(names(&mine), names(&yours));
     for (name, what) in &mine {
         let (kind, time, content) = &yours[name];
-        assert_eq!(
-            (&what.0, what.1, what.2.len()),
-            (kind, *time, content.len()),
-            "{}",
-            name.display()
-        );
+        assert_eq!((&what.0, what.1, what.2.len()), (kind, *time, content.len()), "{}", name.display());
         assert!(what.2 == *content, "{} has other bytes", name.display());
     }
 }

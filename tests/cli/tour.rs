@@ -22,10 +22,7 @@ fn the_tour_shows_a_tree_of_the_users_own() {
     let tool = Tool::new();
     plant_tree(&tool.path("tree"));
     let out = tool.ok(&["tour", "tree"]);
-    assert!(
-        out.contains("Imported 21 files") && out.contains("everything matched"),
-        "{out}"
-    );
+    assert!(out.contains("Imported 21 files") && out.contains("everything matched"), "{out}");
     // With a store of the user's, that stays; a second tour keeps off it.
     assert!(tool.ok(&["verify"]).contains("clean"));
     assert!(tool.fails(&["tour", "tree"]).contains("not empty"));
@@ -35,13 +32,7 @@ fn the_tour_shows_a_tree_of_the_users_own() {
 fn the_tour_says_what_it_could_not_take() {
     let tool = Tool::new();
     plant_tree(&tool.path("tree"));
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(tool.path("tree/pipe"))
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("mkfifo").arg(tool.path("tree/pipe")).status().unwrap().success());
     let told = tool.fails(&["tour", "tree"]);
     assert!(told.contains("pipe: it is a fifo"), "{told}");
 }

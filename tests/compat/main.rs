@@ -30,11 +30,7 @@ fn fixture_files() -> BTreeMap<String, Vec<u8>> {
         for entry in fs::read_dir(fixture().join(dir)).expect("the fixture is in the source tree") {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_file() {
-                let path = Path::new(dir)
-                    .join(entry.file_name())
-                    .to_str()
-                    .unwrap()
-                    .to_string();
+                let path = Path::new(dir).join(entry.file_name()).to_str().unwrap().to_string();
                 files.insert(path, fs::read(entry.path()).unwrap());
             }
         }
@@ -57,26 +53,17 @@ fn copy() -> (TempDir, PathBuf) {
 }
 
 fn builder(path: &Path) -> StoreBuilder {
-    Store::builder(path)
-        .create(false)
-        .maintenance(Maintenance::Manual)
+    Store::builder(path).create(false).maintenance(Maintenance::Manual)
 }
 
 /// Holds everything that can be read against what was written.
 fn assert_holds_what_was_written(store: &Store) {
     let expected = written::expected();
-    let names: Vec<String> = store
-        .buckets()
-        .unwrap()
-        .map(|bucket| bucket.unwrap().name().to_string())
-        .collect();
+    let names: Vec<String> =
+        store.buckets().unwrap().map(|bucket| bucket.unwrap().name().to_string()).collect();
     assert_eq!(names, ["empty", "photos"]);
     let photos = store.bucket("photos").unwrap();
-    let keys: Vec<String> = photos
-        .list("")
-        .unwrap()
-        .map(|entry| entry.unwrap().name().to_string())
-        .collect();
+    let keys: Vec<String> = photos.list("").unwrap().map(|entry| entry.unwrap().name().to_string()).collect();
     assert_eq!(keys, expected.keys().cloned().collect::<Vec<_>>());
     for (key, object) in &expected {
         let got = photos.get(key).unwrap();
@@ -88,16 +75,9 @@ fn assert_holds_what_was_written(store: &Store) {
     }
     let usage = photos.usage("").unwrap();
     let bytes: usize = expected.values().map(|object| object.body.len()).sum();
-    assert_eq!(
-        (usage.objects, usage.bytes),
-        (expected.len() as u64, bytes as u64)
-    );
+    assert_eq!((usage.objects, usage.bytes), (expected.len() as u64, bytes as u64));
     for (key, value) in written::expected_rows() {
-        assert_eq!(
-            store.row("settings", key.as_bytes()).unwrap().as_deref(),
-            value.as_deref(),
-            "row {key}"
-        );
+        assert_eq!(store.row("settings", key.as_bytes()).unwrap().as_deref(), value.as_deref(), "row {key}");
     }
     let report = store.verify().unwrap();
     assert!(report.is_clean(), "{:?}", report.problems);
@@ -129,9 +109,7 @@ fn a_store_of_version_1_takes_writes_and_stays_whole() {
     let (_dir, path) = copy();
     let store = builder(&path).rebuild_index(true).open().unwrap();
     let photos = store.bucket("photos").unwrap();
-    photos
-        .put_with("new", b"new", PutOptions::new().durability(Durability::Buffered))
-        .unwrap();
+    photos.put_with("new", b"new", PutOptions::new().durability(Durability::Buffered)).unwrap();
     store.compact(Default::default()).unwrap();
     photos.delete("new").unwrap();
     store.close().unwrap();
@@ -154,10 +132,7 @@ fn the_same_writes_make_the_same_bytes() {
         }
     }
     let golden = fixture_files();
-    assert_eq!(
-        files.keys().collect::<Vec<_>>(),
-        golden.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(files.keys().collect::<Vec<_>>(), golden.keys().collect::<Vec<_>>());
     for (path, bytes) in &files {
         let golden = &golden[path];
         let differs = bytes.iter().zip(golden).position(|(one, other)| one != other);
@@ -173,10 +148,7 @@ fn a_reader_that_knows_only_the_format_document_finds_the_same() {
     let files = fixture_files();
     let expected = written::expected();
     let found = reader::read_store(&files);
-    assert_eq!(
-        found.keys().collect::<Vec<_>>(),
-        expected.keys().collect::<Vec<_>>()
-    );
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (key, object) in &expected {
         assert!(found[key] == object.body, "the body of {key}");
     }

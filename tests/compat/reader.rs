@@ -14,19 +14,10 @@ pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
     assert_eq!(block[66], 1, "there is a checkpoint");
     let index = ["index.tree", "index.alt.tree"][usize::from(block[65])];
     if block[67] != 255 {
-        let root = Child {
-            page: u64_at(block, 72),
-            sum: u32_at(block, 68),
-        };
+        let root = Child { page: u64_at(block, 72), sum: u32_at(block, 68) };
         walk_page(&files[index], u32_at(block, 128), root, block[67], &mut map);
     }
-    replay(
-        files,
-        u64_at(block, 88),
-        u64_at(block, 96),
-        u64_at(block, 80),
-        &mut map,
-    );
+    replay(files, u64_at(block, 88), u64_at(block, 96), u64_at(block, 80), &mut map);
 
     let bucket = live(&map, b"\x02photos").expect("the bucket has a row");
     let row = payload_of(files, &bucket).0;
@@ -36,10 +27,7 @@ pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
     let id = bincode_number(&mut at);
     let prefix = [&[0x10][..], &id.to_be_bytes()].concat();
     let mut bodies = BTreeMap::new();
-    for (key, (_, value)) in map
-        .range(prefix.clone()..)
-        .take_while(|(key, _)| key.starts_with(&prefix))
-    {
+    for (key, (_, value)) in map.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)) {
         let Some(value) = value else { continue };
         let (row, body) = payload_of(files, value);
         check_object_row(&row, &body);
@@ -55,16 +43,8 @@ fn live(map: &Map, key: &[u8]) -> Option<Vec<u8>> {
 fn newest_slot(file: &[u8]) -> &[u8] {
     assert_eq!(file.len(), 4 * 4096);
     let sound = |slot: &&[u8]| slot.starts_with(b"OSSICSUP") && crc(&slot[..4092]) == u32_at(slot, 4092);
-    let newest = file
-        .chunks(4096)
-        .filter(sound)
-        .max_by_key(|slot| u64_at(slot, 16))
-        .expect("a sound slot");
-    assert_eq!(
-        (u32_at(newest, 8), u64_at(newest, 24)),
-        (1, 0),
-        "version and required features"
-    );
+    let newest = file.chunks(4096).filter(sound).max_by_key(|slot| u64_at(slot, 16)).expect("a sound slot");
+    assert_eq!((u32_at(newest, 8), u64_at(newest, 24)), (1, 0), "version and required features");
     newest
 }
 
@@ -77,12 +57,7 @@ struct Child {
 fn walk_page(file: &[u8], salt: u32, child: Child, height: u8, map: &mut Map) -> [(u64, u64); 8] {
     let page = &file[child.page as usize * 4096..][..4096];
     let sum = crc(&[&salt.to_le_bytes(), &child.page.to_le_bytes()[..], &page[4..]].concat());
-    assert_eq!(
-        (sum, sum),
-        (u32_at(page, 0), child.sum),
-        "the sum of page {}",
-        child.page
-    );
+    assert_eq!((sum, sum), (u32_at(page, 0), child.sum), "the sum of page {}", child.page);
     assert_eq!((page[4], page[5]), (if height == 0 { 1 } else { 2 }, height));
     assert_eq!(u64_at(page, 8), child.page);
     let (count, shared) = (usize::from(u16_at(page, 6)), usize::from(u16_at(page, 16)));
@@ -94,16 +69,10 @@ fn walk_page(file: &[u8], salt: u32, child: Child, height: u8, map: &mut Map) ->
         let mut at = &page[usize::from(u16_at(page, offsets + 2 * cell))..];
         let len = varint(&mut at);
         let rest = take(&mut at, len);
-        let hint = [
-            rest.first().copied().unwrap_or(0),
-            rest.get(1).copied().unwrap_or(0),
-        ];
+        let hint = [rest.first().copied().unwrap_or(0), rest.get(1).copied().unwrap_or(0)];
         assert_eq!(page[hints + 2 * cell..][..2], hint);
         let key = [prefix, rest].concat();
-        assert!(
-            last.is_none_or(|last| last < key) || (height > 0 && cell <= 1),
-            "keys are in order"
-        );
+        assert!(last.is_none_or(|last| last < key) || (height > 0 && cell <= 1), "keys are in order");
         last = Some(key.clone());
         if height == 0 {
             let flags = take(&mut at, 1)[0];
@@ -114,10 +83,7 @@ fn walk_page(file: &[u8], salt: u32, child: Child, height: u8, map: &mut Map) ->
             *slot = (slot.0 + objects, slot.1 + bytes);
             map.insert(key, (lsn, (flags & 8 == 0).then_some(value)));
         } else {
-            let below = Child {
-                page: varint(&mut at),
-                sum: u32_at(take(&mut at, 4), 0),
-            };
+            let below = Child { page: varint(&mut at), sum: u32_at(take(&mut at, 4), 0) };
             let mask = take(&mut at, 1)[0];
             let mut said = [(0, 0); 8];
             for (slot, said) in said.iter_mut().enumerate() {
@@ -171,13 +137,8 @@ fn replay(files: &Files, mut segment: u64, mut offset: u64, mut lsn: u64, map: &
         // A run that began behind this place says so in the header of its first segment.
         let cut = || {
             let says = |file: &&Vec<u8>| (u64_at(file, 56), u64_at(file, 64)) == (segment, offset);
-            let logs = files
-                .iter()
-                .filter(|(path, _)| path.starts_with("log/"))
-                .map(|(_, file)| file);
-            logs.filter(|file| u64_at(file, 16) > segment)
-                .find(says)
-                .map(|file| u64_at(file, 16))
+            let logs = files.iter().filter(|(path, _)| path.starts_with("log/")).map(|(_, file)| file);
+            logs.filter(|file| u64_at(file, 16) > segment).find(says).map(|file| u64_at(file, 16))
         };
         match next.or_else(cut) {
             Some(next) => (segment, offset) = (next, 128),
@@ -223,11 +184,7 @@ fn payload_of(files: &Files, entry: &[u8]) -> (Vec<u8>, Vec<u8>) {
         }
         _ => (0..varint(&mut at)).flat_map(|_| blob(files, &mut at)).collect(),
     };
-    let payload = if entry[0] & 4 == 0 {
-        at.to_vec()
-    } else {
-        blob(files, &mut at)
-    };
+    let payload = if entry[0] & 4 == 0 { at.to_vec() } else { blob(files, &mut at) };
     (payload, body)
 }
 
@@ -284,10 +241,7 @@ fn bincode_number(at: &mut &[u8]) -> u64 {
         253 => 8,
         small => return u64::from(small),
     };
-    take(at, width)
-        .iter()
-        .rev()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    take(at, width).iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn varint(at: &mut &[u8]) -> u64 {
@@ -309,10 +263,7 @@ fn take<'a>(at: &mut &'a [u8], len: u64) -> &'a [u8] {
 }
 
 fn segment_seed(file: &[u8], kind: u8, id: u64) -> u32 {
-    assert!(
-        file.starts_with(b"OSSICSEG") && crc(&file[..124]) == u32_at(file, 124),
-        "a segment's header"
-    );
+    assert!(file.starts_with(b"OSSICSEG") && crc(&file[..124]) == u32_at(file, 124), "a segment's header");
     assert_eq!((u32_at(file, 8), file[12], u64_at(file, 16)), (1, kind, id));
     crc(&[&file[24..40], &file[16..24], &file[40..48]].concat())
 }
@@ -330,15 +281,9 @@ fn place(seed: u32, offset: u64, index: u64) -> u32 {
 /// CRC-32/ISO-HDLC, bit by bit.
 fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32| {
-        if crc & 1 == 1 {
-            (crc >> 1) ^ 0xEDB8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
     };
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc))
-    })
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

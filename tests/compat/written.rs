@@ -33,23 +33,14 @@ pub fn body(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn metadata(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()))
-        .collect()
+    pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
 }
 
 /// Every object of the bucket `photos`.
 pub fn expected() -> BTreeMap<String, Expected> {
     let mut all = BTreeMap::new();
     let mut add = |key: &str, body: Vec<u8>| {
-        all.insert(
-            key.to_string(),
-            Expected {
-                body,
-                ..Expected::default()
-            },
-        );
+        all.insert(key.to_string(), Expected { body, ..Expected::default() });
     };
     add("t/empty", Vec::new());
     add("t/hello", b"hello".to_vec());
@@ -83,12 +74,7 @@ pub fn expected() -> BTreeMap<String, Expected> {
 /// Rows of the table `settings`; `None` for one that was deleted.
 pub fn expected_rows() -> [(&'static str, Option<Vec<u8>>); 4] {
     let long = Some(body(9, 3000));
-    [
-        ("theme", Some(b"dark".to_vec())),
-        ("long", long),
-        ("gone", None),
-        ("tail", Some(b"new".to_vec())),
-    ]
+    [("theme", Some(b"dark".to_vec())), ("long", long), ("gone", None), ("tail", Some(b"new".to_vec()))]
 }
 
 /// Writes the store and returns its files as a kill would leave them, without the empty room at their ends.
@@ -139,14 +125,10 @@ fn first_run(store: &Store, clock: &VirtualClock) {
     photos.put("p/whole-chunk", body(3, 4096)).unwrap();
     photos.put("s/film", body(4, 20_000)).unwrap();
     clock.advance(Duration::from_millis(1500));
-    let described = PutOptions::new()
-        .content_type("application/json")
-        .metadata("owner", "ann")
-        .metadata("X-Empty", "");
+    let described =
+        PutOptions::new().content_type("application/json").metadata("owner", "ann").metadata("X-Empty", "");
     photos.put_with("m/described", b"{}", described).unwrap();
-    let long = PutOptions::new()
-        .content_type("image/png")
-        .metadata("long", "m".repeat(5000));
+    let long = PutOptions::new().content_type("image/png").metadata("long", "m".repeat(5000));
     photos.put_with("m/spilled", body(8, 300), long).unwrap();
     photos.put("t/replaced", b"the second body").unwrap();
     photos.delete("t/gone").unwrap();
@@ -178,9 +160,7 @@ fn second_run(store: &Store) {
     photos.rename("tail/first", "tail/renamed").unwrap();
     photos.delete("tail/gone").unwrap();
     let row = |tx: &mut ossicle::Transaction<'_>| tx.put_row("settings", b"tail", b"new");
-    store
-        .write_with(ossicle::WriteOptions::new().durability(Durability::Buffered), row)
-        .unwrap();
+    store.write_with(ossicle::WriteOptions::new().durability(Durability::Buffered), row).unwrap();
 }
 
 fn collect(vfs: &dyn Vfs) -> BTreeMap<String, Vec<u8>> {
@@ -191,21 +171,12 @@ fn collect(vfs: &dyn Vfs) -> BTreeMap<String, Vec<u8>> {
                 continue;
             }
             let path = Path::new(dir).join(&listed.name).to_str().unwrap().to_string();
-            let file = vfs
-                .open(&Path::new(DIR).join(&path), OpenMode::Read, Site::STORE_LIST)
-                .unwrap();
+            let file = vfs.open(&Path::new(DIR).join(&path), OpenMode::Read, Site::STORE_LIST).unwrap();
             let mut bytes = vec![0; file.size().unwrap() as usize];
             file.read_exact_at(&mut bytes, 0, Site::STORE_LIST).unwrap();
-            let used = bytes
-                .iter()
-                .rposition(|byte| *byte != 0)
-                .map_or(0, |last| last + 1);
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             let block = if path.ends_with(".tree") { 4096 } else { BLOCK };
-            bytes.truncate(if path == "SUPERBLOCK" {
-                bytes.len()
-            } else {
-                used.next_multiple_of(block)
-            });
+            bytes.truncate(if path == "SUPERBLOCK" { bytes.len() } else { used.next_multiple_of(block) });
             files.insert(path, bytes);
         }
     }

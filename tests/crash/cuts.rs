@@ -41,12 +41,9 @@ fn cuts_at_random() {
 #[test]
 fn torn_writes_at_every_call() {
     let mut disks = 0;
-    for script in [
-        scripts::first_steps(),
-        scripts::streamed_buffered(),
-        scripts::many_small(),
-        scripts::log_rotation(),
-    ] {
+    for script in
+        [scripts::first_steps(), scripts::streamed_buffered(), scripts::many_small(), scripts::log_rotation()]
+    {
         disks += cuts::every_call_torn(&script, seed(), None).unwrap().runs;
     }
     println!("torn: {disks} disks");

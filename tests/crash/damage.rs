@@ -34,10 +34,7 @@ fn stores() -> Vec<(&'static str, World, Vec<State>)> {
 
 /// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
 fn stride() -> usize {
-    std::env::var("OSSICLE_CRASH_FLIPS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(29)
+    std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(29)
 }
 
 /// Does `work` for every item, on two threads.
@@ -60,11 +57,7 @@ fn flipped_bytes_are_found() {
     for (name, world, state) in stores() {
         let mut cases: Vec<(PathBuf, usize)> = Vec::new();
         for (number, (path, bytes)) in files(&world).into_iter().enumerate() {
-            cases.extend(
-                offsets(&bytes, stride(), number)
-                    .into_iter()
-                    .map(|at| (path.clone(), at)),
-            );
+            cases.extend(offsets(&bytes, stride(), number).into_iter().map(|at| (path.clone(), at)));
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);
@@ -94,11 +87,7 @@ fn a_damaged_index_is_made_anew() {
         });
         let lost = copy(&world);
         assert!(lost.disk.erase(index));
-        assert_eq!(
-            survey(&lost, &state),
-            Ok(Found::Harmless),
-            "{name}: without the index file"
-        );
+        assert_eq!(survey(&lost, &state), Ok(Found::Harmless), "{name}: without the index file");
         for len in [0, 1, 4096, bytes.len() / 2] {
             let short = copy(&world);
             short.disk.truncate(index, len as u64);
@@ -114,23 +103,9 @@ fn cut_lost_and_exchanged_files_are_found() {
     for (name, world, state) in stores() {
         let files = files(&world);
         for (path, bytes) in &files {
-            let used = bytes
-                .iter()
-                .rposition(|byte| *byte != 0)
-                .map_or(0, |last| last + 1);
-            let mut lengths: Vec<usize> = vec![
-                0,
-                1,
-                31,
-                32,
-                127,
-                128,
-                129,
-                4095,
-                4096,
-                used / 2,
-                used.saturating_sub(1),
-            ];
+            let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            let mut lengths: Vec<usize> =
+                vec![0, 1, 31, 32, 127, 128, 129, 4095, 4096, used / 2, used.saturating_sub(1)];
             lengths.extend((0..used).step_by(used / 20 + 1));
             for len in lengths.into_iter().filter(|len| *len < bytes.len()) {
                 let damaged = copy(&world);
@@ -160,15 +135,10 @@ fn cut_lost_and_exchanged_files_are_found() {
 fn damage_does_not_spread_by_maintenance() {
     for (name, world, state) in stores() {
         let mut cases: Vec<(PathBuf, usize)> = Vec::new();
-        for (path, bytes) in files(&world)
-            .into_iter()
-            .filter(|(path, _)| path.extension().is_some_and(|ext| ext == "seg"))
+        for (path, bytes) in
+            files(&world).into_iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "seg"))
         {
-            cases.extend(
-                offsets(&bytes, stride() * 5, 1)
-                    .into_iter()
-                    .map(|at| (path.clone(), at)),
-            );
+            cases.extend(offsets(&bytes, stride() * 5, 1).into_iter().map(|at| (path.clone(), at)));
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);

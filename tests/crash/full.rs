@@ -9,11 +9,8 @@ use crate::harness::{full, scripts, seed};
 fn disks_of_every_size() {
     let mut disks = 0;
     for script in scripts::all() {
-        let step = if script.name == "maintenance" || script.name == "log_rotation" {
-            64 << 10
-        } else {
-            4 << 10
-        };
+        let step =
+            if script.name == "maintenance" || script.name == "log_rotation" { 64 << 10 } else { 4 << 10 };
         disks += full::every_capacity(&script, seed(), step, None).unwrap().runs;
     }
     println!("full disks: {disks}");
@@ -23,11 +20,7 @@ fn disks_of_every_size() {
 fn fill(bucket: &ossicle::Bucket, len: usize) -> usize {
     for number in 0.. {
         if let Err(error) = bucket.put_with(&format!("k{number}"), vec![7; len], PutOptions::new()) {
-            assert_eq!(
-                (error.kind(), error.is_fatal()),
-                (ErrorKind::Quota, false),
-                "{error}"
-            );
+            assert_eq!((error.kind(), error.is_fatal()), (ErrorKind::Quota, false), "{error}");
             return number;
         }
     }
@@ -47,11 +40,7 @@ fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
         for round in 0..4 {
             let count = fill(&bucket, len);
             counts.push(count);
-            assert_eq!(
-                observe(&store).unwrap().buckets["one"].len(),
-                count,
-                "round {round}"
-            );
+            assert_eq!(observe(&store).unwrap().buckets["one"].len(), count, "round {round}");
             for number in 0..count {
                 let key = format!("k{number}");
                 let told = |doing: &str, e| panic!("{len}, round {round}, {doing} {number}: {e}");
@@ -61,21 +50,13 @@ fn a_full_disk_is_emptied_and_filled_again_in_one_opening() {
                         .compact(CompactOptions::new())
                         .map(drop)
                         .unwrap_or_else(|e| told("compaction at", e));
-                    bucket
-                        .delete(&key)
-                        .map(drop)
-                        .unwrap_or_else(|e| told("deleting", e));
+                    bucket.delete(&key).map(drop).unwrap_or_else(|e| told("deleting", e));
                 }
             }
-            store
-                .compact(CompactOptions::new())
-                .unwrap_or_else(|e| panic!("{len}, round {round}: {e}"));
+            store.compact(CompactOptions::new()).unwrap_or_else(|e| panic!("{len}, round {round}: {e}"));
             verify(&store).unwrap();
         }
-        assert!(
-            counts.iter().all(|count| count * 2 > counts[0]),
-            "{len}: room is lost: {counts:?}"
-        );
+        assert!(counts.iter().all(|count| count * 2 > counts[0]), "{len}: room is lost: {counts:?}");
     }
 }
 

@@ -14,14 +14,8 @@ use crate::harness::{Dice, seed, world};
 const CHILD: &str = "OSSICLE_CRASH_CHILD";
 
 fn open(dir: &Path) -> ossicle::Result<Store> {
-    let settings = Settings {
-        reserve_bytes: 0,
-        ..world::settings()
-    };
-    Store::builder(dir)
-        .settings(settings)
-        .maintenance(Maintenance::Background)
-        .open()
+    let settings = Settings { reserve_bytes: 0, ..world::settings() };
+    Store::builder(dir).settings(settings).maintenance(Maintenance::Background).open()
 }
 
 fn body(number: u64) -> Vec<u8> {
@@ -35,10 +29,7 @@ fn body(number: u64) -> Vec<u8> {
 fn child() {
     let Ok(dir) = std::env::var(CHILD) else { return };
     let store = open(Path::new(&dir)).unwrap();
-    let bucket = store
-        .bucket("one")
-        .or_else(|_| store.create_bucket("one"))
-        .unwrap();
+    let bucket = store.bucket("one").or_else(|_| store.create_bucket("one")).unwrap();
     let mut dice = Dice::new(std::process::id().into());
     let mut out = std::io::stdout();
     let mut say = |line: String| {
@@ -62,17 +53,9 @@ fn child() {
             kind => {
                 say(format!("begin {key} {number}"));
                 // Killed is not cut: what is buffered is there for the next process as well.
-                let durability = if kind < 3 {
-                    Durability::Buffered
-                } else {
-                    Durability::Synced
-                };
+                let durability = if kind < 3 { Durability::Buffered } else { Durability::Synced };
                 bucket
-                    .put_with(
-                        &format!("k{key}"),
-                        body(number),
-                        PutOptions::new().durability(durability),
-                    )
+                    .put_with(&format!("k{key}"), body(number), PutOptions::new().durability(durability))
                     .unwrap();
             }
         }
@@ -82,10 +65,7 @@ fn child() {
 
 #[test]
 fn what_was_acknowledged_survives_kills() {
-    let cycles = std::env::var("OSSICLE_CRASH_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(25);
+    let cycles = std::env::var("OSSICLE_CRASH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("store");
     let mut dice = Dice::new(seed());
@@ -134,18 +114,12 @@ fn what_was_acknowledged_survives_kills() {
                 }
             }
         }
-        let listed: Vec<String> = bucket
-            .list("")
-            .unwrap()
-            .map(|entry| entry.unwrap().name().to_string())
-            .collect();
+        let listed: Vec<String> =
+            bucket.list("").unwrap().map(|entry| entry.unwrap().name().to_string()).collect();
         assert_eq!(listed, model.keys().cloned().collect::<Vec<_>>(), "cycle {cycle}");
         for (key, number) in &model {
             let bytes = bucket.get(key).unwrap().bytes().unwrap();
-            assert!(
-                bytes[..] == body(*number)[..],
-                "cycle {cycle}: {key} has other bytes"
-            );
+            assert!(bytes[..] == body(*number)[..], "cycle {cycle}: {key} has other bytes");
         }
         world::verify(&store).unwrap();
         store.close().unwrap();

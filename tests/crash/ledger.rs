@@ -28,10 +28,7 @@ fn every_site_is_called_and_struck() {
         tally.join(nested::every_recovery(&script, seed(), 7, 1, None).unwrap());
     }
     let hits = |site: Site, fault| tally.hits.get(&(site.0, fault)).copied().unwrap_or(0);
-    println!(
-        "{:18} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "site", "calls", "power-cut", "error", "sticky", "full"
-    );
+    println!("{:18} {:>9} {:>9} {:>9} {:>9} {:>9}", "site", "calls", "power-cut", "error", "sticky", "full");
     let mut missed = Vec::new();
     for site in Site::ALL {
         let calls = tally.calls.get(site.0).copied().unwrap_or(0);

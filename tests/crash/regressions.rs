@@ -20,9 +20,7 @@ fn store() -> (World, ossicle::Store, ossicle::Bucket) {
 fn a_synced_delete_of_what_a_buffered_one_took_is_durable() {
     let (world, _store, bucket) = store();
     bucket.put("k", b"body").unwrap();
-    bucket
-        .delete_with("k", DeleteOptions::new().durability(Durability::Buffered))
-        .unwrap();
+    bucket.delete_with("k", DeleteOptions::new().durability(Durability::Buffered)).unwrap();
     bucket.delete("k").unwrap();
     let after = world.restart(CutPolicy::DropUnsynced);
     assert!(!after.open().unwrap().bucket("one").unwrap().exists("k").unwrap());
@@ -31,21 +29,14 @@ fn a_synced_delete_of_what_a_buffered_one_took_is_durable() {
 #[test]
 fn what_a_failed_sync_left_in_the_cache_is_made_durable_or_dropped() {
     let (world, store, bucket) = store();
-    world.disk.fail_site(
-        ossicle::Site::LOG_SYNC,
-        0,
-        Fault::Error(std::io::ErrorKind::Other),
-    );
+    world.disk.fail_site(ossicle::Site::LOG_SYNC, 0, Fault::Error(std::io::ErrorKind::Other));
     assert!(bucket.put("k", b"body").unwrap_err().is_fatal());
     drop((bucket, store));
     let again = world.open().unwrap();
     let seen = observe(&again).unwrap();
     again.bucket("one").unwrap().put("more", b"more").unwrap();
     let after = observe(&world.restart(CutPolicy::DropUnsynced).open().unwrap()).unwrap();
-    assert_eq!(
-        after.buckets["one"].contains_key("k"),
-        seen.buckets["one"].contains_key("k")
-    );
+    assert_eq!(after.buckets["one"].contains_key("k"), seen.buckets["one"].contains_key("k"));
     assert!(after.buckets["one"].contains_key("more"));
 }
 
@@ -57,9 +48,7 @@ fn the_directories_are_durable_before_the_superblock() {
             world.disk.fail_at(at, Fault::PowerCut);
             let _ = world.open();
             let after = world.restart(CutPolicy::Torn(seed));
-            after
-                .open()
-                .unwrap_or_else(|error| panic!("cut at call {at}, seed {seed}: {error}"));
+            after.open().unwrap_or_else(|error| panic!("cut at call {at}, seed {seed}: {error}"));
         }
     }
 }
@@ -70,10 +59,7 @@ fn a_superblock_cut_short_by_a_full_disk_is_no_store() {
     for blocks in 0..4 {
         world.disk.set_capacity(Some(blocks * 4096));
         assert!(world.open().is_err(), "{blocks} blocks");
-        assert!(
-            world.disk.contents(Path::new("/store/SUPERBLOCK")).is_none(),
-            "{blocks} blocks"
-        );
+        assert!(world.disk.contents(Path::new("/store/SUPERBLOCK")).is_none(), "{blocks} blocks");
     }
     world.disk.set_capacity(None);
     world.open().unwrap().create_bucket("one").unwrap();
@@ -88,11 +74,7 @@ fn a_store_made_by_a_killed_process_is_named_durably() {
         let next = world.after_kill();
         let store = next.open().unwrap();
         store.create_bucket("one").unwrap();
-        next.restart(CutPolicy::DropUnsynced)
-            .open()
-            .unwrap()
-            .bucket("one")
-            .unwrap();
+        next.restart(CutPolicy::DropUnsynced).open().unwrap().bucket("one").unwrap();
     }
 }
 
@@ -104,18 +86,11 @@ fn relocation_does_not_remove_what_stands_behind_damage() {
     }
     bucket.delete("a").unwrap();
     store.close().unwrap();
-    let bulk = world
-        .disk
-        .paths()
-        .into_iter()
-        .find(|path| path.starts_with("/store/bulk"))
-        .unwrap();
+    let bulk = world.disk.paths().into_iter().find(|path| path.starts_with("/store/bulk")).unwrap();
     // The frame of the second body.
     let bytes = world.disk.contents(&bulk).unwrap();
     let first = bytes.iter().skip(128).position(|byte| *byte == 7).unwrap() + 128;
-    let second = (first + 9000..)
-        .find(|at| bytes[*at..at + 100].iter().all(|byte| *byte == 7))
-        .unwrap();
+    let second = (first + 9000..).find(|at| bytes[*at..at + 100].iter().all(|byte| *byte == 7)).unwrap();
     world.disk.flip(&bulk, second as u64 - 8, 1);
     drop((bucket, store));
     let store = world.open().unwrap();

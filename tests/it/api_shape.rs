@@ -49,10 +49,7 @@ fn errors_are_one_word_and_say_what_they_are() {
     let store = Store::in_memory().unwrap();
     let error: Error = store.bucket("cats").unwrap_err();
     kind(error.kind());
-    assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::NotFound, "NoSuchBucket")
-    );
+    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "NoSuchBucket"));
     assert!(error.is_not_found() && !error.is_retryable() && !error.is_fatal());
     assert!(error.source().is_none());
     is_shown(&error);
@@ -87,10 +84,7 @@ fn stores_open_as_written() -> Result<()> {
     Store::open(path.to_str().unwrap())?.close()?;
     let clock = VirtualClock::at(SystemTime::now());
     let store = Store::builder(&path)
-        .settings(Settings {
-            packed_max: 1000,
-            ..Default::default()
-        })
+        .settings(Settings { packed_max: 1000, ..Default::default() })
         .read_only(false)
         .create(true)
         .clock(clock)
@@ -169,29 +163,16 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
     bucket.put("k", std::fs::File::open(dir.path().join("f"))?)?;
     bucket.put("k", Body::reader(std::io::Cursor::new(vec![1, 2, 3])))?;
     bucket.put("k", [1u8; 4])?;
-    let PutOutcome {
-        etag, version, lsn, ..
-    } = bucket.put_with(
+    let PutOutcome { etag, version, lsn, .. } = bucket.put_with(
         "k",
         b"0123456789abcdef0123",
-        PutOptions::new()
-            .content_type("image/png")
-            .metadata("owner", "ann")
-            .durability(Durability::Buffered),
+        PutOptions::new().content_type("image/png").metadata("owner", "ann").durability(Durability::Buffered),
     )?;
     let (_, _): (Option<VersionId>, Lsn) = (version, lsn);
     is_shown(&etag);
     is_shown(&lsn);
-    bucket.put_with(
-        "k",
-        b"0123456789abcdef0123",
-        PutOptions::new().if_match(etag.clone()),
-    )?;
-    bucket.put_with(
-        "k",
-        b"0123456789abcdef0123",
-        PutOptions::new().if_match(etag.to_string().as_str()),
-    )?;
+    bucket.put_with("k", b"0123456789abcdef0123", PutOptions::new().if_match(etag.clone()))?;
+    bucket.put_with("k", b"0123456789abcdef0123", PutOptions::new().if_match(etag.to_string().as_str()))?;
     let mut writer: ObjectWriter = bucket.writer("w", PutOptions::new())?;
     writer.write_all(b"piece by piece")?;
     let _: PutOutcome = writer.finish()?;
@@ -214,11 +195,7 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
     assert_eq!(object.copy_to(&mut sink)?, 12);
     let bytes: Bytes = object.bytes()?;
     assert_eq!((&bytes[..], text.as_bytes()), (&b"456789abcdef"[..], &sink[..]));
-    assert!(
-        bucket
-            .get_with("k", GetOptions::new().if_none_match(etag))
-            .is_err()
-    );
+    assert!(bucket.get_with("k", GetOptions::new().if_none_match(etag)).is_err());
     let _: ObjectMeta = bucket.head_with("k", GetOptions::new())?;
 
     bucket.copy("k", "l")?;
@@ -231,11 +208,7 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
             _ => {}
         }
     }
-    let options = ListOptions::new()
-        .prefix("")
-        .delimiter("/")
-        .start_after("k")
-        .limit(1000usize);
+    let options = ListOptions::new().prefix("").delimiter("/").start_after("k").limit(1000usize);
     let _: Listing = bucket.list_with(options.clone())?;
     let page: Page = bucket.list_page(options)?;
     let (entries, next): (Vec<Entry>, Option<String>) = (page.entries, page.next);

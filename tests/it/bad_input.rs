@@ -40,15 +40,7 @@ fn keys_follow_the_rules() {
     let (store, bucket) = a_bucket();
     let lsn = store.stats().lsn;
     let bytes = store.stats().log_bytes_written;
-    for key in [
-        "",
-        "/",
-        "/a",
-        "\\",
-        "\\a",
-        &"k".repeat(1024),
-        &"\u{1F408}".repeat(256),
-    ] {
+    for key in ["", "/", "/a", "\\", "\\a", &"k".repeat(1024), &"\u{1F408}".repeat(256)] {
         assert_eq!(code(bucket.put(key, b"")), "InvalidObjectName");
         assert_eq!(code(bucket.put(key, vec![0; 1_000_000])), "InvalidObjectName");
         assert_eq!(code(bucket.writer(key, PutOptions::new())), "InvalidObjectName");
@@ -57,24 +49,10 @@ fn keys_follow_the_rules() {
         assert_eq!(code(bucket.copy("a", key)), "InvalidObjectName");
         assert_eq!(code(bucket.copy(key, "a")), "InvalidObjectName");
         assert_eq!(code(bucket.rename("a", key)), "InvalidObjectName");
-        assert_eq!(
-            code(store.write(|tx| tx.put(&bucket, key, b""))),
-            "InvalidObjectName"
-        );
+        assert_eq!(code(store.write(|tx| tx.put(&bucket, key, b""))), "InvalidObjectName");
     }
     assert_eq!((store.stats().lsn, store.stats().log_bytes_written), (lsn, bytes));
-    for key in [
-        "a/",
-        "..",
-        "../../etc/passwd",
-        "?",
-        "a//b",
-        "\0",
-        "con",
-        "\u{10FFFF}",
-        " ",
-        "a\nb",
-    ] {
+    for key in ["a/", "..", "../../etc/passwd", "?", "a//b", "\0", "con", "\u{10FFFF}", " ", "a\nb"] {
         bucket.put(key, key).unwrap();
     }
     assert_eq!(bucket.list("").unwrap().count(), 10);
@@ -87,10 +65,7 @@ fn a_key_with_line_breaks_does_not_break_the_line() {
     let key = "a\r\nb\u{1b}[31m";
     for error in [
         bucket.get(key).map(|_| ()).unwrap_err(),
-        bucket
-            .put_with(key, b"", PutOptions::new().if_match("x"))
-            .map(|_| ())
-            .unwrap_err(),
+        bucket.put_with(key, b"", PutOptions::new().if_match("x")).map(|_| ()).unwrap_err(),
         bucket.put("/\n", b"").map(|_| ()).unwrap_err(),
     ] {
         assert_reads_well(&error);
@@ -120,23 +95,11 @@ fn metadata_and_content_types_have_limits() {
         );
         assert_reads_well(&error);
     }
-    assert_eq!(
-        code(put(PutOptions::new().metadata("A", "1").metadata("a", "2"))),
-        "InvalidArgument"
-    );
-    assert_eq!(
-        code(put(PutOptions::new().content_type("t".repeat(1025)))),
-        "InvalidArgument"
-    );
-    assert_eq!(
-        code(put(PutOptions::new().content_type("a\r\nb"))),
-        "InvalidArgument"
-    );
+    assert_eq!(code(put(PutOptions::new().metadata("A", "1").metadata("a", "2"))), "InvalidArgument");
+    assert_eq!(code(put(PutOptions::new().content_type("t".repeat(1025)))), "InvalidArgument");
+    assert_eq!(code(put(PutOptions::new().content_type("a\r\nb"))), "InvalidArgument");
     assert!(!bucket.exists("a").unwrap());
-    put(PutOptions::new()
-        .metadata("a", &long[..8191])
-        .content_type("t".repeat(1024)))
-    .unwrap();
+    put(PutOptions::new().metadata("a", &long[..8191]).content_type("t".repeat(1024))).unwrap();
 }
 
 #[test]
@@ -144,135 +107,30 @@ fn settings_have_limits_and_say_which() {
     let dir = tempfile::tempdir().unwrap();
     let good = Settings::default;
     let bad = [
-        (
-            "chunk_size",
-            Settings {
-                chunk_size: 0,
-                ..good()
-            },
-        ),
-        (
-            "chunk_size",
-            Settings {
-                chunk_size: 2048,
-                ..good()
-            },
-        ),
-        (
-            "chunk_size",
-            Settings {
-                chunk_size: 5000,
-                ..good()
-            },
-        ),
-        (
-            "chunk_size",
-            Settings {
-                chunk_size: 32 << 20,
-                ..good()
-            },
-        ),
-        (
-            "inline_max",
-            Settings {
-                inline_max: 701,
-                ..good()
-            },
-        ),
-        (
-            "packed_max",
-            Settings {
-                packed_max: (4 << 20) + 1,
-                ..good()
-            },
-        ),
-        (
-            "segment_size",
-            Settings {
-                segment_size: (1 << 20) - 1,
-                ..good()
-            },
-        ),
-        (
-            "segment_size",
-            Settings {
-                segment_size: (1 << 30) + 1,
-                ..good()
-            },
-        ),
-        (
-            "delta_bytes",
-            Settings {
-                delta_bytes: 1000,
-                ..good()
-            },
-        ),
-        (
-            "delta_bytes",
-            Settings {
-                delta_bytes: usize::MAX,
-                ..good()
-            },
-        ),
-        (
-            "checkpoint_log_bytes",
-            Settings {
-                checkpoint_log_bytes: 0,
-                ..good()
-            },
-        ),
-        (
-            "checkpoint_log_bytes",
-            Settings {
-                checkpoint_log_bytes: u64::MAX,
-                ..good()
-            },
-        ),
-        (
-            "page_cache_bytes",
-            Settings {
-                page_cache_bytes: 0,
-                ..good()
-            },
-        ),
-        (
-            "reserve_bytes",
-            Settings {
-                reserve_bytes: u64::MAX,
-                ..good()
-            },
-        ),
-        (
-            "garbage_percent",
-            Settings {
-                garbage_percent: 4,
-                ..good()
-            },
-        ),
-        (
-            "garbage_percent",
-            Settings {
-                garbage_percent: 91,
-                ..good()
-            },
-        ),
+        ("chunk_size", Settings { chunk_size: 0, ..good() }),
+        ("chunk_size", Settings { chunk_size: 2048, ..good() }),
+        ("chunk_size", Settings { chunk_size: 5000, ..good() }),
+        ("chunk_size", Settings { chunk_size: 32 << 20, ..good() }),
+        ("inline_max", Settings { inline_max: 701, ..good() }),
+        ("packed_max", Settings { packed_max: (4 << 20) + 1, ..good() }),
+        ("segment_size", Settings { segment_size: (1 << 20) - 1, ..good() }),
+        ("segment_size", Settings { segment_size: (1 << 30) + 1, ..good() }),
+        ("delta_bytes", Settings { delta_bytes: 1000, ..good() }),
+        ("delta_bytes", Settings { delta_bytes: usize::MAX, ..good() }),
+        ("checkpoint_log_bytes", Settings { checkpoint_log_bytes: 0, ..good() }),
+        ("checkpoint_log_bytes", Settings { checkpoint_log_bytes: u64::MAX, ..good() }),
+        ("page_cache_bytes", Settings { page_cache_bytes: 0, ..good() }),
+        ("reserve_bytes", Settings { reserve_bytes: u64::MAX, ..good() }),
+        ("garbage_percent", Settings { garbage_percent: 4, ..good() }),
+        ("garbage_percent", Settings { garbage_percent: 91, ..good() }),
     ];
     for (name, settings) in bad {
-        let error = Store::builder(dir.path().join("s"))
-            .settings(settings)
-            .open()
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.code()),
-            (ErrorKind::Invalid, "InvalidArgument")
-        );
+        let error = Store::builder(dir.path().join("s")).settings(settings).open().unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "InvalidArgument"));
         assert!(error.to_string().contains(name), "{error}");
         assert_reads_well(&error);
     }
-    assert!(
-        !dir.path().join("s").exists(),
-        "nothing is made for settings that cannot be"
-    );
+    assert!(!dir.path().join("s").exists(), "nothing is made for settings that cannot be");
     let extreme = [
         Settings {
             chunk_size: 4096,

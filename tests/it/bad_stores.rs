@@ -17,15 +17,8 @@ fn refused(path: impl AsRef<Path>) -> Error {
 
 /// A store in small segments, closed in peace: bodies of every kind.
 fn a_store(path: &Path) {
-    let settings = Settings {
-        segment_size: 1 << 20,
-        ..Settings::default()
-    };
-    let store = Store::builder(path)
-        .settings(settings)
-        .maintenance(Maintenance::Manual)
-        .open()
-        .unwrap();
+    let settings = Settings { segment_size: 1 << 20, ..Settings::default() };
+    let store = Store::builder(path).settings(settings).maintenance(Maintenance::Manual).open().unwrap();
     let bucket = store.create_bucket("cats").unwrap();
     bucket.put("tiny", b"x").unwrap();
     bucket.put("packed", vec![1; 100_000]).unwrap();
@@ -34,10 +27,7 @@ fn a_store(path: &Path) {
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut found: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
 }
@@ -47,14 +37,8 @@ fn a_file_is_no_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, b"a letter").unwrap();
-    assert!(matches!(
-        refused(&path).kind(),
-        ErrorKind::Invalid | ErrorKind::Io
-    ));
-    assert!(matches!(
-        refused(path.join("below")).kind(),
-        ErrorKind::Invalid | ErrorKind::Io
-    ));
+    assert!(matches!(refused(&path).kind(), ErrorKind::Invalid | ErrorKind::Io));
+    assert!(matches!(refused(path.join("below")).kind(), ErrorKind::Invalid | ErrorKind::Io));
     assert_eq!(fs::read(&path).unwrap(), b"a letter");
 }
 
@@ -72,14 +56,9 @@ fn a_directory_with_other_files_is_left_alone() {
 fn other_files_beside_a_store_do_not_disturb_it() {
     let dir = tempfile::tempdir().unwrap();
     a_store(dir.path());
-    for name in [
-        "letter.txt",
-        "log/README",
-        "log/0.seg",
-        "log/000000000000000G.seg",
-        "bulk/0/.hidden",
-        "bulk/9",
-    ] {
+    for name in
+        ["letter.txt", "log/README", "log/0.seg", "log/000000000000000G.seg", "bulk/0/.hidden", "bulk/9"]
+    {
         fs::write(dir.path().join(name), b"not ours").unwrap();
     }
     let store = Store::open(dir.path()).unwrap();
@@ -108,10 +87,7 @@ fn a_missing_store_is_made_only_if_it_may_be() {
 fn edit_superblock(store: &Path, edit: impl Fn(&mut [u8])) {
     let path = store.join("SUPERBLOCK");
     let mut bytes = fs::read(&path).unwrap();
-    for slot in bytes
-        .chunks_mut(SLOT)
-        .filter(|slot| slot.starts_with(b"OSSICSUP"))
-    {
+    for slot in bytes.chunks_mut(SLOT).filter(|slot| slot.starts_with(b"OSSICSUP")) {
         edit(slot);
         let sum = crc32fast::hash(&slot[..SLOT - 4]);
         slot[SLOT - 4..].copy_from_slice(&sum.to_le_bytes());
@@ -132,10 +108,7 @@ fn a_newer_format_is_named_and_left_alone() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(fs::read(dir.path().join("SUPERBLOCK")).unwrap(), before);
     edit_superblock(dir.path(), |slot| slot[8] -= 1);
-    assert_eq!(
-        read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"),
-        b"x"
-    );
+    assert_eq!(read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"), b"x");
 }
 
 #[test]
@@ -148,10 +121,7 @@ fn an_unknown_feature_is_refused_and_an_optional_one_is_not() {
     assert!(error.to_string().contains("0x80"), "{error}");
     edit_superblock(dir.path(), |slot| slot[24] = 0);
     edit_superblock(dir.path(), |slot| slot[32] |= 0x80);
-    assert_eq!(
-        read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"),
-        b"x"
-    );
+    assert_eq!(read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"), b"x");
 }
 
 #[test]
@@ -167,10 +137,7 @@ fn a_lost_or_spoilt_superblock_is_damage_and_no_new_store() {
         assert_eq!(refused(dir.path()).kind(), ErrorKind::Corrupt);
     }
     fs::write(&path, kept).unwrap();
-    assert_eq!(
-        read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"),
-        b"x"
-    );
+    assert_eq!(read(&Store::open(dir.path()).unwrap().bucket("cats").unwrap(), "tiny"), b"x");
 }
 
 #[test]
@@ -228,10 +195,7 @@ fn reading_only_works_beside_readers_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     a_store(dir.path());
     let stamp = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
-    let before: Vec<_> = files(dir.path())
-        .into_iter()
-        .map(|path| (stamp(&path), path))
-        .collect();
+    let before: Vec<_> = files(dir.path()).into_iter().map(|path| (stamp(&path), path)).collect();
     let open = || Store::builder(dir.path()).read_only(true).open().unwrap();
     let (store, other) = (open(), open());
     let bucket = store.bucket("cats").unwrap();
@@ -257,10 +221,7 @@ fn reading_only_works_beside_readers_and_changes_nothing() {
     assert_eq!(refused(dir.path()).kind(), ErrorKind::Busy);
     store.close().unwrap();
     other.close().unwrap();
-    let after: Vec<_> = files(dir.path())
-        .into_iter()
-        .map(|path| (stamp(&path), path))
-        .collect();
+    let after: Vec<_> = files(dir.path()).into_iter().map(|path| (stamp(&path), path)).collect();
     assert_eq!(before, after);
 }
 
@@ -271,10 +232,7 @@ fn a_directory_without_permission_is_named() {
     let path = dir.path().join("store");
     a_store(&path);
     let allow = |mode: u32| {
-        for each in [path.clone(), path.join("log"), path.join("bulk/0")]
-            .iter()
-            .chain(&files(&path))
-        {
+        for each in [path.clone(), path.join("log"), path.join("bulk/0")].iter().chain(&files(&path)) {
             if each.is_dir() == (mode & 0o100 != 0) || each.is_file() {
                 fs::set_permissions(each, fs::Permissions::from_mode(mode)).unwrap();
             }
@@ -309,10 +267,7 @@ fn a_shortened_log_is_damage() {
             Ok(store) => {
                 assert!(!store.verify().unwrap().is_clean(), "cut to {len} bytes");
                 let object = store.bucket("cats").unwrap().get("packed");
-                assert_eq!(
-                    object.and_then(|object| object.bytes()).unwrap_err().kind(),
-                    ErrorKind::Corrupt
-                );
+                assert_eq!(object.and_then(|object| object.bytes()).unwrap_err().kind(), ErrorKind::Corrupt);
             }
         }
     }
@@ -328,24 +283,13 @@ fn a_shortened_bulk_segment_loses_its_bodies_only() {
     a_store(dir.path());
     let bulk = files(&dir.path().join("bulk/0"));
     for len in [300_000, 50, 0] {
-        fs::File::options()
-            .write(true)
-            .open(&bulk[0])
-            .unwrap()
-            .set_len(len)
-            .unwrap();
+        fs::File::options().write(true).open(&bulk[0]).unwrap().set_len(len).unwrap();
         let store = Store::open(dir.path()).unwrap();
         let bucket = store.bucket("cats").unwrap();
-        let error = bucket
-            .get("streamed")
-            .and_then(|object| object.bytes())
-            .unwrap_err();
+        let error = bucket.get("streamed").and_then(|object| object.bytes()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "cut to {len}: {error}");
         assert_reads_well(&error);
-        assert_eq!(
-            (read(&bucket, "tiny"), read(&bucket, "packed")),
-            (b"x".to_vec(), vec![1; 100_000])
-        );
+        assert_eq!((read(&bucket, "tiny"), read(&bucket, "packed")), (b"x".to_vec(), vec![1; 100_000]));
         assert!(!store.verify().unwrap().is_clean());
         bucket.put("new", vec![3; 600_000]).unwrap();
         assert_eq!(read(&bucket, "new"), vec![3; 600_000]);
@@ -389,13 +333,9 @@ fn a_lost_or_spoilt_index_is_made_anew() {
     let kept = fs::read(&index).unwrap();
     let mut flipped = kept.clone();
     flipped.iter_mut().for_each(|byte| *byte ^= 0x55);
-    for spoilt in [
-        None,
-        Some(vec![]),
-        Some(kept[..kept.len() / 2].to_vec()),
-        Some(vec![0; kept.len()]),
-        Some(flipped),
-    ] {
+    for spoilt in
+        [None, Some(vec![]), Some(kept[..kept.len() / 2].to_vec()), Some(vec![0; kept.len()]), Some(flipped)]
+    {
         match spoilt {
             None => fs::remove_file(&index).unwrap(),
             Some(bytes) => fs::write(&index, bytes).unwrap(),

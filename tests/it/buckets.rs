@@ -10,11 +10,8 @@ fn buckets_are_listed_in_the_order_of_their_names() {
     for name in ["dogs", "cats", "0-9", "cats-2"] {
         assert_eq!(store.create_bucket(name).unwrap().name(), &name);
     }
-    let names: Vec<String> = store
-        .buckets()
-        .unwrap()
-        .map(|bucket| bucket.unwrap().name().to_string())
-        .collect();
+    let names: Vec<String> =
+        store.buckets().unwrap().map(|bucket| bucket.unwrap().name().to_string()).collect();
     assert_eq!(names, ["0-9", "cats", "cats-2", "dogs"]);
 }
 
@@ -23,10 +20,7 @@ fn a_bucket_exists_once() {
     let store = Store::in_memory().unwrap();
     store.create_bucket("cats").unwrap();
     let error = store.create_bucket("cats").unwrap_err();
-    assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::AlreadyExists, "BucketAlreadyExists")
-    );
+    assert_eq!((error.kind(), error.code()), (ErrorKind::AlreadyExists, "BucketAlreadyExists"));
     assert_eq!(code(store.bucket("dogs")), "NoSuchBucket");
     assert_eq!(code(store.delete_bucket("dogs")), "NoSuchBucket");
 }

@@ -11,19 +11,14 @@ fn a_store_just_opened_can_be_compacted() {
     let bucket = store.create_bucket("cats").unwrap();
     // Few enough to lie in one segment.
     for number in 0..4 {
-        bucket
-            .put(&format!("cat{number}"), vec![number; 100_000])
-            .unwrap();
+        bucket.put(&format!("cat{number}"), vec![number; 100_000]).unwrap();
     }
     for number in 1..4 {
         bucket.delete(&format!("cat{number}")).unwrap();
     }
     store.close().unwrap();
 
-    let store = Store::builder(&path)
-        .maintenance(Maintenance::Manual)
-        .open()
-        .unwrap();
+    let store = Store::builder(&path).maintenance(Maintenance::Manual).open().unwrap();
     let report = store.compact(CompactOptions::new()).unwrap();
     assert!(report.relocated >= 100_000, "{report:?}");
     assert!(store.stats().removed_segments > 0, "{:?}", store.stats());

@@ -11,17 +11,12 @@ fn a_copy_has_all_that_the_source_has() {
     let (store, cats) = a_bucket();
     let dogs = store.create_bucket("dogs").unwrap();
     for len in LENGTHS {
-        let options = ossicle::PutOptions::new()
-            .content_type("image/png")
-            .metadata("a", "b");
+        let options = ossicle::PutOptions::new().content_type("image/png").metadata("a", "b");
         let put = cats.put_with("a", vec![7; len], options).unwrap();
         let copied = dogs.copy_from(&cats, "a", "b", CopyOptions::new()).unwrap();
         assert_eq!(copied.etag, put.etag);
         let meta = dogs.head("b").unwrap();
-        assert_eq!(
-            (meta.content_type.as_deref(), meta.metadata["a"].as_str()),
-            (Some("image/png"), "b")
-        );
+        assert_eq!((meta.content_type.as_deref(), meta.metadata["a"].as_str()), (Some("image/png"), "b"));
         cats.delete("a").unwrap();
         assert_eq!(read(&dogs, "b"), vec![7; len]);
     }
@@ -31,23 +26,14 @@ fn a_copy_has_all_that_the_source_has() {
 fn a_copy_may_be_dressed_anew() {
     let (_store, bucket) = a_bucket();
     bucket
-        .put_with(
-            "a",
-            b"x",
-            ossicle::PutOptions::new()
-                .content_type("text/a")
-                .metadata("old", "1"),
-        )
+        .put_with("a", b"x", ossicle::PutOptions::new().content_type("text/a").metadata("old", "1"))
         .unwrap();
     let options = CopyOptions::new().content_type("text/b").metadata("new", "2");
     // Onto itself: how OSS changes metadata.
     bucket.copy_from(&bucket, "a", "a", options).unwrap();
     let meta = bucket.head("a").unwrap();
     assert_eq!(meta.content_type.as_deref(), Some("text/b"));
-    assert_eq!(
-        meta.metadata.into_iter().collect::<Vec<_>>(),
-        [("new".to_string(), "2".to_string())]
-    );
+    assert_eq!(meta.metadata.into_iter().collect::<Vec<_>>(), [("new".to_string(), "2".to_string())]);
     let bad = CopyOptions::new().metadata("a_b", "2");
     assert_eq!(code(bucket.copy_from(&bucket, "a", "b", bad)), "InvalidArgument");
 }
@@ -61,10 +47,7 @@ fn a_rename_moves_the_object_and_nothing_else() {
         let before = bucket.head("a").unwrap();
         let outcome = bucket.rename("a", "b").unwrap();
         let after = bucket.head("b").unwrap();
-        assert_eq!(
-            (&after.etag, after.modified, after.size),
-            (&before.etag, before.modified, before.size)
-        );
+        assert_eq!((&after.etag, after.modified, after.size), (&before.etag, before.modified, before.size));
         assert_eq!((after.etag, after.lsn), (outcome.etag, outcome.lsn));
         assert!(!bucket.exists("a").unwrap());
         assert_eq!(read(&bucket, "b"), vec![1; len]);
@@ -83,10 +66,7 @@ fn a_rename_onto_itself_changes_nothing_and_names_the_commit_of_the_object() {
     assert_eq!((renamed.lsn, renamed.etag), (put.lsn, put.etag));
     assert_eq!(store.stats().lsn, lsn);
     assert_eq!(read(&bucket, "a"), b"x");
-    assert_eq!(
-        code(bucket.rename_with("a", "a", CopyOptions::new().if_absent())),
-        "FileAlreadyExists"
-    );
+    assert_eq!(code(bucket.rename_with("a", "a", CopyOptions::new().if_absent())), "FileAlreadyExists");
 }
 
 #[test]
@@ -109,19 +89,13 @@ fn renamed_bodies_survive_compaction_and_a_lost_index() {
     let bucket = store.create_bucket("cats").unwrap();
     for number in 0..8u8 {
         bucket.put(&format!("a{number}"), vec![number; 600_000]).unwrap();
-        bucket
-            .rename(&format!("a{number}"), &format!("b{number}"))
-            .unwrap();
-        bucket
-            .rename(&format!("b{number}"), &format!("c{number}"))
-            .unwrap();
+        bucket.rename(&format!("a{number}"), &format!("b{number}")).unwrap();
+        bucket.rename(&format!("b{number}"), &format!("c{number}")).unwrap();
     }
     for number in [0, 2, 4] {
         bucket.delete(&format!("c{number}")).unwrap();
     }
-    store
-        .compact(ossicle::CompactOptions::new().garbage_percent(0))
-        .unwrap();
+    store.compact(ossicle::CompactOptions::new().garbage_percent(0)).unwrap();
     store.close().unwrap();
     std::fs::remove_file(dir.path().join("index.tree"))
         .or_else(|_| std::fs::remove_file(dir.path().join("index.alt.tree")))

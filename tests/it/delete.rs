@@ -25,18 +25,8 @@ fn many_are_answered_for_each_in_their_order() {
     let too_long = "k".repeat(1024);
     let keys = ["b", "gone", "", "a", "b", "/x", too_long.as_str()];
     let answers = bucket.delete_many(keys).unwrap();
-    let told: Vec<_> = answers
-        .iter()
-        .map(|(key, answer)| (key.as_str(), answer.is_ok()))
-        .collect();
-    let expected = [
-        ("b", true),
-        ("gone", true),
-        ("", false),
-        ("a", true),
-        ("b", true),
-        ("/x", false),
-    ];
+    let told: Vec<_> = answers.iter().map(|(key, answer)| (key.as_str(), answer.is_ok())).collect();
+    let expected = [("b", true), ("gone", true), ("", false), ("a", true), ("b", true), ("/x", false)];
     assert_eq!(told[..6], expected);
     assert_eq!((told[6].0, told[6].1), (too_long.as_str(), false));
     for (_, answer) in answers.into_iter().filter(|(_, answer)| answer.is_err()) {
@@ -50,9 +40,7 @@ fn many_are_answered_for_each_in_their_order() {
 fn more_than_a_thousand_are_deleted_at_once() {
     let (store, bucket) = a_bucket();
     let keys: Vec<String> = (0..2500).map(|number| format!("k{number}")).collect();
-    store
-        .write(|tx| keys.iter().try_for_each(|key| tx.put(&bucket, key, b"x")))
-        .unwrap();
+    store.write(|tx| keys.iter().try_for_each(|key| tx.put(&bucket, key, b"x"))).unwrap();
     assert_eq!(bucket.usage("").unwrap().objects, 2500);
     let answers = bucket.delete_many(&keys).unwrap();
     assert_eq!(answers.len(), 2500);

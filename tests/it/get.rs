@@ -7,10 +7,7 @@ use crate::{a_bucket, code};
 #[test]
 fn what_is_not_there_is_not_found() {
     let (_store, bucket) = a_bucket();
-    for error in [
-        bucket.get("a").map(|_| ()).unwrap_err(),
-        bucket.head("a").map(|_| ()).unwrap_err(),
-    ] {
+    for error in [bucket.get("a").map(|_| ()).unwrap_err(), bucket.head("a").map(|_| ()).unwrap_err()] {
         assert!(error.is_not_found() && !error.is_retryable() && !error.is_fatal());
         assert_eq!(error.code(), "NoSuchKey");
     }
@@ -87,9 +84,7 @@ fn an_object_reads_and_seeks_like_a_file() {
 fn a_seek_inside_a_range_counts_from_its_start() {
     let (_store, bucket) = a_bucket();
     bucket.put("a", b"0123456789").unwrap();
-    let mut object = bucket
-        .get_with("a", ossicle::GetOptions::new().range(4..8))
-        .unwrap();
+    let mut object = bucket.get_with("a", ossicle::GetOptions::new().range(4..8)).unwrap();
     object.seek(SeekFrom::End(-1)).unwrap();
     let mut last = String::new();
     object.read_to_string(&mut last).unwrap();

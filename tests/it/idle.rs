@@ -22,15 +22,8 @@ fn work_done() -> Vec<(String, u64, u64)> {
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
         let status = read("status");
-        let switches = status
-            .lines()
-            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-            .unwrap();
-        done.push((
-            task.display().to_string(),
-            ticks,
-            switches.trim().parse().unwrap(),
-        ));
+        let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        done.push((task.display().to_string(), ticks, switches.trim().parse().unwrap()));
     }
     done
 }
@@ -46,9 +39,7 @@ fn an_idle_store_uses_no_processor_and_never_wakes() {
     let bucket = store.create_bucket("cats").unwrap();
     for number in 0..100 {
         let options = ossicle::PutOptions::new().durability(ossicle::Durability::Buffered);
-        bucket
-            .put_with(&format!("{number}"), vec![1; 20_000], options)
-            .unwrap();
+        bucket.put_with(&format!("{number}"), vec![1; 20_000], options).unwrap();
     }
     // What is due after the writes may be done first, however long that takes on a busy machine.
     let mut before = work_done();

@@ -11,27 +11,12 @@ fn filled(keys: &[&str]) -> (ossicle::Store, Bucket) {
 }
 
 fn names(bucket: &Bucket, options: ListOptions) -> Vec<String> {
-    bucket
-        .list_with(options)
-        .unwrap()
-        .map(|entry| entry.unwrap().name().to_string())
-        .collect()
+    bucket.list_with(options).unwrap().map(|entry| entry.unwrap().name().to_string()).collect()
 }
 
 #[test]
 fn keys_come_in_the_order_of_their_bytes() {
-    let keys = [
-        "a",
-        "B",
-        "a/b",
-        "a\0",
-        "\u{e9}",
-        "e\u{301}",
-        "\u{FFFD}",
-        "\u{10000}",
-        "a b",
-        "~",
-    ];
+    let keys = ["a", "B", "a/b", "a\0", "\u{e9}", "e\u{301}", "\u{FFFD}", "\u{10000}", "a b", "~"];
     let (_store, bucket) = filled(&keys);
     let mut sorted = keys.to_vec();
     sorted.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
@@ -41,26 +26,13 @@ fn keys_come_in_the_order_of_their_bytes() {
 #[test]
 fn a_delimiter_rolls_keys_up() {
     let (_store, bucket) = filled(&["a", "a/", "a/b", "a/c/d", "a//", "b/x", "c"]);
-    assert_eq!(
-        names(&bucket, ListOptions::new().delimiter("/")),
-        ["a", "a/", "b/", "c"]
-    );
-    let inside = bucket
-        .list_with(ListOptions::new().prefix("a/").delimiter("/"))
-        .unwrap();
-    let kinds: Vec<_> = inside
-        .map(|entry| matches!(entry.unwrap(), Entry::Prefix(_)))
-        .collect();
-    assert_eq!(
-        names(&bucket, ListOptions::new().prefix("a/").delimiter("/")),
-        ["a/", "a//", "a/b", "a/c/"]
-    );
+    assert_eq!(names(&bucket, ListOptions::new().delimiter("/")), ["a", "a/", "b/", "c"]);
+    let inside = bucket.list_with(ListOptions::new().prefix("a/").delimiter("/")).unwrap();
+    let kinds: Vec<_> = inside.map(|entry| matches!(entry.unwrap(), Entry::Prefix(_))).collect();
+    assert_eq!(names(&bucket, ListOptions::new().prefix("a/").delimiter("/")), ["a/", "a//", "a/b", "a/c/"]);
     assert_eq!(kinds, [false, true, false, true]);
     // Any text may be the delimiter.
-    assert_eq!(
-        names(&bucket, ListOptions::new().delimiter("a/")),
-        ["a", "a/", "b/x", "c"]
-    );
+    assert_eq!(names(&bucket, ListOptions::new().delimiter("a/")), ["a", "a/", "b/x", "c"]);
     assert_eq!(
         names(&bucket, ListOptions::new().delimiter("/c/")),
         ["a", "a/", "a//", "a/b", "a/c/", "b/x", "c"]
@@ -76,21 +48,13 @@ fn a_start_lies_behind_a_name_and_behind_its_group() {
     assert_eq!(after("a/b"), ["b", "c"]);
     assert_eq!(after("aa"), ["b", "c"]);
     assert_eq!(after("c"), Vec::<String>::new());
-    assert_eq!(
-        names(&bucket, ListOptions::new().prefix("a/").start_after("A")),
-        ["a/b", "a/c"]
-    );
-    assert_eq!(
-        names(&bucket, ListOptions::new().prefix("a/").start_after("b")),
-        Vec::<String>::new()
-    );
+    assert_eq!(names(&bucket, ListOptions::new().prefix("a/").start_after("A")), ["a/b", "a/c"]);
+    assert_eq!(names(&bucket, ListOptions::new().prefix("a/").start_after("b")), Vec::<String>::new());
 }
 
 #[test]
 fn pages_add_up_to_the_whole() {
-    let keys: Vec<String> = (0..250)
-        .map(|number| format!("{}/{number:03}", number % 20))
-        .collect();
+    let keys: Vec<String> = (0..250).map(|number| format!("{}/{number:03}", number % 20)).collect();
     let refs: Vec<&str> = keys.iter().map(String::as_str).collect();
     let (_store, bucket) = filled(&refs);
     for delimiter in ["", "/"] {
@@ -98,10 +62,7 @@ fn pages_add_up_to_the_whole() {
         for limit in [1, 7, 19, 20, 21, 249, 250, 251] {
             let (mut pieces, mut start) = (Vec::new(), String::new());
             loop {
-                let options = ListOptions::new()
-                    .delimiter(delimiter)
-                    .start_after(&start)
-                    .limit(limit);
+                let options = ListOptions::new().delimiter(delimiter).start_after(&start).limit(limit);
                 let page = bucket.list_page(options).unwrap();
                 pieces.extend(page.entries.iter().map(|entry| entry.name().to_string()));
                 match page.next {
@@ -117,18 +78,13 @@ fn pages_add_up_to_the_whole() {
 #[test]
 fn a_page_has_a_thousand_entries_unless_it_is_told_otherwise() {
     let (store, bucket) = a_bucket();
-    store
-        .write(|tx| (0..1001).try_for_each(|number| tx.put(&bucket, &format!("{number:04}"), b"")))
-        .unwrap();
+    store.write(|tx| (0..1001).try_for_each(|number| tx.put(&bucket, &format!("{number:04}"), b""))).unwrap();
     let page = bucket.list_page(ListOptions::new()).unwrap();
     assert_eq!((page.entries.len(), page.next.as_deref()), (1000, Some("0999")));
     let page = bucket.list_page(ListOptions::new().limit(1001)).unwrap();
     assert_eq!((page.entries.len(), page.next), (1001, None));
     assert_eq!(bucket.list("").unwrap().count(), 1001);
-    assert_eq!(
-        bucket.list_with(ListOptions::new().limit(70)).unwrap().count(),
-        70
-    );
+    assert_eq!(bucket.list_with(ListOptions::new().limit(70)).unwrap().count(), 70);
 }
 
 #[test]
@@ -139,18 +95,13 @@ fn a_listing_shows_the_moment_at_which_it_began() {
         .unwrap();
     let mut listing = bucket.list("").unwrap();
     assert_eq!(listing.next().unwrap().unwrap().name(), "000");
-    bucket
-        .delete_many((100..200).map(|number| format!("{number:03}")))
-        .unwrap();
+    bucket.delete_many((100..200).map(|number| format!("{number:03}"))).unwrap();
     bucket.put("250", b"longer than before").unwrap();
     bucket.put("000a", b"").unwrap();
     store.checkpoint().unwrap();
     let rest: Vec<_> = listing.map(|entry| entry.unwrap()).collect();
     assert_eq!(rest.len(), 299);
-    assert!(
-        rest.iter()
-            .all(|entry| matches!(entry, Entry::Object(meta) if meta.size == 3))
-    );
+    assert!(rest.iter().all(|entry| matches!(entry, Entry::Object(meta) if meta.size == 3)));
 }
 
 /// The prefix may be any text that can be borrowed, as the other names may.
@@ -159,17 +110,7 @@ fn a_prefix_may_be_a_borrowed_string() {
     let (store, bucket) = filled(&["a/1", "b"]);
     let prefix = String::from("a/");
     assert_eq!(bucket.list(&prefix).unwrap().count(), 1);
-    assert_eq!(
-        store
-            .snapshot()
-            .unwrap()
-            .bucket("cats")
-            .unwrap()
-            .list(&prefix)
-            .unwrap()
-            .count(),
-        1
-    );
+    assert_eq!(store.snapshot().unwrap().bucket("cats").unwrap().list(&prefix).unwrap().count(), 1);
 }
 
 #[test]
@@ -199,15 +140,11 @@ fn what_a_listing_is_asked_must_be_short_and_positive() {
 #[test]
 fn a_listing_ends_when_its_store_is_closed() {
     let (store, bucket) = a_bucket();
-    store
-        .write(|tx| (0..300).try_for_each(|number| tx.put(&bucket, &format!("{number:03}"), b"")))
-        .unwrap();
+    store.write(|tx| (0..300).try_for_each(|number| tx.put(&bucket, &format!("{number:03}"), b""))).unwrap();
     let mut listing = bucket.list("").unwrap();
     listing.next().unwrap().unwrap();
     store.close().unwrap();
-    let error = listing
-        .find_map(Result::err)
-        .expect("the listing went on to its end");
+    let error = listing.find_map(Result::err).expect("the listing went on to its end");
     assert_eq!(error.kind(), ossicle::ErrorKind::Closed);
     assert!(listing.next().is_none(), "after an error it ends");
 }

@@ -55,9 +55,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T>) -> &'static str {
 #[track_caller]
 fn assert_reads_well(error: &Error) {
     let told = error.to_string();
-    let goes_on = told
-        .match_indices(". ")
-        .any(|(at, _)| told[at + 2..].starts_with(char::is_uppercase));
+    let goes_on = told.match_indices(". ").any(|(at, _)| told[at + 2..].starts_with(char::is_uppercase));
     let one_sentence = !told.contains('\n') && !told.ends_with('.') && !goes_on;
     assert!(one_sentence && told.len() > 15 && told.contains(' '), "{told:?}");
 }
@@ -70,11 +68,8 @@ fn in_another_process(test: &str, argument: &str) {
         .env(ARGUMENT, argument)
         .output()
         .unwrap();
-    let told = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }
 

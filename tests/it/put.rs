@@ -33,17 +33,12 @@ fn a_body_may_be_anything_that_has_bytes() {
 #[test]
 fn a_put_replaces_all_of_the_object() {
     let (_store, bucket) = a_bucket();
-    let first = PutOptions::new()
-        .content_type("image/png")
-        .metadata("Owner", "ann");
+    let first = PutOptions::new().content_type("image/png").metadata("Owner", "ann");
     bucket.put_with("a", b"one", first).unwrap();
     let meta = bucket.head("a").unwrap();
     assert_eq!(meta.content_type.as_deref(), Some("image/png"));
     assert_eq!(meta.metadata.get("owner").map(String::as_str), Some("ann"));
-    assert_eq!(
-        (meta.size, meta.class, meta.version),
-        (3, StorageClass::Standard, None)
-    );
+    assert_eq!((meta.size, meta.class, meta.version), (3, StorageClass::Standard, None));
     let outcome = bucket.put("a", b"other").unwrap();
     let meta = bucket.head("a").unwrap();
     assert_eq!((meta.content_type, meta.metadata.len(), meta.size), (None, 0, 5));
@@ -68,12 +63,7 @@ fn a_reader_that_fails_leaves_the_object_as_it_was() {
     bucket.put("a", b"before").unwrap();
     for steps in [0, 1, 9] {
         let error = bucket.put("a", Body::reader(Fails(steps))).unwrap_err();
-        assert!(
-            std::error::Error::source(&error)
-                .unwrap()
-                .to_string()
-                .contains("the line went dead")
-        );
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("the line went dead"));
         assert!(!error.is_fatal());
     }
     assert_eq!(read(&bucket, "a"), b"before");
@@ -106,11 +96,8 @@ fn a_writer_gives_what_a_put_gives() {
     let (_store, bucket) = a_bucket();
     for len in [0, 1, 256, 257, 262_144, 262_145, 1_000_000] {
         let body: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
-        let mut writer = bucket
-            .writer("written", PutOptions::new().metadata("a", "b"))
-            .unwrap();
-        body.chunks(997)
-            .for_each(|piece| writer.write_all(piece).unwrap());
+        let mut writer = bucket.writer("written", PutOptions::new().metadata("a", "b")).unwrap();
+        body.chunks(997).for_each(|piece| writer.write_all(piece).unwrap());
         let written = writer.finish().unwrap();
         assert_eq!(written.etag, bucket.put("put", &body).unwrap().etag);
         assert_eq!(read(&bucket, "written"), body);

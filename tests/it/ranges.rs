@@ -19,10 +19,7 @@ fn ranges_are_clipped_to_the_body_or_refused() {
         assert_eq!(part(GetOptions::new().range(4..)), body[4..]);
         assert_eq!(part(GetOptions::new().range(..8)), body[..8]);
         assert_eq!(part(GetOptions::new().range(..=8)), body[..=8]);
-        assert_eq!(
-            part(GetOptions::new().range(len - 1..u64::MAX)),
-            body[len as usize - 1..]
-        );
+        assert_eq!(part(GetOptions::new().range(len - 1..u64::MAX)), body[len as usize - 1..]);
         assert_eq!(part(GetOptions::new().range(0..=u64::MAX)), body);
         assert_eq!(part(GetOptions::new().last(3)), body[len as usize - 3..]);
         assert_eq!(part(GetOptions::new().last(u64::MAX)), body);
@@ -31,12 +28,9 @@ fn ranges_are_clipped_to_the_body_or_refused() {
         }
         #[allow(clippy::reversed_empty_ranges, reason = "that is what is asked here")]
         let reversed = GetOptions::new().range(8..4);
-        for empty in [
-            reversed,
-            GetOptions::new().range(5..5),
-            GetOptions::new().range(..0),
-            GetOptions::new().last(0),
-        ] {
+        for empty in
+            [reversed, GetOptions::new().range(5..5), GetOptions::new().range(..0), GetOptions::new().last(0)]
+        {
             assert_eq!(code(get(empty)), "InvalidRange");
         }
     }
@@ -50,9 +44,8 @@ fn ranges_across_chunks_have_the_right_bytes() {
     for edge in [65_536usize, 131_072, 196_608] {
         for (before, after) in [(1, 0), (0, 1), (1, 1), (70_000.min(edge), 70_000)] {
             let range = edge - before..edge + after;
-            let got = bucket
-                .get_with("a", GetOptions::new().range(range.start as u64..range.end as u64))
-                .unwrap();
+            let got =
+                bucket.get_with("a", GetOptions::new().range(range.start as u64..range.end as u64)).unwrap();
             assert!(got.bytes().unwrap() == body[range.clone()], "{range:?}");
         }
     }
@@ -63,33 +56,14 @@ fn of_an_empty_body_only_all_can_be_asked() {
     let (_store, bucket) = a_bucket();
     bucket.put("a", b"").unwrap();
     assert!(bucket.get("a").unwrap().bytes().unwrap().is_empty());
-    assert!(
-        bucket
-            .get_with("a", GetOptions::new().range(0..))
-            .unwrap()
-            .bytes()
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(
-        code(bucket.get_with("a", GetOptions::new().range(0..1))),
-        "InvalidRange"
-    );
-    assert_eq!(
-        code(bucket.get_with("a", GetOptions::new().last(1))),
-        "InvalidRange"
-    );
+    assert!(bucket.get_with("a", GetOptions::new().range(0..)).unwrap().bytes().unwrap().is_empty());
+    assert_eq!(code(bucket.get_with("a", GetOptions::new().range(0..1))), "InvalidRange");
+    assert_eq!(code(bucket.get_with("a", GetOptions::new().last(1))), "InvalidRange");
 }
 
 #[test]
 fn a_range_has_no_effect_on_head() {
     let (_store, bucket) = a_bucket();
     bucket.put("a", b"abc").unwrap();
-    assert_eq!(
-        bucket
-            .head_with("a", GetOptions::new().range(100..))
-            .unwrap()
-            .size,
-        3
-    );
+    assert_eq!(bucket.head_with("a", GetOptions::new().range(100..)).unwrap().size, 3);
 }

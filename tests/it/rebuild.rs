@@ -1,21 +1,13 @@
 //! The index made anew from the log, after the log has lost what nothing needs any more.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test looks into the store's directory behind its back"
-)]
+#![allow(clippy::disallowed_methods, reason = "a test looks into the store's directory behind its back")]
 
 use std::path::Path;
 
 use ossicle::*;
 
 fn open(path: &Path, rebuild: bool) -> Store {
-    let settings = Settings {
-        packed_max: 8192,
-        ..Settings::default()
-    };
-    let builder = Store::builder(path)
-        .settings(settings)
-        .maintenance(Maintenance::Manual);
+    let settings = Settings { packed_max: 8192, ..Settings::default() };
+    let builder = Store::builder(path).settings(settings).maintenance(Maintenance::Manual);
     builder.rebuild_index(rebuild).open().unwrap()
 }
 
@@ -37,11 +29,7 @@ fn a_rebuild_goes_on_behind_a_buffered_commit_whose_body_was_reclaimed() {
     let store = open(&path, true);
     store.close().unwrap();
     drop(store);
-    assert_eq!(
-        std::fs::read_dir(path.join("bulk/0")).unwrap().count(),
-        0,
-        "the body was not reclaimed"
-    );
+    assert_eq!(std::fs::read_dir(path.join("bulk/0")).unwrap().count(), 0, "the body was not reclaimed");
 
     let store = open(&path, true);
     let bucket = store.bucket("bucket").unwrap();

@@ -22,38 +22,12 @@ fn a_snapshot_stays_as_it_is() {
     let frozen = snapshot.bucket("cats").unwrap();
     assert_eq!(frozen.name(), &"cats");
     assert_eq!(frozen.get("a/1").unwrap().bytes().unwrap(), vec![1; 500_000]);
-    assert_eq!(
-        frozen
-            .get_with("a/2", GetOptions::new().range(1..))
-            .unwrap()
-            .bytes()
-            .unwrap(),
-        &b"wo"[..]
-    );
+    assert_eq!(frozen.get_with("a/2", GetOptions::new().range(1..)).unwrap().bytes().unwrap(), &b"wo"[..]);
     assert_eq!(frozen.head("a/2").unwrap().size, 3);
     assert_eq!(frozen.list("").unwrap().count(), 2);
-    assert_eq!(
-        frozen
-            .list_with(ListOptions::new().delimiter("/"))
-            .unwrap()
-            .count(),
-        1
-    );
-    assert_eq!(
-        frozen
-            .list_page(ListOptions::new().limit(1))
-            .unwrap()
-            .next
-            .as_deref(),
-        Some("a/1")
-    );
-    assert_eq!(
-        (
-            frozen.usage("a/").unwrap().bytes,
-            snapshot.usage().unwrap().objects
-        ),
-        (500_003, 2)
-    );
+    assert_eq!(frozen.list_with(ListOptions::new().delimiter("/")).unwrap().count(), 1);
+    assert_eq!(frozen.list_page(ListOptions::new().limit(1)).unwrap().next.as_deref(), Some("a/1"));
+    assert_eq!((frozen.usage("a/").unwrap().bytes, snapshot.usage().unwrap().objects), (500_003, 2));
     assert_eq!(snapshot.row("t", b"k").unwrap().unwrap(), &b"v"[..]);
     assert!(!frozen.exists("new").unwrap());
     assert_eq!(code(frozen.get("new")), "NoSuchKey");
@@ -67,9 +41,7 @@ fn a_snapshot_is_refused_when_its_store_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let bucket = store.create_bucket("cats").unwrap();
-    store
-        .write(|tx| (0..500).try_for_each(|key| tx.put(&bucket, &format!("{key}"), b"x")))
-        .unwrap();
+    store.write(|tx| (0..500).try_for_each(|key| tx.put(&bucket, &format!("{key}"), b"x"))).unwrap();
     store.checkpoint().unwrap();
     let snapshot = store.snapshot().unwrap();
     let frozen = snapshot.bucket("cats").unwrap();
@@ -92,20 +64,9 @@ fn what_a_snapshot_kept_is_given_back_after_it() {
         bucket.put(&format!("{number}"), vec![1; 1_000_000]).unwrap();
     }
     let snapshot = store.snapshot().unwrap();
-    bucket
-        .delete_many((0..20).map(|number| number.to_string()))
-        .unwrap();
+    bucket.delete_many((0..20).map(|number| number.to_string())).unwrap();
     store.compact(CompactOptions::new()).unwrap();
-    assert_eq!(
-        snapshot
-            .bucket("cats")
-            .unwrap()
-            .get("7")
-            .unwrap()
-            .bytes()
-            .unwrap(),
-        vec![1; 1_000_000]
-    );
+    assert_eq!(snapshot.bucket("cats").unwrap().get("7").unwrap().bytes().unwrap(), vec![1; 1_000_000]);
     drop(snapshot);
     store.compact(CompactOptions::new()).unwrap();
     assert!(store.stats().disk_bytes < 10_000_000, "{:?}", store.stats());

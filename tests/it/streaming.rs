@@ -14,13 +14,7 @@ const GROWTH: u64 = 64 << 20;
 fn memory(line: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let found = status.lines().find_map(|each| each.strip_prefix(line)).unwrap();
-    found
-        .trim_start_matches(':')
-        .trim()
-        .trim_end_matches(" kB")
-        .parse::<u64>()
-        .unwrap()
-        * 1024
+    found.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 /// Bytes that are the same whenever they are made, and all different.
@@ -90,26 +84,16 @@ fn two_hundred_megabytes_pass_through_a_fraction_of_the_memory() {
         _ => (ReadMode::Positioned, "VmRSS"),
     };
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        read_mode,
-        ..Settings::default()
-    };
+    let settings = Settings { read_mode, ..Settings::default() };
     let store = Store::builder(dir.path()).settings(settings).open().unwrap();
     let bucket = store.create_bucket("films").unwrap();
     let before = memory(line);
-    let within = |peak: u64| {
-        assert!(
-            peak < before + GROWTH,
-            "{} MiB more",
-            peak.saturating_sub(before) >> 20
-        )
-    };
+    let within =
+        |peak: u64| assert!(peak < before + GROWTH, "{} MiB more", peak.saturating_sub(before) >> 20);
     let options = || PutOptions::new().durability(Durability::Buffered);
 
     let mut pattern = Pattern::new(line);
-    bucket
-        .put_with("put", Body::reader(&mut pattern), options())
-        .unwrap();
+    bucket.put_with("put", Body::reader(&mut pattern), options()).unwrap();
     assert_eq!(pattern.at, LEN);
     within(pattern.peak);
     within(check(bucket.get("put").unwrap(), line));

@@ -13,12 +13,7 @@ fn all_steps_happen_in_one_commit() {
     let before = store.stats().lsn;
     let answer = store.write(|tx| {
         tx.put(&cats, "a", b"1")?;
-        tx.put_with(
-            &cats,
-            "b",
-            vec![2; 500_000],
-            PutOptions::new().content_type("x/y").if_absent(),
-        )?;
+        tx.put_with(&cats, "b", vec![2; 500_000], PutOptions::new().content_type("x/y").if_absent())?;
         tx.delete(&cats, "gone")?;
         tx.copy(&cats, "b", &dogs, "c")?;
         tx.rename(&cats, "old", &dogs, "new")?;
@@ -32,11 +27,7 @@ fn all_steps_happen_in_one_commit() {
         (b"1".to_vec(), vec![2; 500_000], vec![1; 500_000])
     );
     assert!(!cats.exists("gone").unwrap() && !cats.exists("old").unwrap());
-    let lsns = [
-        cats.head("a").unwrap().lsn,
-        cats.head("b").unwrap().lsn,
-        dogs.head("new").unwrap().lsn,
-    ];
+    let lsns = [cats.head("a").unwrap().lsn, cats.head("b").unwrap().lsn, dogs.head("new").unwrap().lsn];
     assert!(lsns.iter().all(|lsn| lsn.0 == before.0 + 1));
     assert_eq!(dogs.head("c").unwrap().content_type.as_deref(), Some("x/y"));
 }
@@ -118,22 +109,10 @@ fn the_names_in_a_transaction_are_checked_first() {
     };
     assert_eq!(step(&|tx| tx.put(&bucket, "", b"")), "InvalidObjectName");
     assert_eq!(step(&|tx| tx.delete(&bucket, "/a")), "InvalidObjectName");
-    assert_eq!(
-        step(&|tx| tx.copy(&bucket, "missing", &bucket, "")),
-        "InvalidObjectName"
-    );
-    assert_eq!(
-        step(&|tx| tx.rename(&bucket, "missing", &bucket, "")),
-        "InvalidObjectName"
-    );
-    assert_eq!(
-        step(&|tx| tx.get(&bucket, &"k".repeat(1024)).map(|_| ())),
-        "InvalidObjectName"
-    );
-    assert_eq!(
-        step(&|tx| tx.rename(&bucket, "missing", &bucket, "a")),
-        "NoSuchKey"
-    );
+    assert_eq!(step(&|tx| tx.copy(&bucket, "missing", &bucket, "")), "InvalidObjectName");
+    assert_eq!(step(&|tx| tx.rename(&bucket, "missing", &bucket, "")), "InvalidObjectName");
+    assert_eq!(step(&|tx| tx.get(&bucket, &"k".repeat(1024)).map(|_| ())), "InvalidObjectName");
+    assert_eq!(step(&|tx| tx.rename(&bucket, "missing", &bucket, "a")), "NoSuchKey");
 }
 
 #[test]
@@ -145,13 +124,7 @@ fn writing_around_a_transaction_that_reads_is_refused_and_not_a_deadlock() {
             let error = bucket.put("a", b"").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Busy);
             assert!(error.is_retryable());
-            assert_eq!(
-                store
-                    .write(|tx| tx.row("t", b"k").map(|_| ()))
-                    .unwrap_err()
-                    .kind(),
-                ErrorKind::Busy
-            );
+            assert_eq!(store.write(|tx| tx.row("t", b"k").map(|_| ())).unwrap_err().kind(), ErrorKind::Busy);
             // Reading around it is fine.
             assert!(!bucket.exists("a")?);
             tx.put(&bucket, "b", b"")

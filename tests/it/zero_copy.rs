@@ -26,11 +26,8 @@ fn a_body_is_lent_from_the_map_without_a_copy() {
         let (first, second) = (get(), get());
         assert_eq!(first.as_ptr(), second.as_ptr(), "a copy would lie elsewhere");
         assert!(lies_in_a_segment(&first));
-        let range = bucket
-            .get_with("a", ossicle::GetOptions::new().range(1000..2000))
-            .unwrap()
-            .bytes()
-            .unwrap();
+        let range =
+            bucket.get_with("a", ossicle::GetOptions::new().range(1000..2000)).unwrap().bytes().unwrap();
         assert_eq!(range.as_ptr(), first[1000..].as_ptr());
         // What was lent stays readable when the object and even the store are gone.
         bucket.delete("a").unwrap();
@@ -43,10 +40,7 @@ fn a_body_is_lent_from_the_map_without_a_copy() {
 #[cfg(target_os = "linux")]
 fn reading_by_position_maps_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        read_mode: ReadMode::Positioned,
-        ..Default::default()
-    };
+    let settings = Settings { read_mode: ReadMode::Positioned, ..Default::default() };
     let store = Store::builder(dir.path()).settings(settings).open().unwrap();
     let bucket = store.create_bucket("cats").unwrap();
     bucket.put("a", vec![7; 1 << 20]).unwrap();

@@ -26,9 +26,7 @@ fn buffered() -> WriteOptions {
 }
 
 fn put(bucket: &Bucket, key: &str, body: &[u8]) {
-    bucket
-        .put_with(key, body, PutOptions::new().durability(Durability::Buffered))
-        .unwrap();
+    bucket.put_with(key, body, PutOptions::new().durability(Durability::Buffered)).unwrap();
 }
 
 fn number(row: Option<ossicle::Bytes>) -> u64 {
@@ -79,16 +77,11 @@ fn counters_lose_no_update() {
                 });
             }
         });
-        let sum: u64 = (0..3)
-            .map(|counter| number(store.row("counters", &[counter]).unwrap()))
-            .sum();
+        let sum: u64 = (0..3).map(|counter| number(store.row("counters", &[counter]).unwrap())).sum();
         assert_eq!(sum, THREADS * ROUNDS);
         assert_eq!(number(store.row("counters", b"all").unwrap()), THREADS * ROUNDS);
         store.close().unwrap();
-        assert_eq!(
-            number(world.open().row("counters", b"all").unwrap()),
-            THREADS * ROUNDS
-        );
+        assert_eq!(number(world.open().row("counters", b"all").unwrap()), THREADS * ROUNDS);
     }
 }
 
@@ -210,10 +203,7 @@ fn readers_see_whole_commits_only() {
     const KEYS: u64 = 12;
     for world in worlds() {
         let store = world.open();
-        let (left, right) = (
-            store.create_bucket("left").unwrap(),
-            store.create_bucket("right").unwrap(),
-        );
+        let (left, right) = (store.create_bucket("left").unwrap(), store.create_bucket("right").unwrap());
         // Some bodies lie in their entry, some beside the commit, some are streamed.
         let body = |key: u64, value: u64| value.to_le_bytes().repeat([1, 100, 1000][key as usize % 3]);
         let write = |value: u64| {
@@ -229,10 +219,7 @@ fn readers_see_whole_commits_only() {
         write(0);
         let value_of = |bytes: &[u8]| {
             let value = u64::from_le_bytes(bytes[..8].try_into().unwrap());
-            assert!(
-                bytes.chunks(8).all(|chunk| chunk == value.to_le_bytes()),
-                "two values in one body"
-            );
+            assert!(bytes.chunks(8).all(|chunk| chunk == value.to_le_bytes()), "two values in one body");
             value
         };
         let look = || {
@@ -240,11 +227,8 @@ fn readers_see_whole_commits_only() {
             let row = number(snapshot.row("t", b"value").unwrap());
             for name in ["left", "right"] {
                 let bucket = snapshot.bucket(name).unwrap();
-                let lsns: BTreeSet<_> = bucket
-                    .list("")
-                    .unwrap()
-                    .map(|entry| lsn_of(entry.unwrap()))
-                    .collect();
+                let lsns: BTreeSet<_> =
+                    bucket.list("").unwrap().map(|entry| lsn_of(entry.unwrap())).collect();
                 assert_eq!(lsns.len(), 1, "objects of two commits");
                 for key in 0..KEYS {
                     let bytes = bucket.get(&format!("k{key}")).unwrap().bytes().unwrap();
@@ -254,11 +238,7 @@ fn readers_see_whole_commits_only() {
         };
         // A listing is of one moment too.
         let list = || {
-            let lsns: BTreeSet<_> = left
-                .list("")
-                .unwrap()
-                .map(|entry| lsn_of(entry.unwrap()))
-                .collect();
+            let lsns: BTreeSet<_> = left.list("").unwrap().map(|entry| lsn_of(entry.unwrap())).collect();
             assert_eq!(lsns.len(), 1, "a listing of two moments");
             let usage = left.usage("").unwrap();
             assert_eq!(usage.objects, KEYS);
@@ -290,11 +270,8 @@ fn listings_hold_while_others_write() {
             put(&bucket, &format!("d{}/stays/{key:03}", key % 7), b"x");
         }
         let list = || {
-            let names: Vec<String> = bucket
-                .list("")
-                .unwrap()
-                .map(|entry| entry.unwrap().name().to_string())
-                .collect();
+            let names: Vec<String> =
+                bucket.list("").unwrap().map(|entry| entry.unwrap().name().to_string()).collect();
             assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "out of order");
             assert_eq!(names.iter().filter(|name| name.contains("/stays/")).count(), 600);
         };
@@ -315,10 +292,12 @@ fn listings_hold_while_others_write() {
             for round in 0..3000 {
                 let key = format!("d{}/{}", dice(7), dice(100));
                 match dice(3) {
-                    0 => drop(bucket.delete_with(
-                        &key,
-                        ossicle::DeleteOptions::new().durability(Durability::Buffered),
-                    )),
+                    0 => {
+                        drop(bucket.delete_with(
+                            &key,
+                            ossicle::DeleteOptions::new().durability(Durability::Buffered),
+                        ))
+                    }
                     _ => put(&bucket, &key, &vec![round as u8; dice(200) as usize]),
                 }
             }
@@ -341,9 +320,8 @@ fn what_is_read_stays_while_it_is_relocated() {
             put(&bucket, &format!("k{key}"), &body(key, 0));
         }
         let read = || {
-            let held: BTreeMap<u64, _> = (0..40)
-                .map(|key| (key, bucket.get(&format!("k{key}")).unwrap()))
-                .collect();
+            let held: BTreeMap<u64, _> =
+                (0..40).map(|key| (key, bucket.get(&format!("k{key}")).unwrap())).collect();
             for (key, object) in held {
                 let bytes = object.bytes().unwrap();
                 let version = u64::from_le_bytes(bytes[..8].try_into().unwrap());
@@ -373,10 +351,6 @@ fn what_is_read_stays_while_it_is_relocated() {
             store.compact(CompactOptions::new().garbage_percent(0)).unwrap();
         });
         assert!(store.verify().unwrap().is_clean());
-        assert!(
-            store.stats().removed_segments > 0,
-            "nothing was relocated: {:?}",
-            store.stats()
-        );
+        assert!(store.stats().removed_segments > 0, "nothing was relocated: {:?}", store.stats());
     }
 }

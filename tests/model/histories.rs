@@ -25,11 +25,8 @@ fn play_some(
     keep: fn(&Op) -> bool,
     worlds: impl Fn() -> Vec<World>,
 ) -> u64 {
-    let mut config = ProptestConfig {
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..ProptestConfig::default()
-    };
+    let mut config =
+        ProptestConfig { failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
     }
@@ -44,10 +41,7 @@ fn play_some(
             *played.lock().unwrap() += Play::all(&world, &history);
             told.push(Play::begin(&world).told());
         }
-        prop_assert!(
-            told.windows(2).all(|pair| pair[0] == pair[1]),
-            "two worlds end differently"
-        );
+        prop_assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "two worlds end differently");
         Ok(())
     });
     if let Err(failure) = outcome {
@@ -64,9 +58,7 @@ fn a_store_in_memory_read_through_maps_answers_as_the_model() {
 
 #[test]
 fn a_store_in_memory_read_by_position_answers_as_the_model() {
-    let played = play(2, 260, 400, || {
-        vec![World::in_memory(small(ReadMode::Positioned))]
-    });
+    let played = play(2, 260, 400, || vec![World::in_memory(small(ReadMode::Positioned))]);
     assert!(played > 60_000, "only {played} calls were compared");
 }
 
@@ -85,27 +77,10 @@ fn a_store_on_disk_read_by_position_answers_as_the_model() {
 /// The settings decide how a store does things and never what it answers.
 #[test]
 fn the_same_history_under_other_settings_gives_the_same_answers() {
-    let nothing_packed = Settings {
-        packed_max: 0,
-        inline_max: 0,
-        ..small(ReadMode::Mapped)
-    };
-    let everything_packed = Settings {
-        packed_max: 4 << 20,
-        inline_max: 700,
-        ..small(ReadMode::Positioned)
-    };
-    let large_chunks = Settings {
-        chunk_size: 16 << 20,
-        garbage_percent: 90,
-        ..small(ReadMode::Mapped)
-    };
-    let all = [
-        Settings::default(),
-        nothing_packed,
-        everything_packed,
-        large_chunks,
-    ];
+    let nothing_packed = Settings { packed_max: 0, inline_max: 0, ..small(ReadMode::Mapped) };
+    let everything_packed = Settings { packed_max: 4 << 20, inline_max: 700, ..small(ReadMode::Positioned) };
+    let large_chunks = Settings { chunk_size: 16 << 20, garbage_percent: 90, ..small(ReadMode::Mapped) };
+    let all = [Settings::default(), nothing_packed, everything_packed, large_chunks];
     let played = play(5, 40, 300, || all.iter().cloned().map(World::in_memory).collect());
     assert!(played > 40_000, "only {played} calls were compared");
 }

@@ -171,20 +171,9 @@ fn content_type() -> impl Strategy<Value = Option<String>> {
 }
 
 fn extras() -> impl Strategy<Value = Extras> {
-    let plain = Extras {
-        content_type: None,
-        metadata: None,
-        if_absent: false,
-        if_match: Tag::None,
-        synced: false,
-    };
-    let any = (
-        content_type(),
-        metadata(),
-        prop::bool::weighted(0.15),
-        tag(),
-        prop::bool::weighted(0.1),
-    )
+    let plain =
+        Extras { content_type: None, metadata: None, if_absent: false, if_match: Tag::None, synced: false };
+    let any = (content_type(), metadata(), prop::bool::weighted(0.15), tag(), prop::bool::weighted(0.1))
         .prop_map(|(content_type, metadata, if_absent, if_match, synced)| Extras {
             content_type,
             metadata,
@@ -423,11 +412,7 @@ fn op() -> impl Strategy<Value = Op> {
             Reopening::ReadOnly,
         ][..],
     );
-    let transaction = (
-        prop::collection::vec(step(), 0..8),
-        any::<bool>(),
-        prop::bool::weighted(0.15),
-    );
+    let transaction = (prop::collection::vec(step(), 0..8), any::<bool>(), prop::bool::weighted(0.15));
     let rest = prop_oneof![
         3 => (0usize..6).prop_map(Op::CreateBucket),
         2 => (0usize..6).prop_map(Op::DeleteBucket),

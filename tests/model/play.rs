@@ -110,11 +110,7 @@ fn same<T: PartialEq + std::fmt::Debug>(real: Result<T, Error>, told: Answer<T>)
 }
 
 fn durability(synced: bool) -> Durability {
-    if synced {
-        Durability::Synced
-    } else {
-        Durability::Buffered
-    }
+    if synced { Durability::Synced } else { Durability::Buffered }
 }
 
 /// A bucket of the store and the same of the reference.
@@ -139,15 +135,7 @@ impl<'w> Play<'w> {
         let store = world.open();
         let model = Reference::at(crate::world::START);
         let (handles, snapshots, held) = Default::default();
-        Play {
-            world,
-            store,
-            model,
-            handles,
-            snapshots,
-            held,
-            played: 0,
-        }
+        Play { world, store, model, handles, snapshots, held, played: 0 }
     }
 
     /// Plays a whole history from an empty store on, and looks at everything at its end.
@@ -195,11 +183,7 @@ impl<'w> Play<'w> {
 
     fn tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
         let wrong = "0123456789ABCDEF0123456789ABCDEF";
-        let current = || {
-            self.model
-                .find(bucket, key)
-                .map_or(wrong.to_string(), |object| object.etag.clone())
-        };
+        let current = || self.model.find(bucket, key).map_or(wrong.to_string(), |object| object.etag.clone());
         match tag {
             Tag::None => None,
             Tag::Current => Some(current()),
@@ -210,10 +194,7 @@ impl<'w> Play<'w> {
     }
 
     fn wants(&self, extras: &Extras, bucket: &Handle, key: &str) -> Wants {
-        Wants {
-            if_absent: extras.if_absent,
-            if_match: self.tag(extras.if_match, bucket, key),
-        }
+        Wants { if_absent: extras.if_absent, if_match: self.tag(extras.if_match, bucket, key) }
     }
 
     pub fn op(&mut self, op: &Op) {
@@ -224,17 +205,11 @@ impl<'w> Play<'w> {
         match op {
             Op::CreateBucket(at) => self.create_bucket(*at),
             Op::DeleteBucket(at) => {
-                same(
-                    self.store.delete_bucket(BUCKETS[*at]),
-                    self.model.delete_bucket(BUCKETS[*at]),
-                );
+                same(self.store.delete_bucket(BUCKETS[*at]), self.model.delete_bucket(BUCKETS[*at]));
             }
-            Op::Transaction {
-                steps,
-                forgives,
-                fails,
-                synced,
-            } => self.transaction(steps, *forgives, *fails, *synced),
+            Op::Transaction { steps, forgives, fails, synced } => {
+                self.transaction(steps, *forgives, *fails, *synced)
+            }
             Op::Snapshot => {
                 if self.snapshots.len() < HELD {
                     let snapshot = self.store.snapshot().unwrap();
@@ -263,15 +238,10 @@ impl<'w> Play<'w> {
             Op::Flush => self.store.flush().unwrap(),
             Op::Maintain => {
                 let report = self.store.maintain(Duration::from_secs(1)).unwrap();
-                assert!(
-                    !report.more,
-                    "the clock stands still, so the budget never ends: {report:?}"
-                );
+                assert!(!report.more, "the clock stands still, so the budget never ends: {report:?}");
             }
             Op::Compact(percent) => {
-                self.store
-                    .compact(CompactOptions::new().garbage_percent(*percent))
-                    .unwrap();
+                self.store.compact(CompactOptions::new().garbage_percent(*percent)).unwrap();
             }
             Op::Verify => {
                 let report = self.store.verify().unwrap();
@@ -302,11 +272,7 @@ impl<'w> Play<'w> {
             }
             Op::PutMany(bucket, from, count) => {
                 self.put_many(*bucket, *from, *count);
-                Spot {
-                    bucket: *bucket,
-                    stale: false,
-                    key: "many/00".to_string(),
-                }
+                Spot { bucket: *bucket, stale: false, key: "many/00".to_string() }
             }
             Op::Delete(at, tag) => {
                 if let Some((bucket, handle)) = self.spot(at) {
@@ -316,28 +282,14 @@ impl<'w> Play<'w> {
                         options = options.if_match(tag);
                     }
                     let real = bucket.delete_with(&at.key, options);
-                    let told = self.model.delete(
-                        &handle,
-                        &at.key,
-                        &Wants {
-                            if_absent: false,
-                            if_match,
-                        },
-                    );
-                    same(
-                        real.map(|outcome| assert!(outcome.version.is_none() && !outcome.marker)),
-                        told,
-                    );
+                    let told = self.model.delete(&handle, &at.key, &Wants { if_absent: false, if_match });
+                    same(real.map(|outcome| assert!(outcome.version.is_none() && !outcome.marker)), told);
                 }
                 at.clone()
             }
             Op::DeleteMany(bucket, keys) => {
                 self.delete_many(*bucket, keys);
-                Spot {
-                    bucket: *bucket,
-                    stale: false,
-                    key: String::new(),
-                }
+                Spot { bucket: *bucket, stale: false, key: String::new() }
             }
             Op::Copy(from, to, tag, extras) => {
                 self.copy(from, to, *tag, extras);
@@ -350,14 +302,8 @@ impl<'w> Play<'w> {
             _ => return ControlFlow::Continue(()),
         };
         // What lies under half of the key must be counted right after every change.
-        let half = (0..=touched.key.len() / 2)
-            .rev()
-            .find(|at| touched.key.is_char_boundary(*at))
-            .unwrap();
-        self.usage(&Spot {
-            key: touched.key[..half].to_string(),
-            ..touched
-        });
+        let half = (0..=touched.key.len() / 2).rev().find(|at| touched.key.is_char_boundary(*at)).unwrap();
+        self.usage(&Spot { key: touched.key[..half].to_string(), ..touched });
         ControlFlow::Break(())
     }
 
@@ -384,10 +330,7 @@ impl<'w> Play<'w> {
             Op::Pages(bucket, lines) => self.pages(*bucket, lines),
             Op::Usage(at) => self.usage(at),
             Op::Row(at) => {
-                let real = self
-                    .store
-                    .row(&at.table, &at.key)
-                    .map(|row| row.map(|row| row.to_vec()));
+                let real = self.store.row(&at.table, &at.key).map(|row| row.map(|row| row.to_vec()));
                 same(real, self.model.row(&at.table, &at.key));
             }
             _ => return ControlFlow::Continue(()),
@@ -407,18 +350,11 @@ impl<'w> Play<'w> {
                 pairs.remove(0);
             }
         }
-        same(
-            real.map(|bucket| bucket.name().to_string()),
-            told.map(|handle| handle.name),
-        );
+        same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
     }
 
     fn names(&self) -> Vec<String> {
-        self.store
-            .buckets()
-            .unwrap()
-            .map(|bucket| bucket.unwrap().name().to_string())
-            .collect()
+        self.store.buckets().unwrap().map(|bucket| bucket.unwrap().name().to_string()).collect()
     }
 
     // One object ------------------------------------------------------------------------------------------
@@ -445,10 +381,7 @@ impl<'w> Play<'w> {
         };
         let told = self.model.put(&handle, &at.key, &bytes, &dress, &wants);
         let lsn = self.model.lsn;
-        same(
-            real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)),
-            told.map(|etag| (etag, lsn)),
-        );
+        same(real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)), told.map(|etag| (etag, lsn)));
     }
 
     fn put_many(&mut self, at: usize, from: u32, count: u32) {
@@ -456,31 +389,21 @@ impl<'w> Play<'w> {
             return;
         };
         let mut steps = self.model.begin();
-        let real = self
-            .store
-            .write_with(WriteOptions::new().durability(Durability::Buffered), |tx| {
-                for number in from..from + count {
-                    let key = format!("many/{number:04}");
-                    let body: Arc<[u8]> = Body {
-                        len: number as usize * 3,
-                        seed: number as u8,
-                    }
-                    .bytes()
-                    .into();
-                    let pairs = vec![("filler".to_string(), "f".repeat(number as usize % 300))];
-                    let dress = Dress {
-                        content_type: None,
-                        metadata: Some(pairs.clone()),
-                    };
-                    let mut options = PutOptions::new();
-                    for (name, value) in pairs {
-                        options = options.metadata(name, value);
-                    }
-                    let told = steps.put(&handle, &key, &body, &dress, &Wants::default());
-                    same(tx.put_with(&bucket, &key, &body[..], options), told.map(|_| ()));
+        let real = self.store.write_with(WriteOptions::new().durability(Durability::Buffered), |tx| {
+            for number in from..from + count {
+                let key = format!("many/{number:04}");
+                let body: Arc<[u8]> = Body { len: number as usize * 3, seed: number as u8 }.bytes().into();
+                let pairs = vec![("filler".to_string(), "f".repeat(number as usize % 300))];
+                let dress = Dress { content_type: None, metadata: Some(pairs.clone()) };
+                let mut options = PutOptions::new();
+                for (name, value) in pairs {
+                    options = options.metadata(name, value);
                 }
-                Ok(())
-            });
+                let told = steps.put(&handle, &key, &body, &dress, &Wants::default());
+                same(tx.put_with(&bucket, &key, &body[..], options), told.map(|_| ()));
+            }
+            Ok(())
+        });
         same(real, self.model.commit(steps));
         self.played += u64::from(count);
     }
@@ -490,9 +413,7 @@ impl<'w> Play<'w> {
             return;
         };
         let real = bucket.delete_many(keys).map(|answers| {
-            let codes = answers
-                .into_iter()
-                .map(|(key, answer)| (key, code(answer.map(|_| ()))));
+            let codes = answers.into_iter().map(|(key, answer)| (key, code(answer.map(|_| ()))));
             codes.collect::<Vec<_>>()
         });
         let told = self.model.delete_many(&handle, keys).map(|answers| {
@@ -523,18 +444,10 @@ impl<'w> Play<'w> {
             options = options.content_type(text);
         }
         let real = target.copy_from(&source, &from.key, &to.key, options);
-        let told = self.model.copy(
-            (&source_handle, &from.key),
-            (&handle, &to.key),
-            source_tag,
-            &dress,
-            &wants,
-        );
+        let told =
+            self.model.copy((&source_handle, &from.key), (&handle, &to.key), source_tag, &dress, &wants);
         let lsn = self.model.lsn;
-        same(
-            real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)),
-            told.map(|etag| (etag, lsn)),
-        );
+        same(real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)), told.map(|etag| (etag, lsn)));
     }
 
     fn rename(&mut self, at: &Spot, new_key: &str, extras: &Extras) {
@@ -544,18 +457,11 @@ impl<'w> Play<'w> {
         let wants = self.wants(extras, &handle, new_key);
         let real = bucket.rename_with(&at.key, new_key, copy_options(extras, &wants));
         let told = self.model.rename(&handle, &at.key, new_key, &wants);
-        same(
-            real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)),
-            told,
-        );
+        same(real.map(|outcome| (outcome.etag.to_string(), outcome.lsn.0)), told);
     }
 
     fn asked(&self, asked: &Asked, handle: &Handle, key: &str) -> (Read, GetOptions) {
-        let written = self
-            .model
-            .find(handle, key)
-            .map_or(self.model.now, |object| object.modified)
-            / 1000;
+        let written = self.model.find(handle, key).map_or(self.model.now, |object| object.modified) / 1000;
         let moment = |after: Option<i64>| after.map(|seconds| written.checked_add_signed(seconds).unwrap());
         let read = Read {
             range: asked.range,
@@ -628,22 +534,16 @@ impl<'w> Play<'w> {
         let told = self.model.list(&handle, &list(lines));
         let real = bucket.list_with(list_options(lines));
         let real = real.map(|listing| listing.map(|entry| Seen::of(&entry.unwrap())).collect::<Vec<_>>());
-        same(
-            real,
-            told.map(|(lines, _)| lines.iter().map(Seen::told).collect()),
-        );
+        same(real, told.map(|(lines, _)| lines.iter().map(Seen::told).collect()));
         let page = bucket.list_page(list_options(lines)).map(|page| {
             let seen: Vec<_> = page.entries.iter().map(Seen::of).collect();
             (seen, page.next)
         });
         let limit = Some(lines.limit.unwrap_or(1000));
-        let told = self
-            .model
-            .list(&handle, &List { limit, ..list(lines) })
-            .map(|(lines, more)| {
-                let next = lines.last().filter(|_| more).map(|line| line.name().to_string());
-                (lines.iter().map(Seen::told).collect(), next)
-            });
+        let told = self.model.list(&handle, &List { limit, ..list(lines) }).map(|(lines, more)| {
+            let next = lines.last().filter(|_| more).map(|line| line.name().to_string());
+            (lines.iter().map(Seen::told).collect(), next)
+        });
         same(page, told);
     }
 
@@ -655,28 +555,15 @@ impl<'w> Play<'w> {
         let step = lines.limit.unwrap_or(3).max(1);
         let mut seen = Vec::new();
         let mut start_after = lines.start_after.clone();
-        let told = self.model.list(
-            &handle,
-            &List {
-                limit: None,
-                ..list(lines)
-            },
-        );
+        let told = self.model.list(&handle, &List { limit: None, ..list(lines) });
         let real = loop {
-            let options = list_options(&Lines {
-                start_after,
-                limit: Some(step),
-                ..lines.clone()
-            });
+            let options = list_options(&Lines { start_after, limit: Some(step), ..lines.clone() });
             match bucket.list_page(options) {
                 Err(error) => break Err(error),
                 Ok(page) => {
                     self.played += 1;
                     assert!(page.entries.len() <= step);
-                    assert!(
-                        page.next.is_none() || page.entries.len() == step,
-                        "a short page in the middle"
-                    );
+                    assert!(page.next.is_none() || page.entries.len() == step, "a short page in the middle");
                     seen.extend(page.entries.iter().map(Seen::of));
                     match page.next {
                         Some(next) => start_after = next,
@@ -685,10 +572,7 @@ impl<'w> Play<'w> {
                 }
             }
         };
-        same(
-            real,
-            told.map(|(lines, _)| lines.iter().map(Seen::told).collect()),
-        );
+        same(real, told.map(|(lines, _)| lines.iter().map(Seen::told).collect()));
     }
 
     fn usage(&mut self, at: &Spot) {
@@ -710,10 +594,7 @@ impl<'w> Play<'w> {
                 .list("")
                 .map(|listing| listing.map(|entry| Seen::of(&entry.unwrap())).collect::<Vec<_>>());
             let told = self.model.list(handle, &List::default());
-            same(
-                real,
-                told.map(|(lines, _)| lines.iter().map(Seen::told).collect()),
-            );
+            same(real, told.map(|(lines, _)| lines.iter().map(Seen::told).collect()));
         }
     }
 
@@ -760,11 +641,7 @@ impl<'w> Play<'w> {
                 let bytes: Arc<[u8]> = body.bytes().into();
                 let wants = self.wants(extras, &handle, &at.key);
                 let real = tx.put_with(&bucket, &at.key, &bytes[..], put_options(extras, &wants));
-                both(
-                    real,
-                    told.put(&handle, &at.key, &bytes, &dress(extras), &wants)
-                        .map(|_| ()),
-                )
+                both(real, told.put(&handle, &at.key, &bytes, &dress(extras), &wants).map(|_| ()))
             }
             Step::Delete(at, tag) => {
                 let Some((bucket, handle)) = self.spot(at) else {
@@ -776,17 +653,7 @@ impl<'w> Play<'w> {
                     options = options.if_match(tag);
                 }
                 let real = tx.delete_with(&bucket, &at.key, options);
-                both(
-                    real,
-                    told.delete(
-                        &handle,
-                        &at.key,
-                        &Wants {
-                            if_absent: false,
-                            if_match,
-                        },
-                    ),
-                )
+                both(real, told.delete(&handle, &at.key, &Wants { if_absent: false, if_match }))
             }
             Step::Copy(from, to) | Step::Rename(from, to) => {
                 let (Some(source), Some(target)) = (self.spot(from), self.spot(to)) else {
@@ -794,10 +661,7 @@ impl<'w> Play<'w> {
                 };
                 let places = ((&source.1, from.key.as_str()), (&target.1, to.key.as_str()));
                 if matches!(step, Step::Copy(..)) {
-                    both(
-                        tx.copy(&source.0, &from.key, &target.0, &to.key),
-                        told.tx_copy(places.0, places.1),
-                    )
+                    both(tx.copy(&source.0, &from.key, &target.0, &to.key), told.tx_copy(places.0, places.1))
                 } else {
                     both(
                         tx.rename(&source.0, &from.key, &target.0, &to.key),
@@ -832,11 +696,7 @@ impl<'w> Play<'w> {
                 }
             }
             Step::PutRow(RowAt { table, key }, len) => {
-                let value = Body {
-                    len: *len,
-                    seed: key.len() as u8,
-                }
-                .bytes();
+                let value = Body { len: *len, seed: key.len() as u8 }.bytes();
                 both(tx.put_row(table, key, &value), told.put_row(table, key, &value))
             }
             Step::DeleteRow(RowAt { table, key }) => {
@@ -889,10 +749,7 @@ impl<'w> Play<'w> {
             if let (Ok(bucket), Ok(handle)) = (&real, &told) {
                 self.handles.insert(at, vec![(bucket.clone(), handle.clone())]);
             }
-            same(
-                real.map(|bucket| bucket.name().to_string()),
-                told.map(|handle| handle.name),
-            );
+            same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
         }
     }
 }
@@ -936,10 +793,7 @@ fn read_whole(mut object: Object, body: &[u8], way: usize) {
         }
         2 => {
             let half = body.len() / 2;
-            assert_eq!(
-                object.seek(SeekFrom::End(-(half as i64))).unwrap(),
-                (body.len() - half) as u64
-            );
+            assert_eq!(object.seek(SeekFrom::End(-(half as i64))).unwrap(), (body.len() - half) as u64);
             let mut read = vec![0; half / 2];
             object.read_exact(&mut read).unwrap();
             assert_eq!(object.copy_to(&mut read).unwrap(), (half - half / 2) as u64);
@@ -969,10 +823,7 @@ pub fn look_at_snapshot(snapshot: &Snapshot, model: &Reference) -> u64 {
         if let (Ok(bucket), Ok(handle)) = (&real, &told) {
             looked += look_at_bucket(bucket, model, handle);
         }
-        same(
-            real.map(|bucket| bucket.name().to_string()),
-            told.map(|handle| handle.name),
-        );
+        same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
     }
     for ((table, key), value) in model.rows() {
         assert!(snapshot.row(table, key).unwrap().unwrap() == *value);
@@ -983,11 +834,7 @@ pub fn look_at_snapshot(snapshot: &Snapshot, model: &Reference) -> u64 {
 
 fn look_at_bucket(bucket: &SnapshotBucket, model: &Reference, handle: &Handle) -> u64 {
     let (lines, _) = model.list(handle, &List::default()).unwrap();
-    let seen: Vec<Seen> = bucket
-        .list("")
-        .unwrap()
-        .map(|entry| Seen::of(&entry.unwrap()))
-        .collect();
+    let seen: Vec<Seen> = bucket.list("").unwrap().map(|entry| Seen::of(&entry.unwrap())).collect();
     assert_eq!(seen, lines.iter().map(Seen::told).collect::<Vec<_>>());
     for (at, line) in lines.iter().enumerate() {
         let Line::Object(key, object) = line else { continue };
@@ -1002,10 +849,7 @@ fn look_at_bucket(bucket: &SnapshotBucket, model: &Reference, handle: &Handle) -
 }
 
 fn dress(extras: &Extras) -> Dress {
-    Dress {
-        content_type: extras.content_type.clone(),
-        metadata: extras.metadata.clone(),
-    }
+    Dress { content_type: extras.content_type.clone(), metadata: extras.metadata.clone() }
 }
 
 fn put_options(extras: &Extras, wants: &Wants) -> PutOptions {
@@ -1047,10 +891,8 @@ fn list(lines: &Lines) -> List {
 }
 
 fn list_options(lines: &Lines) -> ListOptions {
-    let options = ListOptions::new()
-        .prefix(&lines.prefix)
-        .delimiter(&lines.delimiter)
-        .start_after(&lines.start_after);
+    let options =
+        ListOptions::new().prefix(&lines.prefix).delimiter(&lines.delimiter).start_after(&lines.start_after);
     match lines.limit {
         Some(limit) => options.limit(limit),
         None => options,

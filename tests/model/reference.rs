@@ -86,11 +86,7 @@ impl Range {
             return Ok(0..0);
         }
         let end = end.min(size);
-        if start >= end {
-            Err("InvalidRange")
-        } else {
-            Ok(start as usize..end as usize)
-        }
+        if start >= end { Err("InvalidRange") } else { Ok(start as usize..end as usize) }
     }
 }
 
@@ -158,11 +154,7 @@ pub fn check_key(key: &str) -> Answer<()> {
 fn check_bucket_name(name: &str) -> Answer<()> {
     let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let fits = (3..=63).contains(&name.len()) && name.chars().all(inside);
-    if fits && !name.starts_with('-') && !name.ends_with('-') {
-        Ok(())
-    } else {
-        Err("InvalidBucketName")
-    }
+    if fits && !name.starts_with('-') && !name.ends_with('-') { Ok(()) } else { Err("InvalidBucketName") }
 }
 
 fn check_row(table: &str, key: &[u8]) -> Answer<()> {
@@ -192,20 +184,13 @@ impl Dress {
                 return Err(BAD_ARGUMENT);
             }
         }
-        if total > 8192 {
-            Err(BAD_ARGUMENT)
-        } else {
-            Ok(Some(stored))
-        }
+        if total > 8192 { Err(BAD_ARGUMENT) } else { Ok(Some(stored)) }
     }
 }
 
 fn same_tag(wanted: &str, etag: &str) -> bool {
     let wanted = wanted.trim();
-    let bare = wanted
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(wanted);
+    let bare = wanted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(wanted);
     bare == "*" || bare.eq_ignore_ascii_case(etag)
 }
 
@@ -226,18 +211,12 @@ impl Wants {
 impl Read {
     fn check(&self, object: &Object) -> Answer<()> {
         let later = |seconds: u64| object.modified / 1000 > seconds;
-        if self
-            .if_match
-            .as_ref()
-            .is_some_and(|wanted| !same_tag(wanted, &object.etag))
+        if self.if_match.as_ref().is_some_and(|wanted| !same_tag(wanted, &object.etag))
             || self.if_unmodified_since.is_some_and(later)
         {
             return Err("PreconditionFailed");
         }
-        if self
-            .if_none_match
-            .as_ref()
-            .is_some_and(|wanted| same_tag(wanted, &object.etag))
+        if self.if_none_match.as_ref().is_some_and(|wanted| same_tag(wanted, &object.etag))
             || self.if_modified_since.is_some_and(|seconds| !later(seconds))
         {
             return Err("NotModified");
@@ -249,10 +228,7 @@ impl Read {
 impl Reference {
     /// An empty store at this moment.
     pub fn at(now: u64) -> Reference {
-        Reference {
-            now,
-            ..Reference::default()
-        }
+        Reference { now, ..Reference::default() }
     }
 
     // Reading ---------------------------------------------------------------------------------------------
@@ -260,10 +236,7 @@ impl Reference {
     pub fn bucket(&self, name: &str) -> Answer<Handle> {
         check_bucket_name(name)?;
         let id = self.buckets.get(name).ok_or(NO_BUCKET)?;
-        Ok(Handle {
-            name: name.to_string(),
-            id: *id,
-        })
+        Ok(Handle { name: name.to_string(), id: *id })
     }
 
     pub fn bucket_names(&self) -> Vec<String> {
@@ -291,10 +264,7 @@ impl Reference {
 
     pub fn get(&self, bucket: &Handle, key: &str, read: &Read) -> Answer<(Object, std::ops::Range<usize>)> {
         let object = self.head(bucket, key, read)?;
-        let range = read
-            .range
-            .unwrap_or(Range::Full)
-            .resolve(object.body.len() as u64)?;
+        let range = read.range.unwrap_or(Range::Full).resolve(object.body.len() as u64)?;
         Ok((object, range))
     }
 
@@ -308,10 +278,7 @@ impl Reference {
 
     /// The lines of a listing, and whether there are more.
     pub fn list(&self, bucket: &Handle, list: &List) -> Answer<(Vec<Line>, bool)> {
-        if [&list.prefix, &list.delimiter, &list.start_after]
-            .iter()
-            .any(|text| text.len() > 1023)
-        {
+        if [&list.prefix, &list.delimiter, &list.start_after].iter().any(|text| text.len() > 1023) {
             return Err(BAD_ARGUMENT);
         }
         if list.limit == Some(0) {
@@ -342,20 +309,13 @@ impl Reference {
         if prefix.len() > 1023 {
             return Err(BAD_ARGUMENT);
         }
-        let under = self
-            .check(bucket)?
-            .iter()
-            .filter(|(key, _)| key.starts_with(prefix));
-        Ok(under.fold((0, 0), |(count, bytes), (_, object)| {
-            (count + 1, bytes + object.body.len() as u64)
-        }))
+        let under = self.check(bucket)?.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(under.fold((0, 0), |(count, bytes), (_, object)| (count + 1, bytes + object.body.len() as u64)))
     }
 
     pub fn usage_of_all(&self) -> (u64, u64) {
         let all = self.objects.values().flat_map(BTreeMap::values);
-        all.fold((0, 0), |(count, bytes), object| {
-            (count + 1, bytes + object.body.len() as u64)
-        })
+        all.fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.body.len() as u64))
     }
 
     pub fn row(&self, table: &str, key: &[u8]) -> Answer<Option<Vec<u8>>> {
@@ -439,14 +399,7 @@ impl Reference {
         wants: &Wants,
     ) -> Answer<String> {
         check_key(new_key)?;
-        let object = self.head(
-            from,
-            key,
-            &Read {
-                if_match: source,
-                ..Read::default()
-            },
-        )?;
+        let object = self.head(from, key, &Read { if_match: source, ..Read::default() })?;
         let metadata = dress.check()?.unwrap_or_else(|| object.metadata.clone());
         let dress = Dress {
             content_type: dress.content_type.clone().or(object.content_type),
@@ -471,13 +424,7 @@ impl Reference {
     pub fn begin(&self) -> Steps {
         let scratch = self.clone();
         let (touched, written) = Default::default();
-        Steps {
-            scratch,
-            touched,
-            written,
-            reading: false,
-            late: None,
-        }
+        Steps { scratch, touched, written, reading: false, late: None }
     }
 
     /// Makes one commit of the steps; none if nothing changes.
@@ -494,10 +441,7 @@ impl Reference {
         self.lsn = lsn;
         for place in steps.written {
             if let Place::Object(id, key) = place
-                && let Some(object) = self
-                    .objects
-                    .get_mut(&id)
-                    .and_then(|objects| objects.get_mut(&key))
+                && let Some(object) = self.objects.get_mut(&id).and_then(|objects| objects.get_mut(&key))
             {
                 Arc::make_mut(object).lsn = lsn;
             }
@@ -507,10 +451,7 @@ impl Reference {
 
     fn has(&self, place: &Place) -> bool {
         match place {
-            Place::Object(id, key) => self
-                .objects
-                .get(id)
-                .is_some_and(|objects| objects.contains_key(key)),
+            Place::Object(id, key) => self.objects.get(id).is_some_and(|objects| objects.contains_key(key)),
             Place::Row(table, key) => self.rows.contains_key(&(table.clone(), key.clone())),
         }
     }
@@ -570,11 +511,7 @@ impl Steps {
             lsn: 0,
         };
         let etag = object.etag.clone();
-        self.scratch
-            .objects
-            .get_mut(&bucket.id)
-            .expect("checked")
-            .insert(key.to_string(), Arc::new(object));
+        self.scratch.objects.get_mut(&bucket.id).expect("checked").insert(key.to_string(), Arc::new(object));
         self.touch(Place::Object(bucket.id, key.to_string()), true);
         Ok(etag)
     }
@@ -587,11 +524,7 @@ impl Steps {
 
     fn decide_delete(&mut self, bucket: &Handle, key: &str, wants: &Wants) -> Answer<()> {
         wants.check(self.scratch.check(bucket)?.get(key).map(|object| &**object))?;
-        self.scratch
-            .objects
-            .get_mut(&bucket.id)
-            .expect("checked")
-            .remove(key);
+        self.scratch.objects.get_mut(&bucket.id).expect("checked").remove(key);
         self.touch(Place::Object(bucket.id, key.to_string()), false);
         Ok(())
     }
@@ -604,21 +537,10 @@ impl Steps {
         let object = self.scratch.find(from.0, from.1)?.clone();
         wants.check(self.scratch.check(to.0)?.get(to.1).map(|object| &**object))?;
         if from != to {
-            self.scratch
-                .objects
-                .get_mut(&from.0.id)
-                .expect("checked")
-                .remove(from.1);
+            self.scratch.objects.get_mut(&from.0.id).expect("checked").remove(from.1);
             self.touch(Place::Object(from.0.id, from.1.to_string()), false);
-            let moved = Arc::new(Object {
-                lsn: 0,
-                ..Object::clone(&object)
-            });
-            self.scratch
-                .objects
-                .get_mut(&to.0.id)
-                .expect("checked")
-                .insert(to.1.to_string(), moved);
+            let moved = Arc::new(Object { lsn: 0, ..Object::clone(&object) });
+            self.scratch.objects.get_mut(&to.0.id).expect("checked").insert(to.1.to_string(), moved);
             self.touch(Place::Object(to.0.id, to.1.to_string()), true);
         }
         Ok(object.etag.clone())
@@ -639,12 +561,8 @@ impl Steps {
         self.read()?;
         let object = self.scratch.find(from.0, from.1)?.clone();
         let metadata = Some(object.metadata.clone().into_iter().collect());
-        let dress = Dress {
-            content_type: object.content_type.clone(),
-            metadata,
-        };
-        self.put(to.0, to.1, &object.body, &dress, &Wants::default())
-            .map(|_| ())
+        let dress = Dress { content_type: object.content_type.clone(), metadata };
+        self.put(to.0, to.1, &object.body, &dress, &Wants::default()).map(|_| ())
     }
 
     /// Something is read: what could not be made before is told now.
@@ -675,9 +593,7 @@ impl Steps {
             return Err("EntityTooLarge");
         }
         check_row(table, key)?;
-        self.scratch
-            .rows
-            .insert((table.to_string(), key.to_vec()), value.to_vec());
+        self.scratch.rows.insert((table.to_string(), key.to_vec()), value.to_vec());
         self.touch(Place::Row(table.to_string(), key.to_vec()), true);
         Ok(())
     }

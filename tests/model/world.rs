@@ -54,14 +54,7 @@ impl World {
 
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {
         let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(START));
-        World {
-            vfs,
-            path: path.to_path_buf(),
-            settings,
-            maintenance: Maintenance::Manual,
-            clock,
-            _dir: dir,
-        }
+        World { vfs, path: path.to_path_buf(), settings, maintenance: Maintenance::Manual, clock, _dir: dir }
     }
 
     /// The same, with a thread that does the maintenance.

@@ -9,49 +9,27 @@ use crate::{
 };
 
 fn breaches(path: &str, text: &str, rule: fn(&Source) -> Vec<Finding>) -> Vec<usize> {
-    rule(&Source::new(path, text))
-        .iter()
-        .map(|finding| finding.line)
-        .collect()
+    rule(&Source::new(path, text)).iter().map(|finding| finding.line).collect()
 }
 
 #[track_caller]
 fn refused(path: &str, text: &str, rule: fn(&Source) -> Vec<Finding>) {
-    assert_eq!(
-        breaches(path, text, rule).len(),
-        1,
-        "{path} must be refused once:\n{text}"
-    );
+    assert_eq!(breaches(path, text, rule).len(), 1, "{path} must be refused once:\n{text}");
 }
 
 #[track_caller]
 fn passes(path: &str, text: &str, rule: fn(&Source) -> Vec<Finding>) {
-    assert_eq!(
-        breaches(path, text, rule),
-        [] as [usize; 0],
-        "{path} must pass:\n{text}"
-    );
+    assert_eq!(breaches(path, text, rule), [] as [usize; 0], "{path} must pass:\n{text}");
 }
 
 #[test]
 fn a_finding_names_the_line() {
-    assert_eq!(
-        breaches(
-            "src/model/key.rs",
-            "//! A.\n\nuse crate::engine::Commit;\n",
-            floors
-        ),
-        [3]
-    );
-    let found = floors(&Source::new(
-        "src/model/key.rs",
-        "use crate::{\n    error::Error,\n    api::Store,\n};\n",
-    ));
+    assert_eq!(breaches("src/model/key.rs", "//! A.\n\nuse crate::engine::Commit;\n", floors), [3]);
+    let found =
+        floors(&Source::new("src/model/key.rs", "use crate::{\n    error::Error,\n    api::Store,\n};\n"));
     assert_eq!(found[0].line, 3);
     assert!(
-        found[0]
-            .advice
-            .contains("`model` (floor 2) may not name `api` (floor 8)"),
+        found[0].advice.contains("`model` (floor 2) may not name `api` (floor 8)"),
         "{}",
         found[0].advice
     );
@@ -61,22 +39,14 @@ fn a_finding_names_the_line() {
 fn a_room_may_not_name_a_room_above_or_beside_it() {
     refused("src/segment/mod.rs", "use crate::engine::Commit;", floors);
     refused("src/segment/writer.rs", "use crate::index::Tree;", floors);
-    refused(
-        "src/model/key.rs",
-        "fn f() -> crate::format::Frame { todo }",
-        floors,
-    );
+    refused("src/model/key.rs", "fn f() -> crate::format::Frame { todo }", floors);
     refused("src/model/key.rs", "use crate::{error::Error, ops};", floors);
     refused("src/error.rs", "use crate::env::Env;", floors);
     refused("src/lib.rs", "pub use crate::adapters::http;", floors);
     refused("src/lib.rs", "pub use adapters::http;", floors);
     refused("src/engine/mod.rs", "use crate as all;", floors);
     refused("src/engine/mod.rs", "use crate::*;", floors);
-    passes(
-        "src/engine/mod.rs",
-        "use crate::{error::Error, segment::{Tail, api}, engine::view};",
-        floors,
-    );
+    passes("src/engine/mod.rs", "use crate::{error::Error, segment::{Tail, api}, engine::view};", floors);
     passes(
         "src/lib.rs",
         "pub mod api;\npub use crate::api::Store;\n#[cfg(feature = \"http\")]\npub mod adapters;",
@@ -111,21 +81,9 @@ fn super_may_not_leave_the_room() {
     refused("src/engine/mod.rs", "use super::segment::Tail;", floors);
     refused("src/engine/commit.rs", "use super::super::segment::Tail;", floors);
     refused("src/error.rs", "use super::Store;", floors);
-    refused(
-        "src/engine/commit.rs",
-        "mod sealed { use super::super::super::api::Store; }",
-        floors,
-    );
-    passes(
-        "src/engine/commit/group.rs",
-        "use super::super::view::View;",
-        floors,
-    );
-    passes(
-        "src/engine/commit.rs",
-        "mod sealed { use super::super::view::View; }",
-        floors,
-    );
+    refused("src/engine/commit.rs", "mod sealed { use super::super::super::api::Store; }", floors);
+    passes("src/engine/commit/group.rs", "use super::super::view::View;", floors);
+    passes("src/engine/commit.rs", "mod sealed { use super::super::view::View; }", floors);
     passes("src/lib.rs", "pub mod testing { pub use super::Store; }", floors);
 }
 
@@ -136,32 +94,12 @@ fn tests_comments_and_strings_may_name_anything() {
         "/// Opened by [`crate::Store`].\n// crate::api\nconst A: &str = \"crate::api\";",
         floors,
     );
-    passes(
-        "src/model/key.rs",
-        "const A: &str = r#\"\" crate::api\"#; /* /* */ crate::api */",
-        floors,
-    );
-    passes(
-        "src/model/key.rs",
-        "#[cfg(test)]\nmod tests {\n    use crate::api::Store;\n}\n",
-        floors,
-    );
-    passes(
-        "src/model/key.rs",
-        "#[cfg(test)]\nuse crate::{api::Store};\n",
-        floors,
-    );
+    passes("src/model/key.rs", "const A: &str = r#\"\" crate::api\"#; /* /* */ crate::api */", floors);
+    passes("src/model/key.rs", "#[cfg(test)]\nmod tests {\n    use crate::api::Store;\n}\n", floors);
+    passes("src/model/key.rs", "#[cfg(test)]\nuse crate::{api::Store};\n", floors);
     passes("src/model/key/tests.rs", "use crate::api::Store;", floors);
-    refused(
-        "src/model/key.rs",
-        "#[cfg(test)]\nmod tests {}\nuse crate::api::Store;",
-        floors,
-    );
-    refused(
-        "src/model/key.rs",
-        "struct A { #[cfg(test)] a: u8, b: crate::api::Store }",
-        floors,
-    );
+    refused("src/model/key.rs", "#[cfg(test)]\nmod tests {}\nuse crate::api::Store;", floors);
+    refused("src/model/key.rs", "struct A { #[cfg(test)] a: u8, b: crate::api::Store }", floors);
     refused(
         "src/model/key.rs",
         "fn f<'a>(c: char) -> bool { c == '\"' && g::<crate::api::Store>('\\'') }",
@@ -189,20 +127,9 @@ fn a_room_head_is_complete() {
     let whole = "//! A room.\n//! *Owns*: a\n//! *Promises*: b\n//! *Stands on*: c\n//! *Never*: d\n//! *Read first*: e\n";
     assert_eq!(room_head("src/env/mod.rs", whole).len(), 0);
     for mark in crate::HEAD {
-        assert_eq!(
-            room_head("src/env/mod.rs", &whole.replace(mark, "")).len(),
-            1,
-            "{mark}"
-        );
+        assert_eq!(room_head("src/env/mod.rs", &whole.replace(mark, "")).len(), 1, "{mark}");
     }
-    assert_eq!(
-        room_head(
-            "src/env/mod.rs",
-            "//! A room.\n\n/// *Owns* *Promises* *Stands on*\n"
-        )
-        .len(),
-        5
-    );
+    assert_eq!(room_head("src/env/mod.rs", "//! A room.\n\n/// *Owns* *Promises* *Stands on*\n").len(), 5);
 }
 
 #[test]
@@ -214,43 +141,23 @@ fn unsafe_is_refused_elsewhere_and_proved_at_home() {
         "// SAFETY: for something else.\nlet a = 1;\nlet b = unsafe { g() };",
         unsafety,
     );
-    refused(
-        "src/env/mmap.rs",
-        "// It is fine.\nunsafe impl Send for A {}",
-        unsafety,
-    );
+    refused("src/env/mmap.rs", "// It is fine.\nunsafe impl Send for A {}", unsafety);
     passes(
         "src/env/mmap.rs",
         "#![allow(unsafe_code)]\n// SAFETY: two lines\n// of reasons.\nlet b =\n    unsafe { g() };",
         unsafety,
     );
-    passes(
-        "src/index/page.rs",
-        "// unsafe\nconst A: &str = \"unsafe\"; #![deny(unsafe_code)]",
-        unsafety,
-    );
+    passes("src/index/page.rs", "// unsafe\nconst A: &str = \"unsafe\"; #![deny(unsafe_code)]", unsafety);
 }
 
 #[test]
 fn half_done_work_is_refused() {
     refused("src/ops/put.rs", "fn f() { todo!() }", left_behind);
-    refused(
-        "src/ops/put.rs",
-        "fn f() { unimplemented!(\"later\") }",
-        left_behind,
-    );
+    refused("src/ops/put.rs", "fn f() { unimplemented!(\"later\") }", left_behind);
     refused("src/ops/put.rs", "fn f() { dbg!(1); }", left_behind);
     refused("tests/it/put.rs", "#[test]\n#[ignore]\nfn f() {}", left_behind);
-    refused(
-        "tests/it/put.rs",
-        "#[test]\n#[ignore = \"slow\"]\nfn f() {}",
-        left_behind,
-    );
-    passes(
-        "tests/it/put.rs",
-        "// todo!()\nfn f() { my_dbg!(1); let a = \"dbg!(1)\"; }",
-        left_behind,
-    );
+    refused("tests/it/put.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", left_behind);
+    passes("tests/it/put.rs", "// todo!()\nfn f() { my_dbg!(1); let a = \"dbg!(1)\"; }", left_behind);
 }
 
 #[test]
@@ -260,11 +167,7 @@ fn empty_names_are_refused() {
     refused("tests/common/mod.rs", "", empty_names);
     refused("src/engine/mod.rs", "mod helpers;", empty_names);
     refused("src/engine/mod.rs", "pub(crate) mod inner { }", empty_names);
-    passes(
-        "src/engine/mod.rs",
-        "mod commit; struct Inner; // mod util;",
-        empty_names,
-    );
+    passes("src/engine/mod.rs", "mod commit; struct Inner; // mod util;", empty_names);
 }
 
 #[test]
@@ -278,21 +181,9 @@ fn long_functions_and_files_are_refused() {
         lengths,
     );
     let tests = "#[cfg(test)]\nmod tests {\n}\n";
-    refused(
-        "src/ops/put.rs",
-        &format!("{}{tests}", "//\n".repeat(701)),
-        lengths,
-    );
-    passes(
-        "src/ops/put.rs",
-        &format!("{}{tests}{}", "//\n".repeat(700), "//\n".repeat(700)),
-        lengths,
-    );
-    refused(
-        "src/ops/put.rs",
-        &format!("#[cfg(test)]\nuse a;\n{}", "//\n".repeat(700)),
-        lengths,
-    );
+    refused("src/ops/put.rs", &format!("{}{tests}", "//\n".repeat(701)), lengths);
+    passes("src/ops/put.rs", &format!("{}{tests}{}", "//\n".repeat(700), "//\n".repeat(700)), lengths);
+    refused("src/ops/put.rs", &format!("#[cfg(test)]\nuse a;\n{}", "//\n".repeat(700)), lengths);
     passes("src/ops/put/tests.rs", &"//\n".repeat(701), lengths);
 }
 
@@ -307,11 +198,7 @@ fn hazards_without_a_living_test_are_refused() {
     assert_eq!(count(&table("`full_disk` and `no_such_test`")), 1);
     assert_eq!(count(&table("to be written")), 1);
     assert_eq!(count(&table("")), 1);
-    assert_eq!(
-        count("| Hazard | Answer |\n|---|---|\n| a | b |\n"),
-        1,
-        "a table without tests is none"
-    );
+    assert_eq!(count("| Hazard | Answer |\n|---|---|\n| a | b |\n"), 1, "a table without tests is none");
     assert_eq!(count("No table at all."), 1);
 }
 
@@ -320,11 +207,7 @@ fn documents_that_say_too_little_are_refused() {
     let record = "# 1. A title\n\n## Seen\n\n## Chosen\n\n## Cost\n";
     assert_eq!(decision("docs/adr/1.md", record).len(), 0);
     for part in ["# 1. A title\n", "## Seen", "## Chosen", "## Cost"] {
-        assert_eq!(
-            decision("docs/adr/1.md", &record.replacen(part, "", 1)).len(),
-            1,
-            "{part}"
-        );
+        assert_eq!(decision("docs/adr/1.md", &record.replacen(part, "", 1)).len(), 1, "{part}");
     }
 
     assert_eq!(readme("README.md", "```rust\n```\n").len(), 0);
@@ -333,14 +216,8 @@ fn documents_that_say_too_little_are_refused() {
 
     let map: String = crate::FLOORS.map(|(room, _)| format!("{room}/\n")).concat();
     assert_eq!(architecture("ARCHITECTURE.md", &map).len(), 0);
-    assert_eq!(
-        architecture("ARCHITECTURE.md", &map.replace("catalog/", "")).len(),
-        1
-    );
-    assert_eq!(
-        architecture("ARCHITECTURE.md", &format!("{map}{}", "\n".repeat(250))).len(),
-        1
-    );
+    assert_eq!(architecture("ARCHITECTURE.md", &map.replace("catalog/", "")).len(), 1);
+    assert_eq!(architecture("ARCHITECTURE.md", &format!("{map}{}", "\n".repeat(250))).len(), 1);
 
     assert_eq!(changelog("CHANGELOG.md", "on disk: version 1").len(), 0);
     assert_eq!(changelog("CHANGELOG.md", "## Unreleased").len(), 1);

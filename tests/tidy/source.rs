@@ -16,17 +16,8 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Source {
         let code = blank_comments_and_literals(text);
-        let shipped = if is_test_file(path) {
-            blank(&code, 0..code.len())
-        } else {
-            blank_tests(&code)
-        };
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code,
-            shipped,
-        }
+        let shipped = if is_test_file(path) { blank(&code, 0..code.len()) } else { blank_tests(&code) };
+        Source { path: path.to_owned(), text: text.to_owned(), code, shipped }
     }
 
     /// The line of a byte, counted from one.
@@ -52,20 +43,13 @@ impl Source {
 }
 
 pub(crate) fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at]
-        .iter()
-        .filter(|byte| **byte == b'\n')
-        .count()
-        + 1
+    text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// Whether the file holds nothing but tests: `tests.rs`, or anything in a folder `tests`.
 pub(crate) fn is_test_file(path: &str) -> bool {
     let inside = path.trim_start_matches("src/");
-    path.starts_with("src/")
-        && inside
-            .split('/')
-            .any(|part| part == "tests" || part == "tests.rs")
+    path.starts_with("src/") && inside.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
 pub(crate) fn is_word(byte: u8) -> bool {
@@ -95,11 +79,7 @@ pub(crate) fn heads(code: &str, at: usize) -> Vec<(usize, String)> {
     let start = skip_space(code, at);
     let bytes = code.as_bytes();
     if bytes.get(start) != Some(&b'{') {
-        let name = if bytes.get(start) == Some(&b'*') {
-            "*"
-        } else {
-            name_at(code, start)
-        };
+        let name = if bytes.get(start) == Some(&b'*') { "*" } else { name_at(code, start) };
         return vec![(start, name.to_owned())];
     }
     let mut found = Vec::new();
@@ -114,11 +94,7 @@ pub(crate) fn heads(code: &str, at: usize) -> Vec<(usize, String)> {
             break;
         }
         if depth == 1 && matches!(byte, b'{' | b',') {
-            found.extend(
-                heads(code, place + 1)
-                    .into_iter()
-                    .filter(|(_, name)| !name.is_empty()),
-            );
+            found.extend(heads(code, place + 1).into_iter().filter(|(_, name)| !name.is_empty()));
         }
     }
     found
@@ -199,10 +175,8 @@ fn blank(text: &str, range: std::ops::Range<usize>) -> String {
 /// Where a `#[cfg(test)]` or `#[cfg(all(test, ...))]` starts.
 pub(crate) fn test_gates(code: &str) -> Vec<usize> {
     let gates = ["#[cfg(test)]", "#[cfg(all(test,"];
-    let mut found: Vec<usize> = gates
-        .iter()
-        .flat_map(|gate| code.match_indices(gate).map(|(at, _)| at))
-        .collect();
+    let mut found: Vec<usize> =
+        gates.iter().flat_map(|gate| code.match_indices(gate).map(|(at, _)| at)).collect();
     found.sort_unstable();
     found
 }
@@ -234,11 +208,8 @@ fn blank_tests(code: &str) -> String {
 fn item_end(code: &str, at: usize) -> usize {
     let visible = code[at..].strip_prefix("pub").map_or(at, |rest| {
         let rest = rest.trim_start();
-        let rest = if rest.starts_with('(') {
-            rest.split_once(')').map_or("", |(_, rest)| rest)
-        } else {
-            rest
-        };
+        let rest =
+            if rest.starts_with('(') { rest.split_once(')').map_or("", |(_, rest)| rest) } else { rest };
         code.len() - rest.len()
     });
     const ITEMS: [&str; 12] = [
@@ -287,10 +258,7 @@ fn blank_comments_and_literals(text: &str) -> String {
 }
 
 fn line_length(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .unwrap_or(bytes.len())
+    bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len())
 }
 
 fn block_comment_end(bytes: &[u8], start: usize) -> usize {
@@ -327,15 +295,8 @@ fn string_end(bytes: &[u8], quote: usize) -> usize {
 
 /// The end of `r"..."`, `r#"..."#`, `b"..."`, `br"..."` or `c"..."`; `at` itself if none of them starts there.
 fn prefixed_string_end(bytes: &[u8], at: usize) -> usize {
-    let letters = bytes[at..]
-        .iter()
-        .take(2)
-        .take_while(|byte| b"rbc".contains(byte))
-        .count();
-    let hashes = bytes[at + letters..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let letters = bytes[at..].iter().take(2).take_while(|byte| b"rbc".contains(byte)).count();
+    let hashes = bytes[at + letters..].iter().take_while(|byte| **byte == b'#').count();
     let quote = at + letters + hashes;
     let raw = bytes[at..at + letters].contains(&b'r');
     if bytes.get(quote) != Some(&b'"') || (hashes > 0 && !raw) {
@@ -358,8 +319,7 @@ fn character_end(text: &str, at: usize) -> usize {
     match rest.next() {
         Some((_, '\\')) => {
             rest.next();
-            rest.find(|(_, letter)| *letter == '\'')
-                .map_or(text.len(), |(end, _)| at + 2 + end)
+            rest.find(|(_, letter)| *letter == '\'').map_or(text.len(), |(end, _)| at + 2 + end)
         }
         Some((_, _)) => match rest.next() {
             Some((end, '\'')) => at + 2 + end,

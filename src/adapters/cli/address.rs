@@ -19,10 +19,7 @@ impl FromStr for Address {
         if bucket.is_empty() {
             return Err("an address begins with a bucket, as in `bucket/key`".to_string());
         }
-        Ok(Address {
-            bucket: bucket.to_string(),
-            key: key.to_string(),
-        })
+        Ok(Address { bucket: bucket.to_string(), key: key.to_string() })
     }
 }
 
@@ -47,10 +44,7 @@ impl Address {
 pub fn with_key(text: &str) -> Result<Address, String> {
     let address = Address::from_str(text)?;
     if address.key.is_empty() {
-        return Err(format!(
-            "an object is named by bucket and key, as in `{}/key`",
-            address.bucket
-        ));
+        return Err(format!("an object is named by bucket and key, as in `{}/key`", address.bucket));
     }
     Ok(address)
 }

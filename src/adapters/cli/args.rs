@@ -21,14 +21,7 @@ use super::address::{Address, with_key};
 )]
 pub struct Invocation {
     /// The directory of the store
-    #[arg(
-        short,
-        long,
-        global = true,
-        env = "OSSICLE_STORE",
-        value_name = "DIR",
-        hide_env_values = true
-    )]
+    #[arg(short, long, global = true, env = "OSSICLE_STORE", value_name = "DIR", hide_env_values = true)]
     pub store: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
@@ -239,29 +232,20 @@ fn span(text: &str) -> Result<Span, String> {
         (from, "") => Ok(Span::From(number(from)?)),
         (from, to) => {
             let (from, to) = (number(from)?, number(to)?);
-            if from > to {
-                Err(wrong())
-            } else {
-                Ok(Span::Between(from, to))
-            }
+            if from > to { Err(wrong()) } else { Ok(Span::Between(from, to)) }
         }
     }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` is no pair: write `name=value`"))?;
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is no pair: write `name=value`"))?;
     Ok((name.to_string(), value.to_string()))
 }
 
 /// How many files are worked on at once if nothing is said.
 pub fn jobs(asked: Option<u16>) -> usize {
-    let processors = || {
-        std::thread::available_parallelism()
-            .map_or(2, usize::from)
-            .clamp(2, 4)
-    };
+    let processors = || std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4);
     asked.map_or_else(processors, usize::from)
 }
 

@@ -38,14 +38,7 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
         match entry? {
             Entry::Object(meta) if args.long => list_long(&meta, out)?,
             Entry::Prefix(prefix) if args.long => {
-                writeln!(
-                    out,
-                    "{:>14}  {:20}  {:32}  {}",
-                    "-",
-                    "-",
-                    "-",
-                    words::name(&prefix)
-                )?;
+                writeln!(out, "{:>14}  {:20}  {:32}  {}", "-", "-", "-", words::name(&prefix))?;
             }
             entry => writeln!(out, "{}", words::name(entry.name()))?,
         }
@@ -64,12 +57,7 @@ fn list_buckets(store: &Store, long: bool, out: &mut dyn Write) -> Result<(), Fa
         let bucket = bucket?;
         if long {
             let usage = bucket.usage("")?;
-            write!(
-                out,
-                "{:>12}  {:>10}  ",
-                words::count(usage.objects),
-                words::bytes(usage.bytes)
-            )?;
+            write!(out, "{:>12}  {:>10}  ", words::count(usage.objects), words::bytes(usage.bytes))?;
         }
         writeln!(out, "{}", bucket.name())?;
     }
@@ -81,12 +69,7 @@ pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result
     let store = opening::to_read(store)?;
     let mut line = |usage: crate::Usage, name: &str| {
         let (objects, size) = (words::counted(usage.objects, "object"), words::bytes(usage.bytes));
-        writeln!(
-            out,
-            "{:>14}  {size:>10}  {objects:>18}  {}",
-            usage.bytes,
-            words::name(name)
-        )
+        writeln!(out, "{:>14}  {size:>10}  {objects:>18}  {}", usage.bytes, words::name(name))
     };
     let Some(at) = &args.at else {
         for bucket in store.buckets()? {
@@ -96,9 +79,6 @@ pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result
         line(store.usage()?, "in all")?;
         return Ok(());
     };
-    line(
-        store.bucket(&at.bucket)?.usage(&at.key)?,
-        at.to_string().trim_end_matches('/'),
-    )?;
+    line(store.bucket(&at.bucket)?.usage(&at.key)?, at.to_string().trim_end_matches('/'))?;
     Ok(())
 }

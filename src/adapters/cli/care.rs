@@ -30,21 +30,13 @@ pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> 
         words::counted(report.records, "record"),
         words::counted(report.pages, "page"),
         words::time(begun.elapsed()),
-        if report.stopped {
-            "stopped before the end".to_string()
-        } else {
-            verdict(&report)
-        },
+        if report.stopped { "stopped before the end".to_string() } else { verdict(&report) },
     )?;
     out.flush()?;
     if report.stopped {
         return Err(Failure::Stopped);
     }
-    if report.is_clean() {
-        Ok(())
-    } else {
-        Err(Failure::Told)
-    }
+    if report.is_clean() { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn verdict(report: &VerifyReport) -> String {
@@ -74,10 +66,7 @@ fn told(problem: &Problem) -> String {
     let reason = words::name(&problem.reason);
     match &problem.key {
         None => reason,
-        Some(key) => format!(
-            "{reason} (index key {})",
-            words::name(&String::from_utf8_lossy(key))
-        ),
+        Some(key) => format!("{reason} (index key {})", words::name(&String::from_utf8_lossy(key))),
     }
 }
 
@@ -122,19 +111,9 @@ pub fn info(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "bytes       {} ({})", usage.bytes, words::bytes(usage.bytes))?;
     for (class, objects, bytes) in &usage.classes {
         let objects = words::counted(*objects, "object");
-        writeln!(
-            out,
-            "  {:<10}{objects}, {}",
-            class.to_string(),
-            words::bytes(*bytes)
-        )?;
+        writeln!(out, "  {:<10}{objects}, {}", class.to_string(), words::bytes(*bytes))?;
     }
-    writeln!(
-        out,
-        "disk        {} ({})",
-        stats.disk_bytes,
-        words::bytes(stats.disk_bytes)
-    )?;
+    writeln!(out, "disk        {} ({})", stats.disk_bytes, words::bytes(stats.disk_bytes))?;
     writeln!(
         out,
         "segments    {}, {} of them live",
@@ -142,10 +121,6 @@ pub fn info(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
         words::bytes(stats.live_bytes)
     )?;
     writeln!(out, "last commit {}", stats.lsn.0)?;
-    writeln!(
-        out,
-        "to replay   {} of log after a crash now",
-        words::bytes(stats.log_since_checkpoint)
-    )?;
+    writeln!(out, "to replay   {} of log after a crash now", words::bytes(stats.log_since_checkpoint))?;
     Ok(())
 }

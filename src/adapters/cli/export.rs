@@ -40,22 +40,12 @@ pub fn command(store: Option<&Path>, args: &ExportArgs, out: &mut dyn Write) -> 
     refuse_the_store(opening::place(store)?, &args.directory)?;
     let prefix = args.from.directory();
     let ExportArgs { checksum, force, .. } = *args;
-    let export = Export {
-        bucket: &bucket,
-        prefix: &prefix,
-        jobs: jobs(args.jobs),
-        checksum,
-        force,
-    };
+    let export = Export { bucket: &bucket, prefix: &prefix, jobs: jobs(args.jobs), checksum, force };
     stop::listen();
     if !args.dry_run {
         return export.run(&args.directory)?.tell("exported", out);
     }
-    let root = args
-        .directory
-        .is_dir()
-        .then(|| Directory::open(&args.directory))
-        .transpose();
+    let root = args.directory.is_dir().then(|| Directory::open(&args.directory)).transpose();
     let root = root.map_err(|error| Failure::about(words::path(&args.directory), &error))?;
     export.rehearse(root, out)
 }
@@ -67,11 +57,7 @@ fn refuse_the_store(store: &Path, directory: &Path) -> Result<(), Failure> {
     };
     // The directory may be missing as yet; then what it will lie in counts.
     let there = directory.ancestors().find_map(|path| {
-        let path = if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         path.canonicalize().ok()
     });
     if there.is_some_and(|there| there.starts_with(&store)) {
@@ -96,12 +82,7 @@ impl Export<'_> {
             for _ in 0..self.jobs {
                 let (receive, tally, root) = (receive.clone(), &tally, &root);
                 scope.spawn(move || {
-                    let mut writer = Writer {
-                        export: self,
-                        root,
-                        tally,
-                        within: None,
-                    };
+                    let mut writer = Writer { export: self, root, tally, within: None };
                     receive.iter().for_each(|meta| writer.write(&meta));
                 });
             }
@@ -127,13 +108,9 @@ impl Export<'_> {
         for entry in self.bucket.list(self.prefix)?.take_while(|_| !tally.is_over()) {
             let Entry::Object(meta) = entry? else { continue };
             let verdict = match &root {
-                Some(root) => Writer {
-                    export: self,
-                    root,
-                    tally: &tally,
-                    within: None,
+                Some(root) => {
+                    Writer { export: self, root, tally: &tally, within: None }.place_and_judge(&meta)
                 }
-                .place_and_judge(&meta),
                 None => self.place(&meta.key).map(|_| Verdict::Write),
             };
             match verdict {
@@ -156,9 +133,7 @@ impl Export<'_> {
             let beneath = ListOptions::new().prefix(format!("{key}/")).limit(1);
             // A prefix longer than a key can be has nothing beneath it.
             if key.len() < 1023 && !self.bucket.list_page(beneath)?.entries.is_empty() {
-                return Err(Trouble::file(
-                    "other keys make it a directory, and it cannot be a file as well",
-                ));
+                return Err(Trouble::file("other keys make it a directory, and it cannot be a file as well"));
             }
         }
         Ok(place)
@@ -192,11 +167,7 @@ impl Place<'_> {
             return Err(Trouble::File(format!("the key cannot be a file name: {wrong}")));
         }
         let (way, name) = path.rsplit_once('/').unwrap_or(("", path));
-        Ok(Place {
-            way,
-            name,
-            is_directory,
-        })
+        Ok(Place { way, name, is_directory })
     }
 }
 
@@ -242,9 +213,8 @@ impl Writer<'_> {
         let place = self.export.place(&meta.key)?;
         let origin = Origin::of_object(meta);
         let (export, progress) = (self.export, &self.tally.progress);
-        let directory = self
-            .directory(place.way, true)?
-            .ok_or_else(|| Trouble::file("its directory is gone"))?;
+        let directory =
+            self.directory(place.way, true)?.ok_or_else(|| Trouble::file("its directory is gone"))?;
         if place.is_directory {
             return export.write_directory(directory, place.name, meta, &origin);
         }
@@ -360,10 +330,7 @@ impl Export<'_> {
         let Some(made) = at.enter(name, true)? else {
             return Ok(false);
         };
-        let inside = ListOptions::new()
-            .prefix(&meta.key)
-            .start_after(&meta.key)
-            .limit(1);
+        let inside = ListOptions::new().prefix(&meta.key).start_after(&meta.key).limit(1);
         // A directory that gets files keeps the mode that lets them in.
         if self.bucket.list_page(inside)?.entries.is_empty() {
             made.settle(origin.mode_for_file(), origin.time_for(meta))?;
@@ -373,10 +340,7 @@ impl Export<'_> {
 }
 
 fn content(at: &Directory, name: &OsStr) -> Result<[u8; 32], Trouble> {
-    Ok(*blake3::Hasher::new()
-        .update_reader(at.read(name)?)?
-        .finalize()
-        .as_bytes())
+    Ok(*blake3::Hasher::new().update_reader(at.read(name)?)?.finalize().as_bytes())
 }
 
 #[cfg(test)]
@@ -402,21 +366,7 @@ mod tests {
             assert!(Place::of(bad).is_err(), "{bad:?}");
         }
         let place = Place::of("a/b/c/").unwrap();
-        assert_eq!(
-            place,
-            Place {
-                way: "a/b",
-                name: "c",
-                is_directory: true
-            }
-        );
-        assert_eq!(
-            Place::of("..a").unwrap(),
-            Place {
-                way: "",
-                name: "..a",
-                is_directory: false
-            }
-        );
+        assert_eq!(place, Place { way: "a/b", name: "c", is_directory: true });
+        assert_eq!(Place::of("..a").unwrap(), Place { way: "", name: "..a", is_directory: false });
     }
 }

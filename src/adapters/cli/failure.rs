@@ -60,16 +60,12 @@ pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let bare = text.split(" (os error").next().unwrap_or(&text);
     let mut letters = bare.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_lowercase().chain(letters).collect()
-    })
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let cause = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>());
+        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         match cause {
             Some(cause) if cause.kind() == ErrorKind::BrokenPipe => Failure::ClosedPipe,
             _ => Failure::Sentence(error.to_string()),

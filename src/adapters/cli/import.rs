@@ -38,22 +38,13 @@ pub fn command(store: Option<&Path>, args: &ImportArgs, out: &mut dyn Write) -> 
     let shown = words::path(&args.directory);
     let meta = std::fs::metadata(&args.directory).map_err(|error| Failure::about(&shown, &error))?;
     if !meta.is_dir() {
-        return Err(Failure::of(format!(
-            "{shown} is no directory; `ossicle put` takes a single file"
-        )));
+        return Err(Failure::of(format!("{shown} is no directory; `ossicle put` takes a single file")));
     }
     crate::BucketName::new(&args.to.bucket)?;
     let prefix = args.to.directory();
     let (root, exclude) = (args.directory.as_path(), args.exclude.as_slice());
     let jobs = jobs(args.jobs);
-    let import = Import {
-        root,
-        exclude,
-        store_path,
-        prefix: &prefix,
-        jobs,
-        checksum: args.checksum,
-    };
+    let import = Import { root, exclude, store_path, prefix: &prefix, jobs, checksum: args.checksum };
     if args.dry_run {
         return rehearse(&import, &args.to.bucket, out);
     }
@@ -107,11 +98,7 @@ impl Import<'_> {
 
 /// Says what would be taken.
 fn rehearse(import: &Import<'_>, bucket: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let opened = match Store::builder(import.store_path)
-        .read_only(true)
-        .create(false)
-        .open()
-    {
+    let opened = match Store::builder(import.store_path).read_only(true).create(false).open() {
         Err(error) if error.is_not_found() => None,
         opened => Some(opened?),
     };

@@ -45,11 +45,7 @@ impl Wanted {
     ) -> Result<Option<Wanted>, Trouble> {
         let name = found.name.to_str();
         let name = name.ok_or_else(|| Trouble::file("its name is not UTF-8, and a key must be"))?;
-        let slash = if found.kind == Kind::EmptyDirectory {
-            "/"
-        } else {
-            ""
-        };
+        let slash = if found.kind == Kind::EmptyDirectory { "/" } else { "" };
         let key = format!("{}{name}{slash}", import.prefix);
         check_key(&key)?;
         let (source, meta) = open(found)?;
@@ -62,11 +58,7 @@ impl Wanted {
             Err(error) if error.is_not_found() => return Ok(Some(wanted)),
             head => head?,
         };
-        Ok(if wanted.is_same_as(&current, import.checksum)? {
-            None
-        } else {
-            Some(wanted)
-        })
+        Ok(if wanted.is_same_as(&current, import.checksum)? { None } else { Some(wanted) })
     }
 
     /// How many bytes it has.
@@ -128,10 +120,7 @@ fn open(found: &Found) -> Result<(Source, Metadata), Trouble> {
     // What was a file when the directory was read may be a link or a fifo by now: neither is followed nor
     // waited for.
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(&found.path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&found.path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(Trouble::file("it is no file any more"));
@@ -162,14 +151,7 @@ pub struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// A job without work.
     pub fn new(import: &'a Import<'a>, store: &'a Store, bucket: &'a Bucket, tally: &'a Tally) -> Intake<'a> {
-        Intake {
-            import,
-            store,
-            bucket,
-            tally,
-            batch: Vec::new(),
-            held: 0,
-        }
+        Intake { import, store, bucket, tally, batch: Vec::new(), held: 0 }
     }
 
     /// Takes a file in, now or with its batch.
@@ -206,12 +188,7 @@ impl<'a> Intake<'a> {
             }
         };
         self.held += body.len();
-        self.batch.push(Waiting {
-            name: words::path(&found.name),
-            key,
-            body,
-            options,
-        });
+        self.batch.push(Waiting { name: words::path(&found.name), key, body, options });
         if self.batch.len() >= BATCH_FILES || self.held >= BATCH_BYTES {
             self.commit();
         }
@@ -232,14 +209,10 @@ impl<'a> Intake<'a> {
         let options = WriteOptions::new().durability(Durability::Buffered);
         let put = |file: &Waiting| file.options.clone();
         let committed = self.store.write_with(options, |tx| {
-            batch
-                .iter()
-                .try_for_each(|file| tx.put_with(self.bucket, &file.key, &file.body, put(file)))
+            batch.iter().try_for_each(|file| tx.put_with(self.bucket, &file.key, &file.body, put(file)))
         });
         match committed.map_err(Trouble::from) {
-            Ok(()) => batch
-                .iter()
-                .for_each(|file| self.tally.done(file.body.len() as u64)),
+            Ok(()) => batch.iter().for_each(|file| self.tally.done(file.body.len() as u64)),
             Err(Trouble::All(reason)) => self.tally.trouble("", Trouble::All(reason)),
             // One of them is at fault; taken one by one, it is named and the others are not lost.
             Err(Trouble::File(_)) => batch.into_iter().for_each(|file| self.alone(file)),

@@ -119,9 +119,7 @@ impl Directory {
         rustix::fs::symlinkat(target, &self.0, &unfinished).map_err(io::Error::from)?;
         let timed = rustix::fs::utimensat(&self.0, &unfinished, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(io::Error::from);
-        let named = timed
-            .map_err(Trouble::from)
-            .and_then(|()| self.name(&unfinished, name));
+        let named = timed.map_err(Trouble::from).and_then(|()| self.name(&unfinished, name));
         named.inspect_err(|_| drop(self.remove(&unfinished)))
     }
 
@@ -130,12 +128,7 @@ impl Directory {
         if let Some(mode) = mode {
             rustix::fs::fchmod(self.read(name)?, Mode::from_raw_mode(mode & 0o777))?;
         }
-        Ok(rustix::fs::utimensat(
-            &self.0,
-            name,
-            &times(mtime),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?)
+        Ok(rustix::fs::utimensat(&self.0, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
     /// Gives this directory its time and, if one is known, its mode.
@@ -174,12 +167,6 @@ pub fn set_time(file: &File, mtime: i128) -> io::Result<()> {
 fn times(mtime: i128) -> Timestamps {
     let seconds = i64::try_from(mtime.div_euclid(1_000_000_000)).unwrap_or(0);
     let nanoseconds = mtime.rem_euclid(1_000_000_000) as i64;
-    let at = Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds as _,
-    };
-    Timestamps {
-        last_access: at,
-        last_modification: at,
-    }
+    let at = Timespec { tv_sec: seconds, tv_nsec: nanoseconds as _ };
+    Timestamps { last_access: at, last_modification: at }
 }

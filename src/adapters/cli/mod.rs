@@ -87,11 +87,5 @@ fn parted(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = error.render().to_string();
-    Failure::Usage(
-        text.strip_prefix("error: ")
-            .unwrap_or(&text)
-            .trim_end()
-            .to_string(),
-    )
-    .tell()
+    Failure::Usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_string()).tell()
 }

@@ -31,9 +31,7 @@ pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<()
     } else {
         let file = File::open(&args.file).map_err(|error| Failure::about(&shown, &error))?;
         if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-            return Err(Failure::of(format!(
-                "{shown} is a directory; `ossicle import` takes a whole tree"
-            )));
+            return Err(Failure::of(format!("{shown} is a directory; `ossicle import` takes a whole tree")));
         }
         Body::from(file)
     };
@@ -48,11 +46,7 @@ fn key_for(args: &PutArgs) -> Result<String, Failure> {
     if !key.is_empty() && !key.ends_with('/') {
         return Ok(key.clone());
     }
-    let name = args
-        .file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .filter(|name| *name != "-");
+    let name = args.file.file_name().and_then(|name| name.to_str()).filter(|name| *name != "-");
     let name =
         name.ok_or_else(|| Failure::Usage(format!("say the whole key, as in `{}/key`", args.to.bucket)))?;
     Ok(format!("{key}{name}"))
@@ -68,22 +62,15 @@ pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<
     }
     let target = target_of(args)?;
     let shown = words::path(&target);
-    let parent = target
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let name = target
-        .file_name()
-        .ok_or_else(|| Failure::of(format!("{shown} is no name for a file")))?;
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = target.file_name().ok_or_else(|| Failure::of(format!("{shown} is no name for a file")))?;
     let about = |error: &io::Error| Failure::about(&shown, error);
     let directory = Directory::open(parent).map_err(|error| Failure::about(words::path(parent), &error))?;
     match directory.look(name).map_err(|error| about(&error))? {
         Existing::Nothing => {}
         Existing::Directory => return Err(Failure::of(format!("{shown} is a directory"))),
         _ if !args.force => {
-            return Err(Failure::of(format!(
-                "{shown} is there already; `--force` replaces it"
-            )));
+            return Err(Failure::of(format!("{shown} is there already; `--force` replaces it")));
         }
         _ => {}
     }
@@ -96,18 +83,9 @@ pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<
 
 /// The file that an object is written to.
 fn target_of(args: &GetArgs) -> Result<PathBuf, Failure> {
-    let last = args
-        .from
-        .key
-        .rsplit('/')
-        .next()
-        .filter(|name| !["", ".", ".."].contains(name));
-    let wanted = || {
-        Failure::Usage(format!(
-            "say which file {} is to be written to",
-            words::name(&args.from.key)
-        ))
-    };
+    let last = args.from.key.rsplit('/').next().filter(|name| !["", ".", ".."].contains(name));
+    let wanted =
+        || Failure::Usage(format!("say which file {} is to be written to", words::name(&args.from.key)));
     match &args.to {
         Some(path) if path.is_dir() => Ok(path.join(last.ok_or_else(wanted)?)),
         Some(path) => Ok(path.clone()),
@@ -126,9 +104,7 @@ pub fn cat(store: Option<&Path>, args: &CatArgs, out: &mut dyn Write) -> Result<
         Some(Span::Last(bytes)) => options.last(bytes),
     };
     for address in &args.objects {
-        let mut object: Object = store
-            .bucket(&address.bucket)?
-            .get_with(&address.key, options.clone())?;
+        let mut object: Object = store.bucket(&address.bucket)?.get_with(&address.key, options.clone())?;
         object.copy_to(out)?;
     }
     Ok(())
@@ -140,24 +116,16 @@ pub fn remove(store: Option<&Path>, args: &RmArgs, out: &mut dyn Write) -> Resul
         && let Some(bare) = args.objects.iter().find(|address| address.key.is_empty())
     {
         let bucket = &bare.bucket;
-        return Err(Failure::Usage(format!(
-            "`rm -r {bucket}` empties the bucket, `rb {bucket}` removes it"
-        )));
+        return Err(Failure::Usage(format!("`rm -r {bucket}` empties the bucket, `rb {bucket}` removes it")));
     }
     let store = opening::to_write(store)?;
     let mut missing = 0;
     for address in &args.objects {
         let bucket = store.bucket(&address.bucket)?;
-        let removed = if args.recursive {
-            remove_tree(&bucket, address)?
-        } else {
-            remove_one(&bucket, address)?
-        };
+        let removed =
+            if args.recursive { remove_tree(&bucket, address)? } else { remove_one(&bucket, address)? };
         if removed == 0 && !args.force {
-            say(&format!(
-                "there is no object {}",
-                words::name(&address.to_string())
-            ));
+            say(&format!("there is no object {}", words::name(&address.to_string())));
             missing += 1;
         } else if args.recursive {
             writeln!(out, "deleted {}", words::counted(removed, "object"))?;
@@ -197,10 +165,7 @@ fn remove_tree(bucket: &Bucket, address: &Address) -> Result<u64, Failure> {
 pub fn stat(store: Option<&Path>, args: &StatArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_read(store)?;
     let meta = store.bucket(&args.object.bucket)?.head(&args.object.key)?;
-    let content_type = meta
-        .content_type
-        .as_deref()
-        .unwrap_or("application/octet-stream (none given)");
+    let content_type = meta.content_type.as_deref().unwrap_or("application/octet-stream (none given)");
     writeln!(out, "key       {}", words::name(&meta.key))?;
     writeln!(out, "size      {} ({})", meta.size, words::bytes(meta.size))?;
     writeln!(out, "type      {}", words::name(content_type))?;

@@ -15,28 +15,19 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
 /// Opens a store for reading: nothing on the disk changes, and other readers may have it open too.
 pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path)
-        .read_only(true)
-        .create(false)
-        .open()
-        .map_err(|error| explained(path, error))
+    Store::builder(path).read_only(true).create(false).open().map_err(|error| explained(path, error))
 }
 
 /// Opens a store that is there for reading and writing.
 pub fn to_write(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path)
-        .create(false)
-        .open()
-        .map_err(|error| explained(path, error))
+    Store::builder(path).create(false).open().map_err(|error| explained(path, error))
 }
 
 /// Opens a store for reading and writing, making it if it is missing.
 pub fn or_make(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path)
-        .open()
-        .map_err(|error| explained(path, error))
+    Store::builder(path).open().map_err(|error| explained(path, error))
 }
 
 fn explained(path: &Path, error: crate::Error) -> Failure {

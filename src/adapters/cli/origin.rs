@@ -31,11 +31,7 @@ impl Origin {
         let is_link = meta.file_type().is_symlink();
         // The mode of a link means nothing and differs between systems.
         let mode = (!is_link).then(|| meta.mode() & 0o7777);
-        Origin {
-            mtime: Some(mtime),
-            mode,
-            is_link,
-        }
+        Origin { mtime: Some(mtime), mode, is_link }
     }
 
     /// Of an object; metadata that makes no sense is as good as none.
@@ -43,9 +39,7 @@ impl Origin {
         let text = |name: &str| meta.metadata.get(name).map(String::as_str);
         Origin {
             mtime: text(MTIME).and_then(|digits| digits.parse().ok()),
-            mode: text(MODE)
-                .and_then(|digits| u32::from_str_radix(digits, 8).ok())
-                .map(|mode| mode & 0o7777),
+            mode: text(MODE).and_then(|digits| u32::from_str_radix(digits, 8).ok()).map(|mode| mode & 0o7777),
             is_link: text(SYMLINK) == Some("1"),
         }
     }

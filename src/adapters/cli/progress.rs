@@ -33,14 +33,7 @@ impl Progress {
             None => ProgressBar::new_spinner().with_style(style("{spinner} {msg}")),
         });
         let zero = AtomicU64::default;
-        Progress {
-            verb,
-            begun: Instant::now(),
-            bytes: zero(),
-            things: zero(),
-            shown: zero(),
-            bar,
-        }
+        Progress { verb, begun: Instant::now(), bytes: zero(), things: zero(), shown: zero(), bar }
     }
 
     /// How long it has been.
@@ -74,18 +67,10 @@ impl Progress {
         let pause = if self.bar.is_some() { PAINT } else { LINE };
         let due = now >= last + pause.as_millis() as u64;
         // One thread shows; the others go on.
-        if !due
-            || self
-                .shown
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-                .is_err()
-        {
+        if !due || self.shown.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
         }
-        let (bytes, things) = (
-            self.bytes.load(Ordering::Relaxed),
-            self.things.load(Ordering::Relaxed),
-        );
+        let (bytes, things) = (self.bytes.load(Ordering::Relaxed), self.things.load(Ordering::Relaxed));
         let (size, rate) = (words::bytes(bytes), words::rate(bytes, took));
         let message = format!("{} {}, {size}, {rate}", self.verb, words::count(things));
         match &self.bar {

@@ -45,9 +45,7 @@ impl From<Error> for Trouble {
         }
         // The library says what it was doing; where that was reading or writing the file, the file's name and
         // the system's reason say it better.
-        let cause = error
-            .source()
-            .and_then(|source| source.downcast_ref::<io::Error>());
+        let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>());
         Trouble::File(cause.map_or_else(|| error.to_string(), reason))
     }
 }
@@ -202,10 +200,6 @@ impl Summary {
             say("stopped; the same command goes on from here");
             return Err(Failure::Stopped);
         }
-        if self.failed > 0 {
-            Err(Failure::Told)
-        } else {
-            Ok(())
-        }
+        if self.failed > 0 { Err(Failure::Told) } else { Ok(()) }
     }
 }

@@ -50,20 +50,13 @@ impl Walk {
     /// Begins at `root`, leaving out names in `exclude` and the directory `store`.
     pub fn begin(root: &Path, exclude: &[String], store: Option<&Path>) -> Walk {
         let exclude = exclude.to_vec();
-        let store = store
-            .and_then(|store| fs::metadata(store).ok())
-            .map(|meta| (meta.dev(), meta.ino()));
+        let store = store.and_then(|store| fs::metadata(store).ok()).map(|meta| (meta.dev(), meta.ino()));
         let wanted = move |entry: &DirEntry| {
             entry.depth() == 0
                 || !(exclude.iter().any(|name| entry.file_name() == name.as_str()) || is_store(entry, store))
         };
         let walk = WalkDir::new(root).into_iter().filter_entry(wanted);
-        Walk {
-            root: root.to_path_buf(),
-            walk: Box::new(walk),
-            entered: None,
-            next: None,
-        }
+        Walk { root: root.to_path_buf(), walk: Box::new(walk), entered: None, next: None }
     }
 
     fn below(&self, path: &Path) -> PathBuf {
@@ -71,11 +64,7 @@ impl Walk {
     }
 
     fn keep(&self, entry: DirEntry, kind: Kind) -> Step {
-        Step::Take(Found {
-            name: self.below(entry.path()),
-            path: entry.into_path(),
-            kind,
-        })
+        Step::Take(Found { name: self.below(entry.path()), path: entry.into_path(), kind })
     }
 
     /// What an entry is; a directory is entered, and known to be empty only by what comes next.
@@ -106,9 +95,7 @@ impl Walk {
     }
 
     fn left(&self, error: &walkdir::Error) -> Step {
-        let name = error
-            .path()
-            .map_or_else(|| PathBuf::from("."), |path| self.below(path));
+        let name = error.path().map_or_else(|| PathBuf::from("."), |path| self.below(path));
         let why = error.io_error().map_or_else(|| error.to_string(), reason);
         Step::Leave(name, why)
     }
@@ -118,9 +105,7 @@ impl Walk {
 fn is_store(entry: &DirEntry, store: Option<(u64, u64)>) -> bool {
     store.is_some()
         && entry.file_type().is_dir()
-        && entry
-            .metadata()
-            .is_ok_and(|meta| store == Some((meta.dev(), meta.ino())))
+        && entry.metadata().is_ok_and(|meta| store == Some((meta.dev(), meta.ino())))
 }
 
 impl Iterator for Walk {

@@ -13,11 +13,7 @@ pub fn bytes(count: u64) -> String {
         }
         (size, unit) = (size / 1024.0, larger);
     }
-    if unit == "B" {
-        format!("{count} B")
-    } else {
-        format!("{size:.1} {unit}")
-    }
+    if unit == "B" { format!("{count} B") } else { format!("{size:.1} {unit}") }
 }
 
 /// A count with commas between the thousands.
@@ -68,12 +64,7 @@ pub fn moment(when: SystemTime) -> String {
     };
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// Year, month and day of a count of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
@@ -84,11 +75,7 @@ fn date(days: i64) -> (i64, i64, i64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -139,10 +126,7 @@ mod tests {
         assert_eq!(moment(at(0)), "1970-01-01 00:00:00Z");
         assert_eq!(moment(at(951_782_400)), "2000-02-29 00:00:00Z");
         assert_eq!(moment(at(1_767_225_599)), "2025-12-31 23:59:59Z");
-        assert_eq!(
-            moment(SystemTime::UNIX_EPOCH - Duration::from_secs(1)),
-            "1969-12-31 23:59:59Z"
-        );
+        assert_eq!(moment(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "1969-12-31 23:59:59Z");
     }
 
     #[test]

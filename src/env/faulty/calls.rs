@@ -24,11 +24,7 @@ impl Vfs for FaultyDisk {
     fn open(&self, path: &Path, mode: OpenMode, site: Site) -> io::Result<Arc<dyn File>> {
         let path = plain(path);
         let mut state = self.state.lock();
-        let call = if mode == OpenMode::CreateNew {
-            Call::Create
-        } else {
-            Call::Open
-        };
+        let call = if mode == OpenMode::CreateNew { Call::Create } else { Call::Open };
         let fault = state.enter(call, site, name_of(&path), [mode as u64, 0], &[])?;
         let node = state.unless(fault, |state| match mode {
             OpenMode::Read | OpenMode::ReadWrite => state.live.file(&path),
@@ -38,12 +34,7 @@ impl Vfs for FaultyDisk {
             },
         })?;
         let writable = mode != OpenMode::Read;
-        Ok(Arc::new(FaultyFile {
-            disk: self.clone(),
-            node,
-            name: name_of(&path),
-            writable,
-        }))
+        Ok(Arc::new(FaultyFile { disk: self.clone(), node, name: name_of(&path), writable }))
     }
 
     fn remove(&self, path: &Path, site: Site) -> io::Result<()> {
@@ -63,9 +54,7 @@ impl Vfs for FaultyDisk {
         let dir = plain(dir);
         let mut state = self.state.lock();
         let fault = state.enter(Call::List, site, name_of(&dir), [0, 0], &[])?;
-        state.unless(fault, |state| {
-            listed(&state.live, &dir, |node| node.live.read().len())
-        })
+        state.unless(fault, |state| listed(&state.live, &dir, |node| node.live.read().len()))
     }
 
     fn create_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
@@ -113,10 +102,7 @@ impl Vfs for FaultyDisk {
             state.live.file(&path)
         })?;
         let held = self.locks.take(Arc::as_ptr(&node) as usize, mode)?;
-        Ok(Box::new(FaultyLock {
-            _held: held,
-            _node: node,
-        }))
+        Ok(Box::new(FaultyLock { _held: held, _node: node }))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -137,8 +123,7 @@ impl State {
         bytes: &[u8],
     ) -> io::Result<Option<Fault>> {
         self.powered()?;
-        self.plan
-            .note([call as u64, name, numbers[0], numbers[1]], site, bytes);
+        self.plan.note([call as u64, name, numbers[0], numbers[1]], site, bytes);
         Ok(self.plan.strike(call, site))
     }
 
@@ -186,12 +171,7 @@ impl State {
     fn rename(&mut self, path: &Path, entry: Option<Entry<Arc<Node>>>) {
         let Some(dir) = path.parent() else { return };
         self.live.put(path, entry.clone());
-        let change = NameChange {
-            number: self.number(),
-            path: path.to_owned(),
-            entry,
-            clean: false,
-        };
+        let change = NameChange { number: self.number(), path: path.to_owned(), entry, clean: false };
         match self.renames.get_mut(dir) {
             Some(changes) => changes.push(change),
             None => {
@@ -215,9 +195,7 @@ impl State {
 
     /// How many blocks are still free.
     fn free(&self) -> u64 {
-        self.capacity.map_or(u64::MAX, |capacity| {
-            (capacity / BLOCK).saturating_sub(self.used / BLOCK)
-        })
+        self.capacity.map_or(u64::MAX, |capacity| (capacity / BLOCK).saturating_sub(self.used / BLOCK))
     }
 
     fn write(&mut self, node: &Node, offset: u64, mut bytes: Bytes, site: Site) -> io::Result<()> {
@@ -259,11 +237,7 @@ struct FaultyFile {
 
 impl FaultyFile {
     fn writable(&self) -> io::Result<()> {
-        if self.writable {
-            Ok(())
-        } else {
-            Err(not_writable())
-        }
+        if self.writable { Ok(()) } else { Err(not_writable()) }
     }
 }
 
@@ -379,9 +353,7 @@ impl File for FaultyFile {
 
 impl fmt::Debug for FaultyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FaultyFile")
-            .field("len", &self.node.live.read().len())
-            .finish_non_exhaustive()
+        f.debug_struct("FaultyFile").field("len", &self.node.live.read().len()).finish_non_exhaustive()
     }
 }
 

@@ -38,9 +38,7 @@ impl FaultyDisk {
         let mut survived: HashMap<*const Node, Arc<Node>> = HashMap::new();
         let names = cut.names(&state).map(|node| {
             let survivor = survived.entry(Arc::as_ptr(node));
-            survivor
-                .or_insert_with(|| Arc::new(Node::new(cut.content(node))))
-                .clone()
+            survivor.or_insert_with(|| Arc::new(Node::new(cut.content(node)))).clone()
         });
         let seed = state.random.clone().next();
         FaultyDisk::with(seed, names, state.capacity)
@@ -52,16 +50,10 @@ impl FaultyDisk {
         let state = self.state.lock();
         let mut copies: HashMap<*const Node, Arc<Node>> = HashMap::new();
         let mut copy = |node: &Arc<Node>| {
-            copies
-                .entry(Arc::as_ptr(node))
-                .or_insert_with(|| Arc::new(node.duplicate()))
-                .clone()
+            copies.entry(Arc::as_ptr(node)).or_insert_with(|| Arc::new(node.duplicate())).clone()
         };
-        let next = FaultyDisk::with(
-            state.random.clone().next(),
-            state.live.map_all(&mut copy),
-            state.capacity,
-        );
+        let next =
+            FaultyDisk::with(state.random.clone().next(), state.live.map_all(&mut copy), state.capacity);
         {
             let mut after = next.state.lock();
             after.durable = state.durable.map_all(&mut copy);

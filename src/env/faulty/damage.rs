@@ -43,10 +43,7 @@ impl FaultyDisk {
         }
         let dir = path.parent().expect("a file has a directory");
         state.live.missing_dirs(dir).expect("a file lies above the path");
-        assert!(
-            !matches!(state.live.entry(&path), Ok(Some(_))),
-            "a directory is there"
-        );
+        assert!(!matches!(state.live.entry(&path), Ok(Some(_))), "a directory is there");
         let mut above: Vec<&Path> = dir.ancestors().filter(|dir| dir.file_name().is_some()).collect();
         above.reverse();
         for dir in above {

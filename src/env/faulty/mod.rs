@@ -145,11 +145,7 @@ impl FaultyDisk {
     }
 
     fn with(seed: u64, live: Tree<Arc<Node>>, capacity: Option<u64>) -> FaultyDisk {
-        let used = live
-            .files()
-            .iter()
-            .map(|(_, node)| node.live.read().allocated())
-            .sum();
+        let used = live.files().iter().map(|(_, node)| node.live.read().allocated()).sum();
         let state = State {
             plan: Plan::default(),
             random: SplitMix::new(seed),
@@ -161,10 +157,7 @@ impl FaultyDisk {
             used,
             off: false,
         };
-        FaultyDisk {
-            state: Arc::new(Mutex::new(state)),
-            locks: Locks::new(),
-        }
+        FaultyDisk { state: Arc::new(Mutex::new(state)), locks: Locks::new() }
     }
 }
 

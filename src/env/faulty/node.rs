@@ -44,29 +44,16 @@ pub(super) enum Effect {
 impl Node {
     /// A file that is durable as it is.
     pub(super) fn new(content: Blocks) -> Node {
-        let below = Below {
-            durable: content.clone(),
-            unsynced: Vec::new(),
-            named: true,
-        };
-        Node {
-            live: Content::new(content.into()),
-            below: Mutex::new(below),
-        }
+        let below = Below { durable: content.clone(), unsynced: Vec::new(), named: true };
+        Node { live: Content::new(content.into()), below: Mutex::new(below) }
     }
 
     /// The same file on another disk.
     pub(super) fn duplicate(&self) -> Node {
         let below = self.below.lock();
-        let below = Below {
-            durable: below.durable.clone(),
-            unsynced: below.unsynced.clone(),
-            named: below.named,
-        };
-        Node {
-            live: Content::new(self.live.read().clone().into()),
-            below: Mutex::new(below),
-        }
+        let below =
+            Below { durable: below.durable.clone(), unsynced: below.unsynced.clone(), named: below.named };
+        Node { live: Content::new(self.live.read().clone().into()), below: Mutex::new(below) }
     }
 
     /// Changes what is seen, leaves it un-synced, and says how many bytes of disk that took or gave back.
@@ -76,20 +63,14 @@ impl Node {
         effect.apply(&mut live);
         let taken = live.allocated() as i64 - before as i64;
         let mut below = self.below.lock();
-        below.unsynced.push(Change {
-            number,
-            effect,
-            clean: false,
-        });
+        below.unsynced.push(Change { number, effect, clean: false });
         if below.named { taken } else { 0 }
     }
 
     /// Makes the changes durable, except those that an earlier sync failed to write.
     pub(super) fn sync(&self) {
         let mut below = self.below.lock();
-        let Below {
-            durable, unsynced, ..
-        } = &mut *below;
+        let Below { durable, unsynced, .. } = &mut *below;
         for change in unsynced.drain(..) {
             if !change.clean {
                 change.effect.apply(durable);

@@ -86,15 +86,9 @@ impl Plan {
             }
         };
         let at_site = self.due_at(site);
-        let stuck = self
-            .sticky
-            .iter()
-            .find(|(kind, _)| *kind == call)
-            .map(|(_, error)| Fault::Sticky(*error));
-        let fault = [stuck, numbered, at_site]
-            .into_iter()
-            .flatten()
-            .find(|fault| fault.suits(call))?;
+        let stuck =
+            self.sticky.iter().find(|(kind, _)| *kind == call).map(|(_, error)| Fault::Sticky(*error));
+        let fault = [stuck, numbered, at_site].into_iter().flatten().find(|fault| fault.suits(call))?;
         if let (Fault::Sticky(error), None) = (fault, stuck) {
             self.sticky.push((call, error));
         }
@@ -112,9 +106,7 @@ impl Plan {
         let text = u64::from(crc32fast::hash(site.0.as_bytes()));
         let bytes = u64::from(crc32fast::hash(bytes));
         for word in words.into_iter().chain([text, bytes]) {
-            self.trace = (self.trace ^ word)
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .rotate_left(29);
+            self.trace = (self.trace ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         }
     }
 
@@ -154,14 +146,7 @@ impl Plan {
     }
 
     pub(super) fn hits(&self) -> Vec<Hit> {
-        self.hits
-            .iter()
-            .map(|((site, fault), count)| Hit {
-                site: *site,
-                fault,
-                count: *count,
-            })
-            .collect()
+        self.hits.iter().map(|((site, fault), count)| Hit { site: *site, fault, count: *count }).collect()
     }
 
     fn due_at(&mut self, site: Site) -> Option<Fault> {

@@ -24,8 +24,7 @@ fn create(disk: &FaultyDisk, path: &str) -> Arc<dyn File> {
 }
 
 fn write(file: &dyn File, bytes: &[u8], offset: u64) -> Result<(), ErrorKind> {
-    file.write_at(&[IoSlice::new(bytes)], offset, SITE)
-        .map_err(|error| error.kind())
+    file.write_at(&[IoSlice::new(bytes)], offset, SITE).map_err(|error| error.kind())
 }
 
 fn after(disk: &FaultyDisk, policy: CutPolicy, path: &str) -> Option<Vec<u8>> {
@@ -42,10 +41,7 @@ fn wrong_bits(one: &[u8], other: &[u8]) -> u32 {
 }
 
 fn hits(disk: &FaultyDisk) -> Vec<(&'static str, &'static str, u64)> {
-    disk.hits()
-        .into_iter()
-        .map(|hit| (hit.site.0, hit.fault, hit.count))
-        .collect()
+    disk.hits().into_iter().map(|hit| (hit.site.0, hit.fault, hit.count)).collect()
 }
 
 #[test]
@@ -97,15 +93,9 @@ fn a_new_directory_is_lost_with_all_below_it_until_its_parent_is_synced() {
     let lost = disk.restart(CutPolicy::DropUnsynced);
     assert!(lost.paths().is_empty());
     assert!(lost.list(Path::new("/a"), SITE).unwrap().is_empty());
-    assert_eq!(
-        lost.list(Path::new("/a/b"), SITE).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(lost.list(Path::new("/a/b"), SITE).unwrap_err().kind(), ErrorKind::NotFound);
     disk.sync_dir(Path::new("/a"), SYNC).unwrap();
-    assert_eq!(
-        disk.restart(CutPolicy::DropUnsynced).paths(),
-        [Path::new("/a/b/f")]
-    );
+    assert_eq!(disk.restart(CutPolicy::DropUnsynced).paths(), [Path::new("/a/b/f")]);
 }
 
 /// Ten changes of every kind; which of them reached the disk can be told from what is there.
@@ -114,8 +104,7 @@ fn ten_changes() -> FaultyDisk {
     disk.put_contents(Path::new("/gone"), vec![]);
     for i in 0..4 {
         write(&*file, &[1], i).unwrap();
-        disk.create_dir(&Path::new("/dirs").with_file_name(format!("d{i}")), SITE)
-            .unwrap();
+        disk.create_dir(&Path::new("/dirs").with_file_name(format!("d{i}")), SITE).unwrap();
     }
     disk.remove(Path::new("/gone"), SITE).unwrap();
     file.set_len(5, SITE).unwrap();
@@ -162,10 +151,7 @@ fn a_subset_is_any_subset() {
 #[test]
 fn the_same_seed_cuts_the_same() {
     let disk = ten_changes();
-    let (file, bytes) = (
-        disk.open(Path::new("/f"), OpenMode::ReadWrite, SITE).unwrap(),
-        [1; 5000],
-    );
+    let (file, bytes) = (disk.open(Path::new("/f"), OpenMode::ReadWrite, SITE).unwrap(), [1; 5000]);
     write(&*file, &bytes, 0).unwrap();
     for policy in [CutPolicy::Prefix(3), CutPolicy::Subset(3), CutPolicy::Torn(3)] {
         let (one, other) = (disk.restart(policy), disk.restart(policy));
@@ -186,10 +172,7 @@ fn a_torn_write_keeps_or_drops_whole_sectors() {
         for (i, sector) in bytes.chunks(512).enumerate() {
             let written = (i * 512).max(100)..(i * 512 + 512).min(3100);
             let ones = sector.iter().filter(|byte| **byte == 1).count();
-            assert!(
-                ones == 0 || ones == written.len(),
-                "seed {seed}: sector {i} is torn inside"
-            );
+            assert!(ones == 0 || ones == written.len(), "seed {seed}: sector {i} is torn inside");
             sectors.push(ones > 0);
         }
         states.insert(sectors);
@@ -218,10 +201,7 @@ fn a_torn_growth_may_leave_length_without_bytes_or_with_wrong_ones() {
             None => unreachable!(),
         }
     }
-    assert!(
-        short > 0 && zeros > 0 && stale > 0 && noise > 0,
-        "{short} {zeros} {stale} {noise}"
-    );
+    assert!(short > 0 && zeros > 0 && stale > 0 && noise > 0, "{short} {zeros} {stale} {noise}");
 }
 
 #[test]
@@ -243,11 +223,7 @@ fn what_a_failed_sync_lost_no_later_sync_brings_back() {
     file.sync_data(SYNC).unwrap();
     assert_eq!(after(&disk, CutPolicy::DropUnsynced, "/f").unwrap(), b".B..");
     assert_eq!(after(&disk, CutPolicy::Prefix(1), "/f").unwrap(), b".B..");
-    assert_eq!(
-        after(&disk, CutPolicy::KeepAll, "/f").unwrap(),
-        b"AB..",
-        "a killed process loses nothing"
-    );
+    assert_eq!(after(&disk, CutPolicy::KeepAll, "/f").unwrap(), b"AB..", "a killed process loses nothing");
 }
 
 #[test]
@@ -398,15 +374,9 @@ fn power_can_go_at_every_call_and_then_nothing_works() {
         assert_eq!(disk.hits().len(), 1, "call {at}");
         assert!(program(&disk).is_err(), "call {at}: still dark");
         assert!(disk.list(Path::new("/"), SITE).is_err(), "call {at}: still dark");
-        assert!(
-            disk.lock(Path::new("/L"), LockMode::Exclusive, SITE).is_err(),
-            "call {at}: still dark"
-        );
+        assert!(disk.lock(Path::new("/L"), LockMode::Exclusive, SITE).is_err(), "call {at}: still dark");
         for policy in [CutPolicy::DropUnsynced, CutPolicy::KeepAll, CutPolicy::Torn(at)] {
-            assert!(
-                disk.restart(policy).list(Path::new("/"), SITE).is_ok(),
-                "call {at}: light again"
-            );
+            assert!(disk.restart(policy).list(Path::new("/"), SITE).is_ok(), "call {at}: light again");
         }
     }
 }
@@ -447,19 +417,11 @@ fn a_disk_comes_back_fresh_and_apart() {
     assert_eq!((back.operations(), back.reads(), back.used()), (0, 0, 4096));
     assert!(back.hits().is_empty() && back.calls().is_empty());
     assert!(back.lock(Path::new("/f"), LockMode::Exclusive, SITE).is_ok());
-    assert_eq!(
-        after(&back, CutPolicy::DropUnsynced, "/f").unwrap(),
-        b"A...",
-        "what survived is durable"
-    );
+    assert_eq!(after(&back, CutPolicy::DropUnsynced, "/f").unwrap(), b"A...", "what survived is durable");
     let file = back.open(Path::new("/f"), OpenMode::ReadWrite, SITE).unwrap();
     write(&*file, b"Z", 3).unwrap();
     assert_eq!((&live(&back)[..], &live(&disk)[..]), (&b"A..Z"[..], &b"A..."[..]));
-    assert_eq!(
-        write(&*file, &[0; 9000], 0),
-        Err(ErrorKind::StorageFull),
-        "the capacity is the same"
-    );
+    assert_eq!(write(&*file, &[0; 9000], 0), Err(ErrorKind::StorageFull), "the capacity is the same");
 }
 
 #[test]
@@ -472,11 +434,7 @@ fn a_full_disk_takes_what_fits_and_lets_itself_be_emptied() {
     file.set_len(0, SITE).unwrap();
     write(&*file, &[1; 8192], 0).unwrap();
     assert_eq!(write(&*file, &[2; 8192], 6000), Err(ErrorKind::StorageFull));
-    assert_eq!(
-        (file.size().unwrap(), disk.used()),
-        (12288, 12288),
-        "the part that fits is there"
-    );
+    assert_eq!((file.size().unwrap(), disk.used()), (12288, 12288), "the part that fits is there");
     assert_eq!(hits(&disk), [("log.append", "storage-full", 1)]);
     write(&*file, &[3; 12288], 0).expect("what has disk can be rewritten");
 
@@ -488,10 +446,7 @@ fn a_full_disk_takes_what_fits_and_lets_itself_be_emptied() {
     write(&*file, b"a file without a name is not counted", 20_000).unwrap();
     assert_eq!(disk.used(), 0);
 
-    assert_eq!(
-        other.allocate(4 * 4096, SITE).unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(other.allocate(4 * 4096, SITE).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!((other.size().unwrap(), disk.used()), (12288, 12288));
     write(&*other, &[1; 12288], 0).expect("allocated blocks can be written");
     disk.set_capacity(Some(4096));
@@ -521,10 +476,7 @@ fn a_read_fails_by_its_number() {
     let mut buf = [0; 4];
     file.read_at(&mut buf, 0, SITE).unwrap();
     write(&*file, b"a write is not a read", 0).unwrap();
-    assert_eq!(
-        file.read_at(&mut buf, 0, SITE).unwrap_err().kind(),
-        ErrorKind::TimedOut
-    );
+    assert_eq!(file.read_at(&mut buf, 0, SITE).unwrap_err().kind(), ErrorKind::TimedOut);
     file.read_at(&mut buf, 0, SITE).unwrap();
 }
 
@@ -557,10 +509,7 @@ fn damage_is_durable_at_once() {
     );
 
     assert!(disk.swap(f, g));
-    assert_eq!(
-        (live(&disk), disk.contents(g).unwrap()),
-        (b"two".into(), b"one ".into())
-    );
+    assert_eq!((live(&disk), disk.contents(g).unwrap()), (b"two".into(), b"one ".into()));
     assert_eq!(after(&disk, CutPolicy::DropUnsynced, "/f").unwrap(), b"two");
 
     write(&*file, b"unsynced", 0).unwrap();
@@ -590,10 +539,7 @@ fn allocating_what_is_written_takes_nothing_twice() {
     file.allocate(12_000, SITE).unwrap();
     assert_eq!(disk.used(), 12_288);
     write(&*file, &[1; 12_288], 0).unwrap();
-    assert_eq!(
-        (disk.used(), disk.allocated(Path::new("/f")).unwrap()),
-        (12_288, 12_288)
-    );
+    assert_eq!((disk.used(), disk.allocated(Path::new("/f")).unwrap()), (12_288, 12_288));
 }
 
 #[test]

@@ -15,11 +15,7 @@ fn small() -> (Arc<dyn File>, RootPtr) {
     let mut index = Index::new(pages.tree(None).unwrap());
     for n in 0..12 {
         let long = [key(n), vec![b'x'; 1000]].concat();
-        put(
-            &mut index,
-            &long,
-            &Kept::new(n, (n % 4) as u8, vec![n as u8; 300]),
-        );
+        put(&mut index, &long, &Kept::new(n, (n % 4) as u8, vec![n as u8; 300]));
     }
     checkpoint(&mut index);
     let root = index.tree.root().unwrap();
@@ -57,10 +53,7 @@ fn read_all(bytes: &[u8], root: RootPtr, right: Option<&[(Vec<u8>, Kept)]>) -> b
     }
     for n in 0..14 {
         index.get(&key(n)).map(|_| ()).unwrap_or_else(&mut failed);
-        index
-            .totals(&key(n), Some(&key(n + 3)))
-            .map(|_| ())
-            .unwrap_or_else(&mut failed);
+        index.totals(&key(n), Some(&key(n + 3))).map(|_| ()).unwrap_or_else(&mut failed);
     }
     for forward in [true, false] {
         let mut cursor = index.cursor();
@@ -77,9 +70,7 @@ fn read_all(bytes: &[u8], root: RootPtr, right: Option<&[(Vec<u8>, Kept)]>) -> b
     }
     let mut changed = index.clone();
     for n in [0, 5, 11] {
-        changed
-            .put(&key(n), Kept::new(9, 1, vec![]).as_new(), &mut |_| {})
-            .unwrap_or_else(&mut failed);
+        changed.put(&key(n), Kept::new(9, 1, vec![]).as_new(), &mut |_| {}).unwrap_or_else(&mut failed);
     }
     match merge(&changed.tree, &changed.active, &mut |_, _| true) {
         Ok(merged) => merged.abandon(),
@@ -110,17 +101,11 @@ fn a_flipped_byte_is_corrupt_or_does_not_matter() {
         let tree = open(&file, ReadMode::Map).tree(Some(root)).unwrap();
         assert_sound(&tree).pages as usize * PAGE
     };
-    assert!(
-        bytes[used..].iter().all(|byte| *byte == 0),
-        "the tree lies at the start of its file"
-    );
+    assert!(bytes[used..].iter().all(|byte| *byte == 0), "the tree lies at the start of its file");
     let mut damaged = bytes[..used].to_vec();
     for at in 0..used {
         damaged[at] ^= 1 << (at % 8);
-        assert!(
-            !read_all(&damaged, root, Some(&right)),
-            "a flip at {at} went unseen"
-        );
+        assert!(!read_all(&damaged, root, Some(&right)), "a flip at {at} went unseen");
         damaged[at] ^= 1 << (at % 8);
     }
 }
@@ -134,14 +119,7 @@ fn a_page_in_another_place_or_file_is_corrupt() {
     assert!(!read_all(&swapped, root, Some(&[])));
     let other = PageFile::open(file, "index.tree".to_owned(), SALT + 1, ReadMode::Map).unwrap();
     expect_corrupt(&other.tree(Some(root)).unwrap_err());
-    assert!(!read_all(
-        &bytes,
-        RootPtr {
-            page: 1 << 60,
-            ..root
-        },
-        Some(&[])
-    ));
+    assert!(!read_all(&bytes, RootPtr { page: 1 << 60, ..root }, Some(&[])));
     assert!(!read_all(&bytes, RootPtr { height: 200, ..root }, Some(&[])));
     assert!(!read_all(&bytes[..0], root, Some(&[])));
 }
@@ -208,25 +186,12 @@ fn hostile_leaves_with_right_checksums_never_panic() {
 fn branches_that_lead_to_the_same_pages_again_and_again_end() {
     let mut bytes = vec![0; 17 * PAGE];
     let mut tail = Vec::new();
-    crate::format::page::encode_leaf_tail(
-        &mut tail,
-        1,
-        true,
-        Weight {
-            slot: 7,
-            objects: 1,
-            bytes: 1,
-        },
-        b"",
-    );
+    crate::format::page::encode_leaf_tail(&mut tail, 1, true, Weight { slot: 7, objects: 1, bytes: 1 }, b"");
     let page: &mut [u8; PAGE] = (&mut bytes[..PAGE]).try_into().unwrap();
     let mut below = encode(page, (0, 0, SALT), 1, |_| (b"m", &tail));
     for height in 1..17u8 {
         let mut tail = Vec::new();
-        let child = Child {
-            page: u64::from(height) - 1,
-            checksum: below,
-        };
+        let child = Child { page: u64::from(height) - 1, checksum: below };
         encode_branch_tail(&mut tail, child, &Totals::default());
         let keys: Vec<Vec<u8>> = (0..200).map(key).collect();
         let page = &mut bytes[height as usize * PAGE..(height as usize + 1) * PAGE];
@@ -234,10 +199,6 @@ fn branches_that_lead_to_the_same_pages_again_and_again_end() {
         let cell = |index: usize| (&keys[index][..], &tail[..]);
         below = encode(page, (u64::from(height), height, SALT), 200, cell);
     }
-    let root = RootPtr {
-        page: 16,
-        checksum: below,
-        height: 16,
-    };
+    let root = RootPtr { page: 16, checksum: below, height: 16 };
     assert!(!read_all(&bytes, root, None));
 }

@@ -11,11 +11,7 @@ fn a_clone_never_changes() {
     let mut delta = Delta::new();
     let mut clones = Vec::new();
     for n in 0..2000u64 {
-        delta.put(
-            &key(n * 7919 % 2000),
-            Kept::new(n, 0, vec![n as u8; 20]).as_new(),
-            None,
-        );
+        delta.put(&key(n * 7919 % 2000), Kept::new(n, 0, vec![n as u8; 20]).as_new(), None);
         if n % 100 == 99 {
             clones.push((n + 1, delta.clone()));
         }
@@ -40,16 +36,8 @@ fn memory_is_counted_and_stays_near_what_is_held() {
             held += key.len() + item.value.len();
             delta.put(&key, item.as_new(), None);
         }
-        assert_eq!(
-            delta.bytes(),
-            delta.root.total_memory(),
-            "what is counted is what is there"
-        );
-        assert!(
-            delta.bytes() > held && delta.bytes() < held * 2,
-            "{} for {held}",
-            delta.bytes()
-        );
+        assert_eq!(delta.bytes(), delta.root.total_memory(), "what is counted is what is there");
+        assert!(delta.bytes() > held && delta.bytes() < held * 2, "{} for {held}", delta.bytes());
     }
 }
 

@@ -60,11 +60,7 @@ impl File for PlainFile {
     }
 
     fn allocate(&self, len: u64, site: Site) -> io::Result<()> {
-        if len > self.size()? {
-            self.set_len(len, site)
-        } else {
-            Ok(())
-        }
+        if len > self.size()? { self.set_len(len, site) } else { Ok(()) }
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -82,12 +78,7 @@ impl File for PlainFile {
 pub(super) fn mapped_file() -> Arc<dyn File> {
     let vfs = MemoryVfs::new();
     vfs.create_dir(Path::new("/store"), Site::STORE_DIR).unwrap();
-    vfs.open(
-        Path::new("/store/index.tree"),
-        OpenMode::CreateNew,
-        Site::INDEX_OPEN,
-    )
-    .unwrap()
+    vfs.open(Path::new("/store/index.tree"), OpenMode::CreateNew, Site::INDEX_OPEN).unwrap()
 }
 
 pub(super) fn open(file: &Arc<dyn File>, mode: ReadMode) -> Arc<PageFile> {
@@ -123,35 +114,16 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn of(item: &Item<'_>) -> Kept {
         let value = item.value().to_vec();
-        Kept {
-            lsn: item.lsn,
-            tombstone: item.tombstone,
-            weight: item.weight,
-            value,
-        }
+        Kept { lsn: item.lsn, tombstone: item.tombstone, weight: item.weight, value }
     }
 
     pub(super) fn new(lsn: u64, slot: u8, value: Vec<u8>) -> Kept {
-        let weight = Weight {
-            slot,
-            objects: 1,
-            bytes: value.len() as u64,
-        };
-        Kept {
-            lsn,
-            tombstone: slot == TOMBSTONE_SLOT,
-            weight,
-            value,
-        }
+        let weight = Weight { slot, objects: 1, bytes: value.len() as u64 };
+        Kept { lsn, tombstone: slot == TOMBSTONE_SLOT, weight, value }
     }
 
     pub(super) fn as_new(&self) -> NewItem<'_> {
-        NewItem {
-            lsn: self.lsn,
-            tombstone: self.tombstone,
-            weight: self.weight,
-            value: &self.value,
-        }
+        NewItem { lsn: self.lsn, tombstone: self.tombstone, weight: self.weight, value: &self.value }
     }
 }
 
@@ -173,11 +145,7 @@ pub(super) fn checkpoint(index: &mut Index) -> u64 {
 /// Fails unless a walk over the whole tree finds nothing wrong.
 pub(super) fn assert_sound(tree: &Tree) -> TreeReport {
     let report = tree.verify(&mut |_| true).unwrap();
-    assert!(
-        report.complete && report.problems.is_empty(),
-        "{:?}",
-        report.problems
-    );
+    assert!(report.complete && report.problems.is_empty(), "{:?}", report.problems);
     report
 }
 

@@ -13,12 +13,7 @@ fn key(dice: &mut Dice, keys: u64) -> Vec<u8> {
         0 => vec![0xff; (n % 37) as usize],
         1 => vec![0; (n % 41) as usize],
         2 => [&vec![b'k'; MAX_KEY - 2][..], &(n as u16).to_be_bytes()].concat(),
-        3 => [
-            &b"bucket/a/very/common/prefix/"[..],
-            n.to_string().as_bytes(),
-            &[0xff],
-        ]
-        .concat(),
+        3 => [&b"bucket/a/very/common/prefix/"[..], n.to_string().as_bytes(), &[0xff]].concat(),
         4 => n.to_string().into_bytes(),
         5 => (n as u32).to_be_bytes().to_vec(),
         6 => [vec![b'p'; (n % 300) as usize], vec![0xff, (n % 5) as u8]].concat(),
@@ -32,11 +27,7 @@ fn item(dice: &mut Dice, lsn: u64) -> Kept {
         1..3 => dice.below(MAX_VALUE as u64),
         _ => dice.below(60),
     };
-    let slot = if dice.below(3) == 0 {
-        TOMBSTONE_SLOT
-    } else {
-        dice.below(5) as u8
-    };
+    let slot = if dice.below(3) == 0 { TOMBSTONE_SLOT } else { dice.below(5) as u8 };
     let mut item = Kept::new(lsn, slot, vec![lsn as u8; len as usize]);
     item.weight.bytes = dice.below(1 << 40);
     item
@@ -45,20 +36,14 @@ fn item(dice: &mut Dice, lsn: u64) -> Kept {
 fn totals(model: &Model, start: &[u8], end: Option<&[u8]>) -> Totals {
     let mut totals = Totals::default();
     let inside = |key: &Vec<u8>| &key[..] >= start && end.is_none_or(|end| &key[..] < end);
-    model
-        .iter()
-        .filter(|(key, _)| inside(key))
-        .for_each(|(_, item)| totals.add(item.weight));
+    model.iter().filter(|(key, _)| inside(key)).for_each(|(_, item)| totals.add(item.weight));
     totals
 }
 
 fn assert_same(index: &Index, model: &Model, dice: &mut Dice, keys: u64) {
     for _ in 0..20 {
         let key = key(dice, keys);
-        assert_eq!(
-            index.get(&key).unwrap().map(|item| Kept::of(&item)),
-            model.get(&key).cloned()
-        );
+        assert_eq!(index.get(&key).unwrap().map(|item| Kept::of(&item)), model.get(&key).cloned());
         let (start, end) = (self::key(dice, keys), self::key(dice, keys));
         let end = (dice.below(4) > 0).then_some(&end[..]);
         assert_eq!(index.totals(&start, end).unwrap(), totals(model, &start, end));
@@ -71,11 +56,7 @@ fn assert_same(index: &Index, model: &Model, dice: &mut Dice, keys: u64) {
 fn assert_walk(index: &Index, model: &Model, dice: &mut Dice, keys: u64) {
     let all = dice.below(2) == 0;
     let shown: Vec<(&Vec<u8>, &Kept)> = model.iter().filter(|(_, item)| all || !item.tombstone).collect();
-    let mut cursor = if all {
-        index.cursor().with_tombstones()
-    } else {
-        index.cursor()
-    };
+    let mut cursor = if all { index.cursor().with_tombstones() } else { index.cursor() };
     let from = key(dice, keys);
     let mut at = shown.partition_point(|(key, _)| **key < from) as isize;
     match dice.below(4) {
@@ -96,12 +77,8 @@ fn assert_walk(index: &Index, model: &Model, dice: &mut Dice, keys: u64) {
     let mut forward = true;
     for _ in 0..120 {
         at = at.clamp(-1, shown.len() as isize);
-        let expected = shown
-            .get(at as usize)
-            .map(|(key, item)| (&key[..], (*item).clone()));
-        let found = cursor
-            .key()
-            .map(|key| (key, Kept::of(&cursor.item().unwrap().unwrap())));
+        let expected = shown.get(at as usize).map(|(key, item)| (&key[..], (*item).clone()));
+        let found = cursor.key().map(|key| (key, Kept::of(&cursor.item().unwrap().unwrap())));
         assert_eq!(found, expected);
         if dice.below(6) == 0 {
             forward = !forward;
@@ -185,18 +162,14 @@ impl World {
         }
         let drop_some = dice.below(2) == 0;
         let mut gone = Vec::new();
-        let merged = merge(
-            &self.index.tree,
-            self.index.frozen.as_ref().unwrap(),
-            &mut |key, item| {
-                assert!(item.tombstone);
-                let drops = drop_some && key.last().is_some_and(|byte| byte % 2 == 0);
-                if drops {
-                    gone.push(key.to_vec());
-                }
-                drops
-            },
-        )
+        let merged = merge(&self.index.tree, self.index.frozen.as_ref().unwrap(), &mut |key, item| {
+            assert!(item.tombstone);
+            let drops = drop_some && key.last().is_some_and(|byte| byte % 2 == 0);
+            if drops {
+                gone.push(key.to_vec());
+            }
+            drops
+        })
         .unwrap();
         if dice.below(4) == 0 {
             merged.abandon();
@@ -262,15 +235,7 @@ fn random_histories_agree_through_a_map() {
 #[test]
 fn random_histories_agree_with_positioned_reads() {
     for seed in 100..108 {
-        history(
-            seed,
-            mapped_file(),
-            ReadMode::Positioned {
-                cache_bytes: 40 * PAGE,
-            },
-            300,
-            400,
-        );
+        history(seed, mapped_file(), ReadMode::Positioned { cache_bytes: 40 * PAGE }, 300, 400);
     }
 }
 

@@ -49,31 +49,20 @@ fn churn_beside_readers(file: Arc<dyn File>, mode: ReadMode) {
     drop(published);
     let live = assert_sound(&index.tree).pages;
     assert_eq!(pages.file_pages() - pages.free_pages(), live);
-    assert!(
-        pages.file_pages() < 12 * live + 64,
-        "{} pages for {live}",
-        pages.file_pages()
-    );
+    assert!(pages.file_pages() < 12 * live + 64, "{} pages for {live}", pages.file_pages());
 }
 
 #[test]
 fn a_reader_sees_one_version_through_a_map() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("index.tree");
-    let file = RealVfs
-        .open(&path, OpenMode::CreateNew, Site::INDEX_OPEN)
-        .unwrap();
+    let file = RealVfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).unwrap();
     churn_beside_readers(file, ReadMode::Map);
 }
 
 #[test]
 fn a_reader_sees_one_version_through_the_cache() {
-    churn_beside_readers(
-        Arc::new(PlainFile::default()),
-        ReadMode::Positioned {
-            cache_bytes: 64 << 10,
-        },
-    );
+    churn_beside_readers(Arc::new(PlainFile::default()), ReadMode::Positioned { cache_bytes: 64 << 10 });
 }
 
 #[test]
@@ -94,9 +83,8 @@ fn a_merge_that_fails_changes_nothing_and_gives_its_pages_back() {
         assert_eq!(pages.file_pages() - pages.free_pages(), used);
         assert_eq!(index.tree.get(&key(7)).unwrap().unwrap().value(), [1; 30]);
     }
-    let (tree, dropped) = merge(&index.tree, index.frozen.as_ref().unwrap(), &mut |_, _| false)
-        .unwrap()
-        .publish();
+    let (tree, dropped) =
+        merge(&index.tree, index.frozen.as_ref().unwrap(), &mut |_, _| false).unwrap().publish();
     index.settle(tree, &dropped);
     assert_eq!(assert_sound(&index.tree).items, 50_000);
 }

@@ -40,11 +40,7 @@ fn keys_in_order_fill_pages() {
 fn keys_in_order_before_others_fill_pages() {
     let (_, mut index) = empty(ReadMode::Map);
     for n in 0..5000 {
-        put(
-            &mut index,
-            &key(1_000_000_000 + n),
-            &Kept::new(100_000 + n, 0, vec![1; 30]),
-        );
+        put(&mut index, &key(1_000_000_000 + n), &Kept::new(100_000 + n, 0, vec![1; 30]));
     }
     checkpoint(&mut index);
     for n in 0..10_000 {
@@ -61,11 +57,7 @@ fn keys_in_order_before_others_fill_pages() {
 fn keys_at_random_half_fill_pages() {
     let (_, mut index) = empty(ReadMode::Map);
     for n in 0..20_000 {
-        put(
-            &mut index,
-            &key(n * 7919 % 20_011),
-            &Kept::new(100_000 + n, 0, vec![1; 30]),
-        );
+        put(&mut index, &key(n * 7919 % 20_011), &Kept::new(100_000 + n, 0, vec![1; 30]));
         if n % 100 == 99 {
             checkpoint(&mut index);
         }
@@ -115,18 +107,10 @@ fn deleting_shrinks_the_tree_to_nothing() {
         let report = assert_sound(&index.tree);
         assert_eq!(report.items, left.len() as u64);
         let bytes = left.len() as u64 * 45;
-        assert!(
-            report.pages <= 6 + bytes / (PAGE as u64 / 5),
-            "{} pages for {bytes} bytes",
-            report.pages
-        );
+        assert!(report.pages <= 6 + bytes / (PAGE as u64 / 5), "{} pages for {bytes} bytes", report.pages);
     }
     assert_eq!(index.tree.root(), None);
-    assert_eq!(
-        pages.free_pages(),
-        pages.file_pages(),
-        "an empty tree needs no page"
-    );
+    assert_eq!(pages.free_pages(), pages.file_pages(), "an empty tree needs no page");
 }
 
 #[test]
@@ -138,20 +122,12 @@ fn churn_uses_pages_again() {
         let dice = &mut Dice(9);
         for round in 0..200 {
             for _ in 0..300 {
-                put(
-                    &mut index,
-                    &key(dice.below(20_000)),
-                    &Kept::new(round, 0, vec![round as u8; 30]),
-                );
+                put(&mut index, &key(dice.below(20_000)), &Kept::new(round, 0, vec![round as u8; 30]));
             }
             checkpoint(&mut index);
         }
         let live = assert_sound(&index.tree).pages;
-        assert!(
-            pages.file_pages() <= 2 * live + 128,
-            "{} pages for {live}",
-            pages.file_pages()
-        );
+        assert!(pages.file_pages() <= 2 * live + 128, "{} pages for {live}", pages.file_pages());
         assert_sound(&index.tree);
     }
 }
@@ -171,11 +147,7 @@ fn pages_wait_for_old_trees_and_come_back_when_abandoned() {
     assert_eq!(used(&pages), before + taken);
     let reader = merged.tree.clone();
     merged.abandon();
-    assert_eq!(
-        used(&pages),
-        before + taken,
-        "someone still reads the abandoned version"
-    );
+    assert_eq!(used(&pages), before + taken, "someone still reads the abandoned version");
     drop(reader);
     assert_eq!(used(&pages), before);
     let merged = merge(&index.tree, index.frozen.as_ref().unwrap(), &mut |_, _| false).unwrap();
@@ -204,10 +176,7 @@ fn what_is_free_is_learnt_again_after_opening() {
     put(&mut index, &key(1), &Kept::new(9, 0, vec![9; 30]));
     checkpoint(&mut index);
     assert_eq!(pages.file_pages(), size);
-    assert_eq!(
-        pages.file_pages() - pages.free_pages(),
-        assert_sound(&index.tree).pages
-    );
+    assert_eq!(pages.file_pages() - pages.free_pages(), assert_sound(&index.tree).pages);
 }
 
 #[test]
@@ -215,11 +184,7 @@ fn a_copy_is_equal_and_compact() {
     let (_, mut index) = empty(ReadMode::Map);
     let dice = &mut Dice(3);
     for n in 0..20_000 {
-        put(
-            &mut index,
-            &key(dice.below(1 << 30)),
-            &Kept::new(n, (n % 8) as u8, vec![1; 30]),
-        );
+        put(&mut index, &key(dice.below(1 << 30)), &Kept::new(n, (n % 8) as u8, vec![1; 30]));
         if n % 500 == 499 {
             checkpoint(&mut index);
         }
@@ -229,12 +194,7 @@ fn a_copy_is_equal_and_compact() {
     let copy = Index::new(copied.publish().0);
     let (old, new) = (assert_sound(&index.tree), assert_sound(&copy.tree));
     assert_eq!(old.items, new.items);
-    assert!(
-        new.pages * 20 < old.pages * 19,
-        "{} pages are not fewer than {}",
-        new.pages,
-        old.pages
-    );
+    assert!(new.pages * 20 < old.pages * 19, "{} pages are not fewer than {}", new.pages, old.pages);
     assert_eq!(index.totals(&[], None).unwrap(), copy.totals(&[], None).unwrap());
     let (mut one, mut other) = (index.cursor().with_tombstones(), copy.cursor().with_tombstones());
     loop {
@@ -244,10 +204,7 @@ fn a_copy_is_equal_and_compact() {
         if one.key().is_none() {
             break;
         }
-        assert_eq!(
-            Kept::of(&one.item().unwrap().unwrap()),
-            Kept::of(&other.item().unwrap().unwrap())
-        );
+        assert_eq!(Kept::of(&one.item().unwrap().unwrap()), Kept::of(&other.item().unwrap().unwrap()));
     }
 }
 
@@ -260,17 +217,8 @@ fn the_largest_keys_and_values_fit() {
             let mut key = vec![dice.below(3) as u8; MAX_KEY];
             let (place, byte) = (dice.below(MAX_KEY as u64) as usize, dice.roll() as u8);
             key[place] = byte;
-            let weight = Weight {
-                slot: 6,
-                objects: 1 << 48,
-                bytes: 1 << 48,
-            };
-            let item = Kept {
-                lsn: u64::MAX,
-                tombstone: false,
-                weight,
-                value: vec![byte; MAX_VALUE],
-            };
+            let weight = Weight { slot: 6, objects: 1 << 48, bytes: 1 << 48 };
+            let item = Kept { lsn: u64::MAX, tombstone: false, weight, value: vec![byte; MAX_VALUE] };
             put(&mut index, &key, &item);
             assert_eq!(Kept::of(&index.get(&key).unwrap().unwrap()), item);
         }
@@ -316,15 +264,7 @@ fn deleting_here_and_there_leaves_no_meagre_page() {
         let (tree, dropped) = merged.publish();
         index.settle(tree, &dropped);
         let (mut found, root) = (Vec::new(), index.tree.root().unwrap());
-        sizes(
-            &bytes_of(&file),
-            Child {
-                page: root.page,
-                checksum: root.checksum,
-            },
-            root.height,
-            &mut found,
-        );
+        sizes(&bytes_of(&file), Child { page: root.page, checksum: root.checksum }, root.height, &mut found);
         // Where pages are cut their size is an upper bound; it is off by a few bytes.
         let meagre = found.iter().filter(|size| **size < PAGE / 4 - 64).count();
         assert_eq!(meagre, 0, "{found:?}");
@@ -344,18 +284,11 @@ fn a_page_that_was_written_anew_is_verified_anew() {
             assert_eq!(index.get(&key(n)).unwrap().unwrap().value(), [round; 30]);
         }
     }
-    assert!(
-        pages.free_pages() > 0,
-        "all of it fits into the pages of the start"
-    );
+    assert!(pages.free_pages() > 0, "all of it fits into the pages of the start");
     (0..200).for_each(|n| put(&mut index, &key(n), &Kept::new(n, 0, vec![99; 30])));
     checkpoint(&mut index);
-    let at = bytes_of(&file)
-        .windows(30)
-        .position(|bytes| bytes == [99; 30])
-        .unwrap() as u64;
-    file.write_at(&[std::io::IoSlice::new(&[98])], at, Site::INDEX_WRITE)
-        .unwrap();
+    let at = bytes_of(&file).windows(30).position(|bytes| bytes == [99; 30]).unwrap() as u64;
+    file.write_at(&[std::io::IoSlice::new(&[98])], at, Site::INDEX_WRITE).unwrap();
     let damaged = (0..200).filter(|n| index.get(&key(*n)).is_err()).count();
     assert!(damaged > 0);
 }

@@ -13,9 +13,7 @@ const PROBE: &str = "probe";
 
 /// Opens the store of `world` and holds it against the allowed states. Returns it with the state it has.
 pub fn reopen(world: &World, allowed: &[&State]) -> Verdict<(Store, State)> {
-    let store = world
-        .open()
-        .map_err(|error| format!("the store does not open: {error}"))?;
+    let store = world.open().map_err(|error| format!("the store does not open: {error}"))?;
     let state = observe(&store)?;
     hold(&state, allowed)?;
     verify(&store)?;
@@ -27,12 +25,7 @@ pub fn hold(state: &State, allowed: &[&State]) -> Verdict {
     if allowed.contains(&state) {
         return Ok(());
     }
-    let differences: Vec<String> = allowed
-        .iter()
-        .rev()
-        .take(3)
-        .map(|other| state.differs(other))
-        .collect();
+    let differences: Vec<String> = allowed.iter().rev().take(3).map(|other| state.differs(other)).collect();
     Err(format!(
         "the state is none of the {} allowed ones; from the newest: {}",
         allowed.len(),
@@ -56,33 +49,18 @@ pub fn go_on(world: &World, store: Store, mut state: State) -> Verdict {
     }
     let put = |name: &str, len| {
         let key = format!("{name}{number}");
-        let body = Body {
-            len,
-            seed: number as u64 + 77,
-            note: 0,
-        };
-        Op::Do(
-            Step::Put {
-                bucket: PROBE,
-                key,
-                body,
-            },
-            ossicle::Durability::Synced,
-        )
+        let body = Body { len, seed: number as u64 + 77, note: 0 };
+        Op::Do(Step::Put { bucket: PROBE, key, body }, ossicle::Durability::Synced)
     };
     ops.extend([put("a", 500), put("b", 9000)]);
     for op in &ops {
         op.run(&store).map_err(|error| told(op, error))?;
-        state = state
-            .after(op)
-            .map_err(|kind| format!("the model refuses {op:?}: {kind:?}"))?;
+        state = state.after(op).map_err(|kind| format!("the model refuses {op:?}: {kind:?}"))?;
     }
     let dark = world.restart(CutPolicy::DropUnsynced);
     let (_, _) = reopen(&dark, &[&state])
         .map_err(|wrong| format!("after recovery, writes and another cut: {wrong}"))?;
-    store
-        .close()
-        .map_err(|error| format!("closing after recovery: {error}"))?;
+    store.close().map_err(|error| format!("closing after recovery: {error}"))?;
     drop(store);
     let (store, _) =
         reopen(world, &[&state]).map_err(|wrong| format!("after recovery, writes and a close: {wrong}"))?;
@@ -102,10 +80,7 @@ pub fn check_poisoned(store: &Store, newest: &State) -> Verdict {
             match outcome {
                 Err(error) if error.kind() == ErrorKind::Closed => {}
                 Err(error) => {
-                    return Err(format!(
-                        "{what} after a failure: {:?}, not Closed: {error}",
-                        error.kind()
-                    ));
+                    return Err(format!("{what} after a failure: {:?}, not Closed: {error}", error.kind()));
                 }
                 Ok(()) => return Err(format!("{what} succeeds after a failure (attempt {attempt})")),
             }

@@ -19,10 +19,7 @@ pub fn cut(
     let world = World::new(seed, mistake);
     world.disk.fail_at(at, Fault::PowerCut);
     let wrong = |wrong: String, policy: &dyn std::fmt::Debug| {
-        format!(
-            "script {}, power cut at call {at}, policy {policy:?}, seed {seed}: {wrong}",
-            script.name
-        )
+        format!("script {}, power cut at call {at}, policy {policy:?}, seed {seed}: {wrong}", script.name)
     };
     let run = run(&world, script, Weather::Cut).map_err(|why| wrong(why, &"none"))?;
     tally.add(&world.disk);
@@ -33,12 +30,8 @@ pub fn cut(
         tally.add(&after.disk);
     }
     let killed = world.after_kill();
-    aftermath::check(&killed, &run.killed()).map_err(|why| {
-        wrong(
-            format!("{why} [the script: {:?}]", run.stopped),
-            &"a kill instead",
-        )
-    })?;
+    aftermath::check(&killed, &run.killed())
+        .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), &"a kill instead"))?;
     tally.add(&killed.disk);
     Ok(tally)
 }
@@ -71,11 +64,5 @@ pub fn any_call(script: &Script, number: u64, mistake: Option<Planted>) -> Verdi
     let mut dice = Dice::new(number);
     let (world, _) = calm(script, number, mistake)?;
     let at = dice.below(world.disk.operations() + 1);
-    cut(
-        script,
-        at,
-        &[policy_of(dice.below(4000)), policy_of(dice.below(4000))],
-        number,
-        mistake,
-    )
+    cut(script, at, &[policy_of(dice.below(4000)), policy_of(dice.below(4000))], number, mistake)
 }

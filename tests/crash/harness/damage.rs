@@ -37,10 +37,8 @@ pub fn survey(world: &World, expected: &[State]) -> Verdict<Found> {
 fn survey_one(world: &World, expected: &State) -> Verdict<Found> {
     let surveyed = catch_unwind(AssertUnwindSafe(|| read_all(world, expected, false)));
     surveyed.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or(panic.downcast_ref::<&str>().copied());
+        let text =
+            panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         Err(format!("a panic: {}", text.unwrap_or("without words")))
     })
 }
@@ -109,9 +107,7 @@ fn read_all(world: &World, expected: &State, rebuild: bool) -> Verdict<Found> {
             }
         };
         for (key, thing) in objects {
-            let got = bucket
-                .get(key)
-                .and_then(|object| Ok((object.meta().clone(), object.bytes()?)));
+            let got = bucket.get(key).and_then(|object| Ok((object.meta().clone(), object.bytes()?)));
             match got {
                 Ok((meta, bytes)) => {
                     if bytes[..] != thing.body[..]
@@ -145,10 +141,7 @@ fn read_all(world: &World, expected: &State, rebuild: bool) -> Verdict<Found> {
                     return Err(format!("{name}/{extra} is listed and was never there"));
                 }
                 if whole && listed.len() < objects.len() {
-                    note(
-                        &mut missing,
-                        format!("{} of the listing of {name}", objects.len() - listed.len()),
-                    );
+                    note(&mut missing, format!("{} of the listing of {name}", objects.len() - listed.len()));
                 }
             }
         }
@@ -156,32 +149,21 @@ fn read_all(world: &World, expected: &State, rebuild: bool) -> Verdict<Found> {
     match rows(&store) {
         Err(_) => reported = true,
         Ok(rows) if rows == expected.rows => {}
-        Ok(rows)
-            if rows
-                .iter()
-                .all(|(key, value)| expected.rows.get(key) == Some(value)) =>
-        {
+        Ok(rows) if rows.iter().all(|(key, value)| expected.rows.get(key) == Some(value)) => {
             note(&mut missing, "a row".into())
         }
         Ok(_) => return Err("a row comes back wrong".into()),
     }
     match missing {
         Some(what) if !reported => Err(format!("{what} is missing and nobody says so")),
-        _ => Ok(if reported {
-            Found::Reported
-        } else {
-            Found::Harmless
-        }),
+        _ => Ok(if reported { Found::Reported } else { Found::Harmless }),
     }
 }
 
 /// The files of a world, with their bytes.
 pub fn files(world: &World) -> Vec<(PathBuf, Vec<u8>)> {
     let paths = world.disk.paths();
-    paths
-        .into_iter()
-        .filter_map(|path| world.disk.contents(&path).map(|bytes| (path, bytes)))
-        .collect()
+    paths.into_iter().filter_map(|path| world.disk.contents(&path).map(|bytes| (path, bytes))).collect()
 }
 
 /// A copy of the disk, so that damage to it hurts nobody else.
@@ -191,13 +173,8 @@ pub fn copy(world: &World) -> World {
 
 /// The offsets of a file where damage is tried: every `step`-th of what was written, and a few in the slack.
 pub fn offsets(bytes: &[u8], step: usize, first: usize) -> Vec<usize> {
-    let used = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
-    let mut offsets: Vec<usize> = (first % step.max(1)..used.min(bytes.len()))
-        .step_by(step)
-        .collect();
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let mut offsets: Vec<usize> = (first % step.max(1)..used.min(bytes.len())).step_by(step).collect();
     offsets.extend((used..bytes.len()).step_by((bytes.len() - used) / 5 + 1));
     offsets
 }

@@ -20,12 +20,7 @@ pub fn every_change(script: &Script, seed: u64, mistake: Option<Planted>) -> Ver
         for fault in [Fault::Error(EIO), Fault::Sticky(EIO), Fault::TornWrite] {
             let failing = World::new(seed, mistake);
             failing.disk.fail_at(at, fault);
-            let wrong = |why| {
-                format!(
-                    "script {}, {fault:?} at call {at}, seed {seed}: {why}",
-                    script.name
-                )
-            };
+            let wrong = |why| format!("script {}, {fault:?} at call {at}, seed {seed}: {why}", script.name);
             if fault == Fault::TornWrite {
                 let run = run(&failing, script, Weather::Failing).map_err(wrong)?;
                 if failing.disk.hits().is_empty() {

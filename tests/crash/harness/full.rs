@@ -18,19 +18,11 @@ pub fn every_capacity(script: &Script, seed: u64, step: u64, mistake: Option<Pla
     loop {
         let world = World::new(seed, mistake);
         world.disk.set_capacity(Some(capacity));
-        let wrong = |why| {
-            format!(
-                "script {}, a disk of {capacity} bytes, seed {seed}: {why}",
-                script.name
-            )
-        };
+        let wrong = |why| format!("script {}, a disk of {capacity} bytes, seed {seed}: {why}", script.name);
         let run = run(&world, script, Weather::Full).map_err(wrong)?;
         tally.add(&world.disk);
-        let was_full = world
-            .disk
-            .hits()
-            .iter()
-            .any(|hit| hit.fault == "storage-full" && hit.site.0 != "store.reserve");
+        let was_full =
+            world.disk.hits().iter().any(|hit| hit.fault == "storage-full" && hit.site.0 != "store.reserve");
         let store = run.store.clone();
         let newest = run.newest().clone();
         for policy in [CutPolicy::DropUnsynced, CutPolicy::KeepAll] {
@@ -76,46 +68,26 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     for (name, keys) in &names {
         let bucket = store.bucket(name).map_err(|e| told("finding a bucket", e))?;
         for key in keys {
-            bucket
-                .delete(key)
-                .map_err(|e| told(&format!("deleting {key}"), e))?;
+            bucket.delete(key).map_err(|e| told(&format!("deleting {key}"), e))?;
             state.buckets.get_mut(name).expect("it is there").remove(key);
         }
     }
     aftermath::hold(&observe(store)?, &[&state])?;
     store.checkpoint().map_err(|e| told("a checkpoint", e))?;
-    store
-        .maintain(std::time::Duration::from_secs(3600))
-        .map_err(|e| told("maintenance", e))?;
-    store
-        .compact(CompactOptions::new())
-        .map_err(|e| told("compaction", e))?;
+    store.maintain(std::time::Duration::from_secs(3600)).map_err(|e| told("maintenance", e))?;
+    store.compact(CompactOptions::new()).map_err(|e| told("compaction", e))?;
     aftermath::hold(&observe(store)?, &[&state])?;
     verify(store)?;
     // Room from elsewhere: puts work again, in the same opening.
     world.disk.set_capacity(None);
     let mut ops = vec![Op::CreateBucket("again")];
     for (key, len) in [("tiny", 10), ("packed", 3000), ("streamed", 50_000)] {
-        let body = Body {
-            len,
-            seed: len as u64,
-            note: 0,
-        };
-        ops.push(Op::Do(
-            Step::Put {
-                bucket: "again",
-                key: key.into(),
-                body,
-            },
-            Durability::Synced,
-        ));
+        let body = Body { len, seed: len as u64, note: 0 };
+        ops.push(Op::Do(Step::Put { bucket: "again", key: key.into(), body }, Durability::Synced));
     }
     for op in &ops {
-        op.run(store)
-            .map_err(|e| told(&format!("{op:?}, with room again,"), e))?;
-        state = state
-            .after(op)
-            .map_err(|kind| format!("the model refuses {op:?}: {kind:?}"))?;
+        op.run(store).map_err(|e| told(&format!("{op:?}, with room again,"), e))?;
+        state = state.after(op).map_err(|kind| format!("the model refuses {op:?}: {kind:?}"))?;
     }
     aftermath::hold(&observe(store)?, &[&state])?;
     let dark = world.restart(CutPolicy::DropUnsynced);
@@ -132,25 +104,18 @@ pub fn puts_leave_the_reserve(seed: u64, mistake: Option<Planted>) -> Verdict {
     world.disk.set_capacity(Some(512 << 10));
     let told = |what: &str, error: ossicle::Error| format!("{what}: {error}");
     let store = world.open().map_err(|e| told("opening", e))?;
-    let bucket = store
-        .create_bucket("one")
-        .map_err(|e| told("making a bucket", e))?;
+    let bucket = store.create_bucket("one").map_err(|e| told("making a bucket", e))?;
     let mut number = 0;
     while bucket.put(&format!("k{number}"), vec![1; 1000]).is_ok() {
         number += 1;
     }
-    let reserve = world
-        .disk
-        .contents(Path::new("/store/RESERVE"))
-        .map_or(0, |bytes| bytes.len() as u64);
+    let reserve = world.disk.contents(Path::new("/store/RESERVE")).map_or(0, |bytes| bytes.len() as u64);
     if reserve != world.settings.reserve_bytes {
         return Err(format!("puts have left {reserve} bytes of the reserve"));
     }
     world.disk.set_capacity(Some(world.disk.used()));
     for gone in 0..number.min(100) {
-        bucket
-            .delete(&format!("k{gone}"))
-            .map_err(|e| told("deleting on a full disk", e))?;
+        bucket.delete(&format!("k{gone}")).map_err(|e| told("deleting on a full disk", e))?;
     }
     Ok(())
 }

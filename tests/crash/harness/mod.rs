@@ -113,17 +113,12 @@ pub fn policy_of(number: u64) -> CutPolicy {
 
 /// The seed of this run: `OSSICLE_CRASH_SEED` repeats one.
 pub fn seed() -> u64 {
-    std::env::var("OSSICLE_CRASH_SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1)
+    std::env::var("OSSICLE_CRASH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
 /// The seconds for the random part of all tests together: `OSSICLE_CRASH_BUDGET`.
 pub fn budget() -> Duration {
-    let seconds = std::env::var("OSSICLE_CRASH_BUDGET")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(40.0);
+    let seconds =
+        std::env::var("OSSICLE_CRASH_BUDGET").ok().and_then(|text| text.parse().ok()).unwrap_or(40.0);
     Duration::from_secs_f64(seconds)
 }

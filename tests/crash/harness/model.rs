@@ -49,24 +49,15 @@ impl State {
                 Some(_) => {}
             },
             Op::Do(step, _) => next.apply(step)?,
-            Op::Stream {
-                bucket, key, body, ..
-            } => {
-                next.apply(&Step::Put {
-                    bucket,
-                    key: key.clone(),
-                    body: *body,
-                })?;
+            Op::Stream { bucket, key, body, .. } => {
+                next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
             }
             Op::Abandon { bucket, .. } => {
                 next.bucket(bucket)?;
             }
             Op::DeleteMany(bucket, keys) => {
                 for key in keys {
-                    next.apply(&Step::Delete {
-                        bucket,
-                        key: key.clone(),
-                    })?;
+                    next.apply(&Step::Delete { bucket, key: key.clone() })?;
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
@@ -96,11 +87,7 @@ impl State {
             }
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
-                let thing = self
-                    .bucket(from.0)?
-                    .get(&from.1)
-                    .cloned()
-                    .ok_or(ErrorKind::NotFound)?;
+                let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
                 self.bucket(to.0)?.insert(to.1.clone(), thing);
             }
             Step::Row { key, value } => match value {
@@ -139,10 +126,8 @@ impl State {
                             b.body.len()
                         ));
                     }
-                    (a, _) => found.push(format!(
-                        "{name}/{key} is only {}",
-                        if a.is_some() { "here" } else { "there" }
-                    )),
+                    (a, _) => found
+                        .push(format!("{name}/{key} is only {}", if a.is_some() { "here" } else { "there" })),
                 }
             }
         }
@@ -162,10 +147,6 @@ impl Body {
             len => BTreeMap::from([("note".to_string(), "n".repeat(len))]),
         };
         let content_type = (self.seed % 2 == 1).then(|| format!("test/{}", self.seed));
-        Thing {
-            body: self.bytes(),
-            content_type,
-            metadata,
-        }
+        Thing { body: self.bytes(), content_type, metadata }
     }
 }

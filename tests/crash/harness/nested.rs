@@ -22,12 +22,8 @@ pub fn every_recovery(
     while at <= world.disk.operations() {
         let first = World::new(seed, mistake);
         first.disk.fail_at(at, Fault::PowerCut);
-        let wrong = |why: String| {
-            format!(
-                "script {}, power cut at call {at}, seed {seed}, {why}",
-                script.name
-            )
-        };
+        let wrong =
+            |why: String| format!("script {}, power cut at call {at}, seed {seed}, {why}", script.name);
         let run = run(&first, script, Weather::Cut).map_err(wrong)?;
         for policy in [CutPolicy::DropUnsynced, policy_of(at + seed)] {
             let after = first.restart(policy);
@@ -44,12 +40,8 @@ fn recoveries(world: &World, allowed: &[&State], seed: u64, depth: u32) -> Verdi
     let mut tally = Tally::default();
     let calls = {
         let copy = world.restart(CutPolicy::KeepAll);
-        let store = copy
-            .open()
-            .map_err(|error| format!("the store does not open: {error}"))?;
-        store
-            .close()
-            .map_err(|error| format!("the store does not close: {error}"))?;
+        let store = copy.open().map_err(|error| format!("the store does not open: {error}"))?;
+        store.close().map_err(|error| format!("the store does not close: {error}"))?;
         copy.disk.operations()
     };
     for at in 0..calls {

@@ -13,16 +13,12 @@ pub fn relocation_beside_a_writer(seed: u64, rounds: u64, mistake: Option<Plante
     let world = World::new(seed, mistake);
     let told = |what: &str, error: ossicle::Error| format!("beside relocation, {what}: {error}");
     let store = world.open().map_err(|e| told("opening", e))?;
-    let bucket = store
-        .create_bucket("one")
-        .map_err(|e| told("making a bucket", e))?;
+    let bucket = store.create_bucket("one").map_err(|e| told("making a bucket", e))?;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let compacting = scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                store
-                    .compact(CompactOptions::new())
-                    .map_err(|e| told("compacting", e))?;
+                store.compact(CompactOptions::new()).map_err(|e| told("compacting", e))?;
             }
             Ok::<(), String>(())
         });
@@ -37,24 +33,17 @@ pub fn relocation_beside_a_writer(seed: u64, rounds: u64, mistake: Option<Plante
                 } else {
                     let body = vec![round as u8; [20, 2000, 9000][dice.below(3) as usize]];
                     let options = PutOptions::new().durability(Durability::Buffered);
-                    bucket
-                        .put_with(&key, &body, options)
-                        .map_err(|e| told("putting", e))?;
+                    bucket.put_with(&key, &body, options).map_err(|e| told("putting", e))?;
                     model.insert(key, body);
                 }
                 for (key, body) in &model {
-                    let got = bucket
-                        .get(key)
-                        .and_then(|object| object.bytes())
-                        .map_err(|e| told("getting", e))?;
+                    let got =
+                        bucket.get(key).and_then(|object| object.bytes()).map_err(|e| told("getting", e))?;
                     if got[..] != body[..] {
                         return Err(format!("round {round}: {key} has an older body"));
                     }
                 }
-                let listed = bucket
-                    .usage("")
-                    .map_err(|e| told("asking for the usage", e))?
-                    .objects;
+                let listed = bucket.usage("").map_err(|e| told("asking for the usage", e))?.objects;
                 if listed != model.len() as u64 {
                     return Err(format!("round {round}: {listed} objects, not {}", model.len()));
                 }

@@ -77,11 +77,7 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         let described = || format!("operation {number}, {}", short(op));
         if run.store.is_none() {
             // A store whose making failed may have a name that no later sync makes durable.
-            let attempts = if weather == Weather::Cut || number == 0 {
-                1
-            } else {
-                2
-            };
+            let attempts = if weather == Weather::Cut || number == 0 { 1 } else { 2 };
             match open(world, weather, rebuild, number, attempts) {
                 Ok(store) => run.store = Some(store),
                 Err(Ok(error)) => {
@@ -123,13 +119,8 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         }
     }
     if let Some(store) = &run.store {
-        let seen = observe(store).or_else(|wrong| {
-            if weather == Weather::Calm {
-                Err(wrong)
-            } else {
-                observe(store)
-            }
-        })?;
+        let seen = observe(store)
+            .or_else(|wrong| if weather == Weather::Calm { Err(wrong) } else { observe(store) })?;
         if seen != *run.newest() {
             return Err(format!(
                 "at the end of the script the store differs: {}",
@@ -171,14 +162,7 @@ fn check_kind(error: &Error, weather: Weather) -> Verdict {
         Weather::Failing => matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed),
         Weather::Full => error.kind() == ErrorKind::Quota && !error.is_fatal(),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!(
-            "{:?} is not an error of this weather: {error}",
-            error.kind()
-        ))
-    }
+    if fits { Ok(()) } else { Err(format!("{:?} is not an error of this weather: {error}", error.kind())) }
 }
 
 /// An operation in one line.

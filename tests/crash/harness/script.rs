@@ -52,27 +52,11 @@ impl Body {
 /// A change to objects or rows, alone or in a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Put {
-        bucket: &'static str,
-        key: String,
-        body: Body,
-    },
-    Delete {
-        bucket: &'static str,
-        key: String,
-    },
-    Rename {
-        from: At,
-        to: At,
-    },
-    Copy {
-        from: At,
-        to: At,
-    },
-    Row {
-        key: Vec<u8>,
-        value: Option<Vec<u8>>,
-    },
+    Put { bucket: &'static str, key: String, body: Body },
+    Delete { bucket: &'static str, key: String },
+    Rename { from: At, to: At },
+    Copy { from: At, to: At },
+    Row { key: Vec<u8>, value: Option<Vec<u8>> },
 }
 
 /// One call of a program.
@@ -134,15 +118,8 @@ impl Op {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
             Op::DeleteBucket(name) => store.delete_bucket(name),
             Op::Do(step, durability) => step.run(store, *durability),
-            Op::Stream {
-                bucket,
-                key,
-                body,
-                piece,
-            } => {
-                let mut writer = store
-                    .bucket(bucket)?
-                    .writer(key, body.options(Durability::Synced))?;
+            Op::Stream { bucket, key, body, piece } => {
+                let mut writer = store.bucket(bucket)?.writer(key, body.options(Durability::Synced))?;
                 for bytes in body.bytes().chunks(*piece) {
                     writer.write_all(bytes).map_err(unwrap_io)?;
                 }
@@ -158,11 +135,7 @@ impl Op {
                 }
                 Ok(())
             }
-            Op::Together {
-                steps,
-                durability,
-                reads,
-            } => {
+            Op::Together { steps, durability, reads } => {
                 let options = WriteOptions::new().durability(*durability);
                 store.write_with(options, |tx| {
                     for step in steps {
@@ -196,54 +169,36 @@ fn unwrap_io(error: std::io::Error) -> Error {
 impl Step {
     fn run(&self, store: &Store, durability: Durability) -> Result<()> {
         match self {
-            Step::Put { bucket, key, body } => store
-                .bucket(bucket)?
-                .put_with(key, body.bytes(), body.options(durability))
-                .map(drop),
-            Step::Delete { bucket, key } => store
-                .bucket(bucket)?
-                .delete_with(key, DeleteOptions::new().durability(durability))
-                .map(drop),
+            Step::Put { bucket, key, body } => {
+                store.bucket(bucket)?.put_with(key, body.bytes(), body.options(durability)).map(drop)
+            }
+            Step::Delete { bucket, key } => {
+                store.bucket(bucket)?.delete_with(key, DeleteOptions::new().durability(durability)).map(drop)
+            }
             Step::Rename { from, to } if from.0 == to.0 => {
                 let options = CopyOptions::new().durability(durability);
-                store
-                    .bucket(from.0)?
-                    .rename_with(&from.1, &to.1, options)
-                    .map(drop)
+                store.bucket(from.0)?.rename_with(&from.1, &to.1, options).map(drop)
             }
             Step::Copy { from, to } => {
                 let (source, target) = (store.bucket(from.0)?, store.bucket(to.0)?);
-                target
-                    .copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability))
-                    .map(drop)
+                target.copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability)).map(drop)
             }
-            Step::Rename { .. } | Step::Row { .. } => store
-                .write_with(WriteOptions::new().durability(durability), |tx| {
-                    self.stage(store, tx)
-                }),
+            Step::Rename { .. } | Step::Row { .. } => {
+                store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
+            }
         }
     }
 
     fn stage(&self, store: &Store, tx: &mut ossicle::Transaction<'_>) -> Result<()> {
         let bucket = |name: &str| -> Result<Bucket> { store.bucket(name) };
         match self {
-            Step::Put {
-                bucket: name,
-                key,
-                body,
-            } => tx.put_with(
-                &bucket(name)?,
-                key,
-                body.bytes(),
-                body.options(Durability::Synced),
-            ),
+            Step::Put { bucket: name, key, body } => {
+                tx.put_with(&bucket(name)?, key, body.bytes(), body.options(Durability::Synced))
+            }
             Step::Delete { bucket: name, key } => tx.delete(&bucket(name)?, key),
             Step::Rename { from, to } => tx.rename(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
-            Step::Row {
-                key,
-                value: Some(value),
-            } => tx.put_row(TABLE, key, value),
+            Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
         }
     }

@@ -22,36 +22,15 @@ fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
 }
 
 fn put_noted(bucket: &'static str, key: &str, len: usize, note: usize) -> Op {
-    Op::Do(
-        Step::Put {
-            bucket,
-            key: key.into(),
-            body: Body {
-                len,
-                seed: note as u64,
-                note,
-            },
-        },
-        Synced,
-    )
+    Op::Do(Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note } }, Synced)
 }
 
 fn step_put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Step {
-    Step::Put {
-        bucket,
-        key: key.into(),
-        body: body(len, seed),
-    }
+    Step::Put { bucket, key: key.into(), body: body(len, seed) }
 }
 
 fn delete(bucket: &'static str, key: &str) -> Op {
-    Op::Do(
-        Step::Delete {
-            bucket,
-            key: key.into(),
-        },
-        Synced,
-    )
+    Op::Do(Step::Delete { bucket, key: key.into() }, Synced)
 }
 
 fn rename(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
@@ -59,44 +38,23 @@ fn rename(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
 }
 
 fn step_rename(from: (&'static str, &str), to: (&'static str, &str)) -> Step {
-    Step::Rename {
-        from: (from.0, from.1.into()),
-        to: (to.0, to.1.into()),
-    }
+    Step::Rename { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }
 }
 
 fn copy(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
-    Op::Do(
-        Step::Copy {
-            from: (from.0, from.1.into()),
-            to: (to.0, to.1.into()),
-        },
-        Synced,
-    )
+    Op::Do(Step::Copy { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }, Synced)
 }
 
 fn row(number: u8, value: Option<&str>) -> Step {
-    Step::Row {
-        key: vec![b'r', number],
-        value: value.map(|text| text.as_bytes().to_vec()),
-    }
+    Step::Row { key: vec![b'r', number], value: value.map(|text| text.as_bytes().to_vec()) }
 }
 
 fn stream(bucket: &'static str, key: &str, len: usize, seed: u64, piece: usize) -> Op {
-    Op::Stream {
-        bucket,
-        key: key.into(),
-        body: body(len, seed),
-        piece,
-    }
+    Op::Stream { bucket, key: key.into(), body: body(len, seed), piece }
 }
 
 fn together(steps: Vec<Step>, reads: bool) -> Op {
-    Op::Together {
-        steps,
-        durability: Synced,
-        reads,
-    }
+    Op::Together { steps, durability: Synced, reads }
 }
 
 /// Makes scripts by name.

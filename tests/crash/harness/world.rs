@@ -44,17 +44,10 @@ pub fn settings() -> Settings {
 impl World {
     /// A world with an empty disk. Odd seeds read by position, even ones through maps.
     pub fn new(seed: u64, mistake: Option<Planted>) -> World {
-        let read_mode = if seed % 2 == 1 {
-            ReadMode::Positioned
-        } else {
-            ReadMode::Mapped
-        };
+        let read_mode = if seed % 2 == 1 { ReadMode::Positioned } else { ReadMode::Mapped };
         World {
             disk: FaultyDisk::new(seed),
-            settings: Settings {
-                read_mode,
-                ..settings()
-            },
+            settings: Settings { read_mode, ..settings() },
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             openings: Arc::default(),
@@ -115,27 +108,14 @@ pub fn observe(store: &Store) -> Verdict<State> {
             let object = bucket.get(&key).map_err(|e| told(&format!("getting {key}"), e))?;
             let meta = object.meta().clone();
             if meta != *listed {
-                return Err(format!(
-                    "the listing of {key} says {listed:?}, the object {meta:?}"
-                ));
+                return Err(format!("the listing of {key} says {listed:?}, the object {meta:?}"));
             }
-            let body = object
-                .bytes()
-                .map_err(|e| told(&format!("reading {key}"), e))?
-                .to_vec();
+            let body = object.bytes().map_err(|e| told(&format!("reading {key}"), e))?.to_vec();
             if body.len() as u64 != meta.size {
-                return Err(format!(
-                    "{key} has {} bytes, its row says {}",
-                    body.len(),
-                    meta.size
-                ));
+                return Err(format!("{key} has {} bytes, its row says {}", body.len(), meta.size));
             }
             bytes += meta.size;
-            let thing = Thing {
-                body,
-                content_type: meta.content_type,
-                metadata: meta.metadata,
-            };
+            let thing = Thing { body, content_type: meta.content_type, metadata: meta.metadata };
             if objects.insert(key.clone(), Arc::new(thing)).is_some() {
                 return Err(format!("the listing has {key} twice"));
             }
@@ -166,9 +146,7 @@ pub fn rows(store: &Store) -> Verdict<BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut rows = BTreeMap::new();
     for number in 0..8u8 {
         let key = vec![b'r', number];
-        let row = store
-            .row(TABLE, &key)
-            .map_err(|error| format!("reading a row failed: {error}"))?;
+        let row = store.row(TABLE, &key).map_err(|error| format!("reading a row failed: {error}"))?;
         if let Some(row) = row {
             rows.insert(key, row.to_vec());
         }
@@ -178,19 +156,10 @@ pub fn rows(store: &Store) -> Verdict<BTreeMap<Vec<u8>, Vec<u8>>> {
 
 /// Whether `verify` finds nothing wrong.
 pub fn verify(store: &Store) -> Verdict {
-    let report = store
-        .verify()
-        .map_err(|error| format!("verify failed: {error}"))?;
+    let report = store.verify().map_err(|error| format!("verify failed: {error}"))?;
     if report.is_clean() {
         return Ok(());
     }
-    let first = report
-        .problems
-        .first()
-        .map(|problem| problem.reason.clone())
-        .unwrap_or_default();
-    Err(format!(
-        "verify found {} problems, the first: {first}",
-        report.problem_count
-    ))
+    let first = report.problems.first().map(|problem| problem.reason.clone()).unwrap_or_default();
+    Err(format!("verify found {} problems, the first: {first}", report.problem_count))
 }

@@ -41,17 +41,10 @@ pub fn command(store: Option<&Path>, args: &TourArgs, out: &mut dyn Write) -> Re
     drop(tour);
     place.leave(out)?;
     if wrong > 0 {
-        say(&format!(
-            "the tour found {} that did not match",
-            words::counted(wrong, "thing")
-        ));
+        say(&format!("the tour found {} that did not match", words::counted(wrong, "thing")));
         return Err(Failure::Told);
     }
-    writeln!(
-        out,
-        "everything matched: {} were compared, and none differed",
-        words::counted(right, "file")
-    )?;
+    writeln!(out, "everything matched: {} were compared, and none differed", words::counted(right, "file"))?;
     Ok(())
 }
 
@@ -61,8 +54,5 @@ fn source_of(args: &TourArgs) -> (PathBuf, Vec<String>) {
     }
     let own = Path::new(OWN_SOURCE);
     let source = if own.is_dir() { own } else { Path::new(".") };
-    (
-        source.to_path_buf(),
-        vec!["target".to_string(), ".git".to_string()],
-    )
+    (source.to_path_buf(), vec!["target".to_string(), ".git".to_string()])
 }

@@ -32,9 +32,7 @@ impl Place {
                 words::path(store)
             )));
         }
-        let nanoseconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_nanos());
+        let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let name = format!("ossicle-tour-{}-{nanoseconds}", std::process::id());
         let temporary = std::env::temp_dir().join(name);
         let made = fs::DirBuilder::new().mode(0o700).create(&temporary);
@@ -54,11 +52,7 @@ impl Place {
             writeln!(out, "The store stays in {}.", words::path(&self.store))?;
         }
         if self.keep {
-            writeln!(
-                out,
-                "The files of the tour stay in {}.",
-                words::path(&self.temporary)
-            )?;
+            writeln!(out, "The files of the tour stay in {}.", words::path(&self.temporary))?;
         }
         Ok(())
     }
@@ -70,10 +64,7 @@ impl Drop for Place {
             return;
         }
         if let Err(error) = fs::remove_dir_all(&self.temporary) {
-            say(&format!(
-                "{} could not be removed: {error}",
-                words::path(&self.temporary)
-            ));
+            say(&format!("{} could not be removed: {error}", words::path(&self.temporary)));
         }
     }
 }

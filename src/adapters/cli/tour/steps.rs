@@ -51,22 +51,9 @@ impl<'a> Tour<'a> {
         let store = Store::open(&place.store)?;
         let bucket = store.create_bucket(BUCKET)?;
         let changed = BTreeMap::new();
-        let mut tour = Tour {
-            source,
-            exclude,
-            place,
-            out,
-            store,
-            bucket,
-            changed,
-            right: 0,
-            wrong: 0,
-        };
+        let mut tour = Tour { source, exclude, place, out, store, bucket, changed, right: 0, wrong: 0 };
         let where_to = words::path(&place.store);
-        tour.tell(format!(
-            "Made a store in {where_to} in {}.",
-            words::time(begun.elapsed())
-        ))?;
+        tour.tell(format!("Made a store in {where_to} in {}.", words::time(begun.elapsed())))?;
         Ok(tour)
     }
 
@@ -120,12 +107,10 @@ impl<'a> Tour<'a> {
         if summary.is_whole() {
             return Ok(());
         }
-        summary
-            .tell("done with", self.out)
-            .or_else(|failure| match failure {
-                Failure::Told => Ok(()),
-                other => Err(other),
-            })
+        summary.tell("done with", self.out).or_else(|failure| match failure {
+            Failure::Told => Ok(()),
+            other => Err(other),
+        })
     }
 
     fn take_in(&mut self) -> Result<(), Failure> {
@@ -161,14 +146,8 @@ impl<'a> Tour<'a> {
             objects += 1;
         }
         let took = begun.elapsed();
-        let top = self
-            .bucket
-            .list_page(ListOptions::new().delimiter("/").limit(SHOWN))?;
-        let names: Vec<String> = top
-            .entries
-            .iter()
-            .map(|entry| words::name(entry.name()))
-            .collect();
+        let top = self.bucket.list_page(ListOptions::new().delimiter("/").limit(SHOWN))?;
+        let names: Vec<String> = top.entries.iter().map(|entry| words::name(entry.name())).collect();
         let more = if top.next.is_some() { ", ..." } else { "" };
         self.tell(format!(
             "Listed {} in {}; at the top lie {}{more}.",
@@ -226,17 +205,13 @@ impl<'a> Tour<'a> {
         let begun = Instant::now();
         let count = keys.len() as u64;
         for key in keys {
-            let body = format!("the tour was here, and wrote over {key}\n")
-                .repeat(20)
-                .into_bytes();
+            let body = format!("the tour was here, and wrote over {key}\n").repeat(20).into_bytes();
             self.bucket.put(&key, &body)?;
             self.changed.insert(key, Some(body));
         }
         let each = each(begun.elapsed(), count);
         let objects = words::counted(count, "object");
-        self.tell(format!(
-            "Overwrote {objects}, each safe on the disk before the next: {each} each."
-        ))
+        self.tell(format!("Overwrote {objects}, each safe on the disk before the next: {each} each."))
     }
 
     fn delete(&mut self) -> Result<(), Failure> {
@@ -248,10 +223,7 @@ impl<'a> Tour<'a> {
             self.changed.insert(key, None);
         }
         let objects = words::counted(count, "object");
-        self.tell(format!(
-            "Deleted {objects} in one commit in {}.",
-            words::time(begun.elapsed())
-        ))
+        self.tell(format!("Deleted {objects} in one commit in {}.", words::time(begun.elapsed())))
     }
 
     fn read_changed(&mut self) -> Result<(), Failure> {
@@ -316,10 +288,7 @@ impl<'a> Tour<'a> {
 
     fn reopen(&mut self) -> Result<(), Failure> {
         let took = self.open_again(|_| Ok(()))?;
-        self.tell(format!(
-            "Closed the store and opened it again in {}.",
-            words::time(took)
-        ))
+        self.tell(format!("Closed the store and opened it again in {}.", words::time(took)))
     }
 
     fn lose_the_index(&mut self) -> Result<(), Failure> {
@@ -395,13 +364,10 @@ impl<'a> Tour<'a> {
             self.note(&key, is_right);
             objects += 1;
         }
-        let files = Walk::begin(exported, &[], None)
-            .filter(|step| matches!(step, Step::Take(_)))
-            .count() as u64;
+        let files =
+            Walk::begin(exported, &[], None).filter(|step| matches!(step, Step::Take(_))).count() as u64;
         if files != objects {
-            self.mistake(&format!(
-                "the exported tree has {files} files, and the bucket {objects} objects"
-            ));
+            self.mistake(&format!("the exported tree has {files} files, and the bucket {objects} objects"));
         }
         self.tell(format!(
             "Exported {} ({}) in {} ({}) and compared the trees: bytes, modes, times and links.",
@@ -414,10 +380,7 @@ impl<'a> Tour<'a> {
 }
 
 fn each(took: Duration, count: u64) -> String {
-    words::time(
-        took.checked_div(u32::try_from(count.max(1)).unwrap_or(u32::MAX))
-            .unwrap_or_default(),
-    )
+    words::time(took.checked_div(u32::try_from(count.max(1)).unwrap_or(u32::MAX)).unwrap_or_default())
 }
 
 /// Removes the index file of a closed store, whichever of its names it has, and says how large it was.
@@ -426,10 +389,7 @@ fn remove_index(store: &Path) -> std::io::Result<u64> {
     for entry in fs::read_dir(store)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("index.") && name.ends_with(".tree"))
-        {
+        if name.to_str().is_some_and(|name| name.starts_with("index.") && name.ends_with(".tree")) {
             removed += entry.metadata()?.len();
             fs::remove_file(entry.path())?;
         }
