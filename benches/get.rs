@@ -10,7 +10,7 @@ fn main() {
     let dir = scratch("get");
     let store = Store::open(dir.join("store")).expect("a store");
     let bucket = store.create_bucket("bench").expect("a bucket");
-    let keys: Vec<String> = (0..100_000u32).map(|i| format!("objects/{i:08}")).collect();
+    let keys: Vec<String> = (0..knob("KEYS", 100_000)).map(|i| format!("objects/{i:08}")).collect();
     let body = noise(1024, 1);
     let options = WriteOptions::new().durability(Durability::Buffered);
     for chunk in keys.chunks(1000) {

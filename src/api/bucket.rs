@@ -90,7 +90,7 @@ impl Bucket {
 
     /// Whether there is an object under the key.
     pub fn exists(&self, key: &str) -> Result<bool> {
-        get::head(&self.reading(), &self.reference, key).map(|meta| meta.is_some())
+        get::exists(&self.reading(), &self.reference, key)
     }
 
     /// Deletes an object. Deleting what is not there is fine.

@@ -71,7 +71,7 @@ impl SnapshotBucket {
 
     /// Whether there was an object under the key.
     pub fn exists(&self, key: &str) -> Result<bool> {
-        get::head(&self.reading, &self.reference, key).map(|meta| meta.is_some())
+        get::exists(&self.reading, &self.reference, key)
     }
 
     /// Lists what starts with a prefix.

@@ -107,6 +107,9 @@ impl Engine {
         }
         let member = Arc::new(Member::new(Box::new(proposal), durability));
         if self.queue.enter(&member) {
+            if durability == Durability::Synced {
+                self.queue.gather(&*self.env.clock);
+            }
             let mut writer = self.writer.lock();
             let group = self.queue.take(GROUP_MEMBERS);
             let members: Vec<_> = group.iter().cloned().collect();

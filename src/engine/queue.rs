@@ -3,15 +3,22 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::commit::Committed;
 use super::proposal::Proposal;
+use crate::env::Clock;
 use crate::error::Result;
 use crate::model::Durability;
+
+/// How long a leader lets others come back, at most.
+const GATHER: Duration = Duration::from_micros(60);
+/// And how often it looks.
+const GATHER_TURNS: usize = 200;
 
 const WAITING: u8 = 0;
 const LEADING: u8 = 1;
@@ -19,7 +26,11 @@ const DONE: u8 = 2;
 
 /// Writers that wait for their commit.
 #[derive(Debug, Default)]
-pub struct Queue(Mutex<Waiting>);
+pub struct Queue {
+    waiting: Mutex<Waiting>,
+    /// How many writers there seem to be: the last group and those who waited behind it.
+    expected: AtomicUsize,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -78,7 +89,7 @@ impl Queue {
     /// later) with `true`: then the caller must lead.
     pub fn enter(&self, member: &Arc<Member>) -> bool {
         {
-            let mut waiting = self.0.lock();
+            let mut waiting = self.waiting.lock();
             waiting.members.push_back(member.clone());
             if !waiting.led {
                 waiting.led = true;
@@ -94,9 +105,31 @@ impl Queue {
         }
     }
 
+    /// Lets those who have just been woken come back before the leader goes: without it, groups are half as
+    /// large as they could be, because half the writers are still on their way. Waits only where the last
+    /// group showed that there are others, and for less than a sync takes.
+    pub fn gather(&self, clock: &dyn Clock) {
+        let expected = self.expected.load(Ordering::Relaxed);
+        if expected < 2 || self.len() >= expected {
+            return;
+        }
+        let begun = clock.monotonic();
+        // Counted as well, because a virtual clock may stand still.
+        for _ in 0..GATHER_TURNS {
+            if self.len() >= expected || clock.monotonic().saturating_sub(begun) >= GATHER {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.lock().members.len()
+    }
+
     /// Everyone who waits now, for the leader.
     pub fn take(&self, at_most: usize) -> VecDeque<Arc<Member>> {
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         let count = waiting.members.len().min(at_most);
         waiting.members.drain(..count).collect()
     }
@@ -104,7 +137,8 @@ impl Queue {
     /// The leader is done: wakes the members of its group and hands the lead to the first who waits.
     pub fn leave(&self, own: &Arc<Member>, group: &[Arc<Member>]) {
         let next = {
-            let mut waiting = self.0.lock();
+            let mut waiting = self.waiting.lock();
+            self.expected.store(group.len() + waiting.members.len(), Ordering::Relaxed);
             match waiting.members.front() {
                 Some(first) => {
                     first.state.store(LEADING, Ordering::Release);

@@ -1,33 +1,73 @@
 //! Entity tags: the short name of a body's content.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The entity tag of an object: 32 upper-case hexadecimal digits, as OSS shows them (without the quotes).
 ///
 /// By default it is the first half of the body's BLAKE3 hash, so equal bodies have equal tags. Text given to
 /// `if_match` may carry the quotes that HTTP puts around it and may be in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ETag(Box<str>);
+#[derive(Clone)]
+pub struct ETag(Text);
+
+/// Most tags have 32 digits, so they are kept in place: listings and gets make one each.
+#[derive(Clone)]
+enum Text {
+    Digits([u8; 32]),
+    Other(Box<str>),
+}
 
 impl ETag {
     pub(crate) fn from_hash(hash: &[u8; 32]) -> ETag {
-        ETag(hex_upper(&hash[..16]).into())
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut out = [0; 32];
+        for (pair, byte) in out.chunks_exact_mut(2).zip(hash) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        ETag(Text::Digits(out))
     }
 
     /// The text without quotes.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Digits(digits) => str::from_utf8(digits).unwrap_or_default(),
+            Text::Other(text) => text,
+        }
     }
 }
 
-fn hex_upper(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)] as char);
-        out.push(DIGITS[usize::from(byte & 15)] as char);
+impl PartialEq for ETag {
+    fn eq(&self, other: &ETag) -> bool {
+        self.as_str() == other.as_str()
     }
-    out
+}
+
+impl Eq for ETag {}
+
+impl PartialOrd for ETag {
+    fn partial_cmp(&self, other: &ETag) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ETag {
+    fn cmp(&self, other: &ETag) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for ETag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ETag").field(&self.as_str()).finish()
+    }
 }
 
 /// Text without the quotes that HTTP puts around it.
@@ -38,13 +78,17 @@ fn bare(text: &str) -> &str {
 
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl From<&str> for ETag {
     fn from(text: &str) -> ETag {
-        ETag(bare(text).to_ascii_uppercase().into())
+        let text = bare(text).to_ascii_uppercase();
+        match text.as_bytes().try_into() {
+            Ok(digits) => ETag(Text::Digits(digits)),
+            Err(_) => ETag(Text::Other(text.into())),
+        }
     }
 }
 
@@ -68,13 +112,13 @@ impl From<&ETag> for ETag {
 
 impl PartialEq<str> for ETag {
     fn eq(&self, other: &str) -> bool {
-        self.0.eq_ignore_ascii_case(bare(other))
+        self.as_str().eq_ignore_ascii_case(bare(other))
     }
 }
 
 impl PartialEq<&str> for ETag {
     fn eq(&self, other: &&str) -> bool {
-        self.0.eq_ignore_ascii_case(bare(other))
+        self.as_str().eq_ignore_ascii_case(bare(other))
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeBounds};
 use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog;
+use crate::catalog::{self, keys};
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKey, ObjectMeta};
@@ -159,6 +159,18 @@ pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<O
         let found =
             catalog::find_object(view, bucket.id, key, |head, _| catalog::meta_of(key.to_string(), head))?;
         if found.is_none() {
+            bucket.check(view)?;
+        }
+        Ok(found)
+    })
+}
+
+/// Whether there is an object. Nothing of it is read.
+pub fn exists(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<bool> {
+    ObjectKey::new(key)?;
+    reading.with(|view| {
+        let found = view.index.get(&keys::object(bucket.id, key))?.is_some_and(|item| !item.tombstone);
+        if !found {
             bucket.check(view)?;
         }
         Ok(found)

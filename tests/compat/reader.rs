@@ -217,6 +217,7 @@ fn check_object_row(row: &[u8], body: &[u8]) {
     assert_eq!(bincode_number(&mut at), body.len() as u64);
     let modified = bincode_number(&mut at);
     assert!((1_700_000_000_000..1_700_000_100_000).contains(&modified));
+    assert_eq!(bincode_number(&mut at), 32);
     assert_eq!(take(&mut at, 32), blake3::hash(body).as_bytes());
     assert_eq!(take(&mut at, 1), [0], "class");
     if take(&mut at, 1) == [1] {
