@@ -84,9 +84,7 @@ impl<'s> Transaction<'s> {
     }
 
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
-        if self.batch.steps.is_empty() {
-            return Ok(());
-        }
+        // Even without a step: what a synced transaction has read is durable when it returns.
         let durability = options.durability;
         match self.reading {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),

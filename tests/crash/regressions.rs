@@ -27,6 +27,15 @@ fn a_synced_delete_of_what_a_buffered_one_took_is_durable() {
 }
 
 #[test]
+fn what_a_synced_transaction_has_read_is_durable_even_if_it_changes_nothing() {
+    let (world, store, bucket) = store();
+    bucket.put_with("k", b"body", PutOptions::new().durability(Durability::Buffered)).unwrap();
+    store.write(|tx| tx.head(&bucket, "k").map(drop)).unwrap();
+    let after = world.restart(CutPolicy::DropUnsynced);
+    assert!(after.open().unwrap().bucket("one").unwrap().exists("k").unwrap());
+}
+
+#[test]
 fn what_a_failed_sync_left_in_the_cache_is_made_durable_or_dropped() {
     let (world, store, bucket) = store();
     world.disk.fail_site(ossicle::Site::LOG_SYNC, 0, Fault::Error(std::io::ErrorKind::Other));
