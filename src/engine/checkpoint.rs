@@ -72,8 +72,10 @@ impl Checkpointing {
 impl Engine {
     /// Makes the index file cover every commit so far and frees what nothing needs any more.
     pub fn checkpoint(&self) -> Result<()> {
-        self.check_writable()?;
+        self.refuse_inside_turn()?;
         let mut state = self.checkpointing.lock();
+        // Looked at behind the lock, because the store may have been closed while this waited.
+        self.check_writable()?;
         self.checkpoint_with(&mut state)
     }
 
@@ -110,6 +112,8 @@ impl Engine {
             merged = self.merge_frozen(state, &view);
         }
         let merged = merged?;
+        // It keeps every segment, and what is retired now should go now.
+        drop(view);
         self.name_tree(state, &frozen, merged, round)?;
         self.sweep(state)
     }
@@ -141,7 +145,10 @@ impl Engine {
             .segments
             .iter()
             .filter(|segment| {
-                may_retire && writer.ledger.live(segment.id()) == 0 && self.is_sealed(segment, replay)
+                may_retire
+                    && writer.ledger.live(segment.id()) == 0
+                    && self.is_sealed(segment, replay)
+                    && !segment.is_awaited()
             })
             .map(|segment| segment.id())
             .collect();
@@ -172,8 +179,8 @@ impl Engine {
             };
             let logs = view.segments.iter().filter(|segment| segment.header.kind == SegmentKind::Log);
             for segment in logs.filter(|segment| dirty && segment.id() >= durable.segment) {
-                if let Err(error) = segment.file().sync_data(Site::LOG_SYNC) {
-                    return Err(self.poison(Error::io(format!("syncing {}", segment.name()), error)));
+                if let Err(error) = segment.sync(Site::LOG_SYNC) {
+                    return Err(self.poison(error));
                 }
             }
         }
@@ -274,6 +281,7 @@ impl Engine {
         view.segments = self.tables.current();
         let view = Arc::new(view);
         writer.view = view.clone();
+        writer.tree_bytes = state.pages.file_pages() * crate::format::page::PAGE as u64;
         writer.since_checkpoint -= frozen.since_checkpoint.min(writer.since_checkpoint);
         self.view.store(view);
         state.frozen = None;
@@ -341,15 +349,17 @@ impl Engine {
         }
     }
 
-    /// Bytes of log after which a checkpoint is due: less in a small store, whose garbage it would lock up.
+    /// Bytes of log after which a checkpoint is due: less in a small store, whose garbage it would lock up, but no
+    /// less than what a checkpoint may have to write itself.
     fn log_bound(&self, writer: &Writer) -> u64 {
         let most = self.settings.checkpoint_log_bytes;
-        (writer.ledger.total() / 12).clamp((8 << 20).min(most), most)
+        (writer.ledger.total() / 12).max(writer.tree_bytes).clamp((8 << 20).min(most), most)
     }
 
     /// Makes the segments that the log and the bodies will go on in, if the open ones are half full: making one
     /// waits for the disk, and a commit should not.
     pub fn prepare_segments(&self) -> Result<()> {
+        self.check_writable()?;
         self.pool.prepare()?;
         let len = {
             let writer = self.writer.lock();
@@ -378,24 +388,29 @@ impl Engine {
         if self.closed.load(std::sync::atomic::Ordering::Acquire) {
             return Ok(());
         }
-        let closed =
-            if self.read_only || self.failed.get().is_some() { Ok(()) } else { self.close_in_peace() };
+        self.refuse_inside_turn()?;
+        let mut state = self.checkpointing.lock();
+        let unwritable = self.read_only || self.failed.get().is_some();
+        let closed = if unwritable { Ok(()) } else { self.close_in_peace(&mut state) };
+        // With the turn, and behind every checkpoint: whoever comes later finds the store closed, and only then
+        // may somebody else open it.
+        let turn = self.writer.lock();
         self.closed.store(true, std::sync::atomic::Ordering::Release);
+        drop(turn);
         *self.lock.lock() = None;
         closed
     }
 
-    fn close_in_peace(&self) -> Result<()> {
-        let mut state = self.checkpointing.lock();
+    fn close_in_peace(&self, state: &mut Checkpointing) -> Result<()> {
         self.pool.seal_idle();
         if state.frozen.is_some() {
-            self.checkpoint_once(&mut state, Round::Usual)?;
+            self.checkpoint_once(state, Round::Usual)?;
         }
         let was_open = self.superblock.newest();
         let nothing_written = self.writer.lock().view.lsn == 0 && was_open.checkpoint.is_none();
         if nothing_written {
             return Ok(());
         }
-        self.checkpoint_once(&mut state, Round::Closing)
+        self.checkpoint_once(state, Round::Closing)
     }
 }

@@ -43,13 +43,15 @@ pub struct Writer {
     pub ledger: Ledger,
     /// Bytes appended to the log since the last checkpoint was begun.
     pub since_checkpoint: u64,
+    /// Bytes of the index file.
+    pub tree_bytes: u64,
     buffer: Vec<u8>,
 }
 
 impl Writer {
     /// The writer of a store that stands at `view`.
     pub fn new(view: Arc<View>, log: Log, ledger: Ledger, since_checkpoint: u64) -> Writer {
-        Writer { view, log, ledger, since_checkpoint, buffer: Vec::new() }
+        Writer { view, log, ledger, since_checkpoint, tree_bytes: 0, buffer: Vec::new() }
     }
 }
 

@@ -156,7 +156,7 @@ impl Ledger {
 
     /// Writes what changed since the last call into the index, so that the next checkpoint has it.
     pub fn store(&mut self, index: &mut Index, lsn: u64) -> Result<()> {
-        for segment in std::mem::take(&mut self.changed) {
+        for &segment in &self.changed {
             let mut key = vec![ENGINE_SPACE, LEDGER_TAG];
             key.extend_from_slice(&segment.to_be_bytes());
             let mut value = Vec::new();
@@ -165,6 +165,8 @@ impl Ledger {
             let item = NewItem { lsn, tombstone, weight: Weight::default(), value: &value };
             index.put(&key, item, &mut |_| {})?;
         }
+        // Only now: if the index could not be read, the next checkpoint must try again.
+        self.changed.clear();
         Ok(())
     }
 

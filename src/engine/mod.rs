@@ -158,7 +158,8 @@ impl Engine {
     /// Starts a body that is too long to be packed.
     pub fn body_writer(&self, owner: Vec<u8>) -> Result<BodyWriter> {
         self.check_writable()?;
-        if self.delta_is_over() {
+        // A transaction that has read holds the turn, and a checkpoint would wait for it.
+        if self.delta_is_over() && !self.holds_exclusive() {
             self.checkpoint()?;
         }
         Ok(self.pool.writer(owner, false, false))
@@ -174,8 +175,22 @@ impl Engine {
 
     /// Makes every commit so far durable.
     pub fn flush(&self) -> Result<()> {
+        self.refuse_inside_turn()?;
+        let mut writer = self.writer.lock();
         self.check_writable()?;
-        self.sync_log(&mut self.writer.lock())
+        self.sync_log(&mut writer)
+    }
+
+    /// `Busy` for whoever holds the turn through a transaction: waiting for it would never end.
+    pub(super) fn refuse_inside_turn(&self) -> Result<()> {
+        if self.holds_exclusive() {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "OperationConflict",
+                "this thread is inside `store.write`; do this when the transaction has ended",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether the store takes writes.
@@ -248,7 +263,10 @@ impl Engine {
 
     /// Numbers for people.
     pub fn stats(&self) -> Stats {
-        let (ledger_total, since_checkpoint) = {
+        // Inside a transaction that has read, the turn is taken and these two are not known.
+        let (ledger_total, since_checkpoint) = if self.holds_exclusive() {
+            (0, 0)
+        } else {
             let writer = self.writer.lock();
             (writer.ledger.total(), writer.since_checkpoint)
         };

@@ -208,6 +208,10 @@ fn open_index(
         ReadMode::Mapped => index::ReadMode::Map,
         ReadMode::Positioned => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
     };
+    if !read_only {
+        // Left behind by a vacuum that a crash or a full disk cut short; the superblock does not name it.
+        let _ = env.vfs.remove(&dir.join(INDEX_FILES[1 - usize::from(block.index_file)]), site);
+    }
     let root = block.checkpoint.and_then(|checkpoint| checkpoint.root);
     let opened =
         if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };

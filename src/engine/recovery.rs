@@ -14,7 +14,7 @@
 //! To make durable takes more than a sync: where an earlier sync failed, the system shows bytes from its cache and
 //! no longer knows that they never reached the disk. So what no record calls durable is written again, as it is.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -119,7 +119,11 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     }
     replay.install(end);
     if !engine.read_only {
-        replay.settle(end, block)?;
+        // The walk has gone from the replay position to the end, so what is unsound between is named by nothing:
+        // a spare segment that a crash left without its header.
+        let unnamed = |id: &u64| !rebuild && *id > from.segment && *id < end.segment;
+        let passed_over = unsound.keys().copied().filter(unnamed).collect();
+        replay.settle(end, block, &passed_over)?;
     }
     Ok(Recovered { end, replayed: replay.replayed })
 }
@@ -193,7 +197,10 @@ impl Replay<'_> {
                 let reason = unsound.get(&id).copied().unwrap_or(MISSING);
                 return Err(self.damaged_log(id, reason));
             };
-            self.applied = Position { segment: id, offset };
+            if self.waiting.is_empty() {
+                // While records wait, the log may still turn out to end before them.
+                self.applied = Position { segment: id, offset };
+            }
             let (stop, end) = self.walk_segment(&segment, offset)?;
             if stop.segment != id {
                 return self.end_of_log(stop, end, false);
@@ -440,7 +447,7 @@ impl Replay<'_> {
     }
 
     /// Opening for writing: makes durable what was replayed, cuts the tail off, removes unused log segments.
-    fn settle(&mut self, end: Position, block: &Superblock) -> Result<()> {
+    fn settle(&mut self, end: Position, block: &Superblock, passed_over: &BTreeSet<u64>) -> Result<()> {
         let engine = self.engine;
         let clean = block.clean && self.replayed == 0;
         if !clean && !engine.planted(Planted::SkipRecoverySync) {
@@ -468,7 +475,7 @@ impl Replay<'_> {
         let names = engine.env.vfs.list(&dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
         let ids =
             names.iter().filter(|listed| listed.is_file).filter_map(|listed| parse_file_name(&listed.name));
-        let stray: Vec<u64> = ids.filter(|id| *id > end.segment).collect();
+        let stray: Vec<u64> = ids.filter(|id| *id > end.segment || passed_over.contains(id)).collect();
         if stray.is_empty() {
             return Ok(());
         }

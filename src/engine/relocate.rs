@@ -97,7 +97,10 @@ impl Engine {
         let of = |segment: &std::sync::Arc<Segment>| SegmentUse {
             id: segment.id(),
             kind: segment.header.kind,
-            live: ledger.live(segment.id()),
+            live: match ledger.live(segment.id()) {
+                0 => 0,
+                live => live + segment.overhead(),
+            },
             taken: self.env.vfs.allocated(segment.path()).unwrap_or(0),
             sealed: match segment.header.kind {
                 SegmentKind::Log => segment.id() < end.segment,
@@ -110,9 +113,10 @@ impl Engine {
     /// Closes the bulk segments that wait for more bodies, and goes on in a new log segment, so that all
     /// there is can be relocated.
     pub fn seal_all(&self) -> Result<()> {
+        self.refuse_inside_turn()?;
+        let mut writer = self.writer.lock();
         self.check_writable()?;
         self.pool.seal_idle();
-        let mut writer = self.writer.lock();
         let writer = &mut *writer;
         // Where the log of an earlier run ends, nothing is appended any more, but it counts as the end, and so
         // as not sealed, until a segment comes behind it.

@@ -34,7 +34,7 @@ pub struct Settings {
     /// Segment files have about this length, and less while the store is small: 1 MiB to 1 GiB. Default 64 MiB.
     pub segment_size: u64,
     /// Memory for changes that the index file does not have yet, before a checkpoint is due: 64 KiB to 1 GiB.
-    /// At most three times this is used while a checkpoint runs. Default 48 MiB.
+    /// At most three times this is used while a checkpoint runs. Default 80 MiB.
     pub delta_bytes: usize,
     /// Bytes of log after which a checkpoint is due; what a crash makes the next opening read: 1 MiB to 16 GiB.
     /// Default 256 MiB.
@@ -45,7 +45,7 @@ pub struct Settings {
     pub page_cache_bytes: usize,
     /// Disk kept in reserve, so that a full disk can always be emptied by deletes: up to 1 GiB. Default 4 MiB.
     pub reserve_bytes: u64,
-    /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 20.
+    /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 22.
     pub garbage_percent: u8,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
@@ -58,12 +58,12 @@ impl Default for Settings {
             inline_max: 256,
             packed_max: 256 * 1024,
             segment_size: 64 << 20,
-            delta_bytes: 48 << 20,
+            delta_bytes: 80 << 20,
             checkpoint_log_bytes: 256 << 20,
             read_mode: ReadMode::Mapped,
             page_cache_bytes: 32 << 20,
             reserve_bytes: 4 << 20,
-            garbage_percent: 20,
+            garbage_percent: 22,
             sync_interval: None,
         }
     }

@@ -17,8 +17,9 @@ const SMALL: u64 = 256;
 impl Engine {
     /// Rewrites the index file if more than half of it is free pages. Readers of the old one go on.
     pub fn vacuum(&self) -> Result<bool> {
-        self.check_writable()?;
+        self.refuse_inside_turn()?;
         let mut state = self.checkpointing.lock();
+        self.check_writable()?;
         self.checkpoint_with(&mut state)?;
         let (pages, free) = (state.pages.file_pages(), state.pages.free_pages());
         if pages < SMALL || free * 2 < pages {

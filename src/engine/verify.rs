@@ -98,6 +98,7 @@ impl Engine {
         progress: &mut dyn FnMut(VerifyProgress) -> bool,
     ) -> Result<VerifyReport> {
         self.check_open()?;
+        self.refuse_inside_turn()?;
         let mut report = VerifyReport::default();
         let view = self.pin();
         let tree =

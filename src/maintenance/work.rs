@@ -63,7 +63,11 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
     let mut emptied = false;
     let mut damaged = Damaged::default();
     loop {
-        engine.prepare_segments()?;
+        match engine.prepare_segments() {
+            // On a full disk there is nothing to prepare with, and giving space back matters more.
+            Err(error) if !error.is_full() => return Err(error),
+            _ => {}
+        }
         let mut uses = engine.segment_uses();
         uses.retain(|each| !damaged.segments.contains(&each.id));
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.

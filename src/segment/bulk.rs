@@ -34,6 +34,8 @@ pub struct BulkPool {
     filling: AtomicBool,
     /// Segments with finished bodies that wait for a sync.
     unsynced: Mutex<Vec<Arc<Segment>>>,
+    /// Held while the list above is worked off.
+    syncing: Mutex<()>,
     /// Ids of segments that a writer holds or that wait for one.
     open_ids: Mutex<Vec<u64>>,
 }
@@ -114,6 +116,7 @@ impl BulkPool {
             spare: Mutex::new(None),
             filling: AtomicBool::new(false),
             unsynced: Mutex::new(Vec::new()),
+            syncing: Mutex::new(()),
             open_ids: Mutex::new(Vec::new()),
         }
     }
@@ -157,6 +160,8 @@ impl BulkPool {
             self.seal(&open);
             return Err(error);
         }
+        let owners: usize = bodies.iter().map(|(owner, _)| owner.len() + 8).sum();
+        segment.overhead.fetch_add(owners as u64, Ordering::Relaxed);
         open.tail += records.len() as u64;
         let placed = extents.into_iter().map(|extent| Placed::new(extent, segment.clone())).collect();
         self.note_unsynced(&segment);
@@ -191,8 +196,16 @@ impl BulkPool {
 
     /// Makes every finished body durable. After an error nothing may be retried (I8).
     pub fn sync(&self) -> Result<()> {
-        let waiting = std::mem::take(&mut *self.unsynced.lock());
-        waiting.iter().try_for_each(|segment| self.sync_segment(segment))
+        // Held until all are done, so that nobody takes a list that is being worked off for an empty one.
+        let _one = self.syncing.lock();
+        let waiting = self.unsynced.lock().clone();
+        waiting.iter().try_for_each(|segment| self.sync_segment(segment))?;
+        // What was finished meanwhile stays in the list, and so does what somebody is syncing just now.
+        self.unsynced.lock().retain(|segment| {
+            let finished = segment.bodies.load(Ordering::Acquire);
+            segment.durable_bodies.try_lock().is_none_or(|durable| *durable < finished)
+        });
+        Ok(())
     }
 
     /// Makes the finished bodies of one segment durable, on the caller's thread.

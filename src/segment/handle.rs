@@ -156,6 +156,8 @@ impl SegmentMaker {
             touched: ArcSwap::from_pointee(Vec::new()),
             bodies: AtomicU64::new(0),
             durable_bodies: Mutex::new(0),
+            sync_failed: Mutex::new(false),
+            overhead: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
         }
     }
@@ -189,6 +191,10 @@ pub struct Segment {
     /// while a sync runs, so that nobody takes a sync that is still running for one that is done.
     pub(super) bodies: AtomicU64,
     pub(super) durable_bodies: Mutex<u64>,
+    /// Whether a sync has failed. Held while one runs.
+    sync_failed: Mutex<bool>,
+    /// Bytes of records that are neither body nor sums, as far as this process has written them.
+    pub(super) overhead: AtomicU64,
     /// Bodies that are written here but are not yet part of any commit.
     pub(super) in_flight: AtomicU64,
 }
@@ -215,6 +221,11 @@ impl Segment {
         &self.file
     }
 
+    /// Bytes of records that no entry counts as its own, as far as this process has written them.
+    pub fn overhead(&self) -> u64 {
+        self.overhead.load(Ordering::Relaxed)
+    }
+
     /// Whether a body written here waits for its commit.
     pub fn is_awaited(&self) -> bool {
         self.in_flight.load(Ordering::Acquire) != 0
@@ -225,9 +236,17 @@ impl Segment {
         self.path.display().to_string()
     }
 
-    /// Makes the bytes written so far durable. After an error nothing may be retried (I8).
+    /// Makes the bytes written so far durable. After an error nothing may be retried (I8), and because the
+    /// system forgets what it could not write, nobody else's sync of this file may be believed either.
     pub fn sync(&self, site: Site) -> Result<()> {
-        self.file.sync_data(site).map_err(|e| self.failed("syncing", e))
+        let mut failed = self.sync_failed.lock();
+        if *failed {
+            return Err(self.failed("syncing", std::io::Error::other("an earlier sync of the file failed")));
+        }
+        self.file.sync_data(site).map_err(|e| {
+            *failed = true;
+            self.failed("syncing", e)
+        })
     }
 
     /// `Corrupt` at a place of this segment.

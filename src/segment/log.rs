@@ -221,14 +221,10 @@ impl Log {
     /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
     pub fn sync(&mut self) -> Result<()> {
         for segment in self.left_behind.drain(..) {
-            segment.file().sync_data(Site::LOG_SYNC).map_err(|e| segment.failed("syncing", e))?;
+            segment.sync(Site::LOG_SYNC)?;
         }
         if let Some(active) = self.active.as_ref().filter(|_| self.dirty) {
-            active
-                .segment
-                .file()
-                .sync_data(Site::LOG_SYNC)
-                .map_err(|e| active.segment.failed("syncing", e))?;
+            active.segment.sync(Site::LOG_SYNC)?;
             self.durable = Position { segment: active.segment.id(), offset: active.tail };
         }
         self.dirty = false;

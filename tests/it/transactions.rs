@@ -1,6 +1,6 @@
 //! Many changes in one commit, or none of them.
 
-use ossicle::{Durability, ErrorKind, PutOptions, Store, WriteOptions};
+use ossicle::{CompactOptions, Durability, ErrorKind, PutOptions, Store, WriteOptions};
 
 use crate::{a_bucket, code, read};
 
@@ -205,4 +205,26 @@ fn a_transaction_without_steps_commits_nothing() {
         })
         .unwrap();
     assert_eq!(store.stats().lsn, lsn);
+}
+
+#[test]
+fn what_would_wait_for_the_turn_is_refused_inside_a_transaction_that_reads() {
+    let (store, bucket) = a_bucket();
+    bucket.put("k", b"body").unwrap();
+    store
+        .write(|tx| {
+            tx.head(&bucket, "k")?;
+            let refused = [
+                store.flush().unwrap_err(),
+                store.checkpoint().unwrap_err(),
+                store.compact(CompactOptions::new()).unwrap_err(),
+                store.verify().map(|_| ()).unwrap_err(),
+                store.close().unwrap_err(),
+            ];
+            assert!(refused.iter().all(|error| error.kind() == ErrorKind::Busy), "{refused:?}");
+            let _ = store.stats();
+            tx.put(&bucket, "long", vec![1; 1 << 20])
+        })
+        .unwrap();
+    assert_eq!(bucket.head("long").unwrap().size, 1 << 20);
 }
