@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// `Busy` for whoever holds the turn through a transaction: waiting for it would never end.
-    pub(super) fn refuse_inside_turn(&self) -> Result<()> {
+    pub fn refuse_inside_turn(&self) -> Result<()> {
         if self.holds_exclusive() {
             return Err(Error::new(
                 ErrorKind::Busy,

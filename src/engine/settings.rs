@@ -26,7 +26,8 @@ pub struct Settings {
     /// Bodies are verified and (later) encrypted in chunks of this many bytes: a power of two from 4 KiB to
     /// 16 MiB. Fixed when the store is made; ignored afterwards. Default 64 KiB.
     pub chunk_size: usize,
-    /// Bodies up to this length lie inside the index entry: 0 to 700. Default 256.
+    /// Bodies up to this length lie inside the index entry: 0 to 700. They are written twice, to the log and to the
+    /// index, so it pays for very short ones only. Default 64.
     pub inline_max: usize,
     /// Bodies up to this length are written beside their commit, with one write and one sync; longer ones are
     /// streamed into bulk segments: up to 4 MiB. Default 256 KiB.
@@ -55,7 +56,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             chunk_size: 64 * 1024,
-            inline_max: 256,
+            inline_max: 64,
             packed_max: 256 * 1024,
             segment_size: 64 << 20,
             delta_bytes: 80 << 20,
