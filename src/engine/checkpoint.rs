@@ -353,7 +353,7 @@ impl Engine {
     /// less than what a checkpoint may have to write itself.
     fn log_bound(&self, writer: &Writer) -> u64 {
         let most = self.settings.checkpoint_log_bytes;
-        (writer.ledger.total() / 12).max(writer.tree_bytes).clamp((8 << 20).min(most), most)
+        (writer.ledger.total() / 12).max(writer.tree_bytes / 2).clamp((8 << 20).min(most), most)
     }
 
     /// Makes the segments that the log and the bodies will go on in, if the open ones are half full: making one

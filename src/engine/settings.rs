@@ -35,7 +35,7 @@ pub struct Settings {
     /// Segment files have about this length, and less while the store is small: 1 MiB to 1 GiB. Default 64 MiB.
     pub segment_size: u64,
     /// Memory for changes that the index file does not have yet, before a checkpoint is due: 64 KiB to 1 GiB.
-    /// At most three times this is used while a checkpoint runs. Default 80 MiB.
+    /// At most three times this is used while a checkpoint runs. Default 24 MiB.
     pub delta_bytes: usize,
     /// Bytes of log after which a checkpoint is due; what a crash makes the next opening read: 1 MiB to 16 GiB.
     /// Default 256 MiB.
@@ -59,7 +59,7 @@ impl Default for Settings {
             inline_max: 64,
             packed_max: 256 * 1024,
             segment_size: 64 << 20,
-            delta_bytes: 80 << 20,
+            delta_bytes: 24 << 20,
             checkpoint_log_bytes: 256 << 20,
             read_mode: ReadMode::Mapped,
             page_cache_bytes: 32 << 20,
