@@ -2,12 +2,12 @@
 //!
 //! *Owns*: segment files, from creation to the last byte read; the tail of the log; the open bulk segments.
 //! *Promises*:
-//! 1. A byte that is part of a record is never rewritten (I1); ids are never reused.
+//! 1. A byte that is part of a record never changes (I1); ids are never reused.
 //! 2. No byte of a body leaves this room before its chunk's checksum matched.
 //! 3. A segment's header and name are durable before a record in it is.
 //!
 //! *Stands on*: `format`, `env`, `error`.
-//! *Never*: knows what a record means; decides when to sync; removes a file on its own.
+//! *Never*: knows what a record means; decides when to sync; removes a file that anything names.
 //! *Read first*: `handle.rs`, then `log.rs` and `bulk.rs`.
 
 mod bulk;

@@ -1,5 +1,7 @@
-//! A second reader of the format, written from `docs/FORMAT.md` alone: it uses nothing of the crate, trusts its files,
-//! and so shows that the document says all there is to know.
+//! A second reader of the format, beside `docs/FORMAT.md`: it uses nothing of the crate and trusts its files.
+//!
+//! It was written with the source at hand, so it shows that the document is right where it speaks, not that it
+//! says all there is to know.
 
 use std::collections::BTreeMap;
 
