@@ -51,7 +51,9 @@ pub use env::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
-pub use model::{BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId};
+pub use model::{
+    BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId, Versioning,
+};
 pub use ops::body::Body;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};

@@ -15,12 +15,15 @@ mod lsn;
 mod meta;
 mod name;
 mod range;
+#[allow(dead_code, reason = "the rooms above do not keep versions yet")]
+mod version;
 
 pub use class::StorageClass;
 pub use etag::ETag;
 pub use lsn::Lsn;
-pub use meta::{Durability, Entry, ObjectMeta, Usage, VersionId};
+pub use meta::{Durability, Entry, ObjectMeta, Usage};
 pub(crate) use meta::{check_content_type, check_metadata};
 pub use name::{BucketName, ObjectKey};
 pub(crate) use name::{MAX_KEY_BYTES, check_list_argument};
 pub use range::ByteRange;
+pub use version::{VersionId, Versioning};
