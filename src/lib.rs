@@ -52,7 +52,8 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId, Versioning,
+    BucketName, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectMeta, StorageClass, Usage,
+    VersionId, Versioning,
 };
 pub use ops::body::Body;
 pub use ops::copy::CopyOptions;
