@@ -52,8 +52,8 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    BucketName, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectMeta, StorageClass, Usage,
-    VersionId, Versioning,
+    Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
+    ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
 };
 pub use ops::body::Body;
 pub use ops::copy::CopyOptions;
