@@ -51,7 +51,10 @@ pub use env::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
-pub use model::{BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId};
+pub use model::{
+    Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
+    ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
+};
 pub use ops::body::Body;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};

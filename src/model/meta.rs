@@ -1,10 +1,9 @@
 //! What is known of an object besides its bytes, and what a listing or a usage report says.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::SystemTime;
 
-use super::{ETag, StorageClass};
+use super::{ETag, StorageClass, VersionId};
 use crate::error::{Error, Result};
 
 /// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
@@ -12,16 +11,6 @@ const MAX_METADATA_BYTES: usize = 8 * 1024;
 
 /// The longest content type, in bytes.
 const MAX_CONTENT_TYPE_BYTES: usize = 1024;
-
-/// The name of one version of an object. This release keeps one version a key, so no call returns one yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct VersionId(pub(crate) Box<str>);
-
-impl fmt::Display for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// When a write is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
