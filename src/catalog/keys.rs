@@ -114,7 +114,11 @@ fn start_of(first: u8, space: u64, tail: bool, key: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(24 + key.len());
     out.push(first);
     out.extend_from_slice(&space.to_be_bytes());
-    if tail { escape(key, &mut out) } else { out.extend_from_slice(key) }
+    if tail {
+        escape(key, &mut out)
+    } else {
+        out.extend_from_slice(key)
+    }
     out
 }
 

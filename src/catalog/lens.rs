@@ -7,13 +7,21 @@ use crate::error::{Error, Result};
 use crate::index::Totals;
 
 /// The rows of a bucket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Lens<'a, R> {
     /// The rows of the store.
     pub rows: &'a R,
     /// Where the bucket's lie.
     pub route: &'a Route,
 }
+
+impl<R> Clone for Lens<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Lens<'_, R> {}
 
 /// The key of a row in a layer.
 fn at(layer: &Layer, span: &Span, kind: Kind, shadow: bool, key: &[u8], tail: &[u8]) -> Vec<u8> {

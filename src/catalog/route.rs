@@ -129,10 +129,11 @@ impl Route {
         self.spans.iter().flat_map(|span| &span.layers)
     }
 
-    /// The spaces that are read but not owned, each once.
+    /// The spaces that are read but not written to, each once.
     pub fn borrowed(&self) -> Vec<u64> {
-        let mut found: Vec<u64> =
-            self.spans.iter().flat_map(|span| &span.layers[1..]).map(|layer| layer.space).collect();
+        let own = |space: &u64| self.spans.iter().any(|span| span.layers[0].space == *space);
+        let beneath = self.spans.iter().flat_map(|span| &span.layers[1..]).map(|layer| layer.space);
+        let mut found: Vec<u64> = beneath.filter(|space| !own(space)).collect();
         found.sort_unstable();
         found.dedup();
         found
@@ -196,16 +197,19 @@ mod tests {
             span("a/b/", &[layer(3, "x/"), layer(1, "a/b/")]),
         ]);
         let space = |key: &str| route.span(key.as_bytes()).layers[0].space;
-        assert_eq!(["", "a", "a/", "a/a", "a/b", "a/b/", "a/b/z", "a/c", "a0", "b"].map(space), [
-            1, 1, 2, 2, 2, 3, 3, 2, 1, 1
-        ]);
+        assert_eq!(
+            ["", "a", "a/", "a/a", "a/b", "a/b/", "a/b/z", "a/c", "a0", "b"].map(space),
+            [1, 1, 2, 2, 2, 3, 3, 2, 1, 1]
+        );
         let all: Vec<_> = route.regions(b"", None).iter().map(|region| region.span.layers[0].space).collect();
         assert_eq!(all, [1, 2, 3, 2, 1]);
         let some = route.regions(b"a/b/c", Some(b"a/c"));
         assert_eq!(some.len(), 2);
         assert_eq!((&some[0].start[..], some[0].end.as_deref()), (&b"a/b/c"[..], Some(&b"a/b0"[..])));
         assert_eq!((&some[1].start[..], some[1].end.as_deref()), (&b"a/b0"[..], Some(&b"a/c"[..])));
-        assert_eq!(route.borrowed(), [1]);
+        assert!(route.borrowed().is_empty(), "the bucket's own space");
+        let fork = Route::new(vec![span("", &[layer(5, ""), layer(1, ""), layer(1, "x")])]);
+        assert_eq!(fork.borrowed(), [1]);
         assert_eq!(route.around("a/b/").map(|span| &span.prefix[..]), Some("a/"));
         assert_eq!(route.span(b"a/b/z").layers[0].key(4, b"a/b/z"), b"x/z");
         assert_eq!(route.own_space(), None);

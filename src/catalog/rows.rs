@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::keys;
 use crate::engine::{NewBody, View};
 use crate::error::{Error, Result};
-use crate::format::entry::Body;
 use crate::format::varint;
 use crate::index::{Totals, Weight};
 
 /// A row that was found.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// Where it was found.
+    pub at: Vec<u8>,
     /// The commit that wrote it; 0 for a row that is not committed yet.
     pub lsn: u64,
     /// What it counts for.
@@ -88,7 +89,8 @@ impl<'v> Moment<'v> {
     fn live(&self, key: &[u8]) -> Result<Option<Found>> {
         self.view.find(key, |stored| {
             let body = NewBody::stored(&stored.body);
-            Ok(Found { lsn: stored.lsn, weight: stored.weight, body, payload: stored.payload.into_owned() })
+            let (at, payload) = (key.to_vec(), stored.payload.into_owned());
+            Ok(Found { at, lsn: stored.lsn, weight: stored.weight, body, payload })
         })
     }
 
@@ -121,7 +123,7 @@ impl<'v> Moment<'v> {
             return Ok(None);
         }
         let body = NewBody::stored(&stored.body);
-        Ok(Some(Found { lsn, weight: stored.weight, body, payload: payload.to_vec() }))
+        Ok(Some(Found { at: own.to_vec(), lsn, weight: stored.weight, body, payload: payload.to_vec() }))
     }
 
     /// The nearest key at or above `from` and below `end` that has a row now or had one once; the last one of
@@ -143,7 +145,11 @@ impl<'v> Moment<'v> {
         let mut high = high;
         let mut cursor = self.view.index.cursor();
         loop {
-            if last { cursor.seek_last_before(&high)? } else { cursor.seek(&low)? }
+            if last {
+                cursor.seek_last_before(&high)?
+            } else {
+                cursor.seek(&low)?
+            }
             let Some(at) = cursor.key().filter(|at| **at >= *low && **at < *high) else {
                 return Ok(None);
             };

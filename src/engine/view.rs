@@ -141,7 +141,8 @@ impl BodyReader {
         let OwnedBody::Shared(shared) = body else {
             return BodyReader { body, len, segments, far: None };
         };
-        let holds = !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
+        let holds =
+            !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
         let far = (!holds && len > 0).then(|| Arc::new(Far::new(view, shared.blob)));
         BodyReader { body: OwnedBody::Many(shared.hint), len, segments, far }
     }

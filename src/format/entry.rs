@@ -257,7 +257,9 @@ mod tests {
         let blob = BlobId { lsn: 1 << 40, n: 7 };
         let shared = Body::Shared { blob, len: 1 << 40, hint: ExtentList::Plain(&extents) };
         let far = Body::Shared { blob, len: 5, hint: ExtentList::Plain(&[]) };
-        for body in [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents)), shared, far] {
+        for body in
+            [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents)), shared, far]
+        {
             for payload in [Payload::Inline(b"row"), Payload::Inline(b""), Payload::Spilled(spilled)] {
                 let entry = Entry { home: 77, body: body.clone(), payload };
                 let mut bytes = Vec::new();

@@ -53,6 +53,12 @@ pub(crate) struct Hasher {
     oss: Option<(Md5, Crc64)>,
 }
 
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hasher").finish_non_exhaustive()
+    }
+}
+
 impl Hasher {
     pub(crate) fn new(digests: Digests) -> Hasher {
         let oss = match digests {

@@ -29,6 +29,26 @@ pub struct ContentHeaders {
 }
 
 impl ContentHeaders {
+    /// No header.
+    pub(crate) const NONE: ContentHeaders = ContentHeaders {
+        cache_control: None,
+        content_disposition: None,
+        content_encoding: None,
+        content_language: None,
+        expires: None,
+    };
+
+    /// The values as rows keep them.
+    pub(crate) fn to_array(&self) -> [Option<String>; 5] {
+        self.named().map(|(_, value)| value.map(str::to_string))
+    }
+
+    /// The headers of values as rows keep them.
+    pub(crate) fn from_array(values: [Option<String>; 5]) -> ContentHeaders {
+        let [cache_control, content_disposition, content_encoding, content_language, expires] = values;
+        ContentHeaders { cache_control, content_disposition, content_encoding, content_language, expires }
+    }
+
     /// Whether no header is set.
     pub fn is_empty(&self) -> bool {
         self.named().iter().all(|(_, value)| value.is_none())

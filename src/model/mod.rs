@@ -35,7 +35,7 @@ pub use headers::ContentHeaders;
 pub use kind::ObjectKind;
 pub use lsn::Lsn;
 pub use meta::{Durability, Entry, ObjectMeta, Usage};
-pub(crate) use meta::{check_content_type, check_metadata};
+pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};
 pub use name::{BucketName, ObjectKey};
 pub(crate) use name::{MAX_ESCAPED_KEY, MAX_KEY_BYTES, check_list_argument};
 pub use quota::Quota;

@@ -87,8 +87,23 @@ impl<'a> ObjectKey<'a> {
         } else {
             return Ok(ObjectKey(key));
         };
+        Err(ObjectKey::refused(key, reason))
+    }
+
+    /// Checks a `key` that is only looked for. It may be longer than one that is written: renaming a prefix to a
+    /// longer one makes such keys.
+    pub fn look(key: &'a str) -> Result<ObjectKey<'a>> {
+        match ObjectKey::new(key) {
+            Err(error) if key.is_empty() || key.len() > 2 * MAX_KEY_BYTES || key.starts_with(['/', '\\']) => {
+                Err(error)
+            }
+            _ => Ok(ObjectKey(key)),
+        }
+    }
+
+    fn refused(key: &str, reason: &str) -> Error {
         let shown: String = key.chars().take(40).collect();
-        Err(Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}")))
+        Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}"))
     }
 }
 

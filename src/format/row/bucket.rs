@@ -19,6 +19,8 @@ pub struct BucketRow {
     pub acl: u8,
     /// Retention of every object: days, whether it is locked, when it was begun.
     pub worm: Option<(u32, bool, u64)>,
+    /// Whether a version in it ever had a retention or a hold of its own.
+    pub guarded: bool,
     /// The most bytes that it may hold.
     pub quota_bytes: Option<u64>,
     /// The most objects that it may hold.

@@ -6,11 +6,13 @@ mod bucket;
 mod object;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
-pub use object::{MARKER, ObjectExtra, ObjectRow, PieceRow, UploadRow};
+#[cfg(test)]
+use object::ObjectExtra;
+pub use object::{MARKER, ObjectRow, PieceRow, UploadRow};
 
 use super::varint;
 
@@ -165,7 +167,8 @@ mod tests {
         let body = bincode::serde::encode_to_vec(&old, CONFIG).unwrap();
         let row = decode::<ObjectRow>(&framed(ObjectRow::KIND, body)).unwrap();
         assert_eq!((row.size, row.class, row.blake3, row.metadata.len()), (9, 1, Some([7; 32]), 1));
-        let body = bincode::serde::encode_to_vec(bucket::First { id: 3, created: 4, class: 0 }, CONFIG).unwrap();
+        let body =
+            bincode::serde::encode_to_vec(bucket::First { id: 3, created: 4, class: 0 }, CONFIG).unwrap();
         let row = decode::<BucketRow>(&framed(BucketRow::KIND, body)).unwrap();
         assert_eq!((row.id, row.created, row.spans.len()), (3, 4, 0));
     }
