@@ -41,8 +41,8 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
-    StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    Bucket, Buckets, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket,
+    Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -60,6 +60,7 @@ pub use ops::bucket::CreateBucketOptions;
 pub use ops::config::Config;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};
+pub use ops::diff::Difference;
 pub use ops::get::GetOptions;
 pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
