@@ -221,7 +221,9 @@ impl Lock for RealLock {
         if self.mode == LockMode::Shared {
             return Err(not_writable());
         }
-        write_all(&[IoSlice::new(bytes)], 0, |bufs, offset| Ok(rustix::io::pwritev(&self.file, bufs, offset)?))
+        write_all(&[IoSlice::new(bytes)], 0, |bufs, offset| {
+            Ok(rustix::io::pwritev(&self.file, bufs, offset)?)
+        })
     }
 }
 

@@ -34,6 +34,14 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether `lsn` is the last commit before the place, or why the log is not what its writer says.
+    pub fn check(&self, lsn: u64) -> Result<(), String> {
+        if lsn == self.lsn {
+            return Ok(());
+        }
+        Err(format!("commit {lsn} is the last one here, and the writer of the store says {}", self.lsn))
+    }
+
     /// Encodes the note.
     pub fn encode(&self) -> [u8; STANDING_LEN] {
         let mut out = [0; STANDING_LEN];

@@ -133,6 +133,12 @@ impl SegmentMaker {
         Ok(Ok(Arc::new(self.handle(header, path, file))))
     }
 
+    /// Whether the file of the segment `id` has a name now.
+    pub fn is_there(&self, kind: SegmentKind, tier: u8, id: u64) -> bool {
+        let path = self.dir(kind, tier).join(file_name(id));
+        self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
+    }
+
     fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
         match kind {
             SegmentKind::Log => log_dir(&self.identity.dir),
@@ -390,7 +396,8 @@ impl Segment {
                 .read_at(&mut scratch, at, Site::SEGMENT_READ)
                 .map_err(|e| self.failed("reading", e))?;
             if read == 0 {
-                break;
+                // Shorter than its map: only a writer that opened the store cuts a file, and never what others read.
+                return Err(self.corrupt(at, "the segment is shorter than it was"));
             }
             self.mark_touched(&(at..at + read as u64));
             at = (at + read as u64).next_multiple_of(1 << TOUCH_LOG2);
