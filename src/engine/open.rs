@@ -34,9 +34,9 @@ pub const RESERVE: &str = "RESERVE";
 /// The index file, and the other one that it is rewritten into when it is vacuumed.
 pub const INDEX_FILES: [&str; 2] = ["index.tree", "index.alt.tree"];
 
-/// How long, and how often, a writer waits for readers to give the lock back: two seconds in all.
+/// How long, and how often, a writer waits for readers to give the lock back: ten seconds in all.
 const LOCK_WAIT: Duration = Duration::from_millis(2);
-const LOCK_WAITS: u32 = 1000;
+const LOCK_WAITS: u32 = 5000;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -367,7 +367,7 @@ fn only_readers_have_it(env: &Env, dir: &Path) -> bool {
         && env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK).is_ok()
 }
 
-pub(super) fn already_open(dir: &Path) -> Error {
+fn already_open(dir: &Path) -> Error {
     let told = format!(
         "the store at {} is already open, in this process or in another one; close it there first",
         dir.display()

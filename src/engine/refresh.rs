@@ -170,11 +170,13 @@ fn share_lock(options: &OpenOptions, why: std::io::Error) -> Result<Box<dyn Lock
 /// The superblock of a store that there is.
 fn superblock_of(options: &OpenOptions) -> Result<(std::sync::Arc<dyn File>, Superblock)> {
     let OpenOptions { dir, env, .. } = options;
+    let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
+    if let Ok((file, Found::Store(block))) = opened {
+        return Ok((file, *block));
+    }
     let names = open::list(env, dir)?;
     if names.iter().any(|name| name == SUPERBLOCK) {
-        let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
         match opened.map_err(|error| open::explain(error, dir))? {
-            (file, Found::Store(block)) => return Ok((file, *block)),
             (_, Found::Unsound(error)) if open::has_index(&names) => return Err(error),
             _ => {}
         }
@@ -228,17 +230,13 @@ fn standing_of(options: &OpenOptions) -> Result<Option<Standing>> {
 }
 
 /// Finds the newest durable state. Segments of `before`, which belongs to the same writer, are not opened again.
-fn load(options: &OpenOptions, locked: bool, before: Option<(&Place, Table)>) -> Result<Loaded> {
+fn load(options: &OpenOptions, locked: bool, mut before: Option<(&Place, Table)>) -> Result<Loaded> {
     let mut attempt = 0;
     loop {
         attempt += 1;
         let Look { file, block, standing, _lock } = look(options, locked)?;
         let run = standing.map(|standing| standing.run);
         let known = match &before {
-            Some((place, _)) if place.block.store_id != block.store_id => {
-                let why = "another store lies here than the one that was opened; open it again";
-                return Err(Error::corrupt(options.dir.join(SUPERBLOCK).display(), 0, why));
-            }
             // Ids are used again at most in another run.
             Some((place, table)) if run.is_some() && place.run == run => table.clone(),
             _ => Table::default(),
@@ -255,9 +253,17 @@ fn load(options: &OpenOptions, locked: bool, before: Option<(&Place, Table)>) ->
         match built {
             Ok(Some((engine, end))) => return Ok(Loaded { engine, block, standing, end }),
             Ok(None) if attempt < ATTEMPTS => {}
+            // An opening that wrote nothing has the same number as the next one, and may have had segments.
+            Err(_) if before.take().is_some() => {}
             Err(_) if attempt < ATTEMPTS && has_moved(options, &block, run)? => {}
             Err(error) => return Err(error),
-            Ok(None) => return Err(open::already_open(&options.dir)),
+            Ok(None) => {
+                let told = format!(
+                    "the index of the store at {} changes too fast to be opened",
+                    options.dir.display()
+                );
+                return Err(Error::new(ErrorKind::Busy, "StoreBusy", told + "; try again"));
+            }
         }
     }
 }
@@ -337,6 +343,10 @@ impl Reader {
             rebuild_index: false,
         };
         let Look { block, standing, .. } = look(&options, false)?;
+        if block.store_id != place.block.store_id {
+            let why = "another store lies here than the one that was opened; open it again";
+            return Err(Error::corrupt(engine.dir.join(SUPERBLOCK).display(), 0, why));
+        }
         match standing {
             None if place.run.is_none() && block.generation == place.block.generation => return Ok(()),
             Some(standing) if place.run == Some(standing.run) && same_tree(&block, &place.block) => {
