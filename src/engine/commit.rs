@@ -401,6 +401,9 @@ impl Engine {
         writer.ledger.apply(std::mem::take(&mut group.diff));
         let view = Arc::new(group.working.clone());
         writer.view = view.clone();
+        if self.planted(Planted::TellTooEarly) {
+            self.tell_readers(writer, view.lsn);
+        }
         self.view.store(view);
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::Engine;
 use super::checkpoint::Checkpointing;
 use super::commit::Writer;
-use crate::env::{Env, LockMode, OpenMode, Site};
+use crate::env::{Env, LockMode, OpenMode, Planted, Site};
 use crate::error::Result;
 use crate::format::notice::{self, STANDING_LEN, Standing, USE_LEN};
 use crate::index::{Tree, Withheld};
@@ -95,7 +95,9 @@ impl Engine {
             return;
         }
         let run = self.maker.run.load(std::sync::atomic::Ordering::Relaxed);
-        let standing = Standing { run, durable: writer.log.durable(), lsn };
+        let early = self.planted(Planted::TellTooEarly);
+        let durable = if early { writer.log.end() } else { writer.log.durable() };
+        let standing = Standing { run, durable, lsn };
         if let Some(lock) = &*self.lock.lock() {
             let _ = lock.note(&standing.encode(), Site::NOTE);
         }
@@ -103,7 +105,7 @@ impl Engine {
 
     /// Keeps what the newest superblock names, which is about to be replaced: `generation` is its own.
     pub(super) fn hold_for_readers(&self, state: &mut Checkpointing, generation: u64) {
-        if !self.read_only {
+        if !self.read_only && !self.planted(Planted::ForgetReaders) {
             let (tree, segments) = (self.view.load().index.tree.clone(), self.tables.current());
             state.held.push(Held { generation, _kept: Kept::Version { _tree: tree, _segments: segments } });
         }
@@ -120,7 +122,7 @@ impl Engine {
     /// Before the first page is written: readers that were there before this writer may reach pages that its tree
     /// does not, and no writer is left that knows which. So none of the free ones is used while they live.
     pub(super) fn meet_readers(&self, state: &mut Checkpointing) -> Result<()> {
-        if state.has_met || self.read_only {
+        if state.has_met || self.read_only || self.planted(Planted::MeetNoReaders) {
             return Ok(());
         }
         let newest = self.superblock.newest().generation;
