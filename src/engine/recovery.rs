@@ -160,6 +160,9 @@ fn open_segments(
     known: &Table,
 ) -> Result<(Table, Unsound)> {
     let mut opened = Vec::new();
+    // Where a reader has found the end of the log by itself, the next writer may find another one, and cut there.
+    let tail = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
+    let may_shrink = |kind, id: u64| engine.read_only && !beside && kind == SegmentKind::Log && id >= tail;
     let mut unsound = Unsound::new();
     for (kind, dir) in
         [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
@@ -181,7 +184,7 @@ fn open_segments(
                 opened.push(segment.clone());
                 continue;
             }
-            match engine.maker.open(kind, 0, id) {
+            match engine.maker.open(kind, 0, id, may_shrink(kind, id)) {
                 Err(_) if beside && !engine.maker.is_there(kind, 0, id) => continue,
                 answer => match answer? {
                     Ok(segment) => opened.push(segment),

@@ -640,3 +640,38 @@ fn where_no_registration_can_be_made_a_reader_works_alone_and_says_why_not_besid
     drop(reader);
     place.writer();
 }
+
+#[test]
+fn a_reader_that_found_the_end_of_the_log_itself_survives_a_writer_that_finds_an_earlier_one() {
+    let name =
+        "readers::a_reader_that_found_the_end_of_the_log_itself_survives_a_writer_that_finds_an_earlier_one";
+    if let Some(path) = argument() {
+        let store = Store::open(path).unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        bucket.put("a", "1").unwrap();
+        bucket.put_with("b", vec![2; 200_000], buffered()).unwrap();
+        say("written");
+        loop {
+            std::thread::park();
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (mut child, mut lines) = child(name, dir.path().to_str().unwrap());
+    assert!(lines.any(|line| line == "written"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let reader = Store::builder(dir.path()).read_only(true).open().unwrap();
+    let bucket = reader.bucket("cats").unwrap();
+    assert_eq!(read(&bucket, "b"), vec![2; 200_000]);
+    let object = bucket.get("b").unwrap();
+    // Where a failed sync was followed by the loss of the cached bytes, the next writer cuts the log before them.
+    let log = dir.path().join("log/0000000000000001.seg");
+    fs::File::options().write(true).open(log).unwrap().set_len(1000).unwrap();
+    assert_eq!(object.bytes().unwrap_err().kind(), ErrorKind::Corrupt);
+    let writer = Store::open(dir.path()).unwrap();
+    writer.bucket("cats").unwrap().put("c", "3").unwrap();
+    reader.refresh().unwrap();
+    assert_eq!(read(&bucket, "c"), b"3");
+    assert!(!bucket.exists("b").unwrap());
+    assert_eq!(read(&bucket, "a"), b"1");
+}
