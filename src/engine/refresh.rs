@@ -316,6 +316,8 @@ impl Engine {
     /// Ends the registration as a reader.
     pub(super) fn leave(&self) {
         if let Some(reader) = &self.reader {
+            // A refresh that has begun still needs it; the next one finds the store closed.
+            let _one = reader.place.lock();
             drop(reader.seat.lock().take());
         }
     }
