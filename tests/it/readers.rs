@@ -540,6 +540,50 @@ fn a_reader_beside_a_busy_writer_is_never_behind() {
 }
 
 #[test]
+fn readers_open_while_the_index_file_is_exchanged() {
+    const KEYS: u64 = 6000;
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place { vfs: Arc::new(RealVfs), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let writer = place.writer();
+    let bucket = writer.create_bucket("cats").unwrap();
+    let key = |number: u64| format!("{number:05}-{}", "x".repeat(200));
+    let (over, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+    let index_file = || place.dir.join("index.tree").exists();
+    let mut exchanged = 0;
+    std::thread::scope(|scope| {
+        for stays in [true, false] {
+            let (place, over, seen) = (&place, &over, &seen);
+            scope.spawn(move || {
+                let mut reader = place.reader();
+                while !over.load(Ordering::Acquire) {
+                    if stays {
+                        reader.refresh().unwrap();
+                    } else {
+                        reader = place.reader();
+                    }
+                    let snapshot = reader.snapshot().unwrap().bucket("cats").unwrap();
+                    let objects = snapshot.usage("").unwrap().objects;
+                    assert!(objects == 0 || objects == KEYS, "{objects} objects of one transaction");
+                    assert_eq!(snapshot.list("").unwrap().count() as u64, objects);
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..8 {
+            let before = index_file();
+            writer.write(|tx| (0..KEYS).try_for_each(|number| tx.put(&bucket, &key(number), "1"))).unwrap();
+            writer.checkpoint().unwrap();
+            writer.write(|tx| (0..KEYS).try_for_each(|number| tx.delete(&bucket, &key(number)))).unwrap();
+            writer.compact(CompactOptions::new()).unwrap();
+            exchanged += u32::from(index_file() != before);
+        }
+        over.store(true, Ordering::Release);
+    });
+    assert!(exchanged > 2, "the index was rewritten {exchanged} times");
+    assert!(seen.into_inner() > 20);
+}
+
+#[test]
 fn a_writer_that_is_just_opening_is_waited_for_and_then_told() {
     let place = places(Path::new("/nowhere")).remove(1);
     let writer = place.writer();
