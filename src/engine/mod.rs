@@ -15,6 +15,7 @@
 //! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables and the bulk pool are
 //! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
+mod blob;
 mod checkpoint;
 mod commit;
 mod gauges;
@@ -44,16 +45,17 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
-pub use relocate::{Relocated, SegmentUse};
+pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
-pub use view::{BodyReader, OwnedBody, Stored, View};
+pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
 use crate::env::{Env, Lock, Planted};
