@@ -12,7 +12,7 @@ use crate::engine::{Engine, Stats, VerifyReport, View};
 use crate::env::Env;
 use crate::error::Result;
 use crate::maintenance::{self, CompactOptions, MaintainReport, Scheduler};
-use crate::model::Usage;
+use crate::model::{Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
@@ -231,6 +231,22 @@ impl Store {
     /// [`verify`](Store::verify), with a watcher of its progress who may stop it.
     pub fn verify_with(&self, options: VerifyOptions<'_>) -> Result<VerifyReport> {
         options.run(self.engine())
+    }
+
+    /// Moves a store that was opened with [`read_only(true)`](StoreBuilder::read_only) to the newest durable state, and
+    /// says which commit is the last in it. Every commit that was acknowledged as [synced](crate::Durability::Synced),
+    /// in whatever process, before this was called is in it, and none that a loss of power could still take back while
+    /// its writer lives. If there is no writer, or it was killed, the state is what opening for writing would find.
+    ///
+    /// Snapshots and objects that were got before stay what they were. As long as a snapshot lives, the writer keeps
+    /// the space that it needs; it comes back with a checkpoint of the writer after this handle was refreshed or
+    /// closed. On a store that is open for writing there is nothing to do.
+    ///
+    /// # Errors
+    /// `Busy` if a writer is just opening the store and does not get done within ten seconds; `Corrupt` for damage, and
+    /// then the handle stays where it is.
+    pub fn refresh(&self) -> Result<Lsn> {
+        self.engine().refresh()
     }
 
     /// Closes the store: everything durable, the index up to date, the lock free. Handles that are left give

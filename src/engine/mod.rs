@@ -24,7 +24,9 @@ mod ledger;
 mod open;
 mod proposal;
 mod queue;
+mod readers;
 mod recovery;
+mod refresh;
 mod relocate;
 mod reserve;
 mod settings;
@@ -64,6 +66,7 @@ use checkpoint::Checkpointing;
 use commit::Writer;
 use gauges::Gauges;
 use queue::Queue;
+use refresh::Reader;
 use reserve::Reserve;
 use superblock::SuperblockFile;
 
@@ -94,6 +97,8 @@ pub struct Engine {
     /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
     exclusive: AtomicU64,
     lock: Mutex<Option<Box<dyn Lock>>>,
+    /// What a reader keeps to find the newest state; nothing in a writer.
+    reader: Option<Reader>,
 }
 
 /// A number for a thread, never 0.
@@ -180,7 +185,8 @@ impl Engine {
         self.refuse_inside_turn()?;
         let mut writer = self.writer.lock();
         self.check_writable()?;
-        self.sync_log(&mut writer)
+        let lsn = writer.view.lsn;
+        self.sync_log(&mut writer, lsn)
     }
 
     /// `Busy` for whoever holds the turn through a transaction: waiting for it would never end.

@@ -45,6 +45,12 @@ pub enum Planted {
     DropTombstones,
     /// Any write may use the room that is kept for deletes and maintenance.
     ReserveForAll,
+    /// Nothing is kept for readers in other processes.
+    ForgetReaders,
+    /// Readers that were there before the writer are not looked for.
+    MeetNoReaders,
+    /// Readers are told that the log is durable as soon as it is written.
+    TellTooEarly,
 }
 
 impl Planted {
@@ -72,5 +78,8 @@ impl Planted {
         Planted::RelocateStale,
         Planted::DropTombstones,
         Planted::ReserveForAll,
+        Planted::ForgetReaders,
+        Planted::MeetNoReaders,
+        Planted::TellTooEarly,
     ];
 }

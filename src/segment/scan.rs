@@ -179,7 +179,9 @@ impl<'a> Scan<'a> {
             if at + len as u64 > self.size {
                 return Err(self.segment.corrupt(at, "the segment ends too early"));
             }
-            let want = len.max(WINDOW).min((self.size - at) as usize);
+            // Behind the limit nothing is asked for, but by a search that goes its own way.
+            let ahead = if at < self.limit { self.limit - at } else { self.size - at };
+            let want = len.max(ahead.min(WINDOW as u64) as usize).min((self.size - at) as usize);
             self.window.resize(want, 0);
             self.window_at = at;
             if let Err(error) = self.segment.file().read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {

@@ -20,6 +20,7 @@ mod limits;
 mod list;
 mod put;
 mod ranges;
+mod readers;
 mod rebuild;
 mod rows;
 mod smoke;

@@ -12,7 +12,7 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
     store.ok_or_else(|| Failure::Usage(wanted.to_string()))
 }
 
-/// Opens a store for reading: nothing on the disk changes, and other readers may have it open too.
+/// Opens a store for reading, as it is durable now: others may have it open too, a writer among them.
 pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
     Store::builder(path).read_only(true).create(false).open().map_err(|error| explained(path, error))

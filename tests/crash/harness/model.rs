@@ -61,7 +61,8 @@ impl State {
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
-            Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {}
+            Op::Look | Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {
+            }
         }
         Ok(next)
     }

@@ -89,6 +89,9 @@ pub enum Op {
     Checkpoint,
     Maintain,
     Compact,
+    /// Two readers in what might be other processes look at the store: one stays what it was at its first look, the
+    /// other one is refreshed.
+    Look,
     /// Closes the store and opens it again.
     Reopen,
     /// Closes the store and opens it again with its index made anew.
@@ -107,12 +110,12 @@ impl Op {
     pub fn is_synced(&self) -> bool {
         match self {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
-            Op::Maintain | Op::Abandon { .. } => false,
+            Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
         }
     }
 
-    /// Does it. `Reopen` and `Rebuild` only close.
+    /// Does it. `Reopen` and `Rebuild` only close, and `Look` is not the writer's work.
     pub fn run(&self, store: &Store) -> Result<()> {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
@@ -148,6 +151,7 @@ impl Op {
                     Ok(())
                 })
             }
+            Op::Look => Ok(()),
             Op::Flush => store.flush(),
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),

@@ -323,6 +323,32 @@ scripts! {
         put("one", "late", TINY, 4),
     ]
 
+    /// Readers beside the writer, over checkpoints, relocation and another writer.
+    readers: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", STREAMED, 2),
+        Op::Checkpoint,
+        Op::Look,
+        put("one", "a", TINY, 3),
+        put_buffered("one", "c", PACKED, 4),
+        Op::Look,
+        delete("one", "b"),
+        Op::Compact,
+        Op::Look,
+        put("one", "d", STREAMED, 5),
+        Op::Reopen,
+        Op::Look,
+        put("one", "d", PACKED, 6),
+        Op::Checkpoint,
+        put_buffered("one", "e", STREAMED, 7),
+        delete("one", "a"),
+        Op::Compact,
+        Op::Look,
+        put("one", "f", TINY, 8),
+        Op::Look,
+    ]
+
     /// Moved twice, deleted, and made anew from the log between.
     moved_twice: [
         Op::CreateBucket("one"),
