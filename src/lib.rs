@@ -41,7 +41,7 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
+    Bucket, Buckets, Changes, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
     StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
@@ -51,7 +51,10 @@ pub use env::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
-pub use model::{BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId};
+pub use model::{
+    BucketName, Change, ChangeOp, Durability, ETag, Entry, FeedCursor, Lsn, ObjectMeta, StorageClass, Usage,
+    VersionId,
+};
 pub use ops::body::Body;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};

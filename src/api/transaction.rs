@@ -8,11 +8,12 @@ use super::{Bucket, Object};
 use crate::catalog;
 use crate::engine::{Engine, Exclusive, NewBody, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectKey, ObjectMeta};
+use crate::model::{Durability, Lsn, ObjectKey, ObjectMeta};
 use crate::ops::batch::{self, Batch, Moment, Overlay, Step};
 use crate::ops::body::Body;
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
+use crate::ops::feed;
 use crate::ops::get::{self, GetOptions};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::rows;
@@ -179,6 +180,12 @@ impl<'s> Transaction<'s> {
         let key = catalog::keys::row(table, key)?;
         let state = self.read_state()?;
         Ok(state.overlay.read_row(&state.view, &key)?.map(Bytes::from))
+    }
+
+    /// Sets a cursor of the change feed behind commit `lsn`, so that what was done about the changes and the place
+    /// among them are committed together. See [`Store::set_cursor`](super::Store::set_cursor).
+    pub fn set_cursor(&mut self, name: &str, lsn: Lsn) -> Result<()> {
+        self.push(feed::step(name, Some(lsn))?)
     }
 
     fn push(&mut self, step: Step) -> Result<()> {

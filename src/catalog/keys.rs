@@ -4,6 +4,8 @@
 //! 00  the engine's own rows            01  forwarding rows of relocation
 //! 02  bucket name                      -> bucket row
 //! 03  table, 00, key                   -> a row of the application's own
+//! 05  cursor name                  -> a cursor of the change feed (kept by the engine)
+//! 07  bucket id (u64, big-endian)  -> the bucket's name, kept when the bucket is removed
 //! 10  bucket id (u64, big-endian), key -> head row of an object
 //! ```
 
@@ -12,6 +14,7 @@ use crate::model::MAX_KEY_BYTES;
 
 const BUCKETS: u8 = 0x02;
 const ROWS: u8 = 0x03;
+const BUCKET_NAMES: u8 = 0x07;
 const OBJECTS: u8 = 0x10;
 
 /// The longest name of a table of the application's own rows, in bytes.
@@ -24,6 +27,13 @@ pub fn bucket(name: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + name.len());
     key.push(BUCKETS);
     key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// The key of the row that names a bucket by its id, for those who read of it in the log.
+pub fn bucket_by_id(bucket_id: u64) -> Vec<u8> {
+    let mut key = vec![BUCKET_NAMES];
+    key.extend_from_slice(&bucket_id.to_be_bytes());
     key
 }
 
@@ -65,6 +75,30 @@ pub fn parse_object(key: &[u8]) -> Option<(u64, &str)> {
     let rest = key.strip_prefix(&[OBJECTS])?;
     let (id, key) = rest.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*id), std::str::from_utf8(key).ok()?))
+}
+
+/// What a key is the key of, as far as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A bucket.
+    Bucket(&'a str),
+    /// A row of the application's own: its table and its key.
+    Row(&'a str, &'a [u8]),
+    /// An object: its bucket's id and its key.
+    Object(u64, &'a str),
+}
+
+/// What a key is the key of; `None` for housekeeping.
+pub fn place(key: &[u8]) -> Option<Place<'_>> {
+    match key.first()? {
+        &BUCKETS => bucket_name(key).map(Place::Bucket),
+        &ROWS => {
+            let at = key.iter().position(|byte| *byte == 0)?;
+            Some(Place::Row(std::str::from_utf8(&key[1..at]).ok()?, &key[at + 1..]))
+        }
+        &OBJECTS => parse_object(key).map(|(id, key)| Place::Object(id, key)),
+        _ => None,
+    }
 }
 
 /// The key of a row of the application's own.

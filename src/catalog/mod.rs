@@ -4,15 +4,18 @@
 //! *Promises*:
 //! 1. An object's head row is one seek away from its bucket's id and its key.
 //! 2. Keys of a bucket are one range, in the order of their bytes.
-//! 3. A row that cannot be read is `Corrupt` and names its key.
+//! 3. What a commit did can be told from its rows alone.
+//! 4. A row that cannot be read is `Corrupt` and names its key.
 //!
 //! *Stands on*: `engine`, `format`, `model`, `error`.
 //! *Never*: writes; checks a condition; reads a clock.
 //! *Read first*: `keys.rs`, then `object.rs`.
 
 mod bucket;
+mod change;
 pub mod keys;
 mod object;
 
 pub use bucket::{find_bucket, list_buckets, no_such_bucket};
+pub use change::{change_of, name_of_bucket};
 pub use object::{HeadRow, find_object, meta_of, no_such_key, weight_of};

@@ -221,7 +221,8 @@ impl Engine {
                 continue;
             }
             let lsn = group.working.lsn + 1;
-            let state = State { view: &group.working, lsn, millis: group.millis };
+            let state =
+                State { view: &group.working, lsn, millis: group.millis, feed_start: self.feed_start() };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
                 Ok(changes) => changes,
                 Err(error) => {
@@ -334,7 +335,11 @@ impl Engine {
         let len = self.log_segment_len(writer.ledger.total());
         loop {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let made = writer.log.tail().map_or(0, |tail| tail.segment);
+                    self.feed.goes_on_in(made, writer.view.lsn);
+                    return Ok(());
+                }
                 Err(Undo::TakenBack(error)) => {
                     if !error.is_full() || !spender.is_some_and(|who| self.reserve.spend(&self.env, who)) {
                         return Err(error);
@@ -397,6 +402,7 @@ impl Engine {
         let view = Arc::new(group.working.clone());
         writer.view = view.clone();
         self.view.store(view);
+        self.feed.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

@@ -122,6 +122,7 @@ impl Engine {
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),
+            feed: super::feed::Feed::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
@@ -143,6 +144,7 @@ impl Engine {
             pool,
         };
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
+        engine.feed.load(&view.index)?;
         let recovered = recovery::recover(&engine, &block, rebuild)?;
         engine.begin(recovered);
         if rebuild && !read_only {

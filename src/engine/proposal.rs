@@ -32,6 +32,8 @@ pub struct State<'a> {
     pub lsn: u64,
     /// The clock, in milliseconds since 1970.
     pub millis: u64,
+    /// Every commit behind this one is in the log.
+    pub feed_start: u64,
 }
 
 impl State<'_> {

@@ -9,6 +9,7 @@
 //! *Never*: knows how a value is stored.
 //! *Read first*: `name.rs`, then `meta.rs`.
 
+mod change;
 mod class;
 mod etag;
 mod lsn;
@@ -16,6 +17,7 @@ mod meta;
 mod name;
 mod range;
 
+pub use change::{Change, ChangeOp, FeedCursor};
 pub use class::StorageClass;
 pub use etag::ETag;
 pub use lsn::Lsn;

@@ -8,7 +8,9 @@ use super::context::BucketRef;
 use super::delete::DeleteOutcome;
 use super::put::{Conditions, PutOutcome};
 use crate::catalog::{self, HeadRow, keys};
-use crate::engine::{BodyReader, Change, Engine, NewBody, OwnedBody, Proposal, Spender, State, View, What};
+use crate::engine::{
+    self, BodyReader, Change, Engine, NewBody, OwnedBody, Proposal, Spender, State, StoredCursor, View, What,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow, ObjectRow};
 use crate::index::Weight;
@@ -58,6 +60,8 @@ pub enum Step {
     DeleteBucket(BucketName),
     /// Writes or (with `None`) deletes a row of the application's own.
     Row(Vec<u8>, Option<Vec<u8>>),
+    /// Sets a cursor of the feed behind a commit, or (with `None`) removes it.
+    Cursor(String, Option<u64>),
 }
 
 /// What a step came to.
@@ -137,7 +141,26 @@ impl Overlay {
                 self.changed.insert(key.clone(), local);
                 Ok(StepOutcome::None)
             }
+            Step::Cursor(name, lsn) => self.set_cursor(view, name, *lsn, moment),
         }
+    }
+
+    /// Whether the cursor may stand there is looked at when the batch is decided.
+    fn set_cursor(
+        &mut self,
+        view: &View,
+        name: &str,
+        lsn: Option<u64>,
+        moment: Moment,
+    ) -> Result<StepOutcome> {
+        let key = engine::cursor_key(name);
+        let current =
+            self.find(view, &key)?.map(|(_, _, payload)| StoredCursor::decode(&payload)).transpose()?;
+        if current.map(|cursor| cursor.lsn) != lsn {
+            let payload = lsn.map(|lsn| StoredCursor { lsn, millis: moment.millis }.encode());
+            self.apply(view, &Step::Row(key, payload), moment)?;
+        }
+        Ok(StepOutcome::None)
     }
 
     /// The changes that the steps add up to. What is not there is not deleted.
@@ -237,6 +260,7 @@ impl Overlay {
         let row = BucketRow { id: moment.lsn, created: moment.millis, class: 0 };
         let payload = row::encode(&row);
         self.changed.insert(at, Local::Put { weight: Weight::default(), body: NewBody::None, payload });
+        self.apply(view, &Step::Row(keys::bucket_by_id(row.id), Some(name.as_bytes().to_vec())), moment)?;
         Ok(StepOutcome::Bucket(row.id))
     }
 
@@ -310,14 +334,22 @@ impl Proposal for Batch {
         let mut overlay = Overlay::default();
         self.outcomes.clear();
         for step in &self.steps {
+            if let Step::Cursor(_, Some(lsn)) = step {
+                state.check_cursor(*lsn)?;
+            }
             self.outcomes.push(overlay.apply(state.view, step, moment)?);
         }
         overlay.into_changes(state.view)
     }
 
     fn may_use_reserve(&self) -> Option<Spender> {
-        let frees =
-            |step: &Step| matches!(step, Step::Delete { .. } | Step::DeleteBucket(_) | Step::Row(_, None));
+        // A cursor that moves lets go of log.
+        let frees = |step: &Step| {
+            matches!(
+                step,
+                Step::Delete { .. } | Step::DeleteBucket(_) | Step::Row(_, None) | Step::Cursor(..)
+            )
+        };
         self.steps.iter().all(frees).then_some(Spender::Delete)
     }
 }

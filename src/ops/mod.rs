@@ -16,6 +16,7 @@ pub mod bucket;
 pub mod context;
 pub mod copy;
 pub mod delete;
+pub mod feed;
 pub mod get;
 pub mod list;
 pub mod put;

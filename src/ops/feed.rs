@@ -1,0 +1,123 @@
+//! The change feed: what happened, commit by commit, and the cursors of those who follow.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::batch::{self, Batch, Step};
+use super::context::Reading;
+use crate::catalog;
+use crate::engine::{self, CommitScan, Engine, StoredCursor};
+use crate::error::{Error, Result};
+use crate::model::{Change, Durability, FeedCursor, Lsn};
+
+/// The longest name of a cursor, in bytes.
+const MAX_CURSOR_NAME: usize = 255;
+/// The most changes with nothing in them that a wait reads ahead.
+const AHEAD_MAX: usize = 1024;
+
+/// A walk through the feed.
+#[derive(Debug)]
+pub struct Following {
+    engine: Arc<Engine>,
+    commits: CommitScan,
+    /// Read while waiting, and not yet told.
+    ahead: VecDeque<Change>,
+    names: BTreeMap<u64, String>,
+}
+
+impl Following {
+    /// Begins behind commit `after`.
+    pub fn begin(engine: &Arc<Engine>, after: Lsn) -> Result<Following> {
+        let commits = engine.commits_after(after.0)?;
+        Ok(Following { engine: engine.clone(), commits, ahead: VecDeque::new(), names: BTreeMap::new() })
+    }
+
+    /// The next change; `None` if all that is visible was told.
+    pub fn next_change(&mut self) -> Result<Option<Change>> {
+        match self.ahead.pop_front() {
+            Some(change) => Ok(Some(change)),
+            None => self.read(),
+        }
+    }
+
+    /// Waits for a change with something in it. Those with nothing in it are read on the way, so that somebody who
+    /// moves a cursor after each wait does not wake himself.
+    pub fn wait(&mut self, at_most: Duration) -> Result<bool> {
+        if self.ahead.iter().any(|change| !change.ops.is_empty()) {
+            return Ok(true);
+        }
+        let clock = self.engine.env().clock.clone();
+        let begun = clock.monotonic();
+        loop {
+            while let Some(change) = self.read()? {
+                let told = !change.ops.is_empty();
+                self.ahead.push_back(change);
+                if told || self.ahead.len() >= AHEAD_MAX {
+                    return Ok(true);
+                }
+            }
+            let left = at_most.saturating_sub(clock.monotonic().saturating_sub(begun));
+            if !self.commits.wait(left)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Change>> {
+        let Some(commit) = self.commits.next()? else {
+            return Ok(None);
+        };
+        let Following { engine, names, .. } = self;
+        let mut name_of = |id| match names.get(&id) {
+            Some(name) => Ok(name.clone()),
+            None => {
+                let name = catalog::name_of_bucket(&engine.view(), id)?;
+                names.insert(id, name.clone());
+                Ok(name)
+            }
+        };
+        catalog::change_of(commit, &mut name_of).map(Some)
+    }
+}
+
+/// The step that sets a cursor, or with `None` removes it.
+pub fn step(name: &str, lsn: Option<Lsn>) -> Result<Step> {
+    check_name(name)?;
+    Ok(Step::Cursor(name.to_string(), lsn.map(|lsn| lsn.0)))
+}
+
+/// Sets a cursor, or with `None` removes it.
+pub fn set_cursor(engine: &Arc<Engine>, name: &str, lsn: Option<Lsn>) -> Result<()> {
+    batch::commit(engine, Batch::of(step(name, lsn)?), Durability::Synced)?;
+    engine.cursor_moved();
+    Ok(())
+}
+
+/// Where a cursor stands.
+pub fn cursor(reading: &Reading, name: &str) -> Result<Option<Lsn>> {
+    check_name(name)?;
+    let key = engine::cursor_key(name);
+    let found = reading.with(|view| view.find(&key, |stored| StoredCursor::decode(&stored.payload)))?;
+    Ok(found.map(|cursor| Lsn(cursor.lsn)))
+}
+
+/// All cursors, in the order of their names.
+pub fn cursors(reading: &Reading) -> Result<Vec<FeedCursor>> {
+    let told = |(name, stored): (String, StoredCursor)| FeedCursor {
+        name,
+        lsn: Lsn(stored.lsn),
+        time: SystemTime::UNIX_EPOCH + Duration::from_millis(stored.millis.min(i64::MAX as u64)),
+    };
+    Ok(reading.with(engine::cursors)?.into_iter().map(told).collect())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > MAX_CURSOR_NAME {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("the name of a cursor has 1 to {MAX_CURSOR_NAME} bytes, not {}", name.len()),
+        ));
+    }
+    Ok(())
+}
