@@ -3,6 +3,7 @@
 //! What the keys of a commit say is what happened. A commit whose keys do not tell the story (one row that stands for
 //! many objects) says so in a row of its own, and [`ops_of`] is the one place that decides which of them is told.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -67,25 +68,46 @@ fn written(lsn: u64, key: &str, put: &RawPut) -> Result<Box<ObjectMeta>> {
     meta_of(key.to_string(), HeadRow { row, lsn }).map(Box::new)
 }
 
-/// The name of a bucket by its id, of one that was removed too.
-pub fn name_of_bucket(view: &View, id: u64) -> Result<String> {
-    let kept = view.find(&keys::bucket_by_id(id), |stored| {
-        String::from_utf8(stored.payload.into_owned())
-            .map_err(|_| damaged(id, "the name of a bucket is not text"))
-    })?;
-    if let Some(name) = kept {
-        return Ok(name);
-    }
-    // Made before names were kept by id; then it is there still, or nothing names it.
-    let mut after = None;
-    loop {
-        let batch = list_buckets(view, after.as_deref(), 256)?;
-        if let Some((name, _)) = batch.iter().find(|(_, row)| row.id == id) {
-            return Ok(name.to_string());
+/// Names of buckets by their ids, learned where they are met.
+#[derive(Debug, Default)]
+pub struct BucketNames(BTreeMap<u64, String>);
+
+impl BucketNames {
+    /// The name that a bucket has or had, in a view of a moment at which it had been made.
+    pub fn find(&mut self, view: &View, id: u64) -> Result<String> {
+        if !self.0.contains_key(&id) {
+            let removed = view.find(&keys::removed_bucket(id), |stored| {
+                String::from_utf8(stored.payload.into_owned())
+                    .map_err(|_| damaged(id, "it made a bucket whose name is not text"))
+            })?;
+            match removed {
+                Some(name) => drop(self.0.insert(id, name)),
+                // All that are there, at once: ids are never used again, and names do not change.
+                None => self.learn_all(view)?,
+            }
         }
-        match batch.last() {
-            Some((name, _)) => after = Some(name.to_string()),
-            None => return Err(damaged(id, "it made a bucket of which no row has the name")),
+        let name = self.0.get(&id).cloned();
+        name.ok_or_else(|| damaged(id, "it made a bucket of which no row has the name"))
+    }
+
+    fn learn_all(&mut self, view: &View) -> Result<()> {
+        let mut after = None;
+        loop {
+            let batch = list_buckets(view, after.as_deref(), 256)?;
+            let Some((last, _)) = batch.last() else {
+                return Ok(());
+            };
+            after = Some(last.to_string());
+            self.0.extend(batch.into_iter().map(|(name, row)| (row.id, name.to_string())));
+        }
+    }
+
+    /// Learns the name of the bucket that was made, if one was: its id is the lsn.
+    pub fn learn(&mut self, change: &Change) {
+        for op in &change.ops {
+            if let ChangeOp::CreateBucket { bucket } = op {
+                self.0.insert(change.lsn.0, bucket.clone());
+            }
         }
     }
 }
@@ -109,7 +131,7 @@ mod tests {
         let changes = vec![
             put(keys::bucket("new"), row::encode(&BucketRow { id: 9, created: 1, class: 0 })),
             put(keys::bucket("old"), row::encode(&BucketRow { id: 4, created: 1, class: 0 })),
-            put(keys::bucket_by_id(9), b"new".to_vec()),
+            put(keys::removed_bucket(3), b"gone".to_vec()),
             RawChange { key: keys::bucket("gone"), put: None },
             put(keys::row("table", b"k\0y").unwrap(), b"value".to_vec()),
             RawChange { key: keys::row("table", b"").unwrap(), put: None },

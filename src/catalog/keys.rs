@@ -5,7 +5,7 @@
 //! 02  bucket name                      -> bucket row
 //! 03  table, 00, key                   -> a row of the application's own
 //! 05  cursor name                  -> a cursor of the change feed (kept by the engine)
-//! 07  bucket id (u64, big-endian)  -> the bucket's name, kept when the bucket is removed
+//! 07  bucket id (u64, big-endian)  -> the name that a bucket had which was removed
 //! 10  bucket id (u64, big-endian), key -> head row of an object
 //! ```
 
@@ -14,7 +14,7 @@ use crate::model::MAX_KEY_BYTES;
 
 const BUCKETS: u8 = 0x02;
 const ROWS: u8 = 0x03;
-const BUCKET_NAMES: u8 = 0x07;
+const REMOVED_BUCKETS: u8 = 0x07;
 const OBJECTS: u8 = 0x10;
 
 /// The longest name of a table of the application's own rows, in bytes.
@@ -30,9 +30,9 @@ pub fn bucket(name: &str) -> Vec<u8> {
     key
 }
 
-/// The key of the row that names a bucket by its id, for those who read of it in the log.
-pub fn bucket_by_id(bucket_id: u64) -> Vec<u8> {
-    let mut key = vec![BUCKET_NAMES];
+/// The key of the row with the name of a bucket that was removed, for those who read of it in the log.
+pub fn removed_bucket(bucket_id: u64) -> Vec<u8> {
+    let mut key = vec![REMOVED_BUCKETS];
     key.extend_from_slice(&bucket_id.to_be_bytes());
     key
 }

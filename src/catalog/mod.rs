@@ -17,5 +17,5 @@ pub mod keys;
 mod object;
 
 pub use bucket::{find_bucket, list_buckets, no_such_bucket};
-pub use change::{change_of, name_of_bucket};
+pub use change::{BucketNames, change_of};
 pub use object::{HeadRow, find_object, meta_of, no_such_key, weight_of};

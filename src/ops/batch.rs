@@ -130,7 +130,7 @@ impl Overlay {
                 self.rename(view, (from, key), (to, new_key), conditions, moment)
             }
             Step::CreateBucket(name) => self.create_bucket(view, name, moment),
-            Step::DeleteBucket(name) => self.delete_bucket(view, name),
+            Step::DeleteBucket(name) => self.delete_bucket(view, name, moment),
             Step::Row(key, value) => {
                 let local = match value {
                     None => Local::Gone,
@@ -260,11 +260,10 @@ impl Overlay {
         let row = BucketRow { id: moment.lsn, created: moment.millis, class: 0 };
         let payload = row::encode(&row);
         self.changed.insert(at, Local::Put { weight: Weight::default(), body: NewBody::None, payload });
-        self.apply(view, &Step::Row(keys::bucket_by_id(row.id), Some(name.as_bytes().to_vec())), moment)?;
         Ok(StepOutcome::Bucket(row.id))
     }
 
-    fn delete_bucket(&mut self, view: &View, name: &BucketName) -> Result<StepOutcome> {
+    fn delete_bucket(&mut self, view: &View, name: &BucketName, moment: Moment) -> Result<StepOutcome> {
         let at = keys::bucket(name);
         let (_, _, payload) = self.find(view, &at)?.ok_or_else(|| catalog::no_such_bucket(name))?;
         let row: BucketRow = read_row(&payload)?;
@@ -279,7 +278,9 @@ impl Overlay {
             ));
         }
         self.changed.insert(at, Local::Gone);
-        Ok(StepOutcome::None)
+        // The log may go on telling of what was in it.
+        let named = Step::Row(keys::removed_bucket(row.id), Some(name.as_bytes().to_vec()));
+        self.apply(view, &named, moment)
     }
 
     /// An object as the steps so far leave it; for reading inside a transaction.

@@ -1,12 +1,12 @@
 //! The change feed: what happened, commit by commit, and the cursors of those who follow.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::batch::{self, Batch, Step};
 use super::context::Reading;
-use crate::catalog;
+use crate::catalog::{self, BucketNames};
 use crate::engine::{self, CommitScan, Engine, StoredCursor};
 use crate::error::{Error, Result};
 use crate::model::{Change, Durability, FeedCursor, Lsn};
@@ -23,14 +23,19 @@ pub struct Following {
     commits: CommitScan,
     /// Read while waiting, and not yet told.
     ahead: VecDeque<Change>,
-    names: BTreeMap<u64, String>,
+    names: BucketNames,
 }
 
 impl Following {
     /// Begins behind commit `after`.
     pub fn begin(engine: &Arc<Engine>, after: Lsn) -> Result<Following> {
         let commits = engine.commits_after(after.0)?;
-        Ok(Following { engine: engine.clone(), commits, ahead: VecDeque::new(), names: BTreeMap::new() })
+        Ok(Following {
+            engine: engine.clone(),
+            commits,
+            ahead: VecDeque::new(),
+            names: BucketNames::default(),
+        })
     }
 
     /// The next change; `None` if all that is visible was told.
@@ -69,15 +74,9 @@ impl Following {
             return Ok(None);
         };
         let Following { engine, names, .. } = self;
-        let mut name_of = |id| match names.get(&id) {
-            Some(name) => Ok(name.clone()),
-            None => {
-                let name = catalog::name_of_bucket(&engine.view(), id)?;
-                names.insert(id, name.clone());
-                Ok(name)
-            }
-        };
-        catalog::change_of(commit, &mut name_of).map(Some)
+        let change = catalog::change_of(commit, &mut |id| names.find(&engine.view(), id))?;
+        names.learn(&change);
+        Ok(Some(change))
     }
 }
 

@@ -168,6 +168,35 @@ fn every_commit_is_told_once_and_in_order() {
     assert_eq!(changes(&store, 8), []);
 }
 
+/// The keys of objects have the ids of their buckets, and the log goes on telling of buckets that are gone.
+#[test]
+fn what_was_in_a_removed_bucket_is_told_by_its_name() {
+    let disk = Disk::new(1 << 30);
+    let store = disk.open(false);
+    for round in 0..3 {
+        for name in ["cats", "dogs"] {
+            let bucket = store.create_bucket(name).unwrap();
+            bucket.put(&format!("k{round}"), b"").unwrap();
+            bucket.delete(&format!("k{round}")).unwrap();
+            store.delete_bucket(name).unwrap();
+        }
+    }
+    store.create_bucket("birds").unwrap().put("k", b"").unwrap();
+    let told = changes(&store, 0);
+    drop(store);
+    for rebuild in [false, true] {
+        let store = disk.open(rebuild);
+        assert_eq!(changes(&store, 0), told);
+        // Each commit alone, so that nothing is known from the making of the bucket.
+        for after in 0..told.len() {
+            let next = store.changes(Lsn(after as u64)).unwrap().next().unwrap().unwrap();
+            assert_eq!(next, told[after]);
+        }
+    }
+    let named = told.iter().flat_map(words).filter(|word| word.contains("/k1")).collect::<Vec<_>>();
+    assert_eq!(named, ["put cats/k1 0", "delete cats/k1", "put dogs/k1 0", "delete dogs/k1"]);
+}
+
 #[test]
 fn a_transaction_is_one_change() {
     let (store, cats) = a_bucket();
