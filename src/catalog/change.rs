@@ -75,16 +75,17 @@ pub struct BucketNames(BTreeMap<u64, String>);
 impl BucketNames {
     /// The name that a bucket has or had, in a view of a moment at which it had been made.
     pub fn find(&mut self, view: &View, id: u64) -> Result<String> {
-        if !self.0.contains_key(&id) {
-            let removed = view.find(&keys::removed_bucket(id), |stored| {
-                String::from_utf8(stored.payload.into_owned())
-                    .map_err(|_| damaged(id, "it made a bucket whose name is not text"))
-            })?;
-            match removed {
-                Some(name) => drop(self.0.insert(id, name)),
-                // All that are there, at once: ids are never used again, and names do not change.
-                None => self.learn_all(view)?,
-            }
+        if let Some(name) = self.0.get(&id) {
+            return Ok(name.clone());
+        }
+        let removed = view.find(&keys::removed_bucket(id), |stored| {
+            String::from_utf8(stored.payload.into_owned())
+                .map_err(|_| damaged(id, "it made a bucket whose name is not text"))
+        })?;
+        match removed {
+            Some(name) => drop(self.0.insert(id, name)),
+            // All that are there, at once: ids are never used again, and names do not change.
+            None => self.learn_all(view)?,
         }
         let name = self.0.get(&id).cloned();
         name.ok_or_else(|| damaged(id, "it made a bucket of which no row has the name"))

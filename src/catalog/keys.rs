@@ -90,13 +90,13 @@ pub enum Place<'a> {
 
 /// What a key is the key of; `None` for housekeeping.
 pub fn place(key: &[u8]) -> Option<Place<'_>> {
-    match key.first()? {
-        &BUCKETS => bucket_name(key).map(Place::Bucket),
-        &ROWS => {
+    match *key.first()? {
+        BUCKETS => bucket_name(key).map(Place::Bucket),
+        ROWS => {
             let at = key.iter().position(|byte| *byte == 0)?;
             Some(Place::Row(std::str::from_utf8(&key[1..at]).ok()?, &key[at + 1..]))
         }
-        &OBJECTS => parse_object(key).map(|(id, key)| Place::Object(id, key)),
+        OBJECTS => parse_object(key).map(|(id, key)| Place::Object(id, key)),
         _ => None,
     }
 }

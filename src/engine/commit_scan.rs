@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Engine;
 use super::feed::{ahead, log_segments, truncated};
 use super::view::decode;
+use super::{Engine, Planted};
 use crate::error::Result;
 use crate::format::commit::{self, Change, Position};
 use crate::format::entry::Payload;
@@ -88,6 +88,9 @@ impl Engine {
     fn durable_log(&self) -> Result<Durable> {
         self.refuse_inside_turn()?;
         let writer = self.writer.lock();
+        if self.planted(Planted::TellUnsynced) {
+            return Ok(Durable { end: writer.log.end(), dirty: false, newest: writer.view.lsn });
+        }
         Ok(Durable { end: writer.log.durable(), dirty: writer.log.is_dirty(), newest: writer.view.lsn })
     }
 }

@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use super::commit::Writer;
 use super::proposal::State;
 use super::view::View;
-use super::{ENGINE_SPACE, Engine};
+use super::{ENGINE_SPACE, Engine, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
@@ -261,7 +261,7 @@ impl Engine {
         if !logs.iter().any(|segment| dead.contains(&segment.id())) {
             return BTreeSet::new();
         }
-        match self.slowest_cursor(view) {
+        match self.slowest_cursor(view).filter(|_| !self.planted(Planted::ForgetCursors)) {
             None => BTreeSet::new(),
             Some(floor) => kept(&self.idle(&logs, dead, view.lsn), floor, self.settings.feed_bytes),
         }

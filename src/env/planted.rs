@@ -45,6 +45,10 @@ pub enum Planted {
     DropTombstones,
     /// Any write may use the room that is kept for deletes and maintenance.
     ReserveForAll,
+    /// Log segments are removed although a cursor of the feed needs them.
+    ForgetCursors,
+    /// The feed tells commits that a power cut may take back.
+    TellUnsynced,
 }
 
 impl Planted {
@@ -72,5 +76,7 @@ impl Planted {
         Planted::RelocateStale,
         Planted::DropTombstones,
         Planted::ReserveForAll,
+        Planted::ForgetCursors,
+        Planted::TellUnsynced,
     ];
 }

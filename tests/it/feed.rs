@@ -188,9 +188,9 @@ fn what_was_in_a_removed_bucket_is_told_by_its_name() {
         let store = disk.open(rebuild);
         assert_eq!(changes(&store, 0), told);
         // Each commit alone, so that nothing is known from the making of the bucket.
-        for after in 0..told.len() {
+        for (after, expected) in told.iter().enumerate() {
             let next = store.changes(Lsn(after as u64)).unwrap().next().unwrap().unwrap();
-            assert_eq!(next, told[after]);
+            assert_eq!(next, *expected);
         }
     }
     let named = told.iter().flat_map(words).filter(|word| word.contains("/k1")).collect::<Vec<_>>();
@@ -269,7 +269,7 @@ fn inside_a_transaction_that_reads_the_feed_is_busy_and_not_a_deadlock() {
     let mut read = store.changes(Lsn(1)).unwrap();
     store
         .write(|tx| {
-            assert!(!tx.row("table", b"k")?.is_some());
+            assert!(tx.row("table", b"k")?.is_none());
             for refused in [
                 store.changes(Lsn(0)).map(drop).unwrap_err(),
                 feed.next().unwrap().unwrap_err(),

@@ -154,4 +154,6 @@ caught! {
     relocate_stale: RelocateStale
     drop_tombstones: DropTombstones
     reserve_for_all: ReserveForAll
+    forget_cursors: ForgetCursors
+    tell_unsynced: TellUnsynced
 }
