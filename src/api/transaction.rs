@@ -87,13 +87,18 @@ impl<'s> Transaction<'s> {
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
         // Even without a step: what a synced transaction has read is durable when it returns.
         let durability = options.durability;
+        let moves_cursor = self.batch.steps.iter().any(|step| matches!(step, Step::Cursor(..)));
         match self.reading {
-            None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
+            None => drop(batch::commit(self.engine, self.batch, durability)?),
             Some(reading) => {
                 batch::sync_bodies(self.engine, &self.batch, durability)?;
-                reading.turn.commit(self.batch, durability).1.map(|_| ())
+                reading.turn.commit(self.batch, durability).1?;
             }
         }
+        if moves_cursor {
+            self.engine.cursor_moved();
+        }
+        Ok(())
     }
 
     /// Writes an object.

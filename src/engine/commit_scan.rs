@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::feed::{ahead, log_segments, truncated};
+use super::feed::{ahead, log_segments, logs_behind, truncated};
 use super::view::decode;
 use super::{Engine, Planted};
 use crate::error::Result;
@@ -15,7 +15,7 @@ use crate::format::entry::Payload;
 use crate::format::frame::Kind;
 use crate::format::segment_header::HEADER_LEN;
 use crate::index::Weight;
-use crate::segment::{End, Scan, Segment};
+use crate::segment::{End, Scan, Segment, Table};
 
 /// About how much log is read at once.
 const STEP: u64 = 1 << 20;
@@ -151,12 +151,12 @@ impl CommitScan {
 
     /// Reads about a step of log, up to `end`.
     fn read_to(&mut self, end: Position) -> Result<()> {
-        let logs = log_segments(&self.engine.segments(), end);
+        let table = self.engine.segments();
         if self.at.is_none() {
-            self.at = self.find(&logs)?.map(|segment| (segment, HEADER_LEN as u64));
+            self.at = self.find(&table, end)?.map(|segment| (segment, HEADER_LEN as u64));
         }
         while let Some((segment, offset)) = self.at.clone() {
-            let next = logs.iter().find(|later| later.id() > segment.id());
+            let next = logs_behind(&table, segment.id(), end).next();
             let cut = next.and_then(|next| next.header.cut).filter(|cut| cut.segment == segment.id());
             let limit = if segment.id() == end.segment { Some(end) } else { cut };
             let enough = self.read_segment(&segment, offset, limit.map(|limit| limit.offset))?;
@@ -169,13 +169,14 @@ impl CommitScan {
     }
 
     /// The segment to begin in: the last one that begins at or before what was read.
-    fn find(&self, logs: &[Arc<Segment>]) -> Result<Option<Arc<Segment>>> {
+    fn find(&self, table: &Table, end: Position) -> Result<Option<Arc<Segment>>> {
+        let logs = log_segments(table, end);
         let (mut low, mut high) = (0, logs.len());
         while high - low > 1 {
             let middle = (low + high) / 2;
             let mut known = None;
             for (place, segment) in logs.iter().enumerate().take(high).skip(middle) {
-                if let Some(before) = self.engine.feed.before(segment)? {
+                if let Some(before) = self.engine.feed.before(segment, end)? {
                     known = Some((place, before));
                     break;
                 }

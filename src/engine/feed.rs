@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::commit::Writer;
+use super::ledger::Ledger;
 use super::proposal::State;
 use super::view::View;
 use super::{ENGINE_SPACE, Engine, Planted};
@@ -157,14 +158,15 @@ impl Feed {
         Ok(())
     }
 
-    /// The commit before the first one of a log segment; `None` if it has no record.
-    pub fn before(&self, segment: &Segment) -> Result<Option<u64>> {
+    /// The commit before the first one of a log segment, in a log that ends at `end`; `None` if it has none.
+    pub fn before(&self, segment: &Segment, end: Position) -> Result<Option<u64>> {
         if let Some(lsn) = self.before.lock().get(&segment.id()) {
             return Ok(Some(*lsn));
         }
         let found = match segment.header.cut {
             Some(_) => Some(segment.header.base_lsn),
-            None => lsn_before(segment)?,
+            // What stands behind the end is no part of the log.
+            None => lsn_before(segment, (segment.id() == end.segment).then_some(end.offset))?,
         };
         if let Some(lsn) = found {
             self.goes_on_in(segment.id(), lsn);
@@ -181,11 +183,15 @@ impl Feed {
     }
 }
 
+/// The log segments of a table behind one up to the one in which the log ends, in order.
+pub(super) fn logs_behind(table: &Table, id: u64, end: Position) -> impl Iterator<Item = &Arc<Segment>> {
+    let log = |segment: &&Arc<Segment>| segment.header.kind == SegmentKind::Log;
+    table.behind(id).filter(log).take_while(move |segment| segment.id() <= end.segment)
+}
+
 /// The log segments of a table up to the one in which the log ends, in order.
 pub(super) fn log_segments(table: &Table, end: Position) -> Vec<Arc<Segment>> {
-    let log =
-        |segment: &&Arc<Segment>| segment.header.kind == SegmentKind::Log && segment.id() <= end.segment;
-    table.iter().filter(log).cloned().collect()
+    logs_behind(table, 0, end).cloned().collect()
 }
 
 /// The commits behind `after` are not all there; they are from `start` on.
@@ -230,10 +236,11 @@ impl Engine {
     }
 
     /// Log segments in which nothing is live, among `dead` ones, in order.
-    fn idle(&self, logs: &[Arc<Segment>], dead: &BTreeSet<u64>, newest: u64) -> Vec<Idle> {
+    fn idle(&self, logs: &[Arc<Segment>], end: Position, dead: &BTreeSet<u64>, newest: u64) -> Vec<Idle> {
         let idle = |(at, segment): (usize, &Arc<Segment>)| {
             // A head that cannot be read leaves open how far the segment reaches: as far as it could.
-            let next = logs[at + 1..].iter().find_map(|next| self.feed.before(next).unwrap_or(Some(newest)));
+            let next =
+                logs[at + 1..].iter().find_map(|next| self.feed.before(next, end).unwrap_or(Some(newest)));
             let bytes = self.env.vfs.allocated(segment.path()).unwrap_or(0);
             Idle { id: segment.id(), last: next.unwrap_or(newest), bytes }
         };
@@ -250,20 +257,28 @@ impl Engine {
         }
     }
 
+    /// Sealed log segments in which nothing is live and that a cursor still needs.
+    pub(super) fn kept_for_feed(&self, view: &View, ledger: &Ledger, end: Position) -> BTreeSet<u64> {
+        let logs = log_segments(&view.segments, end);
+        let dead = logs.iter().map(|segment| segment.id());
+        let dead = dead.filter(|id| *id < end.segment && ledger.live(*id) == 0).collect();
+        self.wanted_by_cursors(view, end, &dead)
+    }
+
+    /// Finds out at opening what earlier checkpoints have left for the feed.
+    pub(super) fn recall_kept(&self, view: &View, ledger: &Ledger, end: Position) {
+        *self.feed.kept.lock() = self.kept_for_feed(view, ledger, end);
+    }
+
     /// Log segments among `dead` that a cursor still needs.
-    pub(super) fn wanted_by_cursors(
-        &self,
-        view: &View,
-        end: Position,
-        dead: &BTreeSet<u64>,
-    ) -> BTreeSet<u64> {
+    fn wanted_by_cursors(&self, view: &View, end: Position, dead: &BTreeSet<u64>) -> BTreeSet<u64> {
         let logs = log_segments(&view.segments, end);
         if !logs.iter().any(|segment| dead.contains(&segment.id())) {
             return BTreeSet::new();
         }
         match self.slowest_cursor(view).filter(|_| !self.planted(Planted::ForgetCursors)) {
             None => BTreeSet::new(),
-            Some(floor) => kept(&self.idle(&logs, dead, view.lsn), floor, self.settings.feed_bytes),
+            Some(floor) => kept(&self.idle(&logs, end, dead, view.lsn), floor, self.settings.feed_bytes),
         }
     }
 
@@ -280,10 +295,10 @@ impl Engine {
         let kept = self.wanted_by_cursors(view, end, dead);
         dead.retain(|id| !kept.contains(id));
         let logs = log_segments(&view.segments, end);
-        for gone in self.idle(&logs, dead, view.lsn) {
+        for gone in self.idle(&logs, end, dead, view.lsn) {
             let segment = view.segments.get(gone.id)?;
             // One with moves only holds no commit.
-            if self.feed.before(segment).unwrap_or(Some(0)).is_some_and(|before| gone.last > before) {
+            if self.feed.before(segment, end).unwrap_or(Some(0)).is_some_and(|before| gone.last > before) {
                 self.feed.begins_behind(gone.last);
             }
         }
@@ -301,7 +316,7 @@ impl Engine {
         kept.iter().map(taken).sum()
     }
 
-    /// A cursor has moved or gone: what was kept for it may go too.
+    /// A cursor may have moved or gone: what was kept for it may go too.
     pub fn cursor_moved(&self) {
         if !self.feed.kept.lock().is_empty() {
             self.wake.raise();

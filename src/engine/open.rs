@@ -167,6 +167,7 @@ impl Engine {
         writer.log = Log::new(self.maker.clone(), self.tables.clone(), recovered.end, view.lsn);
         writer.since_checkpoint = recovered.replayed;
         writer.view = view.clone();
+        self.recall_kept(&view, &writer.ledger, recovered.end);
         self.view.store(view);
         drop(writer);
         if !self.read_only {

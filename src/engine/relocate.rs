@@ -96,11 +96,8 @@ impl Engine {
             (writer.ledger.clone(), writer.view.clone(), writer.log.end())
         };
         let table = self.tables.current();
-        let log = |segment: &&std::sync::Arc<Segment>| segment.header.kind == SegmentKind::Log;
-        let dead = table.iter().filter(log).map(|segment| segment.id());
-        let dead = dead.filter(|id| *id < end.segment && ledger.live(*id) == 0).collect();
-        let wanted =
-            self.wanted_by_cursors(&View { segments: table.clone(), ..View::clone(&view) }, end, &dead);
+        let newest = View { segments: table.clone(), ..View::clone(&view) };
+        let kept = self.kept_for_feed(&newest, &ledger, end);
         let of = |segment: &std::sync::Arc<Segment>| SegmentUse {
             id: segment.id(),
             kind: segment.header.kind,
@@ -113,7 +110,7 @@ impl Engine {
                 SegmentKind::Log => segment.id() < end.segment,
                 SegmentKind::Bulk => !self.pool.is_open(segment.id()) && !segment.is_awaited(),
             },
-            for_feed: wanted.contains(&segment.id()),
+            for_feed: kept.contains(&segment.id()),
         };
         table.iter().map(of).collect()
     }

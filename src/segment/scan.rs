@@ -193,11 +193,11 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The lsn before the first commit of a log segment, as its first commit or moves record says; `None` if it has
-/// neither. Reads little: bodies are stepped over.
-pub fn lsn_before(segment: &Segment) -> Result<Option<u64>> {
-    let mut scan = Scan::new(segment, 0, None)?;
-    scan.step = FRAME_LEN;
+/// The lsn before the first commit of a log segment, as its first commit or moves record before `limit` says; `None`
+/// if it has neither. Reads little: bodies are stepped over.
+pub fn lsn_before(segment: &Segment, limit: Option<u64>) -> Result<Option<u64>> {
+    let mut scan = Scan::new(segment, 0, limit)?;
+    scan.step = 4096;
     loop {
         let at = scan.position();
         if at + FRAME_LEN as u64 > scan.limit {

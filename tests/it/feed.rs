@@ -375,6 +375,47 @@ fn a_cursor_keeps_the_log_and_lets_it_go() {
     assert!(store.verify().unwrap().is_clean());
 }
 
+/// A cursor that moves lets go by itself, in a transaction too, and after reopening.
+#[test]
+fn what_a_cursor_lets_go_comes_back_in_the_background() {
+    let disk = Disk::new(1 << 30);
+    let open = || {
+        let builder = Store::builder(Path::new("/store")).vfs(disk.vfs.clone());
+        builder.settings(disk.settings.clone()).open().unwrap()
+    };
+    let store = open();
+    let bucket = store.create_bucket("cats").unwrap();
+    for in_transaction in [false, true] {
+        store.set_cursor("me", store.stats().lsn).unwrap();
+        churn(&bucket, 4);
+        store.checkpoint().unwrap();
+        assert!(store.stats().feed_bytes > 2 << 20);
+        let newest = store.stats().lsn;
+        match in_transaction {
+            false => store.set_cursor("me", newest).unwrap(),
+            true => store.write(|tx| tx.set_cursor("me", newest)).unwrap(),
+        }
+        let begun = std::time::Instant::now();
+        while store.stats().feed_bytes > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", store.stats());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    store.set_cursor("me", store.stats().lsn).unwrap();
+    churn(&bucket, 4);
+    store.checkpoint().unwrap();
+    let kept = store.stats().feed_bytes;
+    drop((bucket, store));
+    let store = open();
+    assert!(kept > 0 && store.stats().feed_bytes >= kept);
+    store.remove_cursor("me").unwrap();
+    let begun = std::time::Instant::now();
+    while store.stats().feed_bytes > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", store.stats());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// What is dead but kept must not change what a rebuild finds.
 #[test]
 fn a_log_that_is_kept_for_cursors_rebuilds_to_the_same_store() {
