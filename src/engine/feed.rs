@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -176,6 +176,8 @@ impl Feed {
 
     /// Wakes whoever waits for a commit. Costs next to nothing if nobody does.
     pub fn ring(&self) {
+        // Against the one in `wait_behind`: either the waiter sees the commit, or this sees the waiter.
+        fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
             drop(self.turn.lock());
             self.bell.notify_all();
@@ -327,6 +329,7 @@ impl Engine {
     pub fn wait_behind(&self, lsn: u64, at_most: Duration) -> Result<bool> {
         self.refuse_inside_turn()?;
         self.feed.waiting.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         let mut turn = self.feed.turn.lock();
         // Looked at behind the count: whoever publishes later sees it and rings.
         if self.view.load().lsn <= lsn && self.check_open().is_ok() {

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
-use ossicle::{ChangeOp, Entry, Lsn, Maintenance, ReadMode, SeededEntropy, Settings, Store, VirtualClock};
+use ossicle::{
+    ChangeOp, Entry, Lsn, Maintenance, ReadMode, SeededEntropy, Settings, Store, StoreBuilder, VirtualClock,
+};
 
 use super::Verdict;
 use super::model::{Objects, State, TABLE, Thing};
@@ -76,17 +78,25 @@ impl World {
 
     /// Opens the store, perhaps with its index made anew.
     pub fn open_as(&self, rebuild: bool) -> ossicle::Result<Store> {
+        self.builder().rebuild_index(rebuild).open()
+    }
+
+    /// Opens the store for reading only.
+    pub fn open_to_read(&self) -> ossicle::Result<Store> {
+        self.builder().read_only(true).open()
+    }
+
+    fn builder(&self) -> StoreBuilder {
         let number = self.openings.fetch_add(1, Ordering::Relaxed);
         let builder = Store::builder(Path::new(DIR))
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
             .entropy(SeededEntropy::new(number))
             .settings(self.settings.clone())
-            .maintenance(Maintenance::Manual)
-            .rebuild_index(rebuild);
+            .maintenance(Maintenance::Manual);
         #[cfg(feature = "planted-bugs")]
         let builder = builder.mistake(self.mistake);
-        builder.open()
+        builder
     }
 }
 
