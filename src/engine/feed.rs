@@ -12,7 +12,6 @@ use parking_lot::{Condvar, Mutex};
 
 use super::commit::Writer;
 use super::ledger::Ledger;
-use super::proposal::State;
 use super::view::View;
 use super::{ENGINE_SPACE, Engine, Planted};
 use crate::error::{Error, ErrorKind, Result};
@@ -218,23 +217,22 @@ pub(super) fn ahead(lsn: u64, newest: u64) -> Error {
     )
 }
 
-impl State<'_> {
-    /// Whether a cursor may stand behind commit `lsn`: it is there, and all behind it is in the log.
-    pub fn check_cursor(&self, lsn: u64) -> Result<()> {
-        if lsn > self.view.lsn {
-            return Err(ahead(lsn, self.view.lsn));
-        }
-        if lsn < self.feed_start {
-            return Err(truncated(lsn, self.feed_start));
-        }
-        Ok(())
-    }
-}
-
 impl Engine {
     /// Every commit behind this one is in the log, as far as is known.
     pub fn feed_start(&self) -> u64 {
         self.feed.start()
+    }
+
+    /// Whether a cursor may stand behind commit `lsn` of a state: it is there, and all behind it is in the log. To be
+    /// asked in turn: what is gone next is decided in turn as well.
+    pub fn check_cursor(&self, view: &View, lsn: u64) -> Result<()> {
+        if lsn > view.lsn {
+            return Err(ahead(lsn, view.lsn));
+        }
+        if lsn < self.feed_start() {
+            return Err(truncated(lsn, self.feed_start()));
+        }
+        Ok(())
     }
 
     /// Log segments in which nothing is live, among `dead` ones, in order.
@@ -318,7 +316,7 @@ impl Engine {
         kept.iter().map(taken).sum()
     }
 
-    /// A cursor may have moved or gone: what was kept for it may go too.
+    /// A cursor moves or goes with the commit whose turn it is: what was kept for it may go too.
     pub fn cursor_moved(&self) {
         if !self.feed.kept.lock().is_empty() {
             self.wake.raise();

@@ -15,6 +15,7 @@
 //! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
 //! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
+mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
@@ -44,6 +45,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
@@ -51,11 +53,11 @@ pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
-pub use relocate::{Relocated, SegmentUse};
+pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
-pub use view::{BodyReader, OwnedBody, Stored, View};
+pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
 use crate::env::{Env, Lock, Planted};

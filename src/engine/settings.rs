@@ -53,6 +53,9 @@ pub struct Settings {
     pub feed_bytes: u64,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
+    /// For how long what was overwritten or deleted can still be read by `Store::as_of`, by the store's clock. It
+    /// takes room until then. Changing it to none forgets the past. Default none.
+    pub history: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -70,6 +73,7 @@ impl Default for Settings {
             garbage_percent: 22,
             feed_bytes: 1 << 30,
             sync_interval: None,
+            history: None,
         }
     }
 }

@@ -74,8 +74,9 @@ impl VerifyReport {
     }
 }
 
-/// Looks at an entry with the catalog's eyes: its key, what is stored, the BLAKE3 of its body. Says what is wrong.
-pub type Check<'a> = dyn FnMut(&[u8], &super::Stored<'_>, &[u8; 32]) -> Option<String> + 'a;
+/// Looks at an entry with the catalog's eyes: its key, what is stored, the BLAKE3 of its body
+/// (of a body that it only shares, the owner's rows are looked at). Says what is wrong.
+pub type Check<'a> = dyn FnMut(&[u8], &super::Stored<'_>, Option<&[u8; 32]>) -> Option<String> + 'a;
 
 /// Damage is noted and the walk goes on; any other failure ends it.
 fn noted<T>(report: &mut VerifyReport, key: Option<&[u8]>, result: Result<T>) -> Result<Option<T>> {
@@ -139,7 +140,7 @@ impl Engine {
                 let item = item.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
                 let stored = view.stored(&item)?;
                 let (bytes, hash) = self.verify_body(view, &super::OwnedBody::of(&stored.body))?;
-                Ok((bytes, check(&key, &stored, &hash)))
+                Ok((bytes, check(&key, &stored, hash.as_ref())))
             });
             if let Some((bytes, wrong)) = noted(report, Some(&key), read)? {
                 report.body_bytes += bytes;
@@ -160,7 +161,11 @@ impl Engine {
     }
 
     /// Reads a body; its length in segments and the BLAKE3 of all of it.
-    fn verify_body(&self, view: &View, body: &super::OwnedBody) -> Result<(u64, [u8; 32])> {
+    fn verify_body(&self, view: &View, body: &super::OwnedBody) -> Result<(u64, Option<[u8; 32]>)> {
+        if let super::OwnedBody::Shared(shared) = body {
+            self.verify_shared(view, shared)?;
+            return Ok((0, None));
+        }
         let mut bytes = 0;
         let mut hasher = blake3::Hasher::new();
         if let super::OwnedBody::Inline(inline) = body {
@@ -176,7 +181,30 @@ impl Engine {
             }
             bytes += extent.len;
         }
-        Ok((bytes, *hasher.finalize().as_bytes()))
+        Ok((bytes, Some(*hasher.finalize().as_bytes())))
+    }
+
+    /// Looks whether the rows of a shared body lead to as many bytes as an entry refers to.
+    fn verify_shared(&self, view: &View, shared: &super::SharedRef) -> Result<()> {
+        let (mut bytes, end) = (0u64, super::end_key(shared.blob));
+        let mut cursor = view.index.cursor();
+        cursor.seek(&super::piece_key(shared.blob, 0))?;
+        while cursor.key().is_some_and(|key| *key < *end) && bytes < shared.len {
+            if let Some(item) = cursor.item()? {
+                let piece = super::OwnedBody::of(&super::view::decode(item.value())?.body);
+                bytes = bytes.saturating_add(piece.len());
+            }
+            cursor.next()?;
+        }
+        if bytes >= shared.len {
+            return Ok(());
+        }
+        let name = format!("the shared body {}-{}", shared.blob.lsn, shared.blob.n);
+        Err(Error::corrupt(
+            name,
+            0,
+            format!("{} bytes of it are referred to, but it has {bytes}", shared.len),
+        ))
     }
 
     /// Reads the records of a segment. A sealed log segment must end cleanly; bodies that nothing names any

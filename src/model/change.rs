@@ -14,8 +14,8 @@ pub struct Change {
     pub lsn: Lsn,
     /// When it happened, by the writer's clock, to the millisecond.
     pub time: SystemTime,
-    /// What it did, in no order that means anything: no two of them are about the same thing. Empty for a commit
-    /// of the store's own housekeeping, the moving of a cursor included.
+    /// What it did, in an order in which it can be done again. Empty for a commit of the store's own housekeeping, the
+    /// moving of a cursor included.
     pub ops: Vec<ChangeOp>,
 }
 
@@ -23,22 +23,45 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeOp {
-    /// An object was written; one of the same key was replaced. The object that is given its new key by a rename
-    /// is told as this too, beside the deletion of the old key.
+    /// This is the object of this key from now on: it was written, or given this key, or changed in its metadata, or
+    /// it is the version below one that was removed. An object that was copied elsewhere may be told once more as it was.
     Put {
         /// The name of the bucket.
         bucket: String,
         /// The key.
         key: String,
-        /// What was known of the object when it was written. Its body may have been replaced or deleted since.
+        /// What was known of the object then. Its body may have been replaced or deleted since.
         meta: Box<ObjectMeta>,
     },
-    /// An object was deleted.
+    /// There is no object of this key any more. In a bucket that keeps versions, they may be there still.
     Delete {
         /// The name of the bucket.
         bucket: String,
         /// The key.
         key: String,
+    },
+    /// Every object with a prefix was removed, in one go.
+    DeletePrefix {
+        /// The name of the bucket.
+        bucket: String,
+        /// The prefix.
+        prefix: String,
+    },
+    /// Every object with a prefix got another one instead, in one go.
+    RenamePrefix {
+        /// The name of the bucket.
+        bucket: String,
+        /// The prefix they had.
+        prefix: String,
+        /// The prefix they have now.
+        new_prefix: String,
+    },
+    /// A bucket was made that holds what another one holds at this moment.
+    ForkBucket {
+        /// The name of the bucket it was made from.
+        from: String,
+        /// Its own name.
+        bucket: String,
     },
     /// A bucket was made.
     CreateBucket {

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::batch::{self, Batch, Step};
+use super::batch::{self, Step, StepOutcome};
 use super::context::Reading;
-use crate::catalog::{self, BucketNames};
+use super::staged::Staged;
+use crate::catalog::{self, BucketNames, Rows};
 use crate::engine::{self, CommitScan, Engine, StoredCursor};
 use crate::error::{Error, Result};
-use crate::model::{Change, Durability, FeedCursor, Lsn};
+use crate::index::Weight;
+use crate::model::{Change, Durability, FeedCursor, Lsn, from_millis};
 
 /// The longest name of a cursor, in bytes.
 const MAX_CURSOR_NAME: usize = 255;
@@ -74,31 +76,62 @@ impl Following {
             return Ok(None);
         };
         let Following { engine, names, .. } = self;
-        let change = catalog::change_of(commit, &mut |id| names.find(&engine.view(), id))?;
-        names.learn(&change);
-        Ok(Some(change))
+        catalog::change_of(commit, &mut |id| names.find(&engine.view(), id)).map(Some)
+    }
+}
+
+/// The step that sets a cursor, or removes it.
+#[derive(Debug)]
+pub struct CursorStep {
+    engine: Arc<Engine>,
+    name: String,
+    lsn: Option<u64>,
+}
+
+impl Step for CursorStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let key = engine::cursor_key(&self.name);
+        let current = staged.get(&key)?.map(|found| StoredCursor::decode(&found.payload)).transpose()?;
+        if let Some(lsn) = self.lsn {
+            self.engine.check_cursor(staged.view, lsn)?;
+        }
+        if current.map(|cursor| cursor.lsn) == self.lsn {
+            return Ok(StepOutcome::None);
+        }
+        match self.lsn {
+            None => staged.remove(key),
+            Some(lsn) => {
+                let cursor = StoredCursor { lsn, millis: staged.now.millis };
+                staged.put(key, Weight::default(), cursor.encode());
+            }
+        }
+        self.engine.cursor_moved();
+        Ok(StepOutcome::None)
+    }
+
+    /// A cursor that moves lets go of log.
+    fn frees(&self) -> bool {
+        true
     }
 }
 
 /// The step that sets a cursor, or with `None` removes it.
-pub fn step(name: &str, lsn: Option<Lsn>) -> Result<Step> {
+pub fn step(engine: &Arc<Engine>, name: &str, lsn: Option<Lsn>) -> Result<CursorStep> {
     check_name(name)?;
-    Ok(Step::Cursor(name.to_string(), lsn.map(|lsn| lsn.0)))
+    Ok(CursorStep { engine: engine.clone(), name: name.to_string(), lsn: lsn.map(|lsn| lsn.0) })
 }
 
 /// Sets a cursor, or with `None` removes it.
 pub fn set_cursor(engine: &Arc<Engine>, name: &str, lsn: Option<Lsn>) -> Result<()> {
-    batch::commit(engine, Batch::of(step(name, lsn)?), Durability::Synced)?;
-    engine.cursor_moved();
-    Ok(())
+    batch::commit_one(engine, step(engine, name, lsn)?, Durability::Synced).map(|_| ())
 }
 
 /// Where a cursor stands.
 pub fn cursor(reading: &Reading, name: &str) -> Result<Option<Lsn>> {
     check_name(name)?;
-    let key = engine::cursor_key(name);
-    let found = reading.with(|view| view.find(&key, |stored| StoredCursor::decode(&stored.payload)))?;
-    Ok(found.map(|cursor| Lsn(cursor.lsn)))
+    let found = reading.with(|moment| moment.get(&engine::cursor_key(name)))?;
+    let stored = found.map(|found| StoredCursor::decode(&found.payload)).transpose()?;
+    Ok(stored.map(|cursor| Lsn(cursor.lsn)))
 }
 
 /// All cursors, in the order of their names.
@@ -106,9 +139,9 @@ pub fn cursors(reading: &Reading) -> Result<Vec<FeedCursor>> {
     let told = |(name, stored): (String, StoredCursor)| FeedCursor {
         name,
         lsn: Lsn(stored.lsn),
-        time: SystemTime::UNIX_EPOCH + Duration::from_millis(stored.millis.min(i64::MAX as u64)),
+        time: from_millis(stored.millis),
     };
-    Ok(reading.with(engine::cursors)?.into_iter().map(told).collect())
+    Ok(reading.with(|moment| engine::cursors(moment.view))?.into_iter().map(told).collect())
 }
 
 fn check_name(name: &str) -> Result<()> {

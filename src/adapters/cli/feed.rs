@@ -80,6 +80,11 @@ fn line(op: &ChangeOp) -> String {
             format!("put {} ({})", at(bucket, key), words::bytes(meta.size))
         }
         ChangeOp::Delete { bucket, key } => format!("delete {}", at(bucket, key)),
+        ChangeOp::DeletePrefix { bucket, prefix } => format!("delete all of {}", at(bucket, prefix)),
+        ChangeOp::RenamePrefix { bucket, prefix, new_prefix } => {
+            format!("move all of {} to {}", at(bucket, prefix), words::name(new_prefix))
+        }
+        ChangeOp::ForkBucket { from, bucket } => format!("fork {from} as {bucket}"),
         ChangeOp::CreateBucket { bucket } => format!("make {bucket}"),
         ChangeOp::DeleteBucket { bucket } => format!("remove {bucket}"),
         ChangeOp::PutRow { table, key, value } => {
@@ -106,7 +111,9 @@ fn op_json(op: &ChangeOp) -> String {
             let mut text = pairs("put", &[("bucket", bucket), ("key", key)]);
             let etag = quoted(&meta.etag.to_string());
             let _ = write!(text, ",\"size\":{},\"etag\":{etag}", meta.size);
-            let _ = write!(text, ",\"blake3\":\"{}\"", words::hex(&meta.blake3));
+            if let Some(hash) = &meta.digests.blake3 {
+                let _ = write!(text, ",\"blake3\":\"{}\"", words::hex(hash));
+            }
             if let Some(content_type) = &meta.content_type {
                 let _ = write!(text, ",\"content_type\":{}", quoted(content_type));
             }
@@ -116,6 +123,13 @@ fn op_json(op: &ChangeOp) -> String {
             text
         }
         ChangeOp::Delete { bucket, key } => pairs("delete", &[("bucket", bucket), ("key", key)]),
+        ChangeOp::DeletePrefix { bucket, prefix } => {
+            pairs("delete_prefix", &[("bucket", bucket), ("prefix", prefix)])
+        }
+        ChangeOp::RenamePrefix { bucket, prefix, new_prefix } => {
+            pairs("rename_prefix", &[("bucket", bucket), ("prefix", prefix), ("new_prefix", new_prefix)])
+        }
+        ChangeOp::ForkBucket { from, bucket } => pairs("fork_bucket", &[("from", from), ("bucket", bucket)]),
         ChangeOp::CreateBucket { bucket } => pairs("create_bucket", &[("bucket", bucket)]),
         ChangeOp::DeleteBucket { bucket } => pairs("delete_bucket", &[("bucket", bucket)]),
         ChangeOp::PutRow { table, key, value } => {
