@@ -169,9 +169,8 @@ fn check_holds(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
 /// Removes a bucket's row, and leaves what it held to be removed in bounded steps.
 fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     let plain = state.row.parent.is_none() && state.route.own_space().is_some();
-    for span in state.route.spans().iter().filter(|_| !plain) {
-        let own = &span.layers[0];
-        staged.leave(&TidyRow::Clean { space: own.space, prefix: own.prefix.clone(), keep: Vec::new() });
+    for space in state.route.own_spaces().into_iter().filter(|_| !plain) {
+        staged.leave(&TidyRow::Clean { space, prefix: String::new(), keep: Vec::new() });
     }
     let (from, end) = (keys::uploads_from(state.row.id, b""), keys::uploads_end(state.row.id));
     let mut uploads = Vec::new();

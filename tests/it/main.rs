@@ -25,6 +25,7 @@ mod rebuild;
 mod rows;
 mod smoke;
 mod snapshots;
+mod spaces;
 mod streaming;
 mod transactions;
 mod usage;
