@@ -47,7 +47,7 @@ impl Telling<'_> {
         let mut forks = BTreeSet::new();
         for each in said {
             match each {
-                Said::Object { at, .. } => drop(noted.insert(&at[..])),
+                Said::Object { at, .. } | Said::Same { at } => drop(noted.insert(&at[..])),
                 Said::Fork { bucket, .. } => drop(forks.insert(&bucket[..])),
                 _ => {}
             }
@@ -106,7 +106,7 @@ impl Telling<'_> {
                     self.ops.push(ChangeOp::RenamePrefix { bucket, prefix, new_prefix });
                 }
                 Said::Fork { from, bucket } => self.ops.push(ChangeOp::ForkBucket { from, bucket }),
-                Said::Tidied => {}
+                Said::Tidied | Said::Same { .. } => {}
             }
         }
         Ok(())
@@ -258,6 +258,7 @@ mod tests {
             },
             Said::DeletePrefix { bucket: bucket_name.clone(), prefix: prefix.clone() },
             said_of("y", at(51, "y")),
+            Said::Same { at: at(3, "copied") },
             said_of("y", at(51, "y")),
             said_of("hidden", at(51, "n")),
             Said::Fork { from: bucket_name.clone(), bucket: "fork".into() },
@@ -268,6 +269,7 @@ mod tests {
             put(keys::bucket_by_id(9), b"fork".to_vec()),
             put(vec![keys::NOTE], note::encode(&said)),
             put(at(3, "plain"), row::encode(&object())),
+            put(at(3, "copied"), row::encode(&object())),
             put(at(50, "p/x"), row::encode(&object())),
             gone(at(51, "y")),
         ]);

@@ -24,7 +24,7 @@ pub struct Change {
 #[non_exhaustive]
 pub enum ChangeOp {
     /// This is the object of this key from now on: it was written, or given this key, or changed in its metadata, or
-    /// it is the version below one that was removed. An object that was copied elsewhere may be told once more as it was.
+    /// it is the version below one that was removed.
     Put {
         /// The name of the bucket.
         bucket: String,
