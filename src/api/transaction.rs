@@ -145,13 +145,18 @@ impl<'s> Transaction<'s> {
         options: CopyOptions,
     ) -> Result<()> {
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        self.push(copy::copy_step(self.engine, from, to, options)?)
+        let step = copy::copy_step(self.engine, from, to, options)?;
+        // Looked at now, so that a missing source is told here and not at the commit.
+        self.read_state()?;
+        self.push(step)
     }
 
     /// Gives an object another key.
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        self.push(copy::rename_step(self.engine, from, to, CopyOptions::new())?)
+        let step = copy::rename_step(self.engine, from, to, CopyOptions::new())?;
+        self.read_state()?;
+        self.push(step)
     }
 
     /// Gets an object, with the changes that this transaction has made so far.
@@ -209,7 +214,7 @@ impl<'s> Transaction<'s> {
         let mut staged = state.staged(engine);
         let its = staged.bucket(bucket.reference())?;
         let (head, found) = Chain::new(&mut staged, &its).object(key, None)?;
-        let body = BodyReader::new(&view, found.body.to_owned_body());
+        let body = BodyReader::new(&view, found.body.to_owned_body())?;
         Ok((catalog::meta_of(key.to_string(), head, its.versioning().is_some())?, body))
     }
 
