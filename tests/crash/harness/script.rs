@@ -1,7 +1,7 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, PutOptions, Result, Store,
+    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions, Result, Store,
     WriteOptions,
 };
 use std::io::Write;
@@ -57,6 +57,7 @@ pub enum Step {
     Rename { from: At, to: At },
     Copy { from: At, to: At },
     Row { key: Vec<u8>, value: Option<Vec<u8>> },
+    Cursor { name: &'static str, lsn: u64 },
 }
 
 /// One call of a program.
@@ -85,6 +86,9 @@ pub enum Op {
         durability: Durability,
         reads: bool,
     },
+    RemoveCursor(&'static str),
+    /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
+    Follow(&'static str),
     Flush,
     Checkpoint,
     Maintain,
@@ -112,6 +116,16 @@ impl Op {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
             Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Whether it moves a cursor of the feed to a place of its own choice.
+    pub fn sets_cursor(&self) -> bool {
+        let sets = |step: &Step| matches!(step, Step::Cursor { .. });
+        match self {
+            Op::Do(step, _) => sets(step),
+            Op::Together { steps, .. } => steps.iter().any(sets),
+            _ => false,
         }
     }
 
@@ -152,6 +166,11 @@ impl Op {
                 })
             }
             Op::Look => Ok(()),
+            Op::RemoveCursor(name) => store.remove_cursor(name),
+            Op::Follow(name) => match store.cursor(name)? {
+                Some(after) => store.changes(after)?.try_for_each(|change| change.map(drop)),
+                None => store.flush(),
+            },
             Op::Flush => store.flush(),
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
@@ -187,7 +206,10 @@ impl Step {
                 let (source, target) = (store.bucket(from.0)?, store.bucket(to.0)?);
                 target.copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability)).map(drop)
             }
-            Step::Rename { .. } | Step::Row { .. } => {
+            Step::Cursor { name, lsn } if durability == Durability::Synced => {
+                store.set_cursor(name, Lsn(*lsn))
+            }
+            Step::Rename { .. } | Step::Row { .. } | Step::Cursor { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
         }
@@ -204,6 +226,7 @@ impl Step {
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
+            Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),
         }
     }
 }
