@@ -27,6 +27,7 @@ mod snapshots;
 mod streaming;
 mod transactions;
 mod usage;
+mod versioning;
 mod zero_copy;
 
 use ossicle::{Bucket, Error, Object, Result, Store};
