@@ -22,6 +22,7 @@ mod put;
 mod ranges;
 mod rebuild;
 mod rows;
+mod sharing;
 mod smoke;
 mod snapshots;
 mod streaming;
