@@ -42,7 +42,7 @@ pub mod fuzzing;
 
 pub use api::{
     Bucket, Buckets, Changes, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -67,6 +67,7 @@ pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;
 

@@ -20,6 +20,7 @@ mod snapshot;
 mod store;
 mod transaction;
 mod verify;
+mod versions;
 mod writer;
 
 pub use bucket::Bucket;
@@ -32,4 +33,5 @@ pub use snapshot::{Snapshot, SnapshotBucket};
 pub use store::Store;
 pub use transaction::{Transaction, WriteOptions};
 pub use verify::VerifyOptions;
+pub use versions::VersionListing;
 pub use writer::ObjectWriter;

@@ -30,3 +30,4 @@ pub mod rows;
 pub mod staged;
 pub mod tidy;
 pub mod usage;
+pub mod versions;
