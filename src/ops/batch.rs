@@ -77,7 +77,7 @@ impl Batch {
 
     /// Makes it ready for the commit: whether the past is kept is a matter of the store.
     pub fn for_engine(mut self, engine: &Engine) -> Batch {
-        self.keeps_past = engine.settings().history.is_some();
+        self.keeps_past = engine.keeps_past();
         self
     }
 }
