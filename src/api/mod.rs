@@ -12,6 +12,8 @@
 
 mod bucket;
 mod builder;
+mod changes;
+mod fork;
 mod listing;
 mod object;
 mod snapshot;
@@ -23,6 +25,8 @@ mod writer;
 
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
+pub use changes::Changes;
+pub use fork::Differences;
 pub use listing::{Buckets, Listing};
 pub use object::Object;
 pub use snapshot::{Snapshot, SnapshotBucket};

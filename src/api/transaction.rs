@@ -8,13 +8,14 @@ use super::{Bucket, Object, Store};
 use crate::catalog::{self, Rows};
 use crate::engine::{BodyReader, Engine, Exclusive, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectMeta, VersionId};
+use crate::model::{Durability, Lsn, ObjectMeta, VersionId};
 use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::body::Body;
 use crate::ops::bucket::{self, CreateBucketOptions};
 use crate::ops::context::BucketRef;
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
+use crate::ops::feed;
 use crate::ops::get::{self, GetOptions, Seen};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::staged::{Instant, Overlay, Staged};
@@ -147,7 +148,10 @@ impl<'s> Transaction<'s> {
         options: CopyOptions,
     ) -> Result<()> {
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        self.push(copy::copy_step(self.engine, from, to, options)?)
+        let step = copy::copy_step(self.engine, from, to, options)?;
+        // Looked at now, so that a missing source is told here and not at the commit.
+        self.read_state()?;
+        self.push(step)
     }
 
     /// Gives an object another key, in this bucket or another.
@@ -165,7 +169,9 @@ impl<'s> Transaction<'s> {
         options: CopyOptions,
     ) -> Result<()> {
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        self.push(copy::rename_step(self.engine, from, to, options)?)
+        let step = copy::rename_step(self.engine, from, to, options)?;
+        self.read_state()?;
+        self.push(step)
     }
 
     /// Brings a deleted object back; see [`Bucket::undelete`].
@@ -269,6 +275,12 @@ impl<'s> Transaction<'s> {
         Ok(state.staged(engine).get(&key)?.map(|found| Bytes::from(found.payload)))
     }
 
+    /// Sets a cursor of the change feed behind commit `lsn`, so that what was done about the changes and the place
+    /// among them are committed together. See [`Store::set_cursor`](super::Store::set_cursor).
+    pub fn set_cursor(&mut self, name: &str, lsn: Lsn) -> Result<()> {
+        self.push(feed::step(self.engine, name, Some(lsn))?)
+    }
+
     fn push(&mut self, step: impl Step + 'static) -> Result<()> {
         self.push_and_see(step).map(|_| ())
     }
@@ -298,7 +310,7 @@ impl<'s> Transaction<'s> {
             let Some((head, found)) = get::find_anywhere(its.lens(&staged), key, version)? else {
                 return Ok(None);
             };
-            let body = BodyReader::new(&view, found.body.to_owned_body());
+            let body = BodyReader::new(&view, found.body.to_owned_body())?;
             Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, Some(body))))
         };
         let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;

@@ -129,6 +129,14 @@ impl Route {
         self.spans.iter().flat_map(|span| &span.layers)
     }
 
+    /// The spaces that are written to, each once.
+    pub fn own_spaces(&self) -> Vec<u64> {
+        let mut found: Vec<u64> = self.spans.iter().map(|span| span.layers[0].space).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     /// The spaces that are read but not written to, each once.
     pub fn borrowed(&self) -> Vec<u64> {
         let own = |space: &u64| self.spans.iter().any(|span| span.layers[0].space == *space);

@@ -11,14 +11,12 @@
 //! carries the places of the pieces as a hint; a segment's id is never used again, so the hint holds as long as
 //! the segments are there, and the rows are asked only when they are not.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::proposal::{Change, NewBody};
 use super::view::{OwnedBody, View};
 use crate::error::{Error, Result};
 use crate::format::entry::{BlobId, Extent, MAX_HINTS};
 use crate::format::varint;
-use crate::index::{Index, Weight};
 
 /// The keyspace of shared bodies.
 pub const BLOB_SPACE: u8 = 4;
@@ -110,11 +108,6 @@ impl BlobHead {
         };
         read().ok_or_else(|| Error::corrupt("the index", 0, "the head of a shared body cannot be read"))
     }
-
-    /// The change that writes it.
-    pub fn change(&self, blob: BlobId) -> Change {
-        Change::put(head_key(blob), Weight::default(), NewBody::None, self.encode())
-    }
 }
 
 impl SharedRef {
@@ -125,82 +118,27 @@ impl SharedRef {
     }
 }
 
-/// A shared body whose hint no longer holds: its pieces are looked up in the index.
-#[derive(Debug)]
-pub(super) struct Far {
-    blob: BlobId,
-    index: Index,
-    /// The head, once it was needed; and where each piece begins, if they are keyed by number.
-    pieces: OnceLock<Pieces>,
-}
-
-#[derive(Debug)]
-enum Pieces {
-    ByOffset,
-    Listed(Vec<(u64, OwnedBody)>),
-}
-
-impl Far {
-    pub(super) fn new(view: &View, blob: BlobId) -> Far {
-        Far { blob, index: view.index.clone(), pieces: OnceLock::new() }
+/// The pieces of a shared body that make up its first `len` bytes, each with the offset it begins at. They are all
+/// looked up at once, so that what was got can be read even when the index is gone.
+pub fn pieces(view: &View, blob: BlobId, len: u64) -> Result<Vec<(u64, OwnedBody)>> {
+    let corrupt =
+        |reason: &str| Error::corrupt(format!("the shared body {}-{}", blob.lsn, blob.n), 0, reason);
+    let (mut list, mut start, end) = (Vec::new(), 0u64, end_key(blob));
+    let mut cursor = view.index.cursor();
+    cursor.seek(&piece_key(blob, 0))?;
+    while cursor.key().is_some_and(|key| *key < *end) && start < len {
+        let item = cursor.item()?.ok_or_else(|| corrupt("a piece has no row"))?;
+        let body = OwnedBody::of(&super::view::decode(item.value())?.body);
+        let bytes = body.len();
+        list.push((start, body));
+        start = start.checked_add(bytes).ok_or_else(|| corrupt("its pieces are too long"))?;
+        drop(item);
+        cursor.next()?;
     }
-
-    /// The piece that holds byte `at`, and where it begins.
-    pub(super) fn piece_at(&self, at: u64) -> Result<(u64, OwnedBody)> {
-        let missing = || self.corrupt("a piece of it is missing");
-        let pieces = match self.pieces.get() {
-            Some(pieces) => pieces,
-            None => {
-                let found = self.look_up()?;
-                self.pieces.get_or_init(|| found)
-            }
-        };
-        match pieces {
-            Pieces::Listed(list) => {
-                let behind = list.partition_point(|(start, _)| *start <= at);
-                behind.checked_sub(1).map(|index| list[index].clone()).ok_or_else(missing)
-            }
-            Pieces::ByOffset => {
-                let mut cursor = self.index.cursor();
-                cursor.seek_last_before(&piece_key(self.blob, at + 1))?;
-                let own = cursor.key().filter(|key| key.starts_with(&head_key(self.blob)));
-                let start = own.and_then(place_of).ok_or_else(missing)?;
-                let item = cursor.item()?.ok_or_else(missing)?;
-                Ok((start, OwnedBody::of(&super::view::decode(item.value())?.body)))
-            }
-        }
+    if start < len {
+        return Err(corrupt("its pieces are shorter than what refers to it"));
     }
-
-    fn look_up(&self) -> Result<Pieces> {
-        let head = match self.index.get(&head_key(self.blob))? {
-            Some(item) if !item.tombstone => match super::view::decode(item.value())?.payload {
-                crate::format::entry::Payload::Inline(bytes) => BlobHead::decode(bytes)?,
-                crate::format::entry::Payload::Spilled(_) => return Err(self.corrupt("its head is too long")),
-            },
-            _ => return Err(self.corrupt("an object refers to it, but it is not there")),
-        };
-        if head.keyed == Keyed::Offset {
-            return Ok(Pieces::ByOffset);
-        }
-        let (mut list, mut start) = (Vec::new(), 0u64);
-        let end = end_key(self.blob);
-        let mut cursor = self.index.cursor();
-        cursor.seek(&piece_key(self.blob, 0))?;
-        while cursor.key().is_some_and(|key| *key < *end) {
-            let item = cursor.item()?.ok_or_else(|| self.corrupt("a piece has no row"))?;
-            let body = OwnedBody::of(&super::view::decode(item.value())?.body);
-            let len = body.len();
-            list.push((start, body));
-            start = start.checked_add(len).ok_or_else(|| self.corrupt("its pieces are too long"))?;
-            drop(item);
-            cursor.next()?;
-        }
-        Ok(Pieces::Listed(list))
-    }
-
-    pub(super) fn corrupt(&self, reason: &str) -> Error {
-        Error::corrupt(format!("the shared body {}-{}", self.blob.lsn, self.blob.n), 0, reason)
-    }
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::blob::{Far, SharedRef};
+use super::blob::{self, SharedRef};
 use crate::error::{Error, Result};
 use crate::format::entry::{self, Entry, Extent, Payload};
 use crate::index::{Index, Item, Weight};
@@ -129,22 +129,23 @@ pub struct BodyReader {
     body: OwnedBody,
     len: u64,
     segments: Table,
-    /// Where the pieces are found, if they are not known.
-    far: Option<Arc<Far>>,
+    /// The pieces of a shared body, each with the offset it begins at.
+    pieces: Option<Arc<[(u64, OwnedBody)]>>,
 }
 
 impl BodyReader {
     /// A reader of `body` in the view that it was found in.
-    pub fn new(view: &View, body: OwnedBody) -> BodyReader {
+    pub fn new(view: &View, body: OwnedBody) -> Result<BodyReader> {
         let len = body.len();
         let segments = view.segments.clone();
         let OwnedBody::Shared(shared) = body else {
-            return BodyReader { body, len, segments, far: None };
+            return Ok(BodyReader { body, len, segments, pieces: None });
         };
         let holds =
             !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
-        let far = (!holds && len > 0).then(|| Arc::new(Far::new(view, shared.blob)));
-        BodyReader { body: OwnedBody::Many(shared.hint), len, segments, far }
+        let pieces =
+            if holds || len == 0 { None } else { Some(blob::pieces(view, shared.blob, len)?.into()) };
+        Ok(BodyReader { body: OwnedBody::Many(shared.hint), len, segments, pieces })
     }
 
     /// How many bytes.
@@ -155,15 +156,15 @@ impl BodyReader {
     /// Reads `range`, which must lie inside the body: all of it if it lies in one run, else what lies in the
     /// run that holds its start. At least one byte, unless the range is empty.
     pub fn read(&self, range: std::ops::Range<u64>) -> Result<Bytes> {
-        if let Some(far) = self.far.as_ref().filter(|_| !range.is_empty()) {
-            let (start, piece) = far.piece_at(range.start)?;
-            let inside = range.start - start..range.end.min(start.saturating_add(piece.len())) - start;
-            if inside.is_empty() {
-                return Err(far.corrupt("its pieces are shorter than what refers to it"));
-            }
-            return self.read_own(&piece, inside);
-        }
-        self.read_own(&self.body, range)
+        let Some(pieces) = self.pieces.as_ref().filter(|_| !range.is_empty()) else {
+            return self.read_own(&self.body, range);
+        };
+        let behind = pieces.partition_point(|(start, _)| *start <= range.start);
+        let Some((start, piece)) = behind.checked_sub(1).map(|index| &pieces[index]) else {
+            return Ok(Bytes::new());
+        };
+        let end = range.end.min(start.saturating_add(piece.len()));
+        self.read_own(piece, range.start - start..end - start)
     }
 
     fn read_own(&self, body: &OwnedBody, range: std::ops::Range<u64>) -> Result<Bytes> {

@@ -63,14 +63,6 @@ impl CreateBucketOptions {
     }
 }
 
-/// The number of the ways of making spaces in one commit; the highest bits of a space's id.
-const SPACE_SHIFT: u32 = 48;
-
-/// The id of the `n`th space (from 0 on) that the commit `lsn` makes.
-pub fn space_id(lsn: u64, n: u32) -> u64 {
-    lsn | u64::from(n) << SPACE_SHIFT
-}
-
 /// The step that makes a bucket.
 #[derive(Debug)]
 pub struct CreateStep {
@@ -179,9 +171,8 @@ fn check_holds(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
 /// Removes a bucket's row, and leaves what it held to be removed in bounded steps.
 fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     let plain = state.row.parent.is_none() && state.route.own_space().is_some();
-    for span in state.route.spans().iter().filter(|_| !plain) {
-        let own = &span.layers[0];
-        staged.leave(&TidyRow::Clean { space: own.space, prefix: own.prefix.clone(), keep: Vec::new() });
+    for space in state.route.own_spaces().into_iter().filter(|_| !plain) {
+        staged.leave(&TidyRow::Clean { space, prefix: String::new(), keep: Vec::new() });
     }
     let (from, end) = (keys::uploads_from(state.row.id, b""), keys::uploads_end(state.row.id));
     let mut uploads = Vec::new();
@@ -200,6 +191,11 @@ fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
         Ok(true)
     })?;
     configs.into_iter().for_each(|key| staged.remove(key));
+    // The log may go on telling of what was in it. Buckets of early stores did not have this row.
+    let named = keys::bucket_by_id(state.row.id);
+    if !staged.has(&named)? {
+        staged.put(named, Weight::default(), state.name.as_bytes().to_vec());
+    }
     staged.remove_bucket(&state.name);
     Ok(())
 }

@@ -145,11 +145,12 @@ pub struct CopyStep {
 
 impl Step for CopyStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        let (from, to) = (staged.bucket(&self.from)?, staged.bucket(&self.to)?);
+        let from = staged.bucket(&self.from)?;
         let options = &self.options;
         let (head, found) = Chain::new(staged, &from).object(&self.key, options.source.version.as_ref())?;
         let versioned = from.versioning().is_some();
         options.source.check(&catalog::meta_of(self.key.clone(), head.clone(), versioned)?)?;
+        let to = staged.bucket(&self.to)?;
         let self_copy = self.from == self.to && self.key == self.new_key;
         let appendable = head.row.kind == ObjectKind::Appendable.number();
         if appendable && !(self_copy && !versioned) {
@@ -263,8 +264,9 @@ pub struct RenameStep {
 
 impl Step for RenameStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        let (from, to) = (staged.bucket(&self.from)?, staged.bucket(&self.to)?);
+        let from = staged.bucket(&self.from)?;
         let (head, found) = Chain::new(staged, &from).object(&self.key, None)?;
+        let to = staged.bucket(&self.to)?;
         if self.from == self.to && self.key == self.new_key {
             let chain = Chain::new(staged, &from);
             self.conditions.check(&self.key, Some(&head))?;

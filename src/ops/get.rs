@@ -146,7 +146,7 @@ fn find(
             if head.row.is_marker() {
                 return Ok(None);
             }
-            let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body)));
+            let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
             Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
         })?;
         return Ok(found.flatten());
@@ -155,7 +155,7 @@ fn find(
     let Some((head, found)) = found else {
         return Ok(None);
     };
-    let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body()));
+    let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
     Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
 }
 

@@ -232,17 +232,34 @@ fn reroute(staged: &mut Staged<'_>, state: &BucketState, route: &Route, prefixes
     gone.dedup();
     for layer in gone {
         let leads = |other: &&Layer| other.space == layer.space && other.prefix.starts_with(&layer.prefix);
-        if route.layers().any(|other| *other == layer) {
+        if is_read(route, &layer) {
             continue;
         }
         let keep = route.layers().filter(leads).map(|other| other.prefix.clone()).collect();
         staged.leave(&TidyRow::Clean { space: layer.space, prefix: layer.prefix, keep });
+    }
+    // A space that is led to no more goes whole, with what earlier routes have left in it.
+    for space in state.route.own_spaces() {
+        if !route.layers().any(|layer| layer.space == space) {
+            staged.leave(&TidyRow::Clean { space, prefix: String::new(), keep: Vec::new() });
+        }
     }
     let row = BucketRow { spans: route.to_rows(state.row.id), ..state.row.clone() };
     staged.put_bucket(&state.name, &row);
     fork::borrow(staged, &state.route.borrowed(), &route.borrowed())?;
     staged.leave(&TidyRow::Settle { bucket: state.name.to_string(), id: state.row.id });
     Ok(())
+}
+
+/// Whether a route leads some keys to a layer: by a span of its own, or as a part of another one's.
+pub fn is_read(route: &Route, layer: &Layer) -> bool {
+    route.spans().iter().any(|span| {
+        span.layers.iter().any(|other| {
+            let rest =
+                layer.prefix.strip_prefix(other.prefix.as_str()).filter(|_| other.space == layer.space);
+            rest.is_some_and(|rest| route.span(format!("{}{rest}", span.prefix).as_bytes()) == span)
+        })
+    })
 }
 
 fn check_prefix(prefix: &str) -> Result<()> {

@@ -283,7 +283,11 @@ pub fn step(
     ObjectKey::new(key)?;
     let row = options.attributes.to_row()?;
     engine.check_writable()?;
-    let owner = owner_key(engine, bucket, key)?;
+    // A bucket that is not there is told at the commit: it may be made in the same transaction.
+    let owner = owner_key(engine, bucket, key).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(keys::object(bucket.id, key)),
+        _ => Err(error),
+    })?;
     let prepared = body::prepare(engine, &owner, body, packed_max, options.digests)?;
     let (bucket, key) = (bucket.clone(), key.to_string());
     Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions })

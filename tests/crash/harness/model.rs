@@ -33,6 +33,8 @@ pub struct State {
     pub chains: BTreeMap<String, (Versioning, BTreeMap<String, Chain>)>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The cursors of the feed.
+    pub cursors: BTreeMap<String, u64>,
 }
 
 /// The table that scripts write rows into.
@@ -75,7 +77,10 @@ impl State {
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
-            Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {}
+            Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
+            Op::Follow(_) => {}
+            Op::Look | Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {
+            }
         }
         Ok(next)
     }
@@ -166,6 +171,7 @@ impl State {
                     return Err(ErrorKind::NotFound);
                 }
             }
+            Step::Cursor { name, lsn } => drop(self.cursors.insert((*name).into(), *lsn)),
             Step::Row { key, value } => match value {
                 Some(value) => {
                     self.rows.insert(key.clone(), value.clone());
@@ -212,6 +218,9 @@ impl State {
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());
+        }
+        if self.cursors != other.cursors {
+            found.push(format!("the cursors are {:?} here, {:?} there", self.cursors, other.cursors));
         }
         found.truncate(6);
         found.join("; ")
