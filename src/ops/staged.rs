@@ -496,11 +496,13 @@ impl Rows for Staged<'_> {
         }
         let range = self.overlay.changed.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)));
         let own = range.into_iter().find(|(_, local)| matches!(local, Local::Put { .. })).map(|(key, _)| key);
-        let mut beneath = Moment::now(self.view).next(from, end)?;
-        while let Some(mut key) = beneath.take_if(|key| self.is_gone(key)) {
-            key.push(0);
-            beneath = Moment::now(self.view).next(&key, end)?;
+        let mut cursor = self.view.index.cursor();
+        cursor.seek(from)?;
+        // Step by step: a transaction may have removed thousands of neighbours.
+        while cursor.key().is_some_and(|key| *key < *end && self.is_gone(key)) {
+            cursor.next()?;
         }
+        let beneath = cursor.key().filter(|key| **key < *end).map(<[u8]>::to_vec);
         Ok(own.cloned().into_iter().chain(beneath).min())
     }
 
@@ -510,10 +512,12 @@ impl Rows for Staged<'_> {
         }
         let range = self.overlay.changed.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)));
         let own = range.rev().find(|(_, local)| matches!(local, Local::Put { .. })).map(|(key, _)| key);
-        let mut beneath = Moment::now(self.view).last(from, end)?;
-        while let Some(key) = beneath.take_if(|key| self.is_gone(key)) {
-            beneath = Moment::now(self.view).last(from, &key)?;
+        let mut cursor = self.view.index.cursor();
+        cursor.seek_last_before(end)?;
+        while cursor.key().is_some_and(|key| *key >= *from && self.is_gone(key)) {
+            cursor.prev()?;
         }
+        let beneath = cursor.key().filter(|key| **key >= *from).map(<[u8]>::to_vec);
         Ok(own.cloned().into_iter().chain(beneath).max())
     }
 

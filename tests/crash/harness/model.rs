@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ossicle::ErrorKind;
+use ossicle::{ErrorKind, Versioning};
 
 use super::script::{Body, Op, Step};
 
@@ -21,11 +21,16 @@ pub struct Thing {
 /// The objects of a bucket, by key.
 pub type Objects = BTreeMap<String, Arc<Thing>>;
 
+/// The versions of a key, the newest first: whether it has a name of its own, and what it is unless it is a marker.
+pub type Chain = Vec<(bool, Option<Arc<Thing>>)>;
+
 /// All that a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// The buckets by name.
     pub buckets: BTreeMap<String, Objects>,
+    /// The chains of the buckets that keep versions, or kept some once.
+    pub chains: BTreeMap<String, (Versioning, BTreeMap<String, Chain>)>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The cursors of the feed.
@@ -48,8 +53,17 @@ impl State {
             Op::DeleteBucket(name) => match next.buckets.remove(*name) {
                 None => return Err(ErrorKind::NotFound),
                 Some(objects) if !objects.is_empty() => return Err(ErrorKind::AlreadyExists),
+                Some(_) if next.chains.remove(*name).is_some_and(|(_, chains)| !chains.is_empty()) => {
+                    return Err(ErrorKind::AlreadyExists);
+                }
                 Some(_) => {}
             },
+            Op::Versioning(name, state) => {
+                let null =
+                    |(key, thing): (&String, &Arc<Thing>)| (key.clone(), vec![(false, Some(thing.clone()))]);
+                let chains: BTreeMap<_, _> = next.bucket(name)?.iter().map(null).collect();
+                next.chains.entry((*name).into()).or_insert((*state, chains)).0 = *state;
+            }
             Op::Do(step, _) => next.apply(step)?,
             Op::Stream { bucket, key, body, .. } => {
                 next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
@@ -75,25 +89,87 @@ impl State {
         self.buckets.get_mut(name).ok_or(ErrorKind::NotFound)
     }
 
+    /// Writes an object, or deletes it, by the bucket's versioning.
+    fn write(&mut self, bucket: &str, key: &str, thing: Option<Arc<Thing>>) -> Result<(), ErrorKind> {
+        self.change(bucket, key, |state, chain| match state {
+            Some(Versioning::Enabled) => chain.insert(0, (true, thing)),
+            Some(Versioning::Suspended) => {
+                chain.retain(|(named, _)| *named);
+                chain.insert(0, (false, thing));
+            }
+            None => *chain = thing.map(|thing| (false, Some(thing))).into_iter().collect(),
+        })
+    }
+
+    /// Changes the chain of a key, and with it what is current.
+    fn change(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        work: impl FnOnce(Option<Versioning>, &mut Chain),
+    ) -> Result<(), ErrorKind> {
+        let objects = self.buckets.get_mut(bucket).ok_or(ErrorKind::NotFound)?;
+        let plain = || objects.get(key).map(|thing| (false, Some(thing.clone()))).into_iter().collect();
+        let current = match self.chains.get_mut(bucket) {
+            Some((state, chains)) => {
+                let chain = chains.entry(key.to_string()).or_default();
+                work(Some(*state), chain);
+                let current = chain.first().cloned();
+                if current.is_none() {
+                    chains.remove(key);
+                }
+                current
+            }
+            None => {
+                let mut chain: Chain = plain();
+                work(None, &mut chain);
+                chain.first().cloned()
+            }
+        };
+        match current {
+            Some((_, Some(thing))) => objects.insert(key.to_string(), thing),
+            _ => objects.remove(key),
+        };
+        Ok(())
+    }
+
     fn apply(&mut self, step: &Step) -> Result<(), ErrorKind> {
         match step {
             Step::Put { bucket, key, body } => {
-                self.bucket(bucket)?.insert(key.clone(), Arc::new(body.thing()));
+                self.write(bucket, key, Some(Arc::new(body.thing())))?;
             }
             Step::Delete { bucket, key } => {
-                self.bucket(bucket)?.remove(key);
+                self.write(bucket, key, None)?;
             }
             Step::Rename { from, to } => {
                 self.bucket(to.0)?;
-                let source = self.bucket(from.0)?;
-                let thing = source.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
-                source.remove(&from.1);
-                self.bucket(to.0)?.insert(to.1.clone(), thing);
+                let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
+                self.write(to.0, &to.1, Some(thing))?;
+                self.write(from.0, &from.1, None)?;
             }
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
                 let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
-                self.bucket(to.0)?.insert(to.1.clone(), thing);
+                self.write(to.0, &to.1, Some(thing))?;
+            }
+            Step::DeleteVersion { bucket, key, place } => {
+                self.change(bucket, key, |_, chain| {
+                    if *place < chain.len() {
+                        chain.remove(*place);
+                    }
+                })?;
+            }
+            Step::Undelete { bucket, key } => {
+                let mut found = false;
+                self.change(bucket, key, |_, chain| {
+                    if let Some(first) = chain.iter().position(|(_, thing)| thing.is_some()) {
+                        found = true;
+                        chain.drain(..first);
+                    }
+                })?;
+                if !found {
+                    return Err(ErrorKind::NotFound);
+                }
             }
             Step::Cursor { name, lsn } => drop(self.cursors.insert((*name).into(), *lsn)),
             Step::Row { key, value } => match value {
@@ -136,6 +212,9 @@ impl State {
                         .push(format!("{name}/{key} is only {}", if a.is_some() { "here" } else { "there" })),
                 }
             }
+        }
+        if self.chains != other.chains {
+            found.push("the versions are others".into());
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());

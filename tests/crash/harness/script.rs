@@ -2,7 +2,7 @@
 
 use ossicle::{
     Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions, Result, Store,
-    WriteOptions,
+    VersionId, Versioning, WriteOptions,
 };
 use std::io::Write;
 use std::time::Duration;
@@ -52,12 +52,41 @@ impl Body {
 /// A change to objects or rows, alone or in a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Put { bucket: &'static str, key: String, body: Body },
-    Delete { bucket: &'static str, key: String },
-    Rename { from: At, to: At },
-    Copy { from: At, to: At },
-    Row { key: Vec<u8>, value: Option<Vec<u8>> },
-    Cursor { name: &'static str, lsn: u64 },
+    Put {
+        bucket: &'static str,
+        key: String,
+        body: Body,
+    },
+    Delete {
+        bucket: &'static str,
+        key: String,
+    },
+    Rename {
+        from: At,
+        to: At,
+    },
+    Copy {
+        from: At,
+        to: At,
+    },
+    /// Deletes the version that comes at this place, the newest being 0.
+    DeleteVersion {
+        bucket: &'static str,
+        key: String,
+        place: usize,
+    },
+    Undelete {
+        bucket: &'static str,
+        key: String,
+    },
+    Row {
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    },
+    Cursor {
+        name: &'static str,
+        lsn: u64,
+    },
 }
 
 /// One call of a program.
@@ -65,6 +94,7 @@ pub enum Step {
 pub enum Op {
     CreateBucket(&'static str),
     DeleteBucket(&'static str),
+    Versioning(&'static str, Versioning),
     Do(Step, Durability),
     /// A writer that gets the body in pieces.
     Stream {
@@ -134,6 +164,7 @@ impl Op {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
             Op::DeleteBucket(name) => store.delete_bucket(name),
+            Op::Versioning(name, state) => store.bucket(name)?.set_config(state),
             Op::Do(step, durability) => step.run(store, *durability),
             Op::Stream { bucket, key, body, piece } => {
                 let mut writer = store.bucket(bucket)?.writer(key, body.options(Durability::Synced))?;
@@ -189,6 +220,11 @@ fn unwrap_io(error: std::io::Error) -> Error {
     }
 }
 
+fn nth_version(bucket: &Bucket, key: &str, place: usize) -> Result<Option<VersionId>> {
+    let all = bucket.versions(key)?.collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|entry| entry.key == key).nth(place).map(|entry| entry.version))
+}
+
 impl Step {
     fn run(&self, store: &Store, durability: Durability) -> Result<()> {
         match self {
@@ -209,7 +245,11 @@ impl Step {
             Step::Cursor { name, lsn } if durability == Durability::Synced => {
                 store.set_cursor(name, Lsn(*lsn))
             }
-            Step::Rename { .. } | Step::Row { .. } | Step::Cursor { .. } => {
+            Step::Rename { .. }
+            | Step::Row { .. }
+            | Step::Cursor { .. }
+            | Step::DeleteVersion { .. }
+            | Step::Undelete { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
         }
@@ -224,6 +264,12 @@ impl Step {
             Step::Delete { bucket: name, key } => tx.delete(&bucket(name)?, key),
             Step::Rename { from, to } => tx.rename(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
+            Step::DeleteVersion { bucket: name, key, place } => {
+                let bucket = bucket(name)?;
+                let Some(version) = nth_version(&bucket, key, *place)? else { return Ok(()) };
+                tx.delete_with(&bucket, key, DeleteOptions::new().version(version))
+            }
+            Step::Undelete { bucket: name, key } => tx.undelete(&bucket(name)?, key),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
             Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),

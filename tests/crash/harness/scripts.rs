@@ -1,6 +1,7 @@
 //! The scripts: small programs that between them reach every path to the disk.
 
 use ossicle::Durability::{Buffered, Synced};
+use ossicle::Versioning::{Enabled, Suspended};
 
 use super::script::{Body, Op, Script, Step};
 
@@ -43,6 +44,14 @@ fn step_rename(from: (&'static str, &str), to: (&'static str, &str)) -> Step {
 
 fn copy(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
     Op::Do(Step::Copy { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }, Synced)
+}
+
+fn delete_version(bucket: &'static str, key: &str, place: usize) -> Op {
+    Op::Do(Step::DeleteVersion { bucket, key: key.into(), place }, Synced)
+}
+
+fn undelete(bucket: &'static str, key: &str) -> Op {
+    Op::Do(Step::Undelete { bucket, key: key.into() }, Synced)
 }
 
 fn row(number: u8, value: Option<&str>) -> Step {
@@ -325,6 +334,43 @@ scripts! {
         Op::Compact,
         Op::Rebuild,
         put("one", "late", TINY, 4),
+    ]
+
+    /// Versions pile up, are promoted, replaced where they sit, brought back, and moved meanwhile.
+    versions: [
+        Op::CreateBucket("one"),
+        put("one", "a", TINY, 1),
+        put("one", "b", STREAMED, 2),
+        Op::Versioning("one", Enabled),
+        put("one", "a", STREAMED, 3),
+        put("one", "a", PACKED, 4),
+        delete("one", "b"),
+        delete("one", "b"),
+        copy(("one", "a"), ("one", "c")),
+        delete_version("one", "a", 0),
+        undelete("one", "b"),
+        rename(("one", "b"), ("one", "c")),
+        Op::Versioning("one", Suspended),
+        put("one", "a", STREAMED, 5),
+        delete("one", "b"),
+        Op::Checkpoint,
+        Op::Versioning("one", Enabled),
+        put("one", "a", TINY, 6),
+        Op::Versioning("one", Suspended),
+        delete("one", "a"),
+        Op::Compact,
+        delete_version("one", "a", 0),
+        delete_version("one", "a", 0),
+        together(vec![
+            step_put("one", "d", STREAMED, 7), Step::Copy { from: ("one", "d".into()), to: ("one", "e".into()) },
+            step_rename(("one", "e"), ("one", "a")), Step::DeleteVersion { bucket: "one", key: "c".into(), place: 0 },
+        ], true),
+        Op::Reopen,
+        delete_version("one", "a", 1),
+        undelete("one", "c"),
+        Op::Compact,
+        Op::Rebuild,
+        put("one", "a", PACKED, 8),
     ]
 
     /// Readers beside the writer, over checkpoints, relocation and another writer.

@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    ChangeOp, Entry, Lsn, Maintenance, ReadMode, SeededEntropy, Settings, Store, StoreBuilder, VirtualClock,
+    Bucket, ChangeOp, Entry, GetOptions, Lsn, Maintenance, ReadMode, SeededEntropy, Settings, Store,
+    StoreBuilder, Versioning, VirtualClock,
 };
 
 use super::Verdict;
-use super::model::{Objects, State, TABLE, Thing};
+use super::model::{Chain, Objects, State, TABLE, Thing};
 
 /// Where the store lies on the simulated disk.
 pub const DIR: &str = "/store";
@@ -137,6 +138,20 @@ pub fn observe(store: &Store) -> Verdict<State> {
                 objects.len()
             ));
         }
+        if let Some(versioning) =
+            bucket.config::<Versioning>().map_err(|e| told("asking for the versioning", e))?
+        {
+            let chains = chains(&bucket).map_err(|e| told("reading the versions", e))?;
+            let older =
+                chains.values().flat_map(|chain| &chain[1..]).filter(|(_, thing)| thing.is_some()).count();
+            let markers = chains.values().flatten().filter(|(_, thing)| thing.is_none()).count();
+            if (usage.noncurrent_objects, usage.markers) != (older as u64, markers as u64) {
+                return Err(format!(
+                    "usage says {usage:?}, the versions {older} older ones and {markers} markers"
+                ));
+            }
+            state.chains.insert(bucket.name().to_string(), (versioning, chains));
+        }
         all_objects += usage.objects;
         all_bytes += usage.bytes;
         state.buckets.insert(bucket.name().to_string(), objects);
@@ -153,6 +168,24 @@ pub fn observe(store: &Store) -> Verdict<State> {
         follow(store, cursor.lsn, &state)?;
     }
     Ok(state)
+}
+
+/// Every version of every key.
+fn chains(bucket: &Bucket) -> ossicle::Result<BTreeMap<String, Chain>> {
+    let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
+    for entry in bucket.versions("")? {
+        let entry = entry?;
+        let thing = match entry.meta {
+            None => None,
+            Some(meta) => {
+                let object = bucket.get_with(&entry.key, GetOptions::new().version(&entry.version))?;
+                let body = object.bytes()?.to_vec();
+                Some(Arc::new(Thing { body, content_type: meta.content_type, metadata: meta.metadata }))
+            }
+        };
+        chains.entry(entry.key).or_default().push((!entry.version.is_null(), thing));
+    }
+    Ok(chains)
 }
 
 /// Reads the feed behind a commit: nothing is left out, and what it says last of each thing is what the store holds.
