@@ -55,6 +55,7 @@ pub use model::{
     Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
     ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
 };
+pub use ops::attributes::AttributeOptions;
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;
 pub use ops::config::Config;

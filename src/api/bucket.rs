@@ -1,6 +1,9 @@
 //! A bucket: every verb on objects.
 
+use std::sync::Arc;
+
 use super::{Listing, Object, ObjectWriter, Store};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{BucketName, ObjectMeta, Usage};
 use crate::ops::body::Body;
@@ -31,7 +34,11 @@ impl Bucket {
         &self.reference
     }
 
-    fn reading(&self) -> Reading {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        self.store.engine()
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
         Reading::newest(self.store.engine())
     }
 

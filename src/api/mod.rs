@@ -10,12 +10,15 @@
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
 //! *Read first*: `store.rs`, `bucket.rs`.
 
+mod attributes;
 mod bucket;
 mod builder;
 mod listing;
 mod object;
+mod retention;
 mod snapshot;
 mod store;
+mod symlink;
 mod transaction;
 mod verify;
 mod writer;

@@ -8,7 +8,7 @@ use super::{Bucket, Object};
 use crate::catalog::{self, Rows};
 use crate::engine::{BodyReader, Engine, Exclusive, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectMeta};
+use crate::model::{Durability, ObjectKind, ObjectMeta};
 use crate::ops::batch::{self, Batch, Step};
 use crate::ops::body::Body;
 use crate::ops::chain::Chain;
@@ -201,9 +201,18 @@ impl<'s> Transaction<'s> {
         let view = View { segments: engine.segments(), ..View::clone(&state.view) };
         let mut staged = state.staged(engine);
         let its = staged.bucket(bucket.reference())?;
-        let (head, found) = Chain::new(&mut staged, &its).object(key, None)?;
-        let body = BodyReader::new(&view, found.body.to_owned_body());
-        Ok((catalog::meta_of(key.to_string(), head, its.versioning().is_some())?, body))
+        let chain = Chain::new(&mut staged, &its);
+        let seen = |key: &str, (head, found): (catalog::HeadRow, catalog::Found)| {
+            let body = BodyReader::new(&view, found.body.to_owned_body());
+            Ok((catalog::meta_of(key.to_string(), head, its.versioning().is_some())?, body))
+        };
+        let (meta, body): (ObjectMeta, BodyReader) = seen(key, chain.object(key, None)?)?;
+        if meta.kind != ObjectKind::Symlink {
+            return Ok((meta, body));
+        }
+        let target = meta.target().unwrap_or_default().to_string();
+        let there = chain.head(&target)?.filter(|(head, _)| !head.row.is_marker());
+        get::through(meta, there.map(|there| seen(&target, there)).transpose()?)
     }
 
     /// Takes the turn to write, if it is not taken yet, and applies the steps so far.

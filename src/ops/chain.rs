@@ -8,7 +8,7 @@ use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Rows, keys};
 use crate::engine::NewBody;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, MARKER, ObjectRow};
+use crate::format::row::{self, BucketRow, MARKER, ObjectRow};
 use crate::index::Weight;
 use crate::model::{VersionId, Versioning, from_millis};
 
@@ -63,7 +63,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let versioning = self.state.versioning();
         let version = match versioning {
             None => {
-                self.guard_current(key)?;
+                self.replace_current(key)?;
                 (row.n, row.named) = (0, false);
                 None
             }
@@ -99,10 +99,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let mut marker = ObjectRow { kind: MARKER, modified: self.staged.now.millis, ..ObjectRow::default() };
         match self.state.versioning() {
             None => {
-                self.guard_current(key)?;
-                if let Some((head, _)) = self.head_if_guarded(key)? {
-                    self.forget_hold(key, &head)?;
-                }
+                self.replace_current(key)?;
                 self.lift(Kind::Head, key, b"")?;
                 Ok(DeleteOutcome::default())
             }
@@ -259,9 +256,13 @@ impl<'c, 'a> Chain<'c, 'a> {
         if self.state.row.guarded || self.state.row.worm.is_some() { self.head(key) } else { Ok(None) }
     }
 
-    fn guard_current(&self, key: &str) -> Result<()> {
+    /// Lets go of the one version that a key has in a bucket without versions, unless it is protected.
+    fn replace_current(&mut self, key: &str) -> Result<()> {
         match self.head_if_guarded(key)? {
-            Some((head, _)) => self.guard(key, &head),
+            Some((head, _)) => {
+                self.guard(key, &head)?;
+                self.forget_hold(key, &head)
+            }
             None => Ok(()),
         }
     }
@@ -272,6 +273,20 @@ impl<'c, 'a> Chain<'c, 'a> {
             Some(why) => Err(immutable(key, &why)),
             None => Ok(()),
         }
+    }
+
+    /// Writes down that a version has a retention or a hold of its own, or that it has none any more. From the first
+    /// one on the bucket is looked through for them.
+    pub fn mark_hold(&mut self, key: &str, head: &HeadRow, is_held: bool) -> Result<()> {
+        if !is_held {
+            return self.lift(Kind::Hold, key, &head.tail());
+        }
+        if !self.state.row.guarded {
+            let row = BucketRow { guarded: true, ..self.state.row.clone() };
+            self.staged.put_bucket(&self.state.name, &row);
+        }
+        let none = Bringing::New(NewBody::None);
+        self.lay(Kind::Hold, key, &head.tail(), Weight::default(), none, Vec::new())
     }
 
     /// Forgets that a version that goes has a hold of its own.

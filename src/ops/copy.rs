@@ -252,7 +252,8 @@ impl Step for RenameStep {
             let version = chain.state.versioning().map(|_| head.version());
             return Ok(StepOutcome::Put(PutOutcome { etag: head.etag(), version, lsn: Lsn(head.lsn) }));
         }
-        let row = head.row.clone();
+        let mut row = head.row.clone();
+        row.release();
         let body = Bringing::Found(found.body, found.at);
         let outcome = place(staged, (&to, &self.new_key), row, body, &self.conditions)?;
         Chain::new(staged, &from).delete(&self.key)?;

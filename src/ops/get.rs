@@ -180,22 +180,27 @@ fn find_anywhere(
 /// Follows a symlink, exactly one level (OSS): body, size and digests are those of the target, the later of the two
 /// times counts, everything else is the link's.
 fn follow(moment: &Moment<'_>, bucket: &BucketRef, seen: Seen, body: bool) -> Result<Seen> {
-    let (mut meta, own) = seen;
-    if meta.kind != ObjectKind::Symlink {
-        return Ok((meta, own));
+    if seen.0.kind != ObjectKind::Symlink {
+        return Ok(seen);
     }
-    let target = meta.target().unwrap_or_default().to_string();
-    let Some((found, body)) = find(moment, bucket, &target, None, body)? else {
+    let target = find(moment, bucket, seen.0.target().unwrap_or_default(), None, body)?;
+    through(seen.0, target)
+}
+
+/// What a symlink shows that leads to `target`.
+pub fn through<B>(mut meta: ObjectMeta, target: Option<(ObjectMeta, B)>) -> Result<(ObjectMeta, B)> {
+    let name = meta.target().unwrap_or_default();
+    let Some((found, body)) = target else {
         return Err(Error::new(
             ErrorKind::NotFound,
             "SymlinkTargetNotExist",
-            format!("the symlink {:?} leads to {target:?}, which does not exist", meta.key),
+            format!("the symlink {:?} leads to {name:?}, which does not exist", meta.key),
         ));
     };
     if found.kind == ObjectKind::Symlink {
         return Err(Error::invalid(
             "InvalidTargetType",
-            format!("the symlink {:?} leads to {target:?}, which is a symlink itself", meta.key),
+            format!("the symlink {:?} leads to {name:?}, which is a symlink itself", meta.key),
         ));
     }
     meta.size = found.size;

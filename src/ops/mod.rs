@@ -10,6 +10,7 @@
 //! *Never*: touches a file; keeps state between calls.
 //! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
 
+pub mod attributes;
 pub mod batch;
 pub mod body;
 pub mod bucket;
@@ -24,7 +25,9 @@ pub mod history;
 pub mod list;
 pub mod prefix;
 pub mod put;
+pub mod retention;
 pub mod rows;
 pub mod staged;
+pub mod symlink;
 pub mod tidy;
 pub mod usage;

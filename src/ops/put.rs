@@ -175,10 +175,18 @@ impl Conditions {
                 format!("the object {key:?} exists already, and if_absent was asked for"),
             ));
         }
+        self.check_tag(key, current.map(HeadRow::etag))
+    }
+
+    /// Whether the entity tag of a version is the one that is wanted.
+    pub(crate) fn check_etag(&self, key: &str, found: &ETag) -> Result<()> {
+        self.check_tag(key, Some(found.clone()))
+    }
+
+    fn check_tag(&self, key: &str, found: Option<ETag>) -> Result<()> {
         let Some(wanted) = &self.if_match else {
             return Ok(());
         };
-        let found = current.map(HeadRow::etag);
         if found.as_ref() == Some(wanted) || (wanted.as_str() == "*" && found.is_some()) {
             return Ok(());
         }

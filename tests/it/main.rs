@@ -6,6 +6,7 @@
 )]
 
 mod api_shape;
+mod attributes;
 mod bad_input;
 mod bad_stores;
 mod buckets;
@@ -25,6 +26,7 @@ mod rows;
 mod smoke;
 mod snapshots;
 mod streaming;
+mod symlinks;
 mod transactions;
 mod usage;
 mod zero_copy;
