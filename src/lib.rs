@@ -41,7 +41,7 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
+    Bucket, Buckets, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
     StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
@@ -55,6 +55,7 @@ pub use model::{
     Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
     ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
 };
+pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;

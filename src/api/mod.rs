@@ -10,6 +10,7 @@
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
 //! *Read first*: `store.rs`, `bucket.rs`.
 
+mod append;
 mod attributes;
 mod bucket;
 mod builder;
@@ -23,6 +24,7 @@ mod transaction;
 mod verify;
 mod writer;
 
+pub use append::Follow;
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
 pub use listing::{Buckets, Listing};

@@ -397,6 +397,7 @@ impl Engine {
         let turn = self.writer.lock();
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         drop(turn);
+        self.commits_seen.ring();
         *self.lock.lock() = None;
         closed
     }

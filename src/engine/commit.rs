@@ -401,6 +401,7 @@ impl Engine {
         let view = Arc::new(group.working.clone());
         writer.view = view.clone();
         self.view.store(view);
+        self.commits_seen.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

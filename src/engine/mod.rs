@@ -18,6 +18,7 @@
 mod blob;
 mod checkpoint;
 mod commit;
+mod commits_seen;
 mod gauges;
 mod layout;
 mod ledger;
@@ -62,6 +63,7 @@ use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
+use commits_seen::CommitsSeen;
 use gauges::Gauges;
 use queue::Queue;
 use reserve::Reserve;
@@ -85,6 +87,7 @@ pub struct Engine {
     reserve: Reserve,
     gauges: Gauges,
     wake: Arc<Wake>,
+    commits_seen: CommitsSeen,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -139,6 +142,11 @@ impl Engine {
     /// Raised when there is work for maintenance.
     pub fn wake(&self) -> &Arc<Wake> {
         &self.wake
+    }
+
+    /// Rings behind every commit that readers see.
+    pub fn commits_seen(&self) -> &CommitsSeen {
+        &self.commits_seen
     }
 
     /// log2 of the chunk size of bodies.

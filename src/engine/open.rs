@@ -122,6 +122,7 @@ impl Engine {
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),
+            commits_seen: super::commits_seen::CommitsSeen::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),

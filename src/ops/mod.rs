@@ -10,6 +10,7 @@
 //! *Never*: touches a file; keeps state between calls.
 //! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
 
+pub mod append;
 pub mod attributes;
 pub mod batch;
 pub mod body;
@@ -19,6 +20,7 @@ pub mod config;
 pub mod context;
 pub mod copy;
 pub mod delete;
+pub mod follow;
 pub mod fork;
 pub mod get;
 pub mod history;

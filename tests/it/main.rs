@@ -6,6 +6,7 @@
 )]
 
 mod api_shape;
+mod append;
 mod attributes;
 mod bad_input;
 mod bad_stores;
