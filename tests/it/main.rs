@@ -30,6 +30,7 @@ mod streaming;
 mod symlinks;
 mod transactions;
 mod usage;
+mod worm;
 mod zero_copy;
 
 use ossicle::{Bucket, Error, Object, Result, Store};
