@@ -204,6 +204,27 @@ fn a_policy_in_progress_can_be_taken_back_and_a_locked_one_only_made_longer() {
     bucket.delete("a/k").unwrap();
 }
 
+/// It counted from the day of the one that had lapsed, and so protected nothing; and it kept versions from being
+/// enabled for good.
+#[test]
+fn a_policy_after_one_that_lapsed_begins_anew() {
+    let (store, bucket, clock) = world();
+    fill(&bucket, 0);
+    bucket.set_config(&worm(30, WormState::InProgress)).unwrap();
+    clock.advance(DAY * 2);
+    bucket.put("a/k", b"kept").unwrap();
+    bucket.set_config(&worm(30, WormState::InProgress)).unwrap();
+    assert_held(&store, &bucket);
+    // Changed while it is in progress, it goes on with the hours it has.
+    clock.advance(DAY - MINUTE);
+    bucket.set_config(&worm(40, WormState::InProgress)).unwrap();
+    assert_eq!(code(bucket.set_config(&Versioning::Enabled)), "InvalidRequest");
+    clock.advance(MINUTE);
+    bucket.put("a/k", b"free").unwrap();
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    assert_eq!(bucket.config::<Worm>().unwrap(), None);
+}
+
 #[test]
 fn retention_is_made_longer_by_anybody_and_shorter_by_few() {
     let (_store, bucket, clock) = world();
