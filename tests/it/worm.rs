@@ -406,3 +406,47 @@ fn protection_survives_reopening_compaction_renamed_prefixes_and_a_lost_index() 
     bucket.delete_prefix("a/").unwrap();
     assert!(store.verify().unwrap().is_clean());
 }
+
+#[test]
+fn a_fork_with_something_protected_of_its_own_is_not_dropped() {
+    let (store, bucket, clock) = world();
+    fill(&bucket, 0);
+    bucket.set_legal_hold("a/k", true).unwrap();
+    // What it shows of the first bucket stays with that one.
+    let fork = store.fork_bucket("cats", "fork").unwrap();
+    assert_eq!(code(fork.delete("a/k")), "FileImmutable");
+    bucket.set_tags("a/k", [("a", "b")]).unwrap();
+    store.delete_bucket("fork").unwrap();
+    // What is held in it goes with it, and so it does not go.
+    let fork = store.fork_bucket("cats", "fork").unwrap();
+    fork.put("own", b"x").unwrap();
+    fork.set_retention("own", compliance(DAY)).unwrap();
+    fork.set_retention("other", compliance(DAY)).unwrap();
+    bucket.delete("other").unwrap();
+    let refused = store.delete_bucket("fork").unwrap_err();
+    assert_eq!((refused.code(), refused.kind()), ("FileImmutable", ErrorKind::Immutable));
+    assert_eq!(read(&fork, "other"), b"other");
+    // It is none the less held if the fork is forked itself, and written somewhere else from then on.
+    store.fork_bucket("fork", "second").unwrap();
+    assert_eq!(store.delete_bucket("fork").unwrap_err().code(), "FileImmutable");
+    store.delete_bucket("second").unwrap();
+    assert_eq!(store.delete_bucket("fork").unwrap_err().code(), "FileImmutable");
+    clock.advance(DAY);
+    store.delete_bucket("fork").unwrap();
+    // A policy of the fork's own protects what was written to it, before it was forked too.
+    let fork = store.fork_bucket("cats", "fork").unwrap();
+    fork.set_config(&worm(1, WormState::Locked)).unwrap();
+    store.delete_bucket("fork").unwrap();
+    let fork = store.fork_bucket("cats", "fork").unwrap();
+    fork.set_config(&worm(1, WormState::Locked)).unwrap();
+    fork.put("own", b"x").unwrap();
+    assert_eq!(store.delete_bucket("fork").unwrap_err().code(), "FileImmutable");
+    store.fork_bucket("fork", "second").unwrap();
+    assert_eq!(store.delete_bucket("fork").unwrap_err().code(), "FileImmutable");
+    store.delete_bucket("second").unwrap();
+    clock.advance(DAY);
+    store.delete_bucket("fork").unwrap();
+    assert_eq!(code(bucket.delete("a/k")), "FileImmutable");
+    assert_eq!(read(&bucket, "a/k"), b"kept");
+    assert!(store.verify().unwrap().is_clean());
+}
