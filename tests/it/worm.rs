@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ossicle::{
-    Acl, AttributeOptions, Body, Bucket, ContentHeaders, CopyOptions, DeleteOptions, ErrorKind, GetOptions,
-    MemoryVfs, PutOptions, Result, Retention, RetentionMode, StorageClass, Store, VersionId, Versioning,
-    VirtualClock, Worm, WormState,
+    Acl, AttributeOptions, Body, Bucket, Clock, ContentHeaders, CopyOptions, DeleteOptions, ErrorKind,
+    GetOptions, MemoryVfs, PutOptions, Result, Retention, RetentionMode, StorageClass, Store, VersionId,
+    Versioning, VirtualClock, Worm, WormState,
 };
 
 use crate::{code, read};
@@ -449,4 +449,61 @@ fn a_fork_with_something_protected_of_its_own_is_not_dropped() {
     assert_eq!(code(bucket.delete("a/k")), "FileImmutable");
     assert_eq!(read(&bucket, "a/k"), b"kept");
     assert!(store.verify().unwrap().is_clean());
+}
+
+/// There is a row for a version with a retention or a hold of its own exactly while it has one.
+#[test]
+fn the_rows_of_holds_go_with_what_they_hold() {
+    let (store, bucket, clock) = world();
+    let entries = || store.verify().unwrap().entries;
+    bucket.put("a", b"x").unwrap();
+    bucket.put("z", b"x").unwrap();
+    let plain = entries();
+    let hold = || {
+        bucket.set_legal_hold("a", true).unwrap();
+        bucket.set_retention("a", until(clock.now(), RetentionMode::Compliance, DAY)).unwrap();
+        assert_eq!(entries(), plain + 1);
+        clock.advance(DAY);
+        bucket.set_legal_hold("a", false).unwrap();
+        assert_eq!(entries(), plain + 1);
+    };
+    hold();
+    bucket.clear_retention("a").unwrap();
+    assert_eq!(entries(), plain);
+    hold();
+    bucket.put("a", b"y").unwrap();
+    assert_eq!(entries(), plain);
+    hold();
+    bucket.rename("z", "a").unwrap();
+    assert_eq!(entries(), plain - 1);
+    bucket.put("z", b"x").unwrap();
+    hold();
+    bucket.delete("a").unwrap();
+    assert_eq!(entries(), plain - 1);
+    bucket.put("a", b"x").unwrap();
+    hold();
+    bucket.rename("a", "b").unwrap();
+    assert_eq!(entries(), plain);
+    bucket.rename("b", "a").unwrap();
+    hold();
+    bucket.rename_prefix("a", "b").unwrap();
+    assert_eq!(entries(), plain);
+    bucket.rename_prefix("b", "a").unwrap();
+    hold();
+    bucket.delete_prefix("a").unwrap();
+    assert_eq!(entries(), plain - 1);
+    // With versions: pushed down and brought up again, it stays; replaced or removed, it goes.
+    bucket.put("a", b"x").unwrap();
+    hold();
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    let top = bucket.put("a", b"top").unwrap().version.unwrap();
+    assert_eq!(entries(), plain + 3);
+    bucket.delete_with("a", DeleteOptions::new().version(&top)).unwrap();
+    assert_eq!(entries(), plain + 1);
+    bucket.set_config(&Versioning::Suspended).unwrap();
+    bucket.put("a", b"null").unwrap();
+    assert_eq!(entries(), plain);
+    hold();
+    bucket.delete_with("a", DeleteOptions::new().version(VersionId::null())).unwrap();
+    assert_eq!(entries(), plain - 1);
 }
