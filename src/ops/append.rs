@@ -212,37 +212,36 @@ fn tier(len: u64) -> u32 {
     len.checked_ilog2().unwrap_or(0) / 4
 }
 
-/// Which pieces at the end of a blob are merged with `len` bytes that are appended: the lowest tier of which there are
-/// enough, all smaller ones at the end together counting for one of it. `before` tells the piece that ends at a place.
+/// Which pieces at the end of a blob are merged with `len` bytes that are appended: those of the same tier if there are
+/// enough of them, with whatever is smaller among and before them; then those of the tier that this makes, and so on. `before`
+/// tells the piece that ends at a place.
 fn merges(
     position: u64,
     len: u64,
     mut before: impl FnMut(u64) -> Result<Option<(u64, u64)>>,
 ) -> Result<Vec<u64>> {
     let mut places: Vec<u64> = Vec::new();
-    let mut chosen = 0;
-    let (mut level, mut count, mut end, mut total) = (tier(len), 1, position, len);
+    let (mut chosen, mut level, mut count, mut end, mut total) = (0, tier(len), 1, position, len);
     while let Some((place, size)) = before(end)?.filter(|(place, size)| *size < LARGE && place + size == end)
     {
         let its = tier(size);
-        if its > level {
-            // What comes behind it counts as one, if there is enough of it as more.
-            level = its;
-            count = 1;
-        }
-        places.push(place);
-        end = place;
-        total += size;
-        if its == level {
-            count += 1;
-        }
-        if count >= MERGED_AT_ONCE {
-            chosen = places.len();
-            level = tier(total).max(level);
-            count = 1;
+        // Enough are found, and what is smaller before them has gone with them.
+        if count >= MERGED_AT_ONCE && its >= level {
             if total >= LARGE {
                 break;
             }
+            (level, count) = (tier(total).max(level), 1);
+        }
+        if its > level {
+            // Looked at when something of its own size comes. Going on would be dear: behind a piece that was merged
+            // lie the tombstones of what it was made from.
+            break;
+        }
+        places.push(place);
+        (end, total) = (place, total + size);
+        count += usize::from(its == level);
+        if count >= MERGED_AT_ONCE {
+            chosen = places.len();
         }
     }
     places.truncate(chosen);
