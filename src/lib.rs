@@ -41,7 +41,7 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Changes, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot,
+    Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot,
     SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
@@ -56,6 +56,8 @@ pub use model::{
     ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId,
     Versioning, Worm, WormState,
 };
+pub use ops::append::{AppendOptions, AppendOutcome};
+pub use ops::attributes::AttributeOptions;
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;
 pub use ops::config::Config;

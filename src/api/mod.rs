@@ -10,19 +10,24 @@
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
 //! *Read first*: `store.rs`, `bucket.rs`.
 
+mod append;
+mod attributes;
 mod bucket;
 mod builder;
 mod changes;
 mod fork;
 mod listing;
 mod object;
+mod retention;
 mod snapshot;
 mod store;
+mod symlink;
 mod transaction;
 mod verify;
 mod versions;
 mod writer;
 
+pub use append::Follow;
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
 pub use changes::Changes;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::append::AppendOutcome;
 use super::delete::DeleteOutcome;
 use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
@@ -37,11 +38,13 @@ pub trait Step: Debug + Send + Sync {
 pub enum StepOutcome {
     /// Of whatever makes a version: a put, a copy, a rename.
     Put(PutOutcome),
+    /// Of an append.
+    Append(AppendOutcome),
     /// Of a delete.
     Delete(DeleteOutcome),
-    /// A number: the id of a new bucket, the length of an appended object.
+    /// A number: the id of a new bucket.
     Number(u64),
-    /// Two numbers: the name of an upload; the next position and the CRC of an append.
+    /// Two numbers: the name of an upload.
     Pair(u64, u64),
     /// Of a step that was refused without keeping the others.
     Refused(Arc<Error>),

@@ -8,7 +8,7 @@ use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Rows, keys};
 use crate::engine::NewBody;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, MARKER, ObjectRow};
+use crate::format::row::{self, BucketRow, MARKER, ObjectRow};
 use crate::index::Weight;
 use crate::model::{VersionId, Versioning, from_millis};
 
@@ -273,6 +273,20 @@ impl<'c, 'a> Chain<'c, 'a> {
             Some(why) => Err(immutable(key, &why)),
             None => Ok(()),
         }
+    }
+
+    /// Writes down that a version has a retention or a hold of its own, or that it has none any more. From the first
+    /// one on the bucket is looked through for them.
+    pub fn mark_hold(&mut self, key: &str, head: &HeadRow, is_held: bool) -> Result<()> {
+        if !is_held {
+            return self.lift(Kind::Hold, key, &head.tail());
+        }
+        if !self.state.row.guarded {
+            let row = BucketRow { guarded: true, ..self.state.row.clone() };
+            self.staged.put_bucket(&self.state.name, &row);
+        }
+        let none = Bringing::New(NewBody::None);
+        self.lay(Kind::Hold, key, &head.tail(), Weight::default(), none, Vec::new())
     }
 
     /// Forgets that a version that goes has a hold of its own.

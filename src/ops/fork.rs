@@ -10,7 +10,7 @@ use super::bucket;
 use super::context::{BucketRef, Reading};
 use super::staged::Staged;
 use crate::catalog::note::Said;
-use crate::catalog::{KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
+use crate::catalog::{BucketState, KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{BucketRow, TidyRow};
@@ -166,4 +166,12 @@ pub fn parent(reading: &Reading, origin: &Origin) -> Result<BucketRef> {
         Some(state) if state.row.id == origin.id => Ok(BucketRef::new(state.name.clone(), state.row.id)),
         _ => Err(crate::catalog::no_such_bucket(&origin.name)),
     }
+}
+
+/// The bucket that a fork was made from, if it is still there.
+pub fn parent_of(rows: &impl Rows, state: &BucketState) -> Result<Option<Arc<BucketState>>> {
+    let Some((id, name, _)) = &state.row.parent else {
+        return Ok(None);
+    };
+    Ok(crate::catalog::find_bucket(rows, name)?.filter(|parent| parent.row.id == *id))
 }

@@ -240,3 +240,49 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
     let _: BTreeMap<Lsn, ()> = BTreeMap::new();
     Ok(())
 }
+
+#[test]
+fn objects_grow_lead_elsewhere_and_carry_more_as_written() -> Result<()> {
+    let store = Store::in_memory()?;
+    let bucket = store.create_bucket("cats")?;
+    let AppendOutcome { next_position, crc64, .. } = bucket.append("log", 0, b"one")?;
+    let (_, _): (u64, u64) = (next_position, crc64);
+    bucket.append_with("log", next_position, "two", AppendOptions::new().durability(Durability::Buffered))?;
+    assert_eq!(bucket.append_position("log")?, 6);
+    let mut follow: Follow = bucket.follow("log", 3)?;
+    let more: Option<Bytes> = follow.next(Duration::ZERO)?;
+    assert_eq!((more.as_deref(), follow.position()), (Some(&b"two"[..]), 6));
+
+    let _: PutOutcome = bucket.symlink("link", "log")?;
+    bucket.symlink_with("link", "log", PutOptions::new().content_type("text/plain"))?;
+    assert_eq!(bucket.read_link("link")?, "log");
+
+    let pairs: BTreeMap<String, String> = [("team".to_string(), "red".to_string())].into();
+    bucket.set_tags("log", &pairs)?;
+    bucket.set_tags("log", [("team", "red")])?;
+    bucket.set_tags("log", pairs.clone())?;
+    bucket.set_tags("log", vec![("team".to_string(), "red")])?;
+    for (key, value) in bucket.tags("log")? {
+        let (_, _): (String, String) = (key, value);
+    }
+    bucket.clear_tags("log")?;
+    bucket.set_metadata("log", &pairs)?;
+    bucket.set_acl("log", Acl::PublicRead)?;
+    let _: Option<Acl> = bucket.acl("log")?;
+    bucket.clear_acl("log")?;
+    bucket.set_content_type("log", "text/plain")?;
+    bucket.set_headers("log", ContentHeaders::default())?;
+    bucket.set_storage_class("log", StorageClass::Archive)?;
+    let etag = bucket.head("log")?.etag;
+    let options =
+        AttributeOptions::new().version(VersionId::null()).if_match(etag).durability(Durability::Synced);
+    bucket.set_tags_with("log", [("a", "b")], options)?;
+
+    let until = SystemTime::now() + Duration::from_secs(60);
+    bucket.set_retention("log", Retention { mode: RetentionMode::Governance, until })?;
+    let _: Option<Retention> = bucket.retention("log")?;
+    bucket.clear_retention_with("log", AttributeOptions::new().bypass_governance(true))?;
+    bucket.set_legal_hold("log", true)?;
+    assert!(bucket.legal_hold("log")?);
+    bucket.set_legal_hold("log", false)
+}

@@ -68,6 +68,13 @@ impl State {
             Op::Stream { bucket, key, body, .. } => {
                 next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
             }
+            Op::Append { bucket, key, body, .. } => {
+                let objects = next.bucket(bucket)?;
+                let before = objects.get(key).map(|thing| thing.body.clone()).unwrap_or_default();
+                let body = [before, body.bytes()].concat();
+                let thing = Thing { body, content_type: None, metadata: BTreeMap::new() };
+                objects.insert(key.clone(), Arc::new(thing));
+            }
             Op::Abandon { bucket, .. } => {
                 next.bucket(bucket)?;
             }

@@ -1,8 +1,8 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions, Result, Store,
-    VersionId, Versioning, WriteOptions,
+    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
+    Result, Store, VersionId, Versioning, WriteOptions,
 };
 use std::io::Write;
 use std::time::Duration;
@@ -109,6 +109,13 @@ pub enum Op {
         key: String,
         body: Body,
     },
+    /// An append to the end of an object, or the first of one.
+    Append {
+        bucket: &'static str,
+        key: String,
+        body: Body,
+        durability: Durability,
+    },
     DeleteMany(&'static str, Vec<String>),
     /// A transaction; with `reads`, it looks at what it wrote before it ends.
     Together {
@@ -143,7 +150,9 @@ impl Op {
     /// Whether everything up to and including this operation is durable once it has returned `Ok`.
     pub fn is_synced(&self) -> bool {
         match self {
-            Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
+            Op::Do(_, durability) | Op::Together { durability, .. } | Op::Append { durability, .. } => {
+                *durability == Durability::Synced
+            }
             Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
         }
@@ -176,6 +185,12 @@ impl Op {
             Op::Abandon { bucket, key, body } => {
                 let mut writer = store.bucket(bucket)?.writer(key, PutOptions::new())?;
                 writer.write_all(&body.bytes()).map_err(unwrap_io)
+            }
+            Op::Append { bucket, key, body, durability } => {
+                let bucket = store.bucket(bucket)?;
+                let (position, options) =
+                    (bucket.append_position(key)?, AppendOptions::new().durability(*durability));
+                bucket.append_with(key, position, body.bytes(), options).map(drop)
             }
             Op::DeleteMany(bucket, keys) => {
                 for (_, outcome) in store.bucket(bucket)?.delete_many(keys)? {

@@ -66,6 +66,14 @@ fn stream(bucket: &'static str, key: &str, len: usize, seed: u64, piece: usize) 
     Op::Stream { bucket, key: key.into(), body: body(len, seed), piece }
 }
 
+fn append(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Append { bucket, key: key.into(), body: body(len, seed), durability: Synced }
+}
+
+fn append_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Append { bucket, key: key.into(), body: body(len, seed), durability: Buffered }
+}
+
 fn together(steps: Vec<Step>, reads: bool) -> Op {
     Op::Together { steps, durability: Synced, reads }
 }
@@ -453,5 +461,52 @@ scripts! {
         delete("one", "waste"),
         Op::Compact,
         Op::Reopen,
+    ]
+
+    /// Objects that grow by bodies of every kind, synced and not, merged, moved, renamed and removed.
+    appends: [
+        Op::CreateBucket("one"),
+        append("one", "a", TINY, 1),
+        append("one", "a", STREAMED, 2),
+        append_buffered("one", "a", PACKED, 3),
+        append("one", "a", 0, 4),
+        append("one", "b", STREAMED, 5),
+        append("one", "empty", 0, 6),
+        rename(("one", "b"), ("one", "c")),
+        append("one", "c", STREAMED, 7),
+        Op::Compact,
+        append("one", "c", TINY, 8),
+        put("one", "a", TINY, 9),
+        Op::Reopen,
+        append("one", "empty", PACKED, 10),
+        Op::Rebuild,
+        append("one", "c", STREAMED, 11),
+        delete("one", "empty"),
+        Op::Compact,
+        put("one", "last", TINY, 12),
+    ]
+
+    /// Sixteen small pieces become one, and that one of the next sixteen.
+    appends_merged: [
+        Op::CreateBucket("one"),
+        append("one", "a", 20, 1), append_buffered("one", "a", 20, 2), append_buffered("one", "a", 70, 3),
+        append_buffered("one", "a", 70, 4), append_buffered("one", "a", 70, 5), append_buffered("one", "a", 70, 6),
+        append_buffered("one", "a", 70, 7), append_buffered("one", "a", 70, 8), append_buffered("one", "a", 70, 9),
+        append_buffered("one", "a", 70, 10), append_buffered("one", "a", 70, 11), append_buffered("one", "a", 70, 12),
+        append_buffered("one", "a", 70, 13), append_buffered("one", "a", 70, 14), append("one", "a", 70, 15),
+        append("one", "a", 70, 16),
+        append("one", "a", 3000, 17),
+        Op::Checkpoint,
+        append_buffered("one", "a", 2500, 18), append_buffered("one", "a", 2500, 19),
+        append_buffered("one", "a", 2500, 20), append_buffered("one", "a", 2500, 21),
+        append_buffered("one", "a", 2500, 22), append_buffered("one", "a", 2500, 23),
+        append_buffered("one", "a", 2500, 24), append_buffered("one", "a", 2500, 25),
+        append_buffered("one", "a", 2500, 26), append_buffered("one", "a", 2500, 27),
+        append_buffered("one", "a", 2500, 28), append_buffered("one", "a", 2500, 29),
+        append_buffered("one", "a", 2500, 30), append("one", "a", 2500, 31),
+        append("one", "a", 10, 32),
+        Op::Compact,
+        Op::Reopen,
+        append("one", "a", 10, 33),
     ]
 }
