@@ -787,3 +787,22 @@ fn uploads_go_on_where_prefixes_were_renamed_and_buckets_forked() {
     store.maintain(std::time::Duration::from_secs(60)).unwrap();
     assert!(store.verify().unwrap().is_clean());
 }
+
+/// The work of removing the parts had the number of the work of removing what the fork held, and took its place.
+#[test]
+fn a_fork_that_is_dropped_with_an_upload_of_many_parts_leaves_nothing() {
+    let (store, bucket) = a_bucket();
+    bucket.put("a", b"a").unwrap();
+    let rows_after = |parts: u32| {
+        let fork = store.fork_bucket("cats", "fork").unwrap();
+        fork.put("own", b"own").unwrap();
+        let upload = fork.upload("b", buffered()).unwrap();
+        (1..=parts).for_each(|number| drop(upload.put_part(number, b"x").unwrap()));
+        store.delete_bucket("fork").unwrap();
+        store.maintain(std::time::Duration::from_secs(60)).unwrap();
+        entries(&store)
+    };
+    let rows = [1, 1, 65].map(rows_after);
+    // Each fork leaves its name, for whoever reads of its past.
+    assert_eq!(rows[2] - rows[1], rows[1] - rows[0], "{rows:?}");
+}
