@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Dice;
 use super::model::TABLE;
+use super::upload::Uploading;
 
 /// A bucket and a key.
 pub type At = (&'static str, String);
@@ -80,6 +81,12 @@ pub enum Op {
         body: Body,
     },
     DeleteMany(&'static str, Vec<String>),
+    /// Something is done with the upload to a key.
+    Upload {
+        bucket: &'static str,
+        key: String,
+        what: Uploading,
+    },
     /// A transaction; with `reads`, it looks at what it wrote before it ends.
     Together {
         steps: Vec<Step>,
@@ -114,6 +121,7 @@ impl Op {
     pub fn is_synced(&self) -> bool {
         match self {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
+            Op::Upload { what, .. } => what.is_synced(),
             Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
         }
@@ -146,6 +154,7 @@ impl Op {
                 let mut writer = store.bucket(bucket)?.writer(key, PutOptions::new())?;
                 writer.write_all(&body.bytes()).map_err(unwrap_io)
             }
+            Op::Upload { bucket, key, what } => what.run(&store.bucket(bucket)?, key),
             Op::DeleteMany(bucket, keys) => {
                 for (_, outcome) in store.bucket(bucket)?.delete_many(keys)? {
                     outcome?;
