@@ -806,3 +806,57 @@ fn a_fork_that_is_dropped_with_an_upload_of_many_parts_leaves_nothing() {
     // Each fork leaves its name, for whoever reads of its past.
     assert_eq!(rows[2] - rows[1], rows[1] - rows[0], "{rows:?}");
 }
+
+#[test]
+fn the_feed_tells_of_the_object_and_not_of_its_parts() {
+    let (store, bucket) = a_bucket();
+    let begun = store.stats().lsn;
+    let upload = bucket.upload("a", UploadOptions::new()).unwrap();
+    upload.put_part(1, b"part").unwrap();
+    upload.put_part(1, b"again").unwrap();
+    let outcome = upload.complete_all().unwrap();
+    bucket.upload("b", UploadOptions::new()).unwrap().abort().unwrap();
+    let told: Vec<Change> = store.changes(begun).unwrap().collect::<Result<_>>().unwrap();
+    let of_objects: Vec<&Change> = told.iter().filter(|change| !change.ops.is_empty()).collect();
+    assert_eq!((told.len(), of_objects.len()), (6, 1));
+    let put = |op: &ChangeOp| matches!(op, ChangeOp::Put { key, meta, .. } if key == "a" && meta.size == 5);
+    assert!(of_objects[0].lsn == outcome.lsn && of_objects[0].ops.iter().all(put), "{told:?}");
+}
+
+#[test]
+fn an_object_made_of_parts_is_read_in_the_retained_past_and_in_snapshots() {
+    let settings = Settings { history: Some(std::time::Duration::from_secs(3600)), ..Settings::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let builder = Store::builder(dir.path()).settings(settings).maintenance(Maintenance::Manual);
+    let store = builder.open().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    for shape in SHAPES {
+        let whole = uploaded(&bucket, "a", shape);
+        let (lsn, snapshot) = (store.stats().lsn, store.snapshot().unwrap());
+        let upload = bucket.upload("a", UploadOptions::new()).unwrap();
+        upload.put_part(1, b"new").unwrap();
+        upload.complete_all().unwrap();
+        bucket.delete("a").unwrap();
+        store.maintain(std::time::Duration::from_secs(60)).unwrap();
+        store.compact(CompactOptions::new().garbage_percent(0)).unwrap();
+        for past in [store.as_of(lsn).unwrap(), snapshot] {
+            let object = past.bucket("cats").unwrap().get("a").unwrap();
+            assert!(object.bytes().unwrap() == whole, "{shape:?}");
+        }
+        assert!(!bucket.exists("a").unwrap());
+    }
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_protected_object_is_not_replaced_by_an_upload() {
+    let (_store, bucket) = a_bucket();
+    let upload = bucket.upload("a", UploadOptions::new()).unwrap();
+    upload.put_part(1, b"late").unwrap();
+    bucket.put("a", b"early").unwrap();
+    let created = std::time::SystemTime::now();
+    bucket.set_config(&Worm { days: 1, state: WormState::InProgress, created }).unwrap();
+    assert_eq!(code(upload.complete_all()), "FileImmutable");
+    assert_eq!(read(&bucket, "a"), b"early");
+    assert_eq!(upload.parts().unwrap().len(), 1);
+}
