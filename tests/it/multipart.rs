@@ -208,7 +208,7 @@ fn every_error_has_the_code_of_oss_and_changes_nothing() {
             code(upload.put_part(1, b"x")),
             code(upload.put_part_copy(1, &bucket, "a", GetOptions::new())),
             code(upload.parts()),
-            code(upload.complete(&[small.clone()])),
+            code(upload.complete(std::slice::from_ref(&small))),
             code(upload.complete(&[])),
             code(upload.complete_all()),
             code(upload.abort()),
