@@ -42,7 +42,8 @@ pub mod fuzzing;
 
 pub use api::{
     Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
+    SnapshotBucket, Store, StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing,
+    WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -53,8 +54,8 @@ pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
     Acl, BucketName, Change, ChangeOp, ContentHeaders, Digests, Durability, ETag, Entry, FeedCursor, Lsn,
-    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId,
-    Versioning, Worm, WormState,
+    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, UploadId, Usage,
+    VersionId, Versioning, Worm, WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
@@ -67,8 +68,11 @@ pub use ops::diff::Difference;
 pub use ops::get::GetOptions;
 pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
+pub use ops::multipart::UploadOptions;
+pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;

@@ -9,7 +9,7 @@ use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
 use super::staged::Staged;
 use crate::catalog::{self, HeadRow, Moment, keys};
-use crate::engine::{Engine, NewBody};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
@@ -244,10 +244,7 @@ impl Step for PutStep {
     }
 
     fn memory(&self) -> usize {
-        match &self.prepared.body {
-            NewBody::Packed(bytes, _) | NewBody::Inline(bytes) => bytes.len(),
-            _ => 0,
-        }
+        self.prepared.memory()
     }
 }
 

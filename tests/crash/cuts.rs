@@ -26,7 +26,13 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
     bucket_again buffered_then_synced streamed_buffered copies transactions writers long_metadata maintenance
-    tombstones_move versions readers cursor_moves moved_twice appends appends_merged
+    tombstones_move versions readers cursor_moves moved_twice appends appends_merged uploads parts_move
+}
+
+#[test]
+fn many_parts() {
+    let tally = cuts::every_call(&scripts::many_parts(), seed(), None).unwrap();
+    println!("many_parts: {} disks", tally.runs);
 }
 
 #[test]

@@ -22,13 +22,16 @@ fn handles_are_cheap_and_shared() {
     is_handle::<Snapshot>();
     is_handle::<SnapshotBucket>();
     is_handle::<VirtualClock>();
+    is_handle::<Upload>();
     is_shared::<Object>();
     is_shared::<Listing>();
     is_shared::<Buckets>();
     is_shared::<Changes>();
+    is_shared::<Uploads>();
     is_stream::<Object>();
     is_shared::<Error>();
     is_plain::<PutOptions>();
+    is_plain::<UploadOptions>();
     is_plain::<GetOptions>();
     is_plain::<DeleteOptions>();
     is_plain::<CopyOptions>();
@@ -285,4 +288,35 @@ fn objects_grow_lead_elsewhere_and_carry_more_as_written() -> Result<()> {
     bucket.set_legal_hold("log", true)?;
     assert!(bucket.legal_hold("log")?);
     bucket.set_legal_hold("log", false)
+}
+
+#[test]
+fn uploads_are_as_written() -> Result<()> {
+    let store = Store::in_memory()?;
+    let bucket = store.create_bucket("cats")?;
+    let upload: Upload = bucket.upload("key", UploadOptions::new())?;
+    is_shown(upload.id());
+    let second: Part = upload.put_part(2, b"second")?;
+    upload.put_part(1, vec![1; 200_000])?;
+    let id: String = upload.id().to_string();
+    let upload = bucket.resume_upload("key", &id)?;
+    bucket.resume_upload("key", id.as_str())?;
+    let parts: Vec<Part> = upload.parts()?;
+    assert_eq!((parts.len(), parts[1].number, parts[1].size, &parts[1].etag), (2, 2, 6, &second.etag));
+    for entry in bucket.uploads(ListOptions::new())? {
+        let UploadEntry { key, id, initiated: _, class: _, parts, bytes, .. } = entry?;
+        bucket.resume_upload(&key, &id)?;
+        assert_eq!((parts, bytes), (2, 200_006));
+    }
+    let UploadsPage { uploads: _, prefixes: _, next_key: None, next_upload: None, .. } =
+        bucket.uploads_page(ListOptions::new())?
+    else {
+        panic!("there is one upload")
+    };
+    let outcome: PutOutcome = upload.complete(&parts)?;
+    assert_eq!(bucket.head("key")?.etag, outcome.etag);
+    let other = bucket.upload("other", UploadOptions::new())?;
+    other.put_part_copy(1, &bucket, "key", GetOptions::new().range(..10))?;
+    other.complete(&[Part::new(1, &other.parts_page(0, 1)?.parts[0].etag)])?;
+    bucket.upload("third", UploadOptions::new())?.abort()
 }

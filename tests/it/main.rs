@@ -21,6 +21,7 @@ mod get;
 mod idle;
 mod limits;
 mod list;
+mod multipart;
 mod put;
 mod ranges;
 mod readers;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ossicle::{ErrorKind, Versioning};
 
 use super::script::{Body, Op, Step};
+use super::upload::Uploads;
 
 /// An object, as the model knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct State {
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The cursors of the feed.
     pub cursors: BTreeMap<String, u64>,
+    /// The uploads in progress.
+    pub uploads: Uploads,
 }
 
 /// The table that scripts write rows into.
@@ -49,6 +52,9 @@ impl State {
                 if next.buckets.insert((*name).into(), Objects::new()).is_some() {
                     return Err(ErrorKind::AlreadyExists);
                 }
+            }
+            Op::DeleteBucket(name) if next.uploads.keys().any(|(bucket, _)| bucket == name) => {
+                return Err(ErrorKind::AlreadyExists);
             }
             Op::DeleteBucket(name) => match next.buckets.remove(*name) {
                 None => return Err(ErrorKind::NotFound),
@@ -83,6 +89,7 @@ impl State {
                     next.apply(&Step::Delete { bucket, key: key.clone() })?;
                 }
             }
+            Op::Upload { bucket, key, what } => what.apply(&mut next, bucket, key)?,
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
@@ -228,6 +235,9 @@ impl State {
         }
         if self.cursors != other.cursors {
             found.push(format!("the cursors are {:?} here, {:?} there", self.cursors, other.cursors));
+        }
+        if self.uploads != other.uploads {
+            found.push(format!("the uploads are {:?} here, {:?} there", self.uploads, other.uploads));
         }
         found.truncate(6);
         found.join("; ")

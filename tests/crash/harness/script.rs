@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Dice;
 use super::model::TABLE;
+use super::upload::Uploading;
 
 /// A bucket and a key.
 pub type At = (&'static str, String);
@@ -117,6 +118,12 @@ pub enum Op {
         durability: Durability,
     },
     DeleteMany(&'static str, Vec<String>),
+    /// Something is done with the upload to a key.
+    Upload {
+        bucket: &'static str,
+        key: String,
+        what: Uploading,
+    },
     /// A transaction; with `reads`, it looks at what it wrote before it ends.
     Together {
         steps: Vec<Step>,
@@ -153,6 +160,7 @@ impl Op {
             Op::Do(_, durability) | Op::Together { durability, .. } | Op::Append { durability, .. } => {
                 *durability == Durability::Synced
             }
+            Op::Upload { what, .. } => what.is_synced(),
             Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
         }
@@ -192,6 +200,7 @@ impl Op {
                     (bucket.append_position(key)?, AppendOptions::new().durability(*durability));
                 bucket.append_with(key, position, body.bytes(), options).map(drop)
             }
+            Op::Upload { bucket, key, what } => what.run(&store.bucket(bucket)?, key),
             Op::DeleteMany(bucket, keys) => {
                 for (_, outcome) in store.bucket(bucket)?.delete_many(keys)? {
                     outcome?;

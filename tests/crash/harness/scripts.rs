@@ -4,11 +4,14 @@ use ossicle::Durability::{Buffered, Synced};
 use ossicle::Versioning::{Enabled, Suspended};
 
 use super::script::{Body, Op, Script, Step};
+use super::upload::Uploading;
 
 /// Lengths on either side of every threshold of the settings.
 const TINY: usize = 40;
 const PACKED: usize = 3000;
 const STREAMED: usize = 13_000;
+/// The least that a part may have unless it is the last one.
+const PART: usize = 100 << 10;
 
 fn body(len: usize, seed: u64) -> Body {
     Body { len, seed, note: 0 }
@@ -72,6 +75,18 @@ fn append(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
 
 fn append_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
     Op::Append { bucket, key: key.into(), body: body(len, seed), durability: Buffered }
+}
+
+fn upload(bucket: &'static str, key: &str, what: Uploading) -> Op {
+    Op::Upload { bucket, key: key.into(), what }
+}
+
+fn part(bucket: &'static str, key: &str, number: u32, len: usize, seed: u64) -> Op {
+    upload(bucket, key, Uploading::Part { number, body: body(len, seed), durability: Synced })
+}
+
+fn part_buffered(bucket: &'static str, key: &str, number: u32, len: usize, seed: u64) -> Op {
+    upload(bucket, key, Uploading::Part { number, body: body(len, seed), durability: Buffered })
 }
 
 fn together(steps: Vec<Step>, reads: bool) -> Op {
@@ -509,4 +524,61 @@ scripts! {
         Op::Reopen,
         append("one", "a", 10, 33),
     ]
+
+    /// Begun, put, put again, completed; begun and aborted; and the object outlives what it was made from.
+    uploads: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        upload("one", "a", Uploading::Begin),
+        part("one", "a", 3, TINY, 2),
+        part_buffered("one", "a", 1, PART, 3),
+        part("one", "a", 2, PACKED, 4),
+        part("one", "a", 1, PART + 1, 5),
+        Op::Checkpoint,
+        upload("one", "b", Uploading::Begin),
+        part("one", "b", 1, STREAMED, 6),
+        Op::DeleteBucket("one"),
+        upload("one", "a", Uploading::Complete(vec![1, 2])),
+        upload("one", "a", Uploading::Abort),
+        Op::Reopen,
+        part_buffered("one", "b", 2, TINY, 7),
+        upload("one", "b", Uploading::Abort),
+        copy(("one", "a"), ("one", "c")),
+        delete("one", "a"),
+        Op::Compact,
+        put("one", "c", TINY, 8),
+    ]
+
+    /// Parts move, before and after they have become an object.
+    parts_move: [
+        Op::CreateBucket("one"),
+        put("one", "waste", STREAMED * 3, 1),
+        upload("one", "a", Uploading::Begin),
+        part("one", "a", 1, PART, 2),
+        part("one", "a", 2, STREAMED, 3),
+        part("one", "a", 3, PACKED, 4),
+        part("one", "a", 2, PACKED, 5),
+        delete("one", "waste"),
+        Op::Compact,
+        upload("one", "a", Uploading::Complete(vec![1, 3])),
+        put("one", "waste", STREAMED, 6),
+        delete("one", "waste"),
+        Op::Compact,
+        Op::Rebuild,
+        upload("one", "b", Uploading::Begin),
+        part("one", "b", 10_000, TINY, 7),
+        Op::Rebuild,
+        upload("one", "b", Uploading::Complete(vec![10_000])),
+        delete("one", "a"),
+    ]
+}
+
+/// An upload of more parts than a commit removes: maintenance removes them, step by step. Too long to be run in every
+/// way.
+pub fn many_parts() -> Script {
+    let mut ops = vec![Op::CreateBucket("one"), upload("one", "a", Uploading::Begin)];
+    ops.extend((1..=66).map(|number| part_buffered("one", "a", number, TINY, number.into())));
+    ops.push(upload("one", "a", Uploading::Abort));
+    ops.extend([Op::Maintain, put("one", "after", PACKED, 1), Op::Compact, Op::Reopen]);
+    Script { name: "many_parts", ops }
 }

@@ -12,8 +12,8 @@ use ossicle::{
     StoreBuilder, Versioning, VirtualClock,
 };
 
-use super::Verdict;
 use super::model::{Chain, Objects, State, TABLE, Thing};
+use super::{Verdict, upload};
 
 /// Where the store lies on the simulated disk.
 pub const DIR: &str = "/store";
@@ -154,6 +154,7 @@ pub fn observe(store: &Store) -> Verdict<State> {
         }
         all_objects += usage.objects;
         all_bytes += usage.bytes;
+        state.uploads.extend(upload::observe(&bucket)?);
         state.buckets.insert(bucket.name().to_string(), objects);
     }
     let usage = store.usage().map_err(|e| told("asking for the usage", e))?;
