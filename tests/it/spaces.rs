@@ -315,3 +315,21 @@ fn prefixes_and_forks_are_as_if_every_key_were_moved() {
 fn every_retained_moment_stays_as_it_was() {
     (0..seeds(3)).for_each(|seed| play(1000 + seed, 120, true));
 }
+
+/// A note of what was done is no change by itself.
+#[test]
+fn deleting_what_is_not_there_is_no_commit_in_a_fork_either() {
+    let store = Store::in_memory().unwrap();
+    store.create_bucket("root").unwrap();
+    let fork = store.fork_bucket("root", "fork").unwrap();
+    let before = store.stats().lsn;
+    fork.delete("a").unwrap();
+    fork.delete_many(["b", "c"]).unwrap();
+    store
+        .write(|tx| {
+            tx.put(&fork, "d", b"1")?;
+            tx.delete(&fork, "d")
+        })
+        .unwrap();
+    assert_eq!(store.stats().lsn, before);
+}
