@@ -333,3 +333,18 @@ fn deleting_what_is_not_there_is_no_commit_in_a_fork_either() {
         .unwrap();
     assert_eq!(store.stats().lsn, before);
 }
+
+/// Two buckets that one commit writes to are not the same for that.
+#[test]
+fn what_one_commit_wrote_into_both_buckets_differs() {
+    let store = Store::in_memory().unwrap();
+    let root = store.create_bucket("root").unwrap();
+    let fork = store.fork_bucket("root", "fork").unwrap();
+    store
+        .write(|tx| {
+            tx.put(&root, "a", b"1")?;
+            tx.put(&fork, "a", b"2")
+        })
+        .unwrap();
+    assert_eq!(fork.diff(&root).unwrap().count(), 1);
+}
