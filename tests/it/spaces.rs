@@ -348,3 +348,26 @@ fn what_one_commit_wrote_into_both_buckets_differs() {
         .unwrap();
     assert_eq!(fork.diff(&root).unwrap().count(), 1);
 }
+
+/// The keys of rows are hashed in the past, which orders them anew; the buckets before them are still told apart.
+#[test]
+fn the_past_of_buckets_is_read_beside_that_of_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { history: Some(Duration::from_secs(3600)), ..Settings::default() };
+    let store =
+        Store::builder(dir.path()).settings(settings).maintenance(Maintenance::Manual).open().unwrap();
+    store.create_bucket("root").unwrap().put("a", b"1").unwrap();
+    let write = |value: &[u8]| {
+        let rows = |tx: &mut ossicle::Transaction<'_>| {
+            (0u32..20).try_for_each(|n| tx.put_row("t", &n.to_be_bytes(), value))
+        };
+        store.write(rows).unwrap();
+    };
+    write(b"old");
+    let then = store.snapshot().unwrap().lsn();
+    write(b"new");
+    store.create_bucket("other").unwrap();
+    let past = store.as_of(then).unwrap();
+    assert_eq!(past.usage().unwrap().objects, 1);
+    assert_eq!(past.row("t", &3u32.to_be_bytes()).unwrap().as_deref(), Some(&b"old"[..]));
+}
