@@ -371,3 +371,40 @@ fn the_past_of_buckets_is_read_beside_that_of_rows() {
     assert_eq!(past.usage().unwrap().objects, 1);
     assert_eq!(past.row("t", &3u32.to_be_bytes()).unwrap().as_deref(), Some(&b"old"[..]));
 }
+
+/// Renaming may make keys that nobody could write; one by one they are refused, and as a whole prefix as well.
+#[test]
+fn a_prefix_is_not_renamed_where_a_key_would_be_none() {
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("root").unwrap();
+    let buffered = || PutOptions::new().durability(Durability::Buffered);
+    for n in 0..100 {
+        bucket.put_with(&format!("a/{n}"), b"1", buffered()).unwrap();
+    }
+    bucket.put_with(&format!("a/{}", "k".repeat(1000)), b"1", buffered()).unwrap();
+    bucket.put_with("a//x", b"1", buffered()).unwrap();
+    for bad in ["", "a/longer-by-twenty-bytes/"] {
+        let refused = bucket.rename_prefix("a/", bad).unwrap_err();
+        assert_eq!(refused.code(), "InvalidObjectName", "{bad:?}");
+    }
+    bucket.rename_prefix("a/", "b/").unwrap();
+    assert_eq!(bucket.usage("b/").unwrap().objects, 102);
+    // Not even looked for, or marked as deleted.
+    bucket.set_config(&ossicle::Versioning::Enabled).unwrap();
+    assert_eq!(bucket.delete(&"k".repeat(2000)).unwrap_err().code(), "InvalidObjectName");
+}
+
+/// Among objects that are there already, versions stay behind, and they count.
+#[test]
+fn renaming_a_prefix_among_others_keeps_to_the_quota() {
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("root").unwrap();
+    bucket.set_config(&ossicle::Versioning::Enabled).unwrap();
+    bucket.put("a/1", b"1").unwrap();
+    bucket.put("b/2", b"2").unwrap();
+    bucket.set_config(&ossicle::Quota { objects: Some(2), bytes: None }).unwrap();
+    assert_eq!(bucket.rename_prefix("a/", "b/").unwrap_err().code(), "QuotaExceeded");
+    assert!(bucket.exists("a/1").unwrap() && !bucket.exists("b/1").unwrap());
+    bucket.set_config(&ossicle::Quota { objects: Some(3), bytes: None }).unwrap();
+    assert_eq!(bucket.rename_prefix("a/", "b/").unwrap().objects, 1);
+}
