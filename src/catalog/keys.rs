@@ -300,7 +300,9 @@ pub fn history(from: &[u8], whole: bool) -> Option<Vec<u8>> {
         BUCKETS => out.extend_from_slice(rest),
         CONFIGS => out.extend_from_slice(rest),
         // Rows are only ever looked up by their whole key, and their keys may be long.
-        ROWS => out.extend_from_slice(blake3::hash(rest).as_bytes()),
+        ROWS if whole => out.extend_from_slice(blake3::hash(rest).as_bytes()),
+        // As the end of what comes before them.
+        ROWS => {}
         _ => {
             let kind = KINDS.into_iter().find(|kind| *kind as u8 == first || kind.shadow() == first)?;
             if kind.has_tail() {
