@@ -19,7 +19,6 @@ mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
-mod commits_seen;
 mod feed;
 mod gauges;
 mod layout;
@@ -69,7 +68,6 @@ use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
-use commits_seen::CommitsSeen;
 use feed::Feed;
 use gauges::Gauges;
 use queue::Queue;
@@ -96,7 +94,6 @@ pub struct Engine {
     gauges: Gauges,
     wake: Arc<Wake>,
     feed: Feed,
-    commits_seen: CommitsSeen,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -164,11 +161,6 @@ impl Engine {
     /// Raised when there is work for maintenance.
     pub fn wake(&self) -> &Arc<Wake> {
         &self.wake
-    }
-
-    /// Rings behind every commit that readers see.
-    pub fn commits_seen(&self) -> &CommitsSeen {
-        &self.commits_seen
     }
 
     /// log2 of the chunk size of bodies.

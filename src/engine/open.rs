@@ -144,7 +144,6 @@ impl Engine {
         let engine = Engine {
             wake: Arc::new(Wake::default()),
             feed: super::feed::Feed::default(),
-            commits_seen: super::commits_seen::CommitsSeen::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
