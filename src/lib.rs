@@ -41,10 +41,13 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket, Store,
-    StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    BackupOptions, Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, RestoreOptions, Snapshot,
+    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
-pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
+pub use engine::{
+    BackupProgress, BackupReport, Problem, ReadMode, RestoreReport, Settings, Stats, VerifyProgress,
+    VerifyReport,
+};
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
     RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,

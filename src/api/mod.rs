@@ -12,6 +12,7 @@
 
 mod bucket;
 mod builder;
+mod care;
 mod listing;
 mod object;
 mod snapshot;
@@ -22,6 +23,7 @@ mod writer;
 
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
+pub use care::{BackupOptions, RestoreOptions};
 pub use listing::{Buckets, Listing};
 pub use object::Object;
 pub use snapshot::{Snapshot, SnapshotBucket};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::catalog::{HeadRow, keys};
-use crate::engine::{Engine, VerifyProgress, VerifyReport};
+use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport};
 use crate::error::Result;
 
 /// How a store is verified.
@@ -33,16 +33,18 @@ impl<'a> VerifyOptions<'a> {
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
-        let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, hash: &[u8; 32]| {
-            let (_, name) = keys::parse_object(key)?;
-            match HeadRow::read(name, stored) {
-                Err(error) => Some(error.to_string()),
-                Ok(head) if head.row.blake3 != *hash => {
-                    Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
-                }
-                Ok(_) => None,
-            }
-        };
-        engine.verify(&mut check, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+        engine.verify(&mut wrong, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+    }
+}
+
+/// What is wrong with an entry of which the body has this BLAKE3.
+pub(super) fn wrong(key: &[u8], stored: &Stored<'_>, hash: &[u8; 32]) -> Option<String> {
+    let (_, name) = keys::parse_object(key)?;
+    match HeadRow::read(name, stored) {
+        Err(error) => Some(error.to_string()),
+        Ok(head) if head.row.blake3 != *hash => {
+            Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
+        }
+        Ok(_) => None,
     }
 }

@@ -15,6 +15,7 @@
 //! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables and the bulk pool are
 //! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
+mod backup;
 mod checkpoint;
 mod commit;
 mod gauges;
@@ -42,6 +43,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use backup::{BackupProgress, BackupReport, RestoreReport};
 pub use commit::Exclusive;
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;

@@ -70,6 +70,10 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
+            Some((_, Found::Store(block))) if block.backup && block.checkpoint.is_none() => {
+                let why = "it is a backup that was never finished; run the backup again, or remove it";
+                return Err(not_a_store(dir, why));
+            }
             Some((file, Found::Store(block))) => {
                 let superblock = SuperblockFile::new(file, &path, (*block).clone());
                 if block.is_young() && !read_only {
@@ -178,15 +182,19 @@ impl Engine {
         let millis = self.millis();
         let next_segment = self.maker.next_id();
         let run = self.maker.run.load(std::sync::atomic::Ordering::Relaxed);
-        self.superblock
-            .update(&self.env, |block| {
+        // The log of a backup ends where its superblock says, so one damaged slot must not bring that one back.
+        let times = if self.superblock.newest().backup { 2 } else { 1 };
+        for _ in 0..times {
+            let update = |block: &mut Superblock| {
                 block.log_known = id;
                 block.next_segment = next_segment;
                 block.run = run;
                 block.written = millis;
                 block.clean = false;
-            })
-            .map_err(|error| self.poison(error))
+            };
+            self.superblock.update(&self.env, update).map_err(|error| self.poison(error))?;
+        }
+        Ok(())
     }
 }
 
@@ -252,7 +260,7 @@ fn open_index(
 
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
 /// which may be as new.
-fn name_durably(env: &Env, dir: &Path) -> Result<()> {
+pub(super) fn name_durably(env: &Env, dir: &Path) -> Result<()> {
     use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
     for parent in dir.ancestors().skip(1) {
@@ -284,7 +292,7 @@ fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
 
 /// A directory without a superblock may become a store only if nothing of anybody else's is in it, and nothing
 /// of a store that lost its superblock.
-fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
+pub(super) fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
     let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], "log", "bulk"];
     if let Some(name) = names.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(not_a_store(
@@ -314,7 +322,7 @@ fn not_a_store(dir: &Path, why: &str) -> Error {
     Error::invalid("InvalidArgument", format!("{} is not an Ossicle store: {why}", dir.display()))
 }
 
-fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
+pub(super) fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
     let mode = if read_only { LockMode::Shared } else { LockMode::Exclusive };
     env.vfs.lock(&dir.join(LOCK), mode, Site::STORE_LOCK).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Error::new(
@@ -359,6 +367,7 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
         page_salt: u32::from_le_bytes(salt),
         written: millis,
         clean: false,
+        backup: false,
     };
     let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
     if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {

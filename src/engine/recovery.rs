@@ -77,6 +77,8 @@ struct Replay<'a> {
     ends: BTreeMap<u64, u64>,
     /// Bulk segments with bodies that only the page cache may have, and where the last of them ends.
     unproved: BTreeMap<u64, u64>,
+    /// Where the log of a backup ends, whatever stands behind.
+    last: Option<Position>,
 }
 
 /// Recovers the state behind the checkpoint that `block` names into the engine's writer.
@@ -108,6 +110,7 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
         ends: BTreeMap::new(),
         unproved: BTreeMap::new(),
+        last: block.checkpoint.filter(|_| block.backup).map(|checkpoint| checkpoint.replay),
     };
     if rebuild {
         replay.check_rebuild(block, &unsound)?;
@@ -179,6 +182,9 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
 impl Replay<'_> {
     /// Walks the log and returns where it ends.
     fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
+        if self.last == Some(Position::default()) {
+            return Ok(Position::default());
+        }
         let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
         let Some(mut id) = first else {
             return match unsound.get(&block.log_known).filter(|_| block.log_known != 0) {
@@ -204,6 +210,14 @@ impl Replay<'_> {
             let (stop, end) = self.walk_segment(&segment, offset)?;
             if stop.segment != id {
                 return self.end_of_log(stop, end, false);
+            }
+            if let Some(last) = self.last.filter(|last| last.segment == id) {
+                // All of a backup's log was durable before the superblock named it.
+                return if stop == last {
+                    self.end_of_log(stop, end, true)
+                } else {
+                    Err(segment.corrupt(stop.offset, "the log of the backup goes on behind this place"))
+                };
             }
             match self.successor(stop, end, unsound) {
                 Some(next) => {
@@ -257,7 +271,8 @@ impl Replay<'_> {
     /// Reads the records of one segment. Returns where and how they end.
     fn walk_segment(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<(Position, End)> {
         let id = segment.id();
-        let mut scan = Scan::new(segment, offset, None)?;
+        let limit = self.last.filter(|last| last.segment == id).map(|last| last.offset);
+        let mut scan = Scan::new(segment, offset, limit)?;
         scan.trust(self.engine.planted(Planted::NoRecordSum));
         loop {
             let at = scan.position();

@@ -254,7 +254,8 @@ impl Segment {
         Error::corrupt(self.path.display(), offset, reason)
     }
 
-    pub(super) fn failed(&self, doing: &str, error: std::io::Error) -> Error {
+    /// A failed call to the operating system about this file.
+    pub fn failed(&self, doing: &str, error: std::io::Error) -> Error {
         Error::io(format!("{doing} {}", self.path.display()), error)
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod api_shape;
+mod backup;
 mod bad_input;
 mod bad_stores;
 mod buckets;
