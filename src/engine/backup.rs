@@ -11,7 +11,7 @@
 //!
 //! So a crash, a full disk or a stop anywhere leaves the backup before or the new one, and the next one goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -313,7 +313,8 @@ impl<'e> Target<'e> {
                 Target::begin(env, dir, source)?
             }
         };
-        superblock.sync()?;
+        // Said once more: should its last sync have failed, the system only seems to have it.
+        superblock.update(env, |block| block.backup = true)?;
         Ok(Target { env, dir: dir.to_path_buf(), superblock, _lock: lock })
     }
 
@@ -338,7 +339,10 @@ impl<'e> Target<'e> {
             ..source.clone()
         };
         let superblock = SuperblockFile::create(env, &dir.join(SUPERBLOCK), block)?;
-        env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed(dir, e))?;
+        if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {
+            let _ = env.vfs.remove(&dir.join(SUPERBLOCK), Site::STORE_DIR);
+            return Err(failed(dir, error));
+        }
         Ok(superblock)
     }
 
@@ -392,21 +396,19 @@ impl<'e> Target<'e> {
 
     /// Copies segments and tree. Nothing of it counts yet.
     fn take(&self, source: &Source, pace: &mut Pace<'_>) -> Result<Copied> {
-        let mut dirs = BTreeMap::new();
+        let mut dirs = BTreeSet::from([log_dir(&self.dir), bulk_dir(&self.dir, 0)]);
         for piece in &source.pieces {
             let path = self.path_of(&piece.segment);
-            if let Some(dir) = path.parent().filter(|dir| !dirs.contains_key(*dir)) {
-                let failed = |error| Error::io(format!("making {}", dir.display()), error);
-                self.env.vfs.create_dir(dir, Site::STORE_DIR).map_err(failed)?;
-                dirs.insert(dir.to_path_buf(), ());
+            let dir = path.parent().unwrap_or(&self.dir).to_path_buf();
+            let failed = |error| Error::io(format!("making {}", dir.display()), error);
+            if !dirs.contains(&dir) {
+                self.env.vfs.create_dir(&dir, Site::STORE_DIR).map_err(failed)?;
+                self.env.vfs.sync_dir(&self.dir.join("bulk"), Site::STORE_DIR).map_err(failed)?;
+                dirs.insert(dir);
             }
             self.take_piece(piece, &path, pace)?;
             pace.now.files += 1;
             pace.go_on()?;
-        }
-        for dir in dirs.keys().map(PathBuf::as_path).chain([&*self.dir.join("bulk")]) {
-            let failed = |error| Error::io(format!("syncing {}", dir.display()), error);
-            self.env.vfs.sync_dir(dir, Site::BACKUP_SYNC).map_err(failed)?;
         }
         self.take_tree(source, pace)
     }
@@ -415,7 +417,9 @@ impl<'e> Target<'e> {
     fn take_piece(&self, piece: &Piece, path: &Path, pace: &mut Pace<'_>) -> Result<()> {
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", path.display()), error);
         let whole = piece.end + ALIGN;
-        let (file, mut has) = match self.find(path, OpenMode::ReadWrite)? {
+        let found = self.find(path, OpenMode::ReadWrite)?;
+        let fresh = found.is_none();
+        let (file, mut has) = match found {
             Some((file, header)) => {
                 let has = file.size().map_err(|e| failed("reading", e))?;
                 if header == Some(piece.segment.header) && has >= whole {
@@ -435,35 +439,26 @@ impl<'e> Target<'e> {
             file.set_len(piece.end, Site::BACKUP_WRITE).map_err(|e| failed("cutting", e))?;
             has = piece.end;
         }
-        let (mut window, mut there) = (vec![0; WINDOW], vec![0; WINDOW]);
-        let (mut at, mut written, mut changed) = (0, 0, 0);
-        while at < piece.end {
-            let len = (piece.end - at).min(WINDOW as u64) as usize;
-            piece.segment.read_raw(&mut window[..len], at)?;
-            let old = has.saturating_sub(at).min(len as u64) as usize;
-            file.read_exact_at(&mut there[..old], at, Site::SEGMENT_READ)
-                .map_err(|e| failed("reading", e))?;
-            there[old..len].fill(0);
-            for run in differing(&window[..len], &there[..len]) {
-                let (from, bytes) = (at + run.start as u64, &window[run]);
-                file.write_at(&[IoSlice::new(bytes)], from, Site::BACKUP_WRITE)
-                    .map_err(|e| failed("writing", e))?;
-                pace.now.bytes_copied += bytes.len() as u64;
-                written += bytes.len() as u64;
-                changed += (from + bytes.len() as u64).min(has).saturating_sub(from);
-            }
-            at += len as u64;
-            pace.go_on()?;
+        let written = copy_bytes(piece, &*file, has, pace, &failed)?;
+        let durable = file.sync_data(Site::BACKUP_SYNC).and_then(|()| match path.parent() {
+            Some(dir) if fresh => self.env.vfs.sync_dir(dir, Site::BACKUP_SYNC),
+            _ => Ok(()),
+        });
+        if let Err(error) = durable {
+            // The system has forgotten what it could not write but goes on showing it, so it must be written again.
+            let _ = if fresh {
+                self.env.vfs.remove(path, Site::BACKUP_REMOVE)
+            } else {
+                file.set_len(has, Site::BACKUP_WRITE)
+            };
+            return Err(failed("syncing", error));
         }
-        let size = file.size().map_err(|e| failed("reading", e))?;
-        if size < piece.end {
-            file.set_len(piece.end, Site::BACKUP_WRITE).map_err(|e| failed("growing", e))?;
-        }
-        file.sync_data(Site::BACKUP_SYNC).map_err(|e| failed("syncing", e))?;
         // Only what is durable is called complete.
-        file.set_len(whole, Site::BACKUP_WRITE).map_err(|e| failed("closing", e))?;
-        file.sync_data(Site::BACKUP_SYNC).map_err(|e| failed("syncing", e))?;
-        pace.now.bytes_kept += has - changed;
+        let closed = file.set_len(whole, Site::BACKUP_WRITE).and_then(|()| file.sync_data(Site::BACKUP_SYNC));
+        if let Err(error) = closed {
+            let _ = file.set_len(piece.end, Site::BACKUP_WRITE);
+            return Err(failed("closing", error));
+        }
         let books = if written > 0 { &mut pace.files_copied } else { &mut pace.files_kept };
         *books += 1;
         Ok(())
@@ -595,6 +590,46 @@ impl<'e> Target<'e> {
             )),
         }
     }
+}
+
+/// Writes what a file, which has so many bytes, does not hold of a segment, and gives it the length that is needed.
+/// Says how many bytes that were.
+fn copy_bytes(
+    piece: &Piece,
+    file: &dyn File,
+    has: u64,
+    pace: &mut Pace<'_>,
+    failed: &dyn Fn(&str, std::io::Error) -> Error,
+) -> Result<u64> {
+    let (mut window, mut there) = (vec![0; WINDOW], vec![0; WINDOW]);
+    let (mut at, mut written, mut changed) = (0, 0, 0);
+    // The last block that is there may be one whose sync failed, so its bytes prove nothing.
+    let unproved = has.saturating_sub(ALIGN) / BLOCK as u64 * BLOCK as u64;
+    while at < piece.end {
+        let len = (piece.end - at).min(WINDOW as u64) as usize;
+        piece.segment.read_raw(&mut window[..len], at)?;
+        let old = has.saturating_sub(at).min(len as u64) as usize;
+        file.read_exact_at(&mut there[..old], at, Site::SEGMENT_READ).map_err(|e| failed("reading", e))?;
+        there[old..len].fill(0);
+        for place in (unproved.saturating_sub(at) as usize).min(old)..old {
+            there[place] = !window[place];
+        }
+        for run in differing(&window[..len], &there[..len]) {
+            let (from, bytes) = (at + run.start as u64, &window[run]);
+            file.write_at(&[IoSlice::new(bytes)], from, Site::BACKUP_WRITE)
+                .map_err(|e| failed("writing", e))?;
+            written += bytes.len() as u64;
+            changed += (from + bytes.len() as u64).min(has).saturating_sub(from);
+            pace.now.bytes_copied += bytes.len() as u64;
+        }
+        at += len as u64;
+        pace.go_on()?;
+    }
+    if file.size().map_err(|e| failed("reading", e))? < piece.end {
+        file.set_len(piece.end, Site::BACKUP_WRITE).map_err(|e| failed("growing", e))?;
+    }
+    pace.now.bytes_kept += has - changed;
+    Ok(written)
 }
 
 /// The runs of whole blocks in which `new` differs from `old`, which is as long.

@@ -120,6 +120,10 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
         // Commits whose every row has moved or died since leave no record of their lsn.
         replay.view.lsn = replay.view.lsn.max(checkpoint.lsn);
     }
+    if let Some(last) = replay.last {
+        // What a later backup has begun to copy is no part of this one.
+        replay.logs.range(last.segment + 1..).for_each(|(id, _)| drop(engine.tables.remove(*id)));
+    }
     replay.install(end);
     if !engine.read_only {
         // The walk has gone from the replay position to the end, so what is unsound between is named by nothing:

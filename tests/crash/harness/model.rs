@@ -61,7 +61,13 @@ impl State {
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
-            Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {}
+            Op::Flush
+            | Op::Checkpoint
+            | Op::Maintain
+            | Op::Compact
+            | Op::Backup
+            | Op::Reopen
+            | Op::Rebuild => {}
         }
         Ok(next)
     }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::Dice;
 use super::model::TABLE;
 
+/// Where backups go.
+pub const BACKUP: &str = "/backup";
+
 /// A bucket and a key.
 pub type At = (&'static str, String);
 
@@ -89,6 +92,8 @@ pub enum Op {
     Checkpoint,
     Maintain,
     Compact,
+    /// Backs the store up to a place beside it.
+    Backup,
     /// Closes the store and opens it again.
     Reopen,
     /// Closes the store and opens it again with its index made anew.
@@ -152,6 +157,7 @@ impl Op {
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
             Op::Compact => store.compact(CompactOptions::new()).map(drop),
+            Op::Backup => store.backup(BACKUP).map(drop),
             Op::Reopen | Op::Rebuild => store.close(),
         }
     }

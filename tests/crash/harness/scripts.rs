@@ -343,4 +343,18 @@ scripts! {
         Op::Compact,
         Op::Reopen,
     ]
+
+    /// Backed up, written to, and backed up again, with segments gone between.
+    backed_up: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", STREAMED, 2),
+        Op::Backup,
+        put("one", "b", STREAMED, 3),
+        put_buffered("one", "c", STREAMED, 4),
+        delete("one", "a"),
+        Op::Compact,
+        Op::Backup,
+        put("one", "d", TINY, 5),
+    ]
 }
