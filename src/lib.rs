@@ -41,12 +41,12 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    BackupOptions, Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, RestoreOptions, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    BackupOptions, Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, RestoreOptions,
+    SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
 };
 pub use engine::{
-    BackupProgress, BackupReport, Problem, ReadMode, RestoreReport, Settings, Stats, VerifyProgress,
-    VerifyReport,
+    BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
+    SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,
 };
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use super::Store;
 use super::verify::wrong;
-use crate::engine::{BackupProgress, BackupReport, Engine, RestoreReport};
+use crate::catalog::KeyNames;
+use crate::engine::{
+    BackupProgress, BackupReport, Engine, RestoreReport, SalvageFrom, SalvageProgress, SalvageReport,
+    Settings,
+};
 use crate::env::{Env, Vfs};
 use crate::error::Result;
 
@@ -66,6 +70,47 @@ impl<'a> RestoreOptions<'a> {
     /// Tells `watch` how far it is, often; when it answers `false`, the restore stops there, and what was written by
     /// then is no store.
     pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreOptions<'a> {
+        self.progress = Some(Box::new(watch));
+        self
+    }
+}
+
+/// How a damaged store is salvaged.
+#[derive(Default)]
+#[must_use]
+pub struct SalvageOptions<'a> {
+    vfs: Option<Arc<dyn Vfs>>,
+    settings: Settings,
+    progress: Option<Box<dyn FnMut(SalvageProgress) -> bool + 'a>>,
+}
+
+impl fmt::Debug for SalvageOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SalvageOptions").field("watched", &self.progress.is_some()).finish()
+    }
+}
+
+impl<'a> SalvageOptions<'a> {
+    /// On the file system of the machine, with nobody watching.
+    pub fn new() -> SalvageOptions<'a> {
+        SalvageOptions::default()
+    }
+
+    /// Sets the file system that both directories lie in.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> SalvageOptions<'a> {
+        self.vfs = Some(vfs);
+        self
+    }
+
+    /// Sets how the new store is written.
+    pub fn settings(mut self, settings: Settings) -> SalvageOptions<'a> {
+        self.settings = settings;
+        self
+    }
+
+    /// Tells `watch` how far it is, often; when it answers `false`, the salvage stops there. What was saved by then
+    /// is a store.
+    pub fn progress(mut self, watch: impl FnMut(SalvageProgress) -> bool + 'a) -> SalvageOptions<'a> {
         self.progress = Some(Box::new(watch));
         self
     }
@@ -172,5 +217,67 @@ impl Store {
         let RestoreOptions { vfs, mut progress } = options;
         let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
         Engine::restore(&env(vfs), backup.as_ref(), target.as_ref(), &mut wrong, &mut watch)
+    }
+
+    /// Writes everything that can be read of the damaged store in `damaged` into a new store in `target`, which must
+    /// be missing or empty. `damaged` is only read, and must not be open.
+    ///
+    /// Superblock, index and segments may be damaged anywhere or be missing. For each key the newest state is saved
+    /// whose record and body verify to the last byte; where that is not the newest that was written, the report says
+    /// so, and it names what is lost. Deletes are honoured where a trace of them is left. Objects whose bucket is
+    /// lost come into a bucket named `salvaged-…`. Memory grows with the number of rows in the log, never with bodies.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (dir.path().join("store"), dir.path().join("saved"));
+    /// use ossicle::Store;
+    /// let store = Store::open(&path)?;
+    /// store.create_bucket("cats")?.put("tom", b"meow")?;
+    /// store.close()?;
+    /// std::fs::remove_file(path.join("SUPERBLOCK")).unwrap();
+    /// assert!(Store::open(&path).is_err());
+    ///
+    /// let report = Store::salvage(&path, &target)?;
+    /// assert_eq!((report.lost_count, report.damaged.len()), (0, 1));
+    /// let saved = Store::open(&target)?;
+    /// assert_eq!(&saved.bucket("cats")?.get("tom")?.bytes()?[..], b"meow");
+    /// # saved.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if there is no directory; `Corrupt` if nothing in it can be told to be of a store; `Busy` if it is
+    /// open for writing; `AlreadyExists` if `target` is not empty; `Quota` if the disk is full.
+    pub fn salvage(damaged: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<SalvageReport> {
+        Store::salvage_with(damaged, target, SalvageOptions::new())
+    }
+
+    /// [`salvage`](Store::salvage), with options.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, SalvageOptions, Store};
+    /// use std::sync::Arc;
+    /// let disk = Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk.clone()).open()?;
+    /// store.create_bucket("cats")?;
+    /// store.close()?;
+    /// let options = SalvageOptions::new().vfs(disk.clone()).progress(|so_far| so_far.bytes < 10 << 30);
+    /// let report = Store::salvage_with("/store", "/saved", options)?;
+    /// assert_eq!((report.saved, report.stopped), (1, false));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn salvage_with(
+        damaged: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: SalvageOptions<'_>,
+    ) -> Result<SalvageReport> {
+        let SalvageOptions { vfs, settings, mut progress } = options;
+        let (from, to) = (damaged.as_ref().to_path_buf(), target.as_ref().to_path_buf());
+        let places = SalvageFrom { env: env(vfs), from, to, settings };
+        let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
+        Engine::salvage(places, &mut KeyNames::default(), &mut watch)
     }
 }

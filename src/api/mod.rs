@@ -23,7 +23,7 @@ mod writer;
 
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
-pub use care::{BackupOptions, RestoreOptions};
+pub use care::{BackupOptions, RestoreOptions, SalvageOptions};
 pub use listing::{Buckets, Listing};
 pub use object::Object;
 pub use snapshot::{Snapshot, SnapshotBucket};

@@ -88,6 +88,13 @@ pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The table and the key in the key of a row of the application's own; `None` for any other key.
+pub fn parse_row(key: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = key.strip_prefix(&[ROWS])?;
+    let at = rest.iter().position(|byte| *byte == 0)?;
+    Some((std::str::from_utf8(&rest[..at]).ok()?, &rest[at + 1..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,9 @@
 
 mod bucket;
 pub mod keys;
+mod naming;
 mod object;
 
 pub use bucket::{find_bucket, list_buckets, no_such_bucket};
+pub use naming::KeyNames;
 pub use object::{HeadRow, find_object, meta_of, no_such_key, weight_of};

@@ -145,8 +145,14 @@ impl SegmentMaker {
     }
 
     fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>) -> Segment {
+        let seed = segment_seed(&header.store_id, header.id, header.nonce);
+        self.adopt(header, seed, path, file)
+    }
+
+    /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
+    pub fn adopt(&self, header: SegmentHeader, seed: u32, path: PathBuf, file: Arc<dyn File>) -> Segment {
         Segment {
-            seed: segment_seed(&header.store_id, header.id, header.nonce),
+            seed,
             header,
             path,
             file,

@@ -21,7 +21,7 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
     bucket_again buffered_then_synced streamed_buffered copies transactions writers long_metadata maintenance
-    tombstones_move moved_twice
+    tombstones_move moved_twice backed_up
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod put;
 mod ranges;
 mod rebuild;
 mod rows;
+mod salvage;
 mod smoke;
 mod snapshots;
 mod streaming;

@@ -1,0 +1,419 @@
+//! Salvage: what can be read of a damaged store is written into a new one, at the lsns that it had.
+//!
+//! For each key the newest row counts whose entry and body verify to the last chunk; a delete that is newer than any
+//! such row is honoured. Nothing in the damaged directory is changed. What the engine keeps for itself is made anew.
+
+use std::path::{Path, PathBuf};
+
+use super::backup::refuse_filled;
+use super::open::{LOCK, SUPERBLOCK, name_durably};
+use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
+use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
+use super::superblock::SuperblockFile;
+use super::view::decode;
+use super::{Engine, OpenOptions, Settings, Spender, Stored};
+use crate::env::{Env, Lock, LockMode, Site};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Position;
+use crate::format::entry::{Body, Extent, Payload};
+use crate::format::superblock::{Checkpoint, Superblock};
+use crate::index::Weight;
+use crate::model::{Durability, Lsn};
+use crate::segment::{Placed, bulk_dir, log_dir};
+
+/// How much of a long body is copied at once.
+const STEP: u64 = 1 << 20;
+/// The most rows in a commit, and about how many bytes.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: u64 = 1 << 20;
+/// The most keys that each list of a report names; more are only counted.
+const NAMED: usize = 100_000;
+
+/// What a salvage has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageReport {
+    /// The newest commit that anything was found of.
+    pub lsn: Lsn,
+    /// Entries that were saved: objects, buckets, rows and whatever else a store keeps.
+    pub saved: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Keys of which only an older state could be saved, the first hundred thousand of them.
+    pub doubtful: Vec<SalvageNote>,
+    /// How many those are.
+    pub doubtful_count: u64,
+    /// Keys of which no state could be saved, the first hundred thousand of them.
+    pub lost: Vec<SalvageNote>,
+    /// How many those are.
+    pub lost_count: u64,
+    /// Files in which something is wrong, or which are missing.
+    pub damaged: Vec<DamagedFile>,
+    /// Entries that were made because others cannot be reached without them.
+    pub made: Vec<SalvageNote>,
+    /// Whether the watcher stopped it. What was saved by then is a store, but not all that could be saved.
+    pub stopped: bool,
+}
+
+/// A key and what is to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageNote {
+    /// The key as people know it, such as `bucket/key`.
+    pub name: String,
+    /// Why it is named.
+    pub reason: String,
+}
+
+/// How far a salvage has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageProgress {
+    /// Segments of the log read so far.
+    pub segments: u64,
+    /// Rows found so far.
+    pub rows: u64,
+    /// Entries saved so far.
+    pub saved: u64,
+    /// Bytes of bodies saved so far.
+    pub bytes: u64,
+}
+
+/// What the catalog knows of keys.
+pub trait Naming {
+    /// The key as people know it.
+    fn name(&self, key: &[u8]) -> String;
+    /// An entry was saved; they come in the order of their keys.
+    fn saved(&mut self, key: &[u8], stored: &Stored<'_>);
+    /// Entries that must be made so that others can be reached: key, lsn, weight and payload.
+    fn missing(&mut self) -> Vec<(Vec<u8>, u64, Weight, Vec<u8>)>;
+}
+
+/// Where a salvage reads and writes.
+#[derive(Debug)]
+pub struct SalvageFrom {
+    /// Files, time and chance.
+    pub env: Env,
+    /// The damaged directory.
+    pub from: PathBuf,
+    /// The new directory.
+    pub to: PathBuf,
+    /// How the new store behaves.
+    pub settings: Settings,
+}
+
+/// An entry that is about to be written.
+#[derive(Debug)]
+struct Saved {
+    key: Vec<u8>,
+    lsn: u64,
+    weight: Weight,
+    body: NewBody,
+    payload: Vec<u8>,
+}
+
+/// A commit of saved entries.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<Saved>,
+    bytes: u64,
+}
+
+impl Proposal for Batch {
+    fn decide(&mut self, _: &State<'_>) -> Result<Vec<Change>> {
+        let change = |saved: &Saved| Change {
+            key: saved.key.clone(),
+            what: What::Put {
+                weight: saved.weight,
+                body: saved.body.clone(),
+                payload: saved.payload.clone(),
+            },
+            moved: Some(Moved { lsn: saved.lsn, made: 0 }),
+        };
+        Ok(self.entries.iter().map(change).collect())
+    }
+
+    fn may_use_reserve(&self) -> Option<Spender> {
+        None
+    }
+}
+
+/// A salvage at work.
+struct Salvage<'a> {
+    remains: Remains,
+    engine: Engine,
+    naming: &'a mut dyn Naming,
+    report: SalvageReport,
+    batch: Batch,
+    /// Bodies that lie in bulk segments and wait for their commit.
+    placed: Vec<Placed>,
+}
+
+impl Engine {
+    /// Writes everything that can be read of the store in one directory into a new store in another.
+    pub fn salvage(
+        options: SalvageFrom,
+        naming: &mut dyn Naming,
+        watch: &mut dyn FnMut(SalvageProgress) -> bool,
+    ) -> Result<SalvageReport> {
+        let SalvageFrom { env, from, to, settings } = options;
+        settings.check()?;
+        if env.vfs.list(&from, Site::STORE_LIST).is_err() {
+            let why = format!("there is no directory that can be read at {}", from.display());
+            return Err(Error::new(ErrorKind::NotFound, "NoSuchStore", why));
+        }
+        refuse_filled(&env, &to)?;
+        let _lock = lock_quietly(&env, &from)?;
+        let mut progress = SalvageProgress::default();
+        let read = read_remains(&env, &from, &mut |segments, rows| {
+            (progress.segments, progress.rows) = (segments, rows);
+            go_on(&mut *watch, progress)
+        });
+        let remains = match read {
+            Err(error) if error.code() == STOPPED => {
+                return Ok(SalvageReport { stopped: true, ..SalvageReport::default() });
+            }
+            read => read?,
+        };
+        let engine = begin(&env, &to, settings, &remains)?;
+        let lsn = Lsn(remains.highest.lsn);
+        let report = SalvageReport { lsn, ..SalvageReport::default() };
+        let mut salvage =
+            Salvage { remains, engine, naming, report, batch: Batch::default(), placed: Vec::new() };
+        let done = salvage.run(&mut |report| {
+            (progress.saved, progress.bytes) = (report.saved, report.bytes);
+            go_on(&mut *watch, progress)
+        });
+        match done {
+            Err(error) if error.code() == STOPPED => salvage.report.stopped = true,
+            done => done?,
+        }
+        salvage.commit()?;
+        salvage.make_missing()?;
+        salvage.engine.checkpoint()?;
+        salvage.engine.close()?;
+        let Salvage { remains, mut report, .. } = salvage;
+        report.damaged = remains.damaged;
+        Ok(report)
+    }
+}
+
+const STOPPED: &str = "Stopped";
+
+fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgress) -> Result<()> {
+    if watch(progress) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Busy, STOPPED, "the watcher stopped it"))
+}
+
+/// Keeps writers out of a damaged store, if it has a file to lock. Nothing is made for it.
+fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
+    match env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::new(
+            ErrorKind::Busy,
+            "StoreBusy",
+            format!("the store at {} is open; close it first", dir.display()),
+        )),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
+fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
+    let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
+    for sub in [log_dir(to), bulk_dir(to, 0)] {
+        env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
+    }
+    let bulk = to.join("bulk");
+    env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed(&bulk, e))?;
+    name_durably(env, to)?;
+    let mut salt = [0; 4];
+    env.entropy.fill(&mut salt);
+    let checkpoint = Checkpoint { root: None, lsn: remains.highest.lsn, replay: Position::default() };
+    let block = Superblock {
+        generation: 1,
+        optional_features: 0,
+        store_id: remains.store_id,
+        created: remains.created,
+        chunk_log2: remains.chunk_log2,
+        index_file: 0,
+        checkpoint: Some(checkpoint),
+        next_segment: remains.highest.segment + 1,
+        log_known: 0,
+        run: remains.highest.run,
+        page_salt: u32::from_le_bytes(salt),
+        written: remains.created,
+        clean: false,
+        backup: false,
+    };
+    SuperblockFile::create(env, &to.join(SUPERBLOCK), block)?;
+    env.vfs.sync_dir(to, Site::STORE_DIR).map_err(|e| failed(to, e))?;
+    Engine::open(OpenOptions {
+        dir: to.to_path_buf(),
+        env: env.clone(),
+        settings,
+        read_only: false,
+        create: false,
+        rebuild_index: false,
+    })
+}
+
+impl Salvage<'_> {
+    /// Saves key after key.
+    fn run(&mut self, go_on: &mut dyn FnMut(&SalvageReport) -> Result<()>) -> Result<()> {
+        let mut rows = std::mem::take(&mut self.remains.rows);
+        while let Some((key, rows)) = rows.pop_first() {
+            self.save(key, rows)?;
+            if self.batch.entries.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES {
+                self.commit()?;
+            }
+            go_on(&self.report)?;
+        }
+        self.commit()
+    }
+
+    /// Saves the newest row of a key that can be saved.
+    fn save(&mut self, key: Vec<u8>, rows: Vec<Row>) -> Result<()> {
+        let newest = rows.first().map_or(0, |row| row.lsn);
+        let mut reason = None;
+        for row in rows {
+            let Some((weight, value)) = row.put else {
+                // It was deleted, and what stood there before must not come back.
+                break;
+            };
+            match self.read(&key, &value) {
+                Ok((body, payload, bytes)) => {
+                    let entry = decode(&value)?;
+                    let stored =
+                        Stored { lsn: row.lsn, weight, payload: (&payload[..]).into(), body: entry.body };
+                    self.naming.saved(&key, &stored);
+                    self.report.saved += 1;
+                    self.report.bytes += bytes;
+                    if row.lsn != newest {
+                        let why = reason.map_or(String::new(), |error: Error| error.to_string());
+                        let reason = format!(
+                            "saved as it was after commit {}, because what commit {newest} wrote is damaged: {why}",
+                            row.lsn
+                        );
+                        self.report.doubtful_count += 1;
+                        if self.report.doubtful.len() < NAMED {
+                            self.report.doubtful.push(SalvageNote { name: self.naming.name(&key), reason });
+                        }
+                    }
+                    self.batch.bytes += 64 + key.len() as u64 + payload.len() as u64;
+                    self.batch.entries.push(Saved { key, lsn: row.lsn, weight, body, payload });
+                    return Ok(());
+                }
+                // The damaged directory cannot be read here; that is what a salvage is for.
+                Err(Unsaved::Damaged(error)) => reason = Some(reason.unwrap_or(error)),
+                Err(Unsaved::Failed(error)) => return Err(error),
+            }
+        }
+        self.tell_lost(&key, newest, reason);
+        Ok(())
+    }
+
+    fn tell_lost(&mut self, key: &[u8], newest: u64, reason: Option<Error>) {
+        // Without a reason it was deleted, and is not missed.
+        let Some(reason) = reason else { return };
+        self.report.lost_count += 1;
+        if self.report.lost.len() < NAMED {
+            let reason = format!("what commit {newest} wrote is damaged: {reason}");
+            self.report.lost.push(SalvageNote { name: self.naming.name(key), reason });
+        }
+    }
+
+    /// Reads an entry with its payload and its body and makes them ready for the new store. Says how long the body is.
+    fn read(&mut self, key: &[u8], value: &[u8]) -> Result<(NewBody, Vec<u8>, u64), Unsaved> {
+        let entry = decode(value).map_err(Unsaved::Damaged)?;
+        let payload = match entry.payload {
+            Payload::Inline(bytes) => bytes.to_vec(),
+            Payload::Spilled(extent) => self.read_extent(&extent, 0..extent.len)?.to_vec(),
+        };
+        let extents: Vec<Extent> = match &entry.body {
+            Body::Extents(list) => list.iter().collect(),
+            other => return Ok((NewBody::stored(other), payload, other_len(other))),
+        };
+        let total = extents.iter().map(|extent| extent.len).sum();
+        if let [extent] = &extents[..]
+            && extent.len <= self.engine.settings().packed_max as u64
+        {
+            let bytes = self.read_extent(extent, 0..extent.len)?;
+            self.batch.bytes += extent.len;
+            return Ok((NewBody::packed(bytes, self.engine.chunk_log2()), payload, total));
+        }
+        let mut copied = Vec::with_capacity(extents.len());
+        for extent in &extents {
+            let placed = self.copy(key, extent)?;
+            copied.push(placed.extent);
+            self.placed.push(placed);
+        }
+        Ok((NewBody::Extents(copied), payload, total))
+    }
+
+    /// Copies a body into a bulk segment of the new store, piece by piece.
+    fn copy(&mut self, key: &[u8], extent: &Extent) -> Result<Placed, Unsaved> {
+        let mut writer = self.engine.body_writer(key.to_vec()).map_err(Unsaved::Failed)?;
+        let mut at = 0;
+        while at < extent.len {
+            let end = extent.len.min(at + STEP);
+            let bytes = self.read_extent(extent, at..end)?;
+            writer.write(&bytes).map_err(Unsaved::Failed)?;
+            at = end;
+        }
+        writer.finish().map_err(Unsaved::Failed)
+    }
+
+    fn read_extent(&mut self, extent: &Extent, range: std::ops::Range<u64>) -> Result<bytes::Bytes, Unsaved> {
+        let segment = match self.remains.segments.get(extent.segment) {
+            Ok(segment) => segment.clone(),
+            Err(error) => {
+                let name = Path::new(&crate::segment::file_name(extent.segment)).to_path_buf();
+                self.remains.note(&name, "it is missing or cannot be read, and entries name it");
+                return Err(Unsaved::Damaged(error));
+            }
+        };
+        segment.read(extent, range).map_err(|error| {
+            self.remains.note(segment.path(), "bodies in it are damaged");
+            Unsaved::Damaged(error)
+        })
+    }
+
+    /// Writes what was gathered.
+    fn commit(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.entries.is_empty() {
+            let (_, committed) = self.engine.commit(batch, Durability::Buffered);
+            committed?;
+        }
+        self.placed.clear();
+        Ok(())
+    }
+
+    /// Makes what is needed to reach what was saved.
+    fn make_missing(&mut self) -> Result<()> {
+        for (key, lsn, weight, payload) in self.naming.missing() {
+            let reason = "what was written there is lost; made anew to reach what it held".to_string();
+            self.report.made.push(SalvageNote { name: self.naming.name(&key), reason });
+            self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
+        }
+        self.commit()
+    }
+}
+
+/// Why an entry was not saved.
+enum Unsaved {
+    /// It cannot be read.
+    Damaged(Error),
+    /// The new store cannot be written.
+    Failed(Error),
+}
+
+fn other_len(body: &Body<'_>) -> u64 {
+    match body {
+        Body::Inline(bytes) => bytes.len() as u64,
+        _ => 0,
+    }
+}
