@@ -16,6 +16,7 @@
 //! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
 mod backup;
+mod backup_target;
 mod checkpoint;
 mod commit;
 mod gauges;

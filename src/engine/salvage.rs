@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::backup::refuse_filled;
+use super::backup::{refuse_filled, refuse_nested};
 use super::open::{LOCK, SUPERBLOCK, name_durably};
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
@@ -47,12 +47,23 @@ pub struct SalvageReport {
     pub lost: Vec<SalvageNote>,
     /// How many those are.
     pub lost_count: u64,
+    /// Whether more may be lost than is named: a part of the log cannot be read that the index does not cover, and what
+    /// keys were written there is not known.
+    pub uncertain: bool,
     /// Files in which something is wrong, or which are missing.
     pub damaged: Vec<DamagedFile>,
     /// Entries that were made because others cannot be reached without them.
     pub made: Vec<SalvageNote>,
     /// Whether the watcher stopped it. What was saved by then is a store, but not all that could be saved.
     pub stopped: bool,
+}
+
+impl SalvageReport {
+    /// Whether everything was saved as it was written last, as far as that can be told.
+    pub fn is_whole(&self) -> bool {
+        let named = self.lost_count + self.doubtful_count + self.made.len() as u64;
+        named == 0 && !self.uncertain && !self.stopped
+    }
 }
 
 /// A key and what is to be said of it.
@@ -162,6 +173,7 @@ impl Engine {
             let why = format!("there is no directory that can be read at {}", from.display());
             return Err(Error::new(ErrorKind::NotFound, "NoSuchStore", why));
         }
+        refuse_nested(&from, &to)?;
         refuse_filled(&env, &to)?;
         let _lock = lock_quietly(&env, &from)?;
         let mut progress = SalvageProgress::default();
@@ -177,7 +189,7 @@ impl Engine {
         };
         let engine = begin(&env, &to, settings, &remains)?;
         let lsn = Lsn(remains.highest.lsn);
-        let report = SalvageReport { lsn, ..SalvageReport::default() };
+        let report = SalvageReport { lsn, uncertain: remains.uncertain, ..SalvageReport::default() };
         let mut salvage =
             Salvage { remains, engine, naming, report, batch: Batch::default(), placed: Vec::new() };
         let done = salvage.run(&mut |report| {

@@ -1,5 +1,4 @@
-//! Reading a damaged directory: every segment that can be told to be one, every row that stands in a whole record, and
-//! what is left of the tree.
+//! Reading a damaged directory: every segment, every row in a whole record, and what is left of the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use crate::env::{Env, OpenMode, Site};
 use crate::error::{Error, Result};
 use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
-use crate::format::commit::{self, Change};
+use crate::format::commit::{self, Change, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
 use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
@@ -64,7 +63,13 @@ pub struct Remains {
     pub damaged: Vec<DamagedFile>,
     /// The commit that the tree goes up to, if it could be read.
     pub tree: Option<u64>,
-    /// The ranges of keys in which the tree could not be read.
+    /// Whether rows may be missing that nothing names: a part of the log cannot be read that the tree does not cover.
+    pub uncertain: bool,
+    /// Where parts of the log end that cannot be read.
+    holes: Vec<Position>,
+    /// The log segments that the log is said to go on in.
+    continued: Vec<u64>,
+    /// The ranges of keys in which the tree could not be read, in order.
     lost: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
@@ -108,6 +113,9 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
         highest: Highest::default(),
         damaged,
         tree: None,
+        uncertain: false,
+        holes: Vec::new(),
+        continued: Vec::new(),
         lost: Vec::new(),
     };
     for slot in &slots {
@@ -127,7 +135,12 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
                 tables.add(segment);
             }
             Ok(segment) => remains.note(segment.path(), "two segments have the same id"),
-            Err(reason) => remains.note(&candidate.path, reason),
+            Err(reason) => {
+                remains.note(&candidate.path, reason);
+                if candidate.kind == SegmentKind::Log {
+                    remains.holes.push(Position { segment: candidate.id, offset: MAX_NUMBER });
+                }
+            }
         }
     }
     remains.segments = tables.current();
@@ -137,7 +150,8 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
         read += 1;
         go_on(read, rows)?;
     }
-    remains.read_tree(env, dir, &slots)?;
+    let replay = remains.read_tree(env, dir, &slots)?;
+    remains.doubt(replay, &slots);
     remains.settle();
     Ok(remains)
 }
@@ -311,6 +325,7 @@ impl Remains {
             };
             if let Some((from, _)) = gap.take() {
                 bad.note(from, at);
+                self.holes.push(Position { segment: segment.id(), offset: at });
             }
             let next = at + frame.record_len();
             if matches!(frame.kind, Kind::Commit | Kind::Moves) {
@@ -318,18 +333,23 @@ impl Remains {
                 let sound = payload.filter(|payload| crc(payload) == frame.payload_sum);
                 match sound.map(|payload| self.take_rows(segment.id(), &frame, payload)) {
                     Some(Ok(found)) => rows += found,
-                    Some(Err(())) | None => bad.note(at, next),
+                    Some(Err(())) | None => {
+                        bad.note(at, next);
+                        self.holes.push(Position { segment: segment.id(), offset: next });
+                    }
                 }
                 go_on(rows)?;
             }
             if frame.kind == Kind::Continue {
                 self.highest.meet(0, frame.word);
+                self.continued.push(frame.word);
                 break;
             }
             at = next;
         }
         if let Some((from, true)) = gap {
             bad.note(from, reader.size);
+            self.holes.push(Position { segment: segment.id(), offset: reader.size });
         }
         if bad.places > 0 {
             let reason = format!(
@@ -373,12 +393,13 @@ impl Remains {
     }
 
     /// Reads what is left of the newest tree of which the root can be read.
-    fn read_tree(&mut self, env: &Env, dir: &Path, slots: &[Superblock]) -> Result<()> {
+    /// Says from where on the log is not in it.
+    fn read_tree(&mut self, env: &Env, dir: &Path, slots: &[Superblock]) -> Result<Option<Position>> {
         for slot in slots {
             let Some(checkpoint) = slot.checkpoint else { continue };
             let Some((page, checksum, height)) = checkpoint.root else {
                 self.tree = Some(checkpoint.lsn);
-                return Ok(());
+                return Ok(Some(checkpoint.replay));
             };
             let path = dir.join(INDEX_FILES[usize::from(slot.index_file)]);
             let mode = index::ReadMode::Positioned { cache_bytes: 1 << 20 };
@@ -398,23 +419,35 @@ impl Remains {
                             format!("{} of its pages and all below them cannot be read", self.lost.len());
                         self.note(&path, reason);
                     }
-                    return Ok(());
+                    return Ok(Some(checkpoint.replay));
                 }
             }
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Whether rows may be missing that are named nowhere. `replay` is where the log goes on behind the tree.
+    fn doubt(&mut self, replay: Option<Position>, slots: &[Superblock]) {
+        let Some(replay) = replay.filter(|_| self.lost.is_empty()) else {
+            // Which log segments there were is not known without a tree, only that those there are have no holes.
+            self.uncertain = !self.holes.is_empty() || !self.lost.is_empty();
+            return;
+        };
+        let has = |id: u64| id < replay.segment.max(1) || self.segments.contains(id);
+        let known = slots.first().map_or(0, |slot| slot.log_known);
+        self.uncertain = self.holes.iter().any(|end| *end > replay)
+            || ![replay.segment, known].into_iter().chain(self.continued.iter().copied()).all(has);
     }
 
     /// Sorts the rows, and drops those that the tree shows to have been deleted.
     fn settle(&mut self) {
         let (tree, lost) = (self.tree, &self.lost);
         self.rows.retain(|key, rows| {
-            let is_lost = |(low, high): &(Vec<u8>, Option<Vec<u8>>)| {
-                low <= key && high.as_ref().is_none_or(|high| key < high)
-            };
+            let before = lost.partition_point(|(low, _)| low <= key);
+            let is_lost = before > 0 && lost[before - 1].1.as_ref().is_none_or(|high| key < high);
             if let Some(lsn) = tree
                 && rows.iter().all(|row| row.segment != 0)
-                && !lost.iter().any(is_lost)
+                && !is_lost
             {
                 // Where the tree can be read and has no such key, it was gone by then, even if what deleted it is gone
                 // too.

@@ -109,6 +109,12 @@ pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
     tell(out, "made", &report.made, report.made.len() as u64)?;
     tell(out, "older", &report.doubtful, report.doubtful_count)?;
     tell(out, "lost", &report.lost, report.lost_count)?;
+    if report.uncertain {
+        writeln!(
+            out,
+            "unknown  a part of the log is lost; what was written there is not known and not counted"
+        )?;
+    }
     writeln!(
         out,
         "saved {} with {} of bodies in {}, {} of them in an older state; lost {}; {}",
@@ -123,10 +129,7 @@ pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
     if report.stopped {
         return Err(Failure::Stopped);
     }
-    if report.lost_count + report.doubtful_count > 0 || !report.made.is_empty() {
-        return Err(Failure::Told);
-    }
-    Ok(())
+    if report.is_whole() { Ok(()) } else { Err(Failure::Told) }
 }
 
 fn tell(out: &mut dyn Write, what: &str, notes: &[SalvageNote], count: u64) -> Result<(), Failure> {
