@@ -137,6 +137,7 @@ impl Engine {
         let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN)?;
         let source = self.moment()?;
         target.refuse_other_branch(&source)?;
+        target.confirm()?;
         let mut watch = |progress| watch(progress);
         let mut pace = Pace::new(&mut watch, &source);
         let written = target.take(&source, &mut pace);

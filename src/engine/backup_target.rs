@@ -83,8 +83,6 @@ impl<'e> Target<'e> {
                 Target::begin(env, dir, source)?
             }
         };
-        // Said once more: should its last sync have failed, the system only seems to have it.
-        superblock.update(env, |block| block.backup = true)?;
         Ok(Target { env, dir: dir.to_path_buf(), superblock, mark, _lock: lock })
     }
 
@@ -114,6 +112,12 @@ impl<'e> Target<'e> {
             return Err(failed(dir, error));
         }
         Ok(superblock)
+    }
+
+    /// Says the newest superblock once more: should its last sync have failed, the system only seems to have it, and what
+    /// the one before names must not be touched yet.
+    pub fn confirm(&self) -> Result<()> {
+        self.superblock.update(self.env, |block| block.backup = true)
     }
 
     /// Two stores that were one once may have made different segments of the same name since, and a newer state must

@@ -428,15 +428,15 @@ impl Remains {
 
     /// Whether rows may be missing that are named nowhere. `replay` is where the log goes on behind the tree.
     fn doubt(&mut self, replay: Option<Position>, slots: &[Superblock]) {
-        let Some(replay) = replay.filter(|_| self.lost.is_empty()) else {
-            // Which log segments there were is not known without a tree, only that those there are have no holes.
-            self.uncertain = !self.holes.is_empty() || !self.lost.is_empty();
-            return;
-        };
-        let has = |id: u64| id < replay.segment.max(1) || self.segments.contains(id);
-        let known = slots.first().map_or(0, |slot| slot.log_known);
-        self.uncertain = self.holes.iter().any(|end| *end > replay)
-            || ![replay.segment, known].into_iter().chain(self.continued.iter().copied()).all(has);
+        // Without a tree all of the log counts, and what was relocated cannot be told from what is lost.
+        let replay = replay.filter(|_| self.lost.is_empty()).unwrap_or_default();
+        let newest = slots.first();
+        let named = newest.and_then(|slot| slot.checkpoint).map_or(0, |checkpoint| checkpoint.replay.segment);
+        let known = newest.map_or(0, |slot| slot.log_known);
+        let has = |id: u64| id == 0 || id < replay.segment || self.segments.contains(id);
+        self.uncertain = !self.lost.is_empty()
+            || self.holes.iter().any(|end| *end > replay)
+            || ![named, known].into_iter().chain(self.continued.iter().copied()).all(has);
     }
 
     /// Sorts the rows, and drops those that the tree shows to have been deleted.

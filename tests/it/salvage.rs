@@ -374,3 +374,37 @@ fn what_is_no_store_is_not_salvaged_and_nothing_is_overwritten() {
     let part = everything(&open(&at("part")));
     assert!(part.iter().all(|(name, bytes)| specimen.newest[name] == *bytes));
 }
+
+#[test]
+fn damage_everywhere_at_once_ends_in_a_sound_store() {
+    let mut state = 7u64;
+    let mut roll = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    for closed in [true, false] {
+        let specimen = specimen(closed);
+        let whole = files(&specimen.path());
+        let names: Vec<&PathBuf> = whole.keys().filter(|path| !path.ends_with("LOCK")).collect();
+        for round in 0..12 {
+            for _ in 0..1 + roll(12) {
+                let path = names[roll(names.len())];
+                let mut bytes = fs::read(path).unwrap();
+                let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                // Headers have tests of their own, and finding one again takes long.
+                let at = (128 + roll(used)).min(bytes.len());
+                let end = (at + 1 + roll(3000)).min(bytes.len());
+                match roll(4) {
+                    0 => bytes.truncate(at),
+                    1 => bytes[at..end].fill(0),
+                    2 => bytes[at..end].iter_mut().for_each(|byte| *byte = byte.wrapping_mul(31) ^ 0x5a),
+                    _ => bytes[at..end].iter_mut().take(1).for_each(|byte| *byte ^= 0x10),
+                }
+                fs::write(path, bytes).unwrap();
+            }
+            let (report, saved) = salvage(&specimen, &format!("round {round}"));
+            assert!(saved == specimen.newest || !report.is_whole(), "round {round}: {report:?}");
+            whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+        }
+    }
+}
