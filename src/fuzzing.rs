@@ -73,6 +73,10 @@ pub fn entry(bytes: &[u8]) {
     let total: u64 = decoded.extents().map(|extent| extent.len).fold(0, u64::saturating_add);
     match &decoded.body {
         Body::Extents(list) => assert!(list.iter().count() > 0),
+        Body::Shared { len, hint, .. } => {
+            let hinted: u64 = hint.iter().map(|extent| extent.len).sum();
+            assert!(hinted == 0 || hinted >= *len);
+        }
         Body::None | Body::Inline(_) => assert!(matches!(decoded.payload, Payload::Spilled(_)) || total == 0),
     }
     if let Payload::Inline(payload) = decoded.payload {

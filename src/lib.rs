@@ -54,12 +54,19 @@ pub use env::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
-pub use model::{BucketName, Durability, ETag, Entry, Lsn, ObjectMeta, StorageClass, Usage, VersionId};
+pub use model::{
+    Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
+    ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
+};
 pub use ops::body::Body;
+pub use ops::bucket::CreateBucketOptions;
+pub use ops::config::Config;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};
 pub use ops::get::GetOptions;
+pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
+pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
 
 pub use bytes::Bytes;

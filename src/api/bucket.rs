@@ -4,13 +4,15 @@ use super::{Listing, Object, ObjectWriter, Store};
 use crate::error::Result;
 use crate::model::{BucketName, ObjectMeta, Usage};
 use crate::ops::body::Body;
+use crate::ops::config::Config;
 use crate::ops::context::{BucketRef, Reading};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions, DeleteOutcome};
 use crate::ops::get::{self, GetOptions};
 use crate::ops::list::{ListOptions, Page, Walk};
+use crate::ops::prefix::PrefixOutcome;
 use crate::ops::put::{self, PutOptions, PutOutcome};
-use crate::ops::usage;
+use crate::ops::{config, prefix, usage};
 
 /// A bucket of a store. Cheap to clone. If the bucket is removed, the handle gives `NoSuchBucket`, even if
 /// another bucket of the same name is made.
@@ -30,7 +32,7 @@ impl Bucket {
     }
 
     fn reading(&self) -> Reading {
-        Reading { engine: self.store.engine().clone(), pinned: None }
+        Reading::newest(self.store.engine())
     }
 
     /// The name.
@@ -137,6 +139,26 @@ impl Bucket {
         copy::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
     }
 
+    /// Removes everything under a prefix, visible at once; the space comes back by and by. One small commit, whatever
+    /// the number of objects. In a bucket that keeps versions every object gets a delete marker instead, up to 50,000
+    /// in one commit.
+    ///
+    /// # Errors
+    /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.
+    pub fn delete_prefix(&self, prefix: &str) -> Result<PrefixOutcome> {
+        prefix::delete_prefix(self.store.engine(), &self.reference, prefix)
+    }
+
+    /// Moves everything under a prefix to another one, visible at once. One small commit, whatever the number of
+    /// objects; versions move with their objects. If there are objects under the new prefix already, the moved ones
+    /// replace those of the same name, one by one, up to 50,000.
+    ///
+    /// # Errors
+    /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.
+    pub fn rename_prefix(&self, prefix: &str, new_prefix: &str) -> Result<PrefixOutcome> {
+        prefix::rename_prefix(self.store.engine(), &self.reference, prefix, new_prefix)
+    }
+
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
     pub fn list(&self, prefix: &str) -> Result<Listing> {
         self.list_with(ListOptions::new().prefix(prefix))
@@ -150,6 +172,37 @@ impl Bucket {
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading(), &self.reference, options)?.page()
+    }
+
+    /// A configuration of the bucket, such as [`Versioning`](crate::Versioning), [`Acl`](crate::Acl),
+    /// [`Quota`](crate::Quota) or [`Worm`](crate::Worm); `None` if it is not set.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("cats")?;
+    /// use ossicle::Versioning;
+    /// bucket.set_config(&Versioning::Enabled)?;
+    /// assert_eq!(bucket.config::<Versioning>()?, Some(Versioning::Enabled));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn config<C: Config>(&self) -> Result<Option<C>> {
+        config::get(&self.reading(), &self.reference)
+    }
+
+    /// Sets a configuration of the bucket, over the one it had.
+    ///
+    /// # Errors
+    /// Those of the kind: `InvalidRequest` for versioning together with a retention policy;
+    /// `InvalidWORMConfiguration`; `WORMConfigurationLocked`.
+    pub fn set_config<C: Config>(&self, config: &C) -> Result<()> {
+        config::set(self.store.engine(), &self.reference, Some(config.clone()))
+    }
+
+    /// Takes a configuration off the bucket; fine if it has none.
+    pub fn clear_config<C: Config>(&self) -> Result<()> {
+        config::set::<C>(self.store.engine(), &self.reference, None)
     }
 
     /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.

@@ -68,7 +68,7 @@ impl Iterator for Buckets {
             return Some(Ok(bucket));
         }
         let store = self.store.clone()?;
-        let reading = Reading { engine: store.engine().clone(), pinned: None };
+        let reading = Reading::newest(store.engine());
         match bucket::list(&reading, self.last.as_deref()) {
             Ok(batch) => {
                 self.last = batch.last().map(|reference| reference.name.to_string());

@@ -21,7 +21,8 @@ impl Snapshot {
 
     /// The last commit that it shows.
     pub fn lsn(&self) -> Lsn {
-        Lsn(self.0.pinned.as_ref().map_or(0, |view| view.lsn))
+        let newest = self.0.pinned.as_ref().map_or(0, |view| view.lsn);
+        Lsn(self.0.at.unwrap_or(newest))
     }
 
     /// A bucket as it was.

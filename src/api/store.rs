@@ -1,20 +1,22 @@
 //! The store: an opened directory, and the way to its buckets.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{Bucket, Buckets, Maintenance, Snapshot, StoreBuilder, Transaction, VerifyOptions, WriteOptions};
-use crate::engine::{Engine, Stats, VerifyReport};
+use crate::engine::{Engine, Stats, VerifyReport, View};
 use crate::env::Env;
 use crate::error::Result;
 use crate::maintenance::{self, CompactOptions, MaintainReport, Scheduler};
 use crate::model::Usage;
+use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
-use crate::ops::{bucket, rows, usage};
+use crate::ops::history::{self, AsOf};
+use crate::ops::{bucket, fork, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -34,6 +36,8 @@ pub struct Store(Arc<Open>);
 struct Open {
     engine: Arc<Engine>,
     scheduler: Mutex<Option<Scheduler>>,
+    /// What the snapshots that are held show.
+    snapshots: Mutex<Vec<Weak<View>>>,
 }
 
 impl Drop for Open {
@@ -65,9 +69,10 @@ impl Store {
 
     pub(crate) fn start(engine: Engine, maintenance: Maintenance) -> Result<Store> {
         let engine = Arc::new(engine);
+        history::begin(&engine)?;
         let background = maintenance == Maintenance::Background && !engine.is_read_only();
         let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
-        Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler) })))
+        Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler), snapshots: Mutex::default() })))
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
@@ -75,7 +80,7 @@ impl Store {
     }
 
     fn reading(&self) -> Reading {
-        Reading { engine: self.0.engine.clone(), pinned: None }
+        Reading::newest(&self.0.engine)
     }
 
     /// Makes a bucket.
@@ -83,7 +88,27 @@ impl Store {
     /// # Errors
     /// `InvalidBucketName`; `BucketAlreadyExists`.
     pub fn create_bucket(&self, name: &str) -> Result<Bucket> {
-        Ok(Bucket::new(self, bucket::create(self.engine(), name)?))
+        self.create_bucket_with(name, CreateBucketOptions::new())
+    }
+
+    /// [`create_bucket`](Store::create_bucket), with options.
+    ///
+    /// # Errors
+    /// Those of `create_bucket`.
+    pub fn create_bucket_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
+        Ok(Bucket::new(self, bucket::create(self.engine(), name, options)?))
+    }
+
+    /// Makes a bucket that begins as another one is, and goes its own way from there: one commit that copies
+    /// nothing, whatever the bucket holds. What was written to it goes with it when it is removed by
+    /// [`delete_bucket`](Store::delete_bucket), which need not be empty then.
+    ///
+    /// Uploads in progress and a retention policy stay with the bucket it is made from.
+    ///
+    /// # Errors
+    /// `InvalidBucketName`; `NoSuchBucket`; `BucketAlreadyExists`; `TooManyForks` above 16 layers of forks of forks.
+    pub fn fork_bucket(&self, from: &str, name: &str) -> Result<Bucket> {
+        Ok(Bucket::new(self, fork::fork(self.engine(), from, name)?))
     }
 
     /// Opens a bucket.
@@ -100,10 +125,11 @@ impl Store {
         Ok(Buckets::new(self.clone()))
     }
 
-    /// Removes an empty bucket.
+    /// Removes an empty bucket, or a fork with all that was written to it.
     ///
     /// # Errors
-    /// `NoSuchBucket`; `BucketNotEmpty`.
+    /// `NoSuchBucket`; `BucketNotEmpty` if there is an object, a version, a delete marker or an upload in it;
+    /// `FileImmutable` for a fork with protected objects.
     pub fn delete_bucket(&self, name: &str) -> Result<()> {
         bucket::delete(self.engine(), name)
     }
@@ -135,7 +161,35 @@ impl Store {
     /// is held, the bytes that it can reach are kept.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.engine().check_open()?;
-        Ok(Snapshot::new(Reading { engine: self.engine().clone(), pinned: Some(self.engine().pin()) }))
+        let view = self.engine().pin();
+        let mut live = self.0.snapshots.lock();
+        live.retain(|known| known.strong_count() > 0);
+        live.push(Arc::downgrade(&view));
+        Ok(Snapshot::new(Reading::pinned(self.engine(), view)))
+    }
+
+    /// The store as it was at a moment of the past, a time or a commit, inside [`Settings::history`] or held by a
+    /// live snapshot. What it shows is kept for as long as it is held.
+    ///
+    /// # Errors
+    /// `NoSuchMoment` if that is not retained; `InvalidArgument` for a commit that is not made yet.
+    ///
+    /// [`Settings::history`]: crate::Settings::history
+    pub fn as_of(&self, moment: impl Into<AsOf>) -> Result<Snapshot> {
+        let reading = Reading::pinned(self.engine(), self.engine().pin());
+        self.engine().check_open()?;
+        let lsn = history::find(&reading, moment.into())?;
+        let held =
+            self.0.snapshots.lock().iter().find_map(|known| known.upgrade().filter(|view| view.lsn == lsn.0));
+        if let Some(view) = held {
+            return Ok(Snapshot::new(Reading::pinned(self.engine(), view)));
+        }
+        if !history::reaches(&reading, lsn)? {
+            return Err(history::not_retained(&format!("commit {lsn}")));
+        }
+        let newest = reading.with(|moment| Ok(moment.view.lsn))?;
+        let at = (lsn.0 != newest).then_some(lsn.0);
+        Ok(Snapshot::new(Reading { at, ..reading }))
     }
 
     /// How many objects and bytes all buckets hold.

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Bucket, Object};
-use crate::catalog;
-use crate::engine::{Engine, Exclusive, NewBody, View};
+use crate::catalog::{self, Rows};
+use crate::engine::{BodyReader, Engine, Exclusive, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectKey, ObjectMeta};
-use crate::ops::batch::{self, Batch, Moment, Overlay, Step};
+use crate::model::{Durability, ObjectMeta};
+use crate::ops::batch::{self, Batch, Step};
 use crate::ops::body::Body;
+use crate::ops::chain::Chain;
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
 use crate::ops::get::{self, GetOptions};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::rows;
+use crate::ops::staged::{Instant, Overlay, Staged};
 
 /// Bodies that wait in memory for their commit have at most this many bytes together; what comes behind goes
 /// to the disk at once.
@@ -90,7 +92,7 @@ impl<'s> Transaction<'s> {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
             Some(reading) => {
                 batch::sync_bodies(self.engine, &self.batch, durability)?;
-                reading.turn.commit(self.batch, durability).1.map(|_| ())
+                reading.turn.commit(self.batch.for_engine(self.engine), durability).1.map(|_| ())
             }
         }
     }
@@ -124,32 +126,36 @@ impl<'s> Transaction<'s> {
 
     /// [`delete`](Transaction::delete), with conditions.
     pub fn delete_with(&mut self, bucket: &Bucket, key: &str, options: DeleteOptions) -> Result<()> {
-        self.push(delete::step(bucket.reference(), key, &options)?)
+        self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
 
-    /// Copies an object.
+    /// Copies an object. No byte is copied, whatever the size.
     pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
-        ObjectKey::new(new_key)?;
-        let got = self.find(from, key)?;
-        let got = get::select(got, &GetOptions::new())?;
-        let step = copy::copy_step(
-            self.engine,
-            got,
-            to.reference(),
-            new_key,
-            CopyOptions::new(),
-            self.packed_max(),
-        )?;
+        self.copy_with(from, key, to, new_key, CopyOptions::new())
+    }
+
+    /// [`copy`](Transaction::copy), with options; their durability has no effect.
+    pub fn copy_with(
+        &mut self,
+        from: &Bucket,
+        key: &str,
+        to: &Bucket,
+        new_key: &str,
+        options: CopyOptions,
+    ) -> Result<()> {
+        let (from, to) = ((from.reference(), key), (to.reference(), new_key));
+        let step = copy::copy_step(self.engine, from, to, options)?;
+        // Looked at now, so that a missing source is told here and not at the commit.
+        self.read_state()?;
         self.push(step)
     }
 
     /// Gives an object another key.
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
-        ObjectKey::new(new_key)?;
-        // Looked up now, so that a missing source is told here and not at the commit.
-        self.find(from, key)?;
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        self.push(copy::rename_step(from, to, CopyOptions::new())?)
+        let step = copy::rename_step(self.engine, from, to, CopyOptions::new())?;
+        self.read_state()?;
+        self.push(step)
     }
 
     /// Gets an object, with the changes that this transaction has made so far.
@@ -177,33 +183,32 @@ impl<'s> Transaction<'s> {
     /// Reads a row of the application's own, with the changes that this transaction has made so far.
     pub fn row(&mut self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
         let key = catalog::keys::row(table, key)?;
+        let engine = self.engine;
         let state = self.read_state()?;
-        Ok(state.overlay.read_row(&state.view, &key)?.map(Bytes::from))
+        Ok(state.staged(engine).get(&key)?.map(|found| Bytes::from(found.payload)))
     }
 
-    fn push(&mut self, step: Step) -> Result<()> {
-        if let Step::Put { prepared, .. } = &step
-            && let NewBody::Packed(bytes, _) | NewBody::Inline(bytes) = &prepared.body
-        {
-            self.memory += bytes.len();
-        }
+    fn push(&mut self, step: impl Step + 'static) -> Result<()> {
+        self.memory += step.memory();
         if let Some(state) = &mut self.reading {
             // What is wrong with a step is told where it is made, once the transaction reads.
             state.apply(&step, self.engine)?;
         }
-        self.batch.steps.push(step);
+        self.batch.steps.push(Box::new(step));
         Ok(())
     }
 
-    fn find(&mut self, bucket: &Bucket, key: &str) -> Result<(ObjectMeta, crate::engine::BodyReader)> {
-        ObjectKey::new(key)?;
+    fn find(&mut self, bucket: &Bucket, key: &str) -> Result<(ObjectMeta, BodyReader)> {
         let engine = self.engine;
+        bucket.reference().admit(&catalog::Moment::now(&engine.view()), key)?;
         let state = self.read_state()?;
-        bucket.reference().check(&state.view)?;
         // The newest table, because a body of this transaction may lie in a segment made since.
         let view = View { segments: engine.segments(), ..View::clone(&state.view) };
-        let found = state.overlay.read(&view, bucket.reference(), key)?;
-        found.ok_or_else(|| catalog::no_such_key(key))
+        let mut staged = state.staged(engine);
+        let its = staged.bucket(bucket.reference())?;
+        let (head, found) = Chain::new(&mut staged, &its).object(key, None)?;
+        let body = BodyReader::new(&view, found.body.to_owned_body())?;
+        Ok((catalog::meta_of(key.to_string(), head, its.versioning().is_some())?, body))
     }
 
     /// Takes the turn to write, if it is not taken yet, and applies the steps so far.
@@ -213,7 +218,7 @@ impl<'s> Transaction<'s> {
             let view = turn.view();
             let mut state = ReadState { turn, view, overlay: Overlay::default() };
             for step in &self.batch.steps {
-                state.apply(step, self.engine)?;
+                state.apply(&**step, self.engine)?;
             }
             self.reading = Some(state);
         }
@@ -222,8 +227,17 @@ impl<'s> Transaction<'s> {
 }
 
 impl ReadState<'_> {
-    fn apply(&mut self, step: &Step, engine: &Engine) -> Result<()> {
-        let moment = Moment { lsn: self.view.lsn + 1, millis: engine.millis() };
-        self.overlay.apply(&self.view, step, moment).map(|_| ())
+    fn now(&self, engine: &Engine) -> Instant {
+        Instant { lsn: self.view.lsn + 1, millis: engine.millis() }
+    }
+
+    fn staged(&mut self, engine: &Engine) -> Staged<'_> {
+        let now = self.now(engine);
+        self.overlay.staged(&self.view, now)
+    }
+
+    fn apply(&mut self, step: &dyn Step, engine: &Engine) -> Result<()> {
+        let now = self.now(engine);
+        self.overlay.apply(&self.view, step, now).map(|_| ())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::catalog::{HeadRow, keys};
-use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport};
+use crate::catalog::{HeadRow, Kind, keys};
+use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
+use crate::format::row::{self, PieceRow};
 
 /// How a store is verified.
 #[derive(Default)]
@@ -37,14 +38,26 @@ impl<'a> VerifyOptions<'a> {
     }
 }
 
-/// What is wrong with an entry of which the body has this BLAKE3.
-pub(super) fn wrong(key: &[u8], stored: &Stored<'_>, hash: &[u8; 32]) -> Option<String> {
-    let (_, name) = keys::parse_object(key)?;
-    match HeadRow::read(name, stored) {
-        Err(error) => Some(error.to_string()),
-        Ok(head) if head.row.blake3 != *hash => {
+/// What is wrong with an entry of which the body has this BLAKE3, if that is known.
+pub(super) fn wrong(key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>) -> Option<String> {
+    let (name, known) = match keys::parse_place(key) {
+        Some(place) if matches!(place.kind, Kind::Head | Kind::Version) && !place.shadow => {
+            let name = String::from_utf8_lossy(&place.key).into_owned();
+            match HeadRow::read(&name, stored) {
+                Err(error) => return Some(error.to_string()),
+                Ok(head) => (name, head.row.blake3),
+            }
+        }
+        _ if place_of(key).is_some() => match row::decode::<PieceRow>(&stored.payload) {
+            Err(reason) => return Some(reason.to_string()),
+            Ok(piece) => ("a piece of a body".to_string(), piece.blake3),
+        },
+        _ => return None,
+    };
+    match (known, hash) {
+        (Some(known), Some(hash)) if known != *hash => {
             Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
         }
-        Ok(_) => None,
+        _ => None,
     }
 }

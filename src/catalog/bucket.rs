@@ -1,38 +1,89 @@
 //! Buckets in the ordered map.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
 use super::keys;
-use crate::engine::View;
+use super::lens::Lens;
+use super::route::Route;
+use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::BucketName;
+use crate::model::{BucketName, Versioning, Worm, WormState, from_millis};
 
-/// The row of a bucket; `None` if there is no such bucket.
-pub fn find_bucket(view: &View, name: &str) -> Result<Option<BucketRow>> {
-    view.find(&keys::bucket(name), |stored| {
-        row::decode(&stored.payload).map_err(|reason| damaged(name, reason))
+/// A bucket as its row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketState {
+    /// The name.
+    pub name: BucketName,
+    /// The row.
+    pub row: BucketRow,
+    /// Where the keys lie.
+    pub route: Route,
+}
+
+impl BucketState {
+    /// The state that a row says.
+    pub fn new(name: BucketName, row: BucketRow) -> BucketState {
+        let route = Route::of(&row);
+        BucketState { name, row, route }
+    }
+
+    /// Whether versions are kept, or were kept once; `None` if they never were.
+    pub fn versioning(&self) -> Option<Versioning> {
+        Versioning::from_number(self.row.versioning)
+    }
+
+    /// The retention of every object.
+    pub fn worm(&self) -> Option<Worm> {
+        worm_of(&self.row)
+    }
+
+    /// Until when an object that was written at `modified` is protected by the bucket.
+    pub fn protects(&self, modified: u64, now: SystemTime) -> bool {
+        self.worm().is_some_and(|worm| worm.protects(from_millis(modified), now))
+    }
+
+    /// The bucket's rows among those of the store.
+    pub fn lens<'a, R: Rows>(&'a self, rows: &'a R) -> Lens<'a, R> {
+        Lens { rows, route: &self.route }
+    }
+}
+
+/// The retention policy in a bucket's row.
+pub fn worm_of(row: &BucketRow) -> Option<Worm> {
+    row.worm.map(|(days, locked, created)| {
+        let state = if locked { WormState::Locked } else { WormState::InProgress };
+        Worm { days, state, created: from_millis(created) }
     })
 }
 
+/// A bucket; `None` if there is none of that name.
+pub fn find_bucket(rows: &impl Rows, name: &str) -> Result<Option<Arc<BucketState>>> {
+    let Some(found) = rows.get(&keys::bucket(name))? else {
+        return Ok(None);
+    };
+    let row: BucketRow = row::decode(&found.payload).map_err(|reason| damaged(name, reason))?;
+    let name = BucketName::new(name).map_err(|_| damaged(name, "the name is not valid"))?;
+    Ok(Some(Arc::new(BucketState::new(name, row))))
+}
+
 /// The buckets behind `after`, at most `limit` of them, in the order of their names.
-pub fn list_buckets(view: &View, after: Option<&str>, limit: usize) -> Result<Vec<(BucketName, BucketRow)>> {
+pub fn list_buckets(rows: &impl Rows, after: Option<&str>, limit: usize) -> Result<Vec<Arc<BucketState>>> {
     let (start, end) = keys::all_buckets();
     let start = after.map_or(start, |name| {
         let mut key = keys::bucket(name);
         key.push(0);
         key
     });
-    let mut found = Vec::new();
-    let mut cursor = view.index.cursor();
-    cursor.seek(&start)?;
-    while let Some(key) = cursor.key().filter(|key| **key < *end && found.len() < limit) {
-        let name = keys::bucket_name(key).unwrap_or_default().to_string();
-        let Some(item) = cursor.item()? else { break };
-        let stored = view.stored(&item)?;
-        let row = row::decode(&stored.payload).map_err(|reason| damaged(&name, reason))?;
-        let name = BucketName::new(&name).map_err(|_| damaged(&name, "the name is not valid"))?;
-        found.push((name, row));
-        drop(item);
-        cursor.next()?;
+    let mut names = Vec::new();
+    rows.walk(&start, &end, &mut |key| {
+        names.push(keys::bucket_name(key).unwrap_or_default().to_string());
+        Ok(names.len() < limit)
+    })?;
+    let mut found = Vec::with_capacity(names.len());
+    for name in names {
+        found.extend(find_bucket(rows, &name)?);
     }
     Ok(found)
 }

@@ -1,20 +1,34 @@
-//! The schema: how buckets, objects and the application's rows lie in the ordered map.
+//! The schema: how buckets, versions, uploads, the retained past and the application's rows lie in the ordered map.
 //!
-//! *Owns*: the keyspaces; the meaning of payloads; what an entry counts for.
+//! *Owns*: the keyspaces; the meaning of payloads; what an entry counts for; the route from a bucket's keys to the
+//! spaces they lie in.
 //! *Promises*:
-//! 1. An object's head row is one seek away from its bucket's id and its key.
-//! 2. Keys of a bucket are one range, in the order of their bytes.
+//! 1. The current version of an object is one seek away from its bucket's id and its key, in most buckets.
+//! 2. Keys of a space are one range, in the order of their bytes.
 //! 3. A row that cannot be read is `Corrupt` and names its key.
+//! 4. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
+//!    committed or not yet.
 //!
 //! *Stands on*: `engine`, `format`, `model`, `error`.
 //! *Never*: writes; checks a condition; reads a clock.
-//! *Read first*: `keys.rs`, then `object.rs`.
+//! *Read first*: `keys.rs`, then `rows.rs`, `route.rs` and `lens.rs`.
 
 mod bucket;
 pub mod keys;
+mod lens;
 mod naming;
+pub mod note;
 mod object;
+mod route;
+mod rows;
 
-pub use bucket::{find_bucket, list_buckets, no_such_bucket};
+pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of};
+pub use keys::{KINDS, Kind};
+pub use lens::layer_ranges;
 pub use naming::KeyNames;
-pub use object::{HeadRow, find_object, meta_of, no_such_key, weight_of};
+pub use object::{
+    HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
+    no_such_key, no_such_version, weight_of,
+};
+pub use route::{Layer, Route, Span};
+pub use rows::{Found, Moment, Rows, encode_past};

@@ -17,11 +17,13 @@ pub struct KeyNames {
 
 impl Naming for KeyNames {
     fn name(&self, key: &[u8]) -> String {
-        if let Some((id, key)) = keys::parse_object(key) {
-            return match self.names.get(&id) {
-                Some(bucket) => format!("{bucket}/{key}"),
-                None => format!("{}/{key}", made_name(id, 0)),
+        if let Some(place) = keys::parse_place(key) {
+            let bucket = self.names.get(&place.space).cloned().unwrap_or_else(|| made_name(place.space, 0));
+            let version = match keys::parse_tail(&place.tail) {
+                Some((lsn, number)) => format!(" (version {lsn}.{number})"),
+                None => String::new(),
             };
+            return format!("{bucket}/{}{version}", String::from_utf8_lossy(&place.key));
         }
         if let Some(bucket) = keys::bucket_name(key) {
             return format!("the bucket {bucket}");
@@ -34,11 +36,16 @@ impl Naming for KeyNames {
     }
 
     fn saved(&mut self, key: &[u8], stored: &Stored<'_>) {
-        if let Some((id, _)) = keys::parse_object(key) {
-            self.needed.insert(id);
+        if let Some(place) = keys::parse_place(key) {
+            self.needed.insert(place.space);
         } else if let Some(name) = keys::bucket_name(key)
             && let Ok(row) = row::decode::<BucketRow>(&stored.payload)
         {
+            // The spaces that it reads are reached through it, whoever they belong to.
+            let layers = row.spans.iter().flat_map(|span| &span.layers);
+            for (space, _) in layers {
+                self.names.entry(*space).or_insert_with(|| name.to_string());
+            }
             self.names.insert(row.id, name.to_string());
         }
     }
@@ -52,8 +59,9 @@ impl Naming for KeyNames {
             let taken = |name: &String| self.names.values().any(|other| other == name);
             let name = (0..).map(|number| made_name(id, number)).find(|name| !taken(name));
             let name = name.expect("names do not end");
-            let row = BucketRow { id, created: 0, class: 0 };
+            let row = BucketRow { id, ..BucketRow::default() };
             made.push((keys::bucket(&name), id, Weight::default(), row::encode(&row)));
+            made.push((keys::bucket_by_id(id), id, Weight::default(), name.as_bytes().to_vec()));
             self.names.insert(id, name);
         }
         made

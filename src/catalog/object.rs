@@ -1,66 +1,185 @@
-//! Objects in the ordered map.
+//! Versions of objects in the ordered map.
 
-use std::time::{Duration, SystemTime};
-
-use super::keys;
-use crate::engine::{Stored, View};
+use super::keys::{self, Kind};
+use super::lens::Lens;
+use super::rows::{Found, Rows};
+use crate::engine::Stored;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, ObjectRow};
 use crate::index::Weight;
-use crate::model::{ETag, Lsn, ObjectMeta, StorageClass};
+use crate::model::{
+    Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, Retention, RetentionMode,
+    StorageClass, VersionId, from_millis,
+};
 
-/// An object's head row and the commit that wrote it.
+/// The slot of the totals that delete markers are counted in.
+pub const MARKER_SLOT: u8 = 6;
+/// The slot of the totals that uploads in progress are counted in.
+pub const UPLOAD_SLOT: u8 = 5;
+
+/// A version's row and the commit that wrote the version, which is not always the one that wrote the row.
 #[derive(Clone, Debug)]
 pub struct HeadRow {
     /// The row.
     pub row: ObjectRow,
-    /// The commit that wrote it.
+    /// The commit that wrote the version.
     pub lsn: u64,
 }
 
 impl HeadRow {
     /// Reads a stored entry.
     pub fn read(key: &str, stored: &Stored<'_>) -> Result<HeadRow> {
-        let row: ObjectRow = row::decode(&stored.payload).map_err(|reason| damaged(key, reason))?;
-        if row.size != stored.weight.bytes {
+        HeadRow::decode(key, &stored.payload, stored.lsn, stored.weight)
+    }
+
+    /// Reads a row that was found.
+    pub fn of(key: &str, found: &Found) -> Result<HeadRow> {
+        HeadRow::decode(key, &found.payload, found.lsn, found.weight)
+    }
+
+    fn decode(key: &str, payload: &[u8], lsn: u64, weight: Weight) -> Result<HeadRow> {
+        let row: ObjectRow = row::decode(payload).map_err(|reason| damaged(key, reason))?;
+        if row.size != weight.bytes {
             return Err(damaged(key, "it does not say the size that its entry counts for"));
         }
-        Ok(HeadRow { row, lsn: stored.lsn })
+        let lsn = if row.lsn == 0 { lsn } else { row.lsn };
+        Ok(HeadRow { row, lsn })
+    }
+
+    /// The version's place among those of its key.
+    pub fn sequence(&self) -> (u64, u32) {
+        (self.lsn, self.row.n)
+    }
+
+    /// The version's place as it stands in keys.
+    pub fn tail(&self) -> [u8; 12] {
+        keys::version_tail(self.lsn, self.row.n)
+    }
+
+    /// The version's name.
+    pub fn version(&self) -> VersionId {
+        if self.row.named { VersionId::of(self.lsn, self.row.n) } else { VersionId::null() }
+    }
+
+    /// The row to be written again, by another commit or under another key, for the same version.
+    pub fn kept(&self) -> ObjectRow {
+        ObjectRow { lsn: self.lsn, ..self.row.clone() }
+    }
+
+    /// The entity tag.
+    pub fn etag(&self) -> ETag {
+        etag_of(&self.row)
     }
 }
 
-/// Looks an object up and hands its row and what is stored to `read`; `None` if there is none.
-pub fn find_object<R>(
-    view: &View,
-    bucket_id: u64,
-    key: &str,
-    read: impl FnOnce(HeadRow, &Stored<'_>) -> Result<R>,
-) -> Result<Option<R>> {
-    view.find(&keys::object(bucket_id, key), |stored| read(HeadRow::read(key, &stored)?, &stored))
+/// The entity tag of a row.
+pub fn etag_of(row: &ObjectRow) -> ETag {
+    let rare = row.rare();
+    match (&rare.etag, &rare.md5, &row.blake3) {
+        (Some(text), _, _) => ETag::from(text.as_str()),
+        (None, Some(md5), _) => ETag::from_md5(md5),
+        (None, None, Some(hash)) => ETag::from_hash(hash),
+        (None, None, None) => ETag::from_hash(&[0; 32]),
+    }
 }
 
-/// What people are told of an object.
-pub fn meta_of(key: String, head: HeadRow) -> Result<ObjectMeta> {
+/// The digests of a row.
+pub fn digests_of(row: &ObjectRow) -> ObjectDigests {
+    let rare = row.rare();
+    let mut digests = ObjectDigests::default();
+    digests.blake3 = row.blake3;
+    digests.md5 = rare.md5;
+    digests.crc64 = rare.crc64;
+    digests
+}
+
+/// Looks an object up in the space with the bucket's own id, where those of most buckets lie, and hands what is
+/// stored to `read`; `None` if there is none.
+pub fn find_plain<T>(
+    view: &crate::engine::View,
+    space: u64,
+    key: &str,
+    read: impl FnOnce(HeadRow, &Stored<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    view.find(&keys::object(space, key), |stored| read(HeadRow::read(key, &stored)?, &stored))
+}
+
+/// The current version of an object or delete marker, wherever it lies.
+pub fn find_head<R: Rows>(lens: Lens<'_, R>, key: &str) -> Result<Option<(HeadRow, Found)>> {
+    match lens.get(Kind::Head, key.as_bytes(), b"")? {
+        Some(found) => Ok(Some((HeadRow::of(key, &found)?, found))),
+        None => Ok(None),
+    }
+}
+
+/// A version by its name, and whether it is the current one.
+pub fn find_version<R: Rows>(
+    lens: Lens<'_, R>,
+    key: &str,
+    version: &VersionId,
+) -> Result<Option<(HeadRow, Found, bool)>> {
+    let Some((head, found)) = find_head(lens, key)? else {
+        return Ok(None);
+    };
+    if head.version() == *version {
+        return Ok(Some((head, found, true)));
+    }
+    let tail = match version.seq() {
+        Some((lsn, n)) => keys::version_tail(lsn, n).to_vec(),
+        None => match lens.get(Kind::Null, key.as_bytes(), b"")? {
+            Some(pointer) => pointer.payload,
+            None => return Ok(None),
+        },
+    };
+    let Some(found) = lens.get(Kind::Version, key.as_bytes(), &tail)? else {
+        return Ok(None);
+    };
+    let head = HeadRow::of(key, &found)?;
+    Ok((head.version() == *version).then_some((head, found, false)))
+}
+
+/// What people are told of a version. In a bucket that never kept versions it has no name.
+pub fn meta_of(key: String, head: HeadRow, versioned: bool) -> Result<ObjectMeta> {
+    let version = versioned.then(|| head.version());
+    let etag = head.etag();
+    let digests = digests_of(&head.row);
     let HeadRow { row, lsn } = head;
     let class =
         StorageClass::from_number(row.class).ok_or_else(|| damaged(&key, "its storage class is unknown"))?;
+    let kind = ObjectKind::from_number(row.kind).ok_or_else(|| damaged(&key, "its kind is unknown"))?;
+    let rare = row.extra.map(|extra| {
+        Box::new(Rare {
+            headers: ContentHeaders::from_array(extra.headers),
+            tags: extra.tags,
+            acl: Acl::from_number(extra.acl),
+            target: extra.target,
+            retention: extra.retention.and_then(|(mode, until)| {
+                Some(Retention { mode: RetentionMode::from_number(mode)?, until: from_millis(until) })
+            }),
+            legal_hold: extra.legal_hold,
+            parts: extra.parts,
+        })
+    });
     Ok(ObjectMeta {
         size: row.size,
-        etag: ETag::from_hash(&row.blake3),
-        version: None,
+        etag,
+        version,
         class,
-        modified: SystemTime::UNIX_EPOCH + Duration::from_millis(row.modified.min(i64::MAX as u64)),
+        modified: from_millis(row.modified),
+        kind,
         content_type: row.content_type,
         metadata: row.metadata,
-        blake3: row.blake3,
+        digests,
         lsn: Lsn(lsn),
+        rare,
         key,
     })
 }
 
-/// What an object counts for.
+/// What a version counts for.
 pub fn weight_of(row: &ObjectRow) -> Weight {
-    Weight { slot: row.class, objects: 1, bytes: row.size }
+    let slot = if row.is_marker() { MARKER_SLOT } else { row.class };
+    Weight { slot, objects: 1, bytes: row.size }
 }
 
 /// `NoSuchKey`.
@@ -69,6 +188,24 @@ pub fn no_such_key(key: &str) -> Error {
         ErrorKind::NotFound,
         "NoSuchKey",
         format!("the object {key:?} does not exist; put it first, or list the bucket to see what is there"),
+    )
+}
+
+/// `NoSuchVersion`.
+pub fn no_such_version(key: &str, version: &VersionId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "NoSuchVersion",
+        format!("the object {key:?} has no version {version}; `bucket.versions` lists those it has"),
+    )
+}
+
+/// The error for a version that is a delete marker.
+pub fn is_marker(key: &str, version: &VersionId) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "MethodNotAllowed",
+        format!("the version {version} of {key:?} is a delete marker: it can be deleted, but not read"),
     )
 }
 

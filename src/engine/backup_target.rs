@@ -347,7 +347,7 @@ impl<'e> Target<'e> {
         }
         let segments: Table = tables.current();
         let index = Index { active: index::Delta::new(), frozen: None, tree: copied.tree.clone() };
-        let view = View { index, segments, lsn: copied.checkpoint.lsn };
+        let view = View { index, segments, lsn: copied.checkpoint.lsn, structure: copied.checkpoint.lsn };
         let report = super::verify::read_all(&view, &mut || copied.checkpoint.replay, check, &mut |_| {
             pace.go_on().is_ok()
         })?;

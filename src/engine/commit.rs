@@ -11,7 +11,7 @@ use super::layout::Layout;
 use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use super::proposal::{Proposal, State};
 use super::queue::Member;
-use super::view::View;
+use super::view::{STRUCTURE_SPACE, View};
 use super::{Engine, Planted, Spender};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::NewItem;
@@ -207,6 +207,7 @@ impl Engine {
                 index: writer.view.index.clone(),
                 segments: self.tables.current(),
                 lsn: writer.view.lsn,
+                structure: writer.view.structure,
             },
             layout: None,
             diff: LedgerDiff::default(),
@@ -272,6 +273,9 @@ impl Engine {
                 let made = change.moved.map_or(home, |moved| moved.made);
                 let tombstone = Tombstone { made, home }.encode();
                 let lsn = change.moved.map_or(lsn, |moved| moved.lsn);
+                if change.key.first() == Some(&STRUCTURE_SPACE) && !moves {
+                    group.working.structure = lsn;
+                }
                 let item = match &change.put {
                     Some((weight, entry)) => NewItem { lsn, tombstone: false, weight: *weight, value: entry },
                     None => {

@@ -125,6 +125,7 @@ impl Layout {
                     NewBody::Inline(bytes) => bytes.len() as u64,
                     NewBody::Packed(bytes, _) => frame::blob_record_len(bytes.len() as u64, chunk_log2),
                     NewBody::Extents(extents) => 32 * extents.len() as u64,
+                    NewBody::Shared(shared) => 64 + 32 * shared.hint.len() as u64,
                 };
                 if payload.len() as u64 > MAX_ENTRY / 4 {
                     total += frame::blob_record_len(payload.len() as u64, chunk_log2);
@@ -205,6 +206,10 @@ impl Layout {
             NewBody::Extents(list) => {
                 extents = list;
                 Body::Extents(ExtentList::Plain(&extents))
+            }
+            NewBody::Shared(shared) => {
+                extents = shared.hint.to_vec();
+                Body::Shared { blob: shared.blob, len: shared.len, hint: ExtentList::Plain(&extents) }
             }
         };
         let home = self.segment;

@@ -17,6 +17,7 @@
 
 mod backup;
 mod backup_target;
+mod blob;
 mod checkpoint;
 mod commit;
 mod gauges;
@@ -47,18 +48,19 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use backup::{BackupProgress, BackupReport, RestoreReport};
+pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
-pub use relocate::{Relocated, SegmentUse};
+pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
 pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
-pub use view::{BodyReader, OwnedBody, Stored, View};
+pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
 use crate::env::{Env, Lock, Planted};

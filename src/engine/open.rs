@@ -122,7 +122,7 @@ impl Engine {
         // A rebuild meets every commit again, from the first that is left.
         let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
         let index = Index { active: Delta::new(), frozen: None, tree };
-        let view = Arc::new(View { index, segments: tables.current(), lsn });
+        let view = Arc::new(View { index, segments: tables.current(), lsn, structure: lsn });
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),

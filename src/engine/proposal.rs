@@ -4,6 +4,7 @@ use std::any::Any;
 
 use bytes::Bytes;
 
+use super::blob::SharedRef;
 use super::reserve::Spender;
 use super::view::{OwnedBody, View};
 use crate::error::Result;
@@ -88,6 +89,8 @@ pub enum NewBody {
     Packed(Bytes, Vec<u32>),
     /// Already on the disk.
     Extents(Vec<Extent>),
+    /// Bytes of a body that has rows of its own.
+    Shared(SharedRef),
 }
 
 impl NewBody {
@@ -102,6 +105,7 @@ impl NewBody {
         match body {
             OwnedBody::None => NewBody::None,
             OwnedBody::Inline(bytes) => NewBody::Inline(bytes),
+            OwnedBody::Shared(shared) => NewBody::Shared(shared),
             extents => NewBody::Extents(extents.extents().to_vec()),
         }
     }
@@ -109,6 +113,16 @@ impl NewBody {
     /// A body that stays where it is, straight from a stored entry.
     pub fn stored(body: &entry::Body<'_>) -> NewBody {
         NewBody::existing(OwnedBody::of(body))
+    }
+
+    /// The same body for a reader inside the transaction that writes it.
+    pub fn to_owned_body(&self) -> OwnedBody {
+        match self {
+            NewBody::None => OwnedBody::None,
+            NewBody::Inline(bytes) | NewBody::Packed(bytes, _) => OwnedBody::Inline(bytes.clone()),
+            NewBody::Extents(extents) => OwnedBody::Many(extents.as_slice().into()),
+            NewBody::Shared(shared) => OwnedBody::Shared(shared.clone()),
+        }
     }
 }
 

@@ -372,6 +372,7 @@ impl Replay<'_> {
         self.ledger.apply(diff);
         self.applied = first.at;
         self.view.lsn = first.lsn;
+        self.view.structure = first.lsn;
         let over = self.view.index.active.bytes() > self.engine.settings.delta_bytes;
         if over && self.waiting.is_empty() {
             self.checkpoint_midway()?;

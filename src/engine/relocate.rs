@@ -110,6 +110,11 @@ impl Engine {
         table.iter().map(of).collect()
     }
 
+    /// Bytes of segments that nothing needs any more, or that were never needed.
+    pub fn garbage_bytes(&self) -> u64 {
+        self.segment_uses().iter().map(|each| each.taken.saturating_sub(each.live)).sum()
+    }
+
     /// Closes the bulk segments that wait for more bodies, and goes on in a new log segment, so that all
     /// there is can be relocated.
     pub fn seal_all(&self) -> Result<()> {

@@ -50,6 +50,9 @@ pub struct Settings {
     pub garbage_percent: u8,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
+    /// For how long what was overwritten or deleted can still be read by `Store::as_of`, by the store's clock. It
+    /// takes room until then. Changing it to none forgets the past. Default none.
+    pub history: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -66,6 +69,7 @@ impl Default for Settings {
             reserve_bytes: 4 << 20,
             garbage_percent: 22,
             sync_interval: None,
+            history: None,
         }
     }
 }

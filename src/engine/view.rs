@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::blob::{self, SharedRef};
 use crate::error::{Error, Result};
 use crate::format::entry::{self, Entry, Extent, Payload};
 use crate::index::{Index, Item, Weight};
@@ -19,7 +20,13 @@ pub struct View {
     pub segments: Table,
     /// The last commit in it.
     pub lsn: u64,
+    /// The last commit that changed a row of [`STRUCTURE_SPACE`]; what was read from those rows at an equal number
+    /// is still true.
+    pub structure: u64,
 }
+
+/// The keyspace of rows by which others are found.
+pub const STRUCTURE_SPACE: u8 = 2;
 
 /// An entry as it is stored, lent to whoever looks it up.
 #[derive(Debug)]
@@ -73,6 +80,8 @@ pub enum OwnedBody {
     One(Extent),
     /// Several runs, in order.
     Many(Arc<[Extent]>),
+    /// Bytes of a body that has rows of its own.
+    Shared(SharedRef),
 }
 
 impl OwnedBody {
@@ -89,13 +98,16 @@ impl OwnedBody {
                     _ => OwnedBody::Many(list.iter().collect()),
                 }
             }
+            entry::Body::Shared { blob, len, hint } => {
+                OwnedBody::Shared(SharedRef { blob: *blob, len: *len, hint: hint.iter().collect() })
+            }
         }
     }
 
-    /// The runs of bytes.
+    /// The runs of bytes that it owns.
     pub fn extents(&self) -> &[Extent] {
         match self {
-            OwnedBody::None | OwnedBody::Inline(_) => &[],
+            OwnedBody::None | OwnedBody::Inline(_) | OwnedBody::Shared(_) => &[],
             OwnedBody::One(extent) => std::slice::from_ref(extent),
             OwnedBody::Many(extents) => extents,
         }
@@ -105,6 +117,7 @@ impl OwnedBody {
     pub fn len(&self) -> u64 {
         match self {
             OwnedBody::Inline(bytes) => bytes.len() as u64,
+            OwnedBody::Shared(shared) => shared.len,
             other => other.extents().iter().map(|extent| extent.len).sum(),
         }
     }
@@ -114,28 +127,53 @@ impl OwnedBody {
 #[derive(Clone, Debug)]
 pub struct BodyReader {
     body: OwnedBody,
+    len: u64,
     segments: Table,
+    /// The pieces of a shared body, each with the offset it begins at.
+    pieces: Option<Arc<[(u64, OwnedBody)]>>,
 }
 
 impl BodyReader {
     /// A reader of `body` in the view that it was found in.
-    pub fn new(view: &View, body: OwnedBody) -> BodyReader {
-        BodyReader { body, segments: view.segments.clone() }
+    pub fn new(view: &View, body: OwnedBody) -> Result<BodyReader> {
+        let len = body.len();
+        let segments = view.segments.clone();
+        let OwnedBody::Shared(shared) = body else {
+            return Ok(BodyReader { body, len, segments, pieces: None });
+        };
+        let holds =
+            !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
+        let pieces =
+            if holds || len == 0 { None } else { Some(blob::pieces(view, shared.blob, len)?.into()) };
+        Ok(BodyReader { body: OwnedBody::Many(shared.hint), len, segments, pieces })
     }
 
     /// How many bytes.
     pub fn len(&self) -> u64 {
-        self.body.len()
+        self.len
     }
 
     /// Reads `range`, which must lie inside the body: all of it if it lies in one run, else what lies in the
     /// run that holds its start. At least one byte, unless the range is empty.
     pub fn read(&self, range: std::ops::Range<u64>) -> Result<Bytes> {
-        if let OwnedBody::Inline(bytes) = &self.body {
+        let Some(pieces) = self.pieces.as_ref().filter(|_| !range.is_empty()) else {
+            return self.read_own(&self.body, range);
+        };
+        let behind = pieces.partition_point(|(start, _)| *start <= range.start);
+        let Some((start, piece)) = behind.checked_sub(1).map(|index| &pieces[index]) else {
+            return Ok(Bytes::new());
+        };
+        let end = range.end.min(start.saturating_add(piece.len()));
+        self.read_own(piece, range.start - start..end - start)
+    }
+
+    fn read_own(&self, body: &OwnedBody, range: std::ops::Range<u64>) -> Result<Bytes> {
+        if let OwnedBody::Inline(bytes) = body {
             return Ok(bytes.slice(range.start as usize..range.end as usize));
         }
+        let extents = body.extents();
         let mut before = 0;
-        for extent in self.body.extents() {
+        for extent in extents {
             let end = before + extent.len;
             if range.start < end {
                 let inside = range.start - before..range.end.min(end) - before;

@@ -1,11 +1,13 @@
 //! An entry: the engine's half (where the bytes lie) and the catalog's half (an opaque payload) of an index value.
 //!
 //! ```text
-//! u8      flags: bits 0-1 body (0 none, 1 inline, 2 extents), bit 2 payload spilled, bit 3 sealing follows
+//! u8      flags: bits 0-1 body (0 none, 1 inline, 2 extents, 3 shared), bit 2 payload spilled, bit 3 sealing follows
 //! varint  home: the log segment that holds this row
 //! [bit 3] varint tier, varint key id, both 0 in this version of the format
 //! inline  varint length, bytes
 //! extents varint count (1 to 64), each: varint segment, varint offset / 8, varint bytes
+//! shared  varint blob lsn, varint blob number, varint bytes, varint count of hints (0 to 4), the hints as extents:
+//!         the body belongs to the blob's own rows; the hints say where it lay, and hold while those segments live
 //! payload the rest; or, if spilled, one extent of a blob record that holds it
 //! ```
 
@@ -16,12 +18,15 @@ use super::varint;
 pub const MAX_EXTENTS: u64 = 64;
 /// The longest body kept inside an entry.
 pub const MAX_INLINE: u64 = 700;
+/// The most hints that a reference to a shared body carries.
+pub const MAX_HINTS: u64 = 4;
 /// The longest spilled payload.
 pub const MAX_PAYLOAD: u64 = 1 << 20;
 
 const BODY_MASK: u8 = 3;
 const BODY_INLINE: u8 = 1;
 const BODY_EXTENTS: u8 = 2;
+const BODY_SHARED: u8 = 3;
 const SPILLED: u8 = 4;
 const SEALED: u8 = 8;
 
@@ -53,6 +58,15 @@ impl Extent {
     }
 }
 
+/// The name of a shared body: the commit that first shared it, and its number among those of that commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId {
+    /// The commit.
+    pub lsn: u64,
+    /// The number in the commit.
+    pub n: u32,
+}
+
 /// The body of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
@@ -62,6 +76,15 @@ pub enum Body<'a> {
     Inline(&'a [u8]),
     /// Where the bytes lie, in order.
     Extents(ExtentList<'a>),
+    /// The first `len` bytes of a body that has rows of its own.
+    Shared {
+        /// Which.
+        blob: BlobId,
+        /// How many bytes.
+        len: u64,
+        /// Where all of them lay when this was written; empty if that is too much to say.
+        hint: ExtentList<'a>,
+    },
 }
 
 /// The payload of an entry.
@@ -104,6 +127,33 @@ pub struct Entry<'a> {
     pub payload: Payload<'a>,
 }
 
+const SHORT: &str = "an entry is cut off";
+
+/// Takes `count` extents, and says how many bytes they have together.
+fn take_list<'a>(input: &mut &'a [u8], count: u64) -> Result<(ExtentList<'a>, u64), &'static str> {
+    let start = *input;
+    let mut total = 0u64;
+    for _ in 0..count {
+        let extent = Extent::take(input).ok_or(SHORT)?;
+        total = total.checked_add(extent.len).ok_or("the extents of an entry are too long")?;
+    }
+    Ok((ExtentList::Encoded(&start[..start.len() - input.len()]), total))
+}
+
+fn take_shared<'a>(input: &mut &'a [u8]) -> Result<Body<'a>, &'static str> {
+    let mut number = || varint::take(input).ok_or(SHORT);
+    let (lsn, n, len, count) = (number()?, number()?, number()?, number()?);
+    let n = u32::try_from(n).map_err(|_| "a shared body has an impossible name")?;
+    if lsn > super::MAX_NUMBER || len > MAX_BODY_LEN || count > MAX_HINTS {
+        return Err("a reference to a shared body has an impossible length");
+    }
+    let (hint, total) = take_list(input, count)?;
+    if count > 0 && total < len {
+        return Err("the hints of a shared body do not add up");
+    }
+    Ok(Body::Shared { blob: BlobId { lsn, n }, len, hint })
+}
+
 impl<'a> Entry<'a> {
     /// Appends the encoded entry.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -111,6 +161,7 @@ impl<'a> Entry<'a> {
             Body::None => 0,
             Body::Inline(_) => BODY_INLINE,
             Body::Extents(_) => BODY_EXTENTS,
+            Body::Shared { .. } => BODY_SHARED,
         };
         let spilled = if matches!(self.payload, Payload::Spilled(_)) { SPILLED } else { 0 };
         out.push(body | spilled);
@@ -128,6 +179,12 @@ impl<'a> Entry<'a> {
                 varint::put(out, count);
                 list.iter().for_each(|extent| extent.put(out));
             }
+            Body::Shared { blob, len, hint } => {
+                let count = hint.iter().count() as u64;
+                assert!(count <= MAX_HINTS, "a reference with {count} hints");
+                [blob.lsn, u64::from(blob.n), *len, count].into_iter().for_each(|n| varint::put(out, n));
+                hint.iter().for_each(|extent| extent.put(out));
+            }
         }
         match self.payload {
             Payload::Inline(bytes) => out.extend_from_slice(bytes),
@@ -137,7 +194,6 @@ impl<'a> Entry<'a> {
 
     /// Decodes an entry, or says why the bytes are none.
     pub fn decode(mut input: &'a [u8]) -> Result<Entry<'a>, &'static str> {
-        const SHORT: &str = "an entry is cut off";
         let (&flags, rest) = input.split_first().ok_or(SHORT)?;
         input = rest;
         if flags & SEALED != 0 || flags >= 16 {
@@ -153,18 +209,13 @@ impl<'a> Entry<'a> {
                 }
                 Body::Inline(varint::take_bytes(&mut input, len).ok_or(SHORT)?)
             }
+            BODY_SHARED => take_shared(&mut input)?,
             BODY_EXTENTS => {
                 let count = varint::take(&mut input).ok_or(SHORT)?;
                 if !(1..=MAX_EXTENTS).contains(&count) {
                     return Err("an entry has an impossible number of extents");
                 }
-                let start = input;
-                let mut total = 0u64;
-                for _ in 0..count {
-                    let extent = Extent::take(&mut input).ok_or(SHORT)?;
-                    total = total.checked_add(extent.len).ok_or("the extents of an entry are too long")?;
-                }
-                Body::Extents(ExtentList::Encoded(&start[..start.len() - input.len()]))
+                Body::Extents(take_list(&mut input, count)?.0)
             }
             _ => return Err("an entry has a body of an unknown kind"),
         };
@@ -203,7 +254,12 @@ mod tests {
         let extents =
             [Extent { segment: 3, offset: 4096, len: 1 << 40 }, Extent { segment: 9, offset: 8, len: 1 }];
         let spilled = Extent { segment: 1, offset: 96, len: 9000 };
-        for body in [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents))] {
+        let blob = BlobId { lsn: 1 << 40, n: 7 };
+        let shared = Body::Shared { blob, len: 1 << 40, hint: ExtentList::Plain(&extents) };
+        let far = Body::Shared { blob, len: 5, hint: ExtentList::Plain(&[]) };
+        for body in
+            [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents)), shared, far]
+        {
             for payload in [Payload::Inline(b"row"), Payload::Inline(b""), Payload::Spilled(spilled)] {
                 let entry = Entry { home: 77, body: body.clone(), payload };
                 let mut bytes = Vec::new();
@@ -212,8 +268,14 @@ mod tests {
                 assert_eq!(back.home, 77);
                 assert_eq!(back.payload, payload);
                 assert_eq!(back.extents().collect::<Vec<_>>(), entry.extents().collect::<Vec<_>>());
-                if let Body::Inline(expected) = body {
-                    assert_eq!(back.body, Body::Inline(expected));
+                match (&body, &back.body) {
+                    (Body::Inline(expected), found) => assert_eq!(*found, Body::Inline(expected)),
+                    (Body::Shared { blob, len, hint }, Body::Shared { blob: b, len: l, hint: h }) => {
+                        assert_eq!((blob, len), (b, l));
+                        assert_eq!(hint.iter().collect::<Vec<_>>(), h.iter().collect::<Vec<_>>());
+                    }
+                    (Body::Shared { .. }, other) => panic!("{other:?}"),
+                    _ => {}
                 }
             }
         }
@@ -227,6 +289,8 @@ mod tests {
             &[2, 1, 65],
             &[8, 1],
             &[3, 1],
+            &[3, 1, 1, 1, 9, 5],
+            &[3, 1, 1, 1, 9, 1, 1, 1, 8],
             &[1, 1, 200, 7],
             &[4, 1, 1, 1, 255, 255, 255, 255, 1],
         ] {

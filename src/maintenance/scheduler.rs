@@ -50,7 +50,7 @@ impl Drop for Scheduler {
     }
 }
 
-fn run(engine: &Engine, stop: &AtomicBool) {
+fn run(engine: &Arc<Engine>, stop: &AtomicBool) {
     let stopped = || stop.load(Ordering::Acquire);
     let mut wait = None;
     while !stopped() {

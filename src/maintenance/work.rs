@@ -1,11 +1,13 @@
 //! The work itself, in bounded steps: what is due now, and what can be had on request.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::{history, tidy};
 
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 4 << 20;
@@ -16,6 +18,9 @@ const STEP: u64 = 4 << 20;
 pub struct MaintainReport {
     /// Whether a checkpoint was made.
     pub checkpoint: bool,
+    /// How many steps of work were done that commits had left behind: removing what is under a removed prefix or in a
+    /// dropped fork, trimming the retained past.
+    pub tidied: u64,
     /// Bytes of rows and bodies moved to other segments.
     pub relocated: u64,
     /// Whether the budget ended before the work did.
@@ -49,7 +54,7 @@ impl CompactOptions {
 }
 
 /// Does what is due, for about as long as `budget` says, and at least one step.
-pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
     engine.check_writable()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
@@ -67,6 +72,16 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
             // On a full disk there is nothing to prepare with, and giving space back matters more.
             Err(error) if !error.is_full() => return Err(error),
             _ => {}
+        }
+        // What commits have left behind comes first: it is what makes garbage.
+        let tidied = tidy(engine)?;
+        report.tidied += u64::from(tidied);
+        if tidied {
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
         }
         let mut uses = engine.segment_uses();
         uses.retain(|each| !damaged.segments.contains(&each.id));
@@ -106,8 +121,11 @@ pub fn maintain(engine: &Engine, budget: Duration, stop: &dyn Fn() -> bool) -> R
 
 /// Gives back all the space that can be had: seals what is open, relocates every segment with garbage, makes
 /// the index file dense.
-pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainReport> {
+pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<MaintainReport> {
     let mut report = MaintainReport::default();
+    while tidy(engine)? {
+        report.tidied += 1;
+    }
     engine.checkpoint()?;
     engine.seal_all()?;
     // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
@@ -134,6 +152,14 @@ pub fn compact(engine: &Engine, options: &CompactOptions) -> Result<MaintainRepo
     engine.checkpoint()?;
     report.checkpoint = true;
     damaged.told(report)
+}
+
+/// One step of the work that commits have left behind. On a full disk the steps that need room wait.
+fn tidy(engine: &Arc<Engine>) -> Result<bool> {
+    match tidy::step(engine).and_then(|did| if did { Ok(true) } else { history::trim(engine) }) {
+        Err(error) if error.is_full() => Ok(false),
+        done => done,
+    }
 }
 
 /// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.

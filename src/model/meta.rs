@@ -1,10 +1,9 @@
 //! What is known of an object besides its bytes, and what a listing or a usage report says.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::{ETag, StorageClass};
+use super::{Acl, ContentHeaders, ETag, ObjectDigests, ObjectKind, Retention, StorageClass, VersionId};
 use crate::error::{Error, Result};
 
 /// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
@@ -12,16 +11,6 @@ const MAX_METADATA_BYTES: usize = 8 * 1024;
 
 /// The longest content type, in bytes.
 const MAX_CONTENT_TYPE_BYTES: usize = 1024;
-
-/// The name of one version of an object. This release keeps one version a key, so no call returns one yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct VersionId(pub(crate) Box<str>);
-
-impl fmt::Display for VersionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// When a write is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,14 +39,81 @@ pub struct ObjectMeta {
     pub class: StorageClass,
     /// When the object was last written, to the millisecond.
     pub modified: SystemTime,
+    /// How it came to be.
+    pub kind: ObjectKind,
     /// The media type given by the writer (OSS serves `application/octet-stream` where none was given).
     pub content_type: Option<String>,
     /// The user metadata; names are in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// The BLAKE3 hash of the body.
-    pub blake3: [u8; 32],
+    /// The digests of the body that are known: BLAKE3 of what was written in one piece, MD5 and CRC-64 where the
+    /// writer asked for [`Digests::Oss`](crate::Digests::Oss).
+    pub digests: ObjectDigests,
     /// The commit that wrote it.
     pub lsn: super::Lsn,
+    /// What most objects do not have.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What most objects do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare {
+    pub(crate) headers: ContentHeaders,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) acl: Option<Acl>,
+    pub(crate) target: Option<String>,
+    pub(crate) retention: Option<Retention>,
+    pub(crate) legal_hold: bool,
+    pub(crate) parts: u32,
+}
+
+impl ObjectMeta {
+    fn rare(&self) -> &Rare {
+        static NONE: Rare = Rare {
+            headers: ContentHeaders::NONE,
+            tags: Vec::new(),
+            acl: None,
+            target: None,
+            retention: None,
+            legal_hold: false,
+            parts: 0,
+        };
+        self.rare.as_deref().unwrap_or(&NONE)
+    }
+
+    /// The tags, in the order of their keys.
+    pub fn tags(&self) -> &[(String, String)] {
+        &self.rare().tags
+    }
+
+    /// The content headers given by the writer.
+    pub fn headers(&self) -> &ContentHeaders {
+        &self.rare().headers
+    }
+
+    /// The access control value of its own; `None` if the bucket's counts.
+    pub fn acl(&self) -> Option<Acl> {
+        self.rare().acl
+    }
+
+    /// Of a symlink: the key it leads to.
+    pub fn target(&self) -> Option<&str> {
+        self.rare().target.as_deref()
+    }
+
+    /// Until when it may be neither changed nor removed, if a retention of its own was set.
+    pub fn retention(&self) -> Option<Retention> {
+        self.rare().retention
+    }
+
+    /// Whether it may be neither changed nor removed until its legal hold is lifted.
+    pub fn legal_hold(&self) -> bool {
+        self.rare().legal_hold
+    }
+
+    /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.
+    pub fn parts(&self) -> u32 {
+        self.rare().parts
+    }
 }
 
 /// One line of a listing.
@@ -84,12 +140,37 @@ impl Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// How many objects.
+    /// How many objects (current versions that are no delete markers).
     pub objects: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
     /// The same by storage class; classes with no object are left out.
     pub classes: Vec<(StorageClass, u64, u64)>,
+    /// How many versions that are not the current one, delete markers apart.
+    pub noncurrent_objects: u64,
+    /// The sum of their sizes in bytes.
+    pub noncurrent_bytes: u64,
+    /// How many delete markers.
+    pub markers: u64,
+    /// How many uploads are in progress or abandoned.
+    pub uploads: u64,
+    /// The bytes of their parts.
+    pub upload_bytes: u64,
+    /// The bytes of bodies that only the retained past needs.
+    pub pinned_bytes: u64,
+    /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
+    pub garbage_bytes: u64,
+}
+
+/// A moment as milliseconds since 1970; moments before that count as 1970.
+pub(crate) fn to_millis(moment: SystemTime) -> u64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis().min(u128::from(u64::MAX)) as u64
+}
+
+/// The moment that a number of milliseconds since 1970 stands for.
+pub(crate) fn from_millis(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis.min(i64::MAX as u64))
 }
 
 /// Checks user metadata and puts the names into lower case.

@@ -1,26 +1,45 @@
-//! The nouns: names, entity tags, storage classes, metadata, places in the order of commits.
+//! The nouns: names, versions, entity tags, digests, storage classes, metadata, rules, places in the order of commits.
 //!
 //! *Owns*: the values that people and rooms speak in, and the rules that make them valid.
 //! *Promises*:
-//! 1. Holding a [`BucketName`] or an [`ObjectKey`] means that it is valid by OSS's rules.
+//! 1. Holding a [`BucketName`], an [`ObjectKey`] or a [`VersionId`] means that it is valid by OSS's rules.
 //! 2. Nothing here touches a file, a clock or a lock.
+//! 3. A number on disk is given to one value for good.
 //!
 //! *Stands on*: `error`.
 //! *Never*: knows how a value is stored.
 //! *Read first*: `name.rs`, then `meta.rs`.
+#![allow(dead_code, unused_imports, reason = "issue 3: the rooms above do not use every noun yet")]
 
+mod acl;
 mod class;
+mod digest;
 mod etag;
+mod headers;
+mod kind;
 mod lsn;
 mod meta;
 mod name;
+mod quota;
 mod range;
+mod tags;
+mod version;
+mod worm;
 
+pub use acl::Acl;
 pub use class::StorageClass;
+pub(crate) use digest::{Crc64, Hasher, crc64_combine};
+pub use digest::{Digests, ObjectDigests};
 pub use etag::ETag;
+pub use headers::ContentHeaders;
+pub use kind::ObjectKind;
 pub use lsn::Lsn;
-pub use meta::{Durability, Entry, ObjectMeta, Usage, VersionId};
-pub(crate) use meta::{check_content_type, check_metadata};
+pub use meta::{Durability, Entry, ObjectMeta, Usage};
+pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};
 pub use name::{BucketName, ObjectKey};
-pub(crate) use name::{MAX_KEY_BYTES, check_list_argument};
+pub(crate) use name::{MAX_ESCAPED_KEY, MAX_KEY_BYTES, check_list_argument};
+pub use quota::Quota;
 pub use range::ByteRange;
+pub(crate) use tags::check_tags;
+pub use version::{VersionId, Versioning};
+pub use worm::{Retention, RetentionMode, Worm, WormState};

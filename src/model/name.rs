@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 /// The longest object key, in bytes.
 pub(crate) const MAX_KEY_BYTES: usize = 1023;
 
+/// The longest object key in bytes with each NUL counted twice: inside, keys are kept in a form that keeps their order
+/// and writes a NUL as two bytes.
+pub(crate) const MAX_ESCAPED_KEY: usize = 1060;
+
 /// A valid bucket name: 3 to 63 of `a-z`, `0-9` and `-`, with a letter or digit at both ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketName(Box<str>);
@@ -64,7 +68,8 @@ impl PartialEq<&str> for BucketName {
     }
 }
 
-/// A valid object key, borrowed: 1 to 1023 bytes of UTF-8 that do not start with `/` or `\`.
+/// A valid object key, borrowed: 1 to 1023 bytes of UTF-8 that do not start with `/` or `\` (OSS), and have at most 1060 bytes
+/// if every NUL character counts twice (so a key of 1023 bytes may have 37 of them; OSS has no such limit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey<'a>(&'a str);
 
@@ -77,12 +82,34 @@ impl<'a> ObjectKey<'a> {
             "the length of an object name must be less than 1024 bytes"
         } else if key.starts_with(['/', '\\']) {
             "it must not start with a slash or a backslash"
+        } else if escaped_len(key) > MAX_ESCAPED_KEY {
+            "it has too many NUL characters: each counts as two bytes, and the sum must be 1060 or less"
         } else {
             return Ok(ObjectKey(key));
         };
-        let shown: String = key.chars().take(40).collect();
-        Err(Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}")))
+        Err(ObjectKey::refused(key, reason))
     }
+
+    /// Checks a `key` that is only looked for. It may be longer than one that is written: renaming a prefix to a
+    /// longer one makes such keys.
+    pub fn look(key: &'a str) -> Result<ObjectKey<'a>> {
+        match ObjectKey::new(key) {
+            Err(error) if key.is_empty() || key.len() > 2 * MAX_KEY_BYTES || key.starts_with(['/', '\\']) => {
+                Err(error)
+            }
+            _ => Ok(ObjectKey(key)),
+        }
+    }
+
+    fn refused(key: &str, reason: &str) -> Error {
+        let shown: String = key.chars().take(40).collect();
+        Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}"))
+    }
+}
+
+/// The length of `key` with each NUL counted twice.
+fn escaped_len(key: &str) -> usize {
+    key.len() + key.bytes().filter(|byte| *byte == 0).count()
 }
 
 impl fmt::Display for ObjectKey<'_> {
@@ -124,5 +151,20 @@ mod tests {
         for bad in ["", "/a", "\\a", &"k".repeat(1024)] {
             assert_eq!(ObjectKey::new(bad).unwrap_err().code(), "InvalidObjectName", "{bad}");
         }
+    }
+
+    #[test]
+    fn nul_characters_count_twice_in_object_keys() {
+        let key = |nuls: usize, rest: usize| format!("{}{}", "\0".repeat(nuls), "k".repeat(rest));
+        for good in [key(1, 0), key(530, 0), key(37, 986), key(100, 860), key(0, 1023)] {
+            assert!(ObjectKey::new(&good).is_ok(), "{} bytes", good.len());
+        }
+        for bad in [key(531, 0), key(38, 985), key(100, 861), key(1023, 0)] {
+            let error = ObjectKey::new(&bad).unwrap_err();
+            assert_eq!(error.code(), "InvalidObjectName", "{} bytes", bad.len());
+            assert!(error.to_string().contains(&MAX_ESCAPED_KEY.to_string()), "{error}");
+        }
+        // Only NUL counts twice, not what looks like it.
+        assert!(ObjectKey::new(&"\u{1}".repeat(1023)).is_ok());
     }
 }

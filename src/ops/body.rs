@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::engine::{Engine, NewBody};
 use crate::error::{Error, Result};
+use crate::model::{Digests, Hasher, ObjectDigests};
 use crate::segment::{BodyWriter, Placed};
 
 /// How much is read at once from a reader.
@@ -116,24 +117,33 @@ pub struct Prepared {
     pub body: NewBody,
     /// How many bytes.
     pub size: u64,
-    /// BLAKE3 of them.
-    pub blake3: [u8; 32],
+    /// Digests of them.
+    pub digests: ObjectDigests,
     /// Keeps a streamed body from being taken for garbage.
     pub placed: Option<Placed>,
 }
 
 /// Takes a body in. `owner` is the index key that it is for; bodies longer than `packed_max` are streamed to
 /// the disk.
-pub fn prepare(engine: &Engine, owner: &[u8], body: Body<'_>, packed_max: usize) -> Result<Prepared> {
+pub fn prepare(
+    engine: &Engine,
+    owner: &[u8],
+    body: Body<'_>,
+    packed_max: usize,
+    digests: Digests,
+) -> Result<Prepared> {
     match body.0 {
         Source::Borrowed(bytes) if bytes.len() <= packed_max => {
-            Ok(pack(engine, Bytes::copy_from_slice(bytes)))
+            Ok(pack(engine, Bytes::copy_from_slice(bytes), digest(digests, bytes)))
         }
-        Source::Owned(bytes) if bytes.len() <= packed_max => Ok(pack(engine, bytes)),
-        Source::Borrowed(bytes) => stream(engine, owner, bytes),
-        Source::Owned(bytes) => stream(engine, owner, &bytes),
+        Source::Owned(bytes) if bytes.len() <= packed_max => {
+            let known = digest(digests, &bytes);
+            Ok(pack(engine, bytes, known))
+        }
+        Source::Borrowed(bytes) => stream(engine, owner, bytes, digests),
+        Source::Owned(bytes) => stream(engine, owner, &bytes, digests),
         Source::Reader(mut reader) => {
-            let mut incoming = Incoming::new(owner.to_vec(), packed_max);
+            let mut incoming = Incoming::new(owner.to_vec(), packed_max, digests);
             let mut buffer = vec![0; READ_STEP];
             loop {
                 let read = match reader.read(&mut buffer) {
@@ -148,8 +158,19 @@ pub fn prepare(engine: &Engine, owner: &[u8], body: Body<'_>, packed_max: usize)
     }
 }
 
-fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
-    let (size, blake3) = (bytes.len() as u64, *blake3::hash(&bytes).as_bytes());
+fn digest(digests: Digests, bytes: &[u8]) -> ObjectDigests {
+    if digests == Digests::Fast {
+        let mut known = ObjectDigests::default();
+        known.blake3 = Some(*blake3::hash(bytes).as_bytes());
+        return known;
+    }
+    let mut hasher = Hasher::new(digests);
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+fn pack(engine: &Engine, bytes: Bytes, digests: ObjectDigests) -> Prepared {
+    let size = bytes.len() as u64;
     let body = if bytes.is_empty() {
         NewBody::None
     } else if bytes.len() <= engine.inline_max() {
@@ -157,28 +178,28 @@ fn pack(engine: &Engine, bytes: Bytes) -> Prepared {
     } else {
         NewBody::packed(bytes, engine.chunk_log2())
     };
-    Prepared { body, size, blake3, placed: None }
+    Prepared { body, size, digests, placed: None }
 }
 
 /// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
-fn stream(engine: &Engine, owner: &[u8], bytes: &[u8]) -> Result<Prepared> {
+fn stream(engine: &Engine, owner: &[u8], bytes: &[u8], digests: Digests) -> Result<Prepared> {
     let mut writer = engine.body_writer(owner.to_vec())?;
     let mut write = || bytes.chunks(READ_STEP).try_for_each(|step| writer.write(step));
-    let (written, hash) = if bytes.len() < HASH_APART {
-        (write(), blake3::hash(bytes))
+    let (written, known) = if bytes.len() < HASH_APART {
+        (write(), digest(digests, bytes))
     } else {
         std::thread::scope(|scope| {
-            let hashing = scope.spawn(|| blake3::hash(bytes));
-            (write(), hashing.join().unwrap_or_else(|_| blake3::hash(bytes)))
+            let hashing = scope.spawn(|| digest(digests, bytes));
+            (write(), hashing.join().unwrap_or_else(|_| digest(digests, bytes)))
         })
     };
     written?;
-    Ok(placed(writer.finish()?, *hash.as_bytes()))
+    Ok(placed(writer.finish()?, known))
 }
 
-fn placed(placed: Placed, blake3: [u8; 32]) -> Prepared {
+fn placed(placed: Placed, digests: ObjectDigests) -> Prepared {
     let body = NewBody::Extents(vec![placed.extent]);
-    Prepared { body, size: placed.extent.len, blake3, placed: Some(placed) }
+    Prepared { body, size: placed.extent.len, digests, placed: Some(placed) }
 }
 
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
@@ -188,13 +209,13 @@ pub struct Incoming {
     packed_max: usize,
     short: Vec<u8>,
     long: Option<BodyWriter>,
-    hasher: Box<blake3::Hasher>,
+    hasher: Box<Hasher>,
 }
 
 impl Incoming {
     /// A body for the index key `owner`.
-    pub fn new(owner: Vec<u8>, packed_max: usize) -> Incoming {
-        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::default() }
+    pub fn new(owner: Vec<u8>, packed_max: usize, digests: Digests) -> Incoming {
+        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::new(Hasher::new(digests)) }
     }
 
     /// Bytes so far.
@@ -204,6 +225,7 @@ impl Incoming {
 
     /// Takes more bytes.
     pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
         if self.long.is_none() && self.short.len() + bytes.len() <= self.packed_max {
             self.short.extend_from_slice(bytes);
             return Ok(());
@@ -212,21 +234,19 @@ impl Incoming {
             Some(long) => long,
             none => {
                 let mut writer = engine.body_writer(self.owner.clone())?;
-                let short = std::mem::take(&mut self.short);
-                self.hasher.update(&short);
-                writer.write(&short)?;
+                writer.write(&std::mem::take(&mut self.short))?;
                 none.insert(writer)
             }
         };
-        self.hasher.update(bytes);
         long.write(bytes)
     }
 
     /// Ends the body.
     pub fn finish(self, engine: &Engine) -> Result<Prepared> {
-        let Some(long) = self.long else {
-            return Ok(pack(engine, self.short.into()));
-        };
-        Ok(placed(long.finish()?, *self.hasher.finalize().as_bytes()))
+        let digests = self.hasher.finish();
+        match self.long {
+            None => Ok(pack(engine, self.short.into(), digests)),
+            Some(long) => Ok(placed(long.finish()?, digests)),
+        }
     }
 }

@@ -2,23 +2,211 @@
 
 use std::sync::Arc;
 
-use super::batch::{self, Batch, Step, StepOutcome};
+use super::batch::{self, Step, StepOutcome};
+use super::chain;
 use super::context::{BucketRef, Reading};
-use crate::catalog;
+use super::staged::Staged;
+use crate::catalog::{self, BucketState, HeadRow, Kind, Rows, keys, layer_ranges};
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::model::{BucketName, Durability};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::row::{BucketRow, TidyRow};
+use crate::index::Weight;
+use crate::model::{Acl, BucketName, Durability, Quota, StorageClass, Versioning, from_millis};
 
 /// How many buckets an iteration fetches at once.
 pub const BATCH: usize = 256;
 
+/// What making a bucket is asked to do.
+///
+/// ```
+/// use ossicle::{CreateBucketOptions, Versioning};
+/// let options = CreateBucketOptions::new().versioning(Versioning::Enabled);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct CreateBucketOptions {
+    class: StorageClass,
+    versioning: Option<Versioning>,
+    acl: Acl,
+    quota: Quota,
+}
+
+impl CreateBucketOptions {
+    /// Standard, private, without versions or a quota.
+    pub fn new() -> CreateBucketOptions {
+        CreateBucketOptions::default()
+    }
+
+    /// The storage class of objects that are put without one.
+    pub fn storage_class(mut self, class: StorageClass) -> CreateBucketOptions {
+        self.class = class;
+        self
+    }
+
+    /// Keeps versions from the beginning.
+    pub fn versioning(mut self, versioning: Versioning) -> CreateBucketOptions {
+        self.versioning = Some(versioning);
+        self
+    }
+
+    /// Who may use it.
+    pub fn acl(mut self, acl: Acl) -> CreateBucketOptions {
+        self.acl = acl;
+        self
+    }
+
+    /// How much it may hold.
+    pub fn quota(mut self, quota: Quota) -> CreateBucketOptions {
+        self.quota = quota;
+        self
+    }
+}
+
+/// The number of the ways of making spaces in one commit; the highest bits of a space's id.
+const SPACE_SHIFT: u32 = 48;
+
+/// The id of the `n`th space (from 0 on) that the commit `lsn` makes.
+pub fn space_id(lsn: u64, n: u32) -> u64 {
+    lsn | u64::from(n) << SPACE_SHIFT
+}
+
+#[derive(Debug)]
+struct CreateStep {
+    name: BucketName,
+    options: CreateBucketOptions,
+}
+
+impl Step for CreateStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let options = &self.options;
+        let row = BucketRow {
+            class: options.class.number(),
+            versioning: options.versioning.map_or(0, Versioning::number),
+            acl: options.acl.number(),
+            quota_bytes: options.quota.bytes,
+            quota_objects: options.quota.objects,
+            ..BucketRow::default()
+        };
+        Ok(StepOutcome::Number(make(staged, &self.name, row)?))
+    }
+}
+
+/// Makes a bucket with a row whose id and time are set here.
+pub fn make(staged: &mut Staged<'_>, name: &BucketName, mut row: BucketRow) -> Result<u64> {
+    if staged.has(&keys::bucket(name))? {
+        return Err(Error::new(
+            ErrorKind::AlreadyExists,
+            "BucketAlreadyExists",
+            format!("the bucket {name} exists already; open it with `store.bucket`"),
+        ));
+    }
+    row.id = staged.space();
+    row.created = staged.now.millis;
+    staged.put_bucket(name, &row);
+    staged.put(keys::bucket_by_id(row.id), Weight::default(), name.as_bytes().to_vec());
+    Ok(row.id)
+}
+
+#[derive(Debug)]
+struct DeleteStep(BucketName);
+
+impl Step for DeleteStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket_named(&self.0)?;
+        if state.row.parent.is_some() {
+            check_holds(staged, &state)?;
+        } else {
+            check_empty(staged, &state)?;
+        }
+        remove(staged, &state)?;
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Refuses a bucket with an object, a version, a delete marker or an upload in it (OSS: `BucketNotEmpty`).
+fn check_empty(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
+    let lens = state.lens(staged);
+    let (from, end) = (keys::uploads_from(state.row.id, b""), keys::uploads_end(state.row.id));
+    if lens.next(Kind::Head, b"", None)?.is_none() && staged.next(&from, &end)?.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::AlreadyExists,
+        "BucketNotEmpty",
+        format!(
+            "the bucket {} is not empty; delete its objects first, with all versions, and abort its uploads",
+            state.name
+        ),
+    ))
+}
+
+/// Refuses to drop a fork in which a version is protected that was protected there; what it shows of the bucket it was
+/// made from stays with that one.
+fn check_holds(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
+    let now = from_millis(staged.now.millis);
+    for span in state.route.spans() {
+        let own = &span.layers[0];
+        let kinds = if state.row.worm.is_some() { vec![Kind::Head, Kind::Version] } else { vec![Kind::Hold] };
+        for kind in kinds {
+            let [(from, end), _] = layer_ranges(own, kind);
+            staged.walk(&from, &end, &mut |at| {
+                let Some(place) = keys::parse_place(at) else { return Ok(true) };
+                let key = [span.prefix.as_bytes(), &place.key[own.prefix.len()..]].concat();
+                let name = String::from_utf8_lossy(&key).into_owned();
+                let lens = state.lens(staged);
+                let mut rows = Vec::new();
+                rows.extend(lens.get(Kind::Head, &key, b"")?);
+                rows.extend(lens.get(Kind::Version, &key, &place.tail)?);
+                for found in rows {
+                    if let Some(why) = chain::protection(state, &HeadRow::of(&name, &found)?, now) {
+                        return Err(chain::immutable(&name, &why));
+                    }
+                }
+                Ok(true)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a bucket's row, and leaves what it held to be removed in bounded steps.
+fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
+    let plain = state.row.parent.is_none() && state.route.own_space().is_some();
+    for space in state.route.own_spaces().into_iter().filter(|_| !plain) {
+        staged.leave(&TidyRow::Clean { space, prefix: String::new(), keep: Vec::new() });
+    }
+    let (from, end) = (keys::uploads_from(state.row.id, b""), keys::uploads_end(state.row.id));
+    let mut uploads = Vec::new();
+    staged.walk(&from, &end, &mut |key| {
+        uploads.push(key.to_vec());
+        Ok(true)
+    })?;
+    uploads.into_iter().for_each(|key| staged.remove(key));
+    for space in state.route.borrowed() {
+        super::fork::let_go(staged, space)?;
+    }
+    let config = keys::config(state.row.id, "");
+    let mut configs = Vec::new();
+    staged.walk(&config, &keys::config(state.row.id + 1, ""), &mut |key| {
+        configs.push(key.to_vec());
+        Ok(true)
+    })?;
+    configs.into_iter().for_each(|key| staged.remove(key));
+    staged.remove_bucket(&state.name);
+    Ok(())
+}
+
 /// Makes a bucket.
-pub fn create(engine: &Arc<Engine>, name: &str) -> Result<BucketRef> {
+pub fn create(engine: &Arc<Engine>, name: &str, options: CreateBucketOptions) -> Result<BucketRef> {
     let name = BucketName::new(name)?;
-    let (outcomes, _) =
-        batch::commit(engine, Batch::of(Step::CreateBucket(name.clone())), Durability::Synced)?;
-    match outcomes.first() {
-        Some(StepOutcome::Bucket(id)) => Ok(BucketRef { name, id: *id }),
+    let step = CreateStep { name: name.clone(), options };
+    match batch::commit_one(engine, step, Durability::Synced)? {
+        StepOutcome::Number(id) => Ok(BucketRef::new(name, id)),
         _ => unreachable!("making a bucket comes to a bucket"),
     }
 }
@@ -26,18 +214,20 @@ pub fn create(engine: &Arc<Engine>, name: &str) -> Result<BucketRef> {
 /// Finds a bucket.
 pub fn find(reading: &Reading, name: &str) -> Result<BucketRef> {
     let name = BucketName::new(name)?;
-    let row = reading.with(|view| catalog::find_bucket(view, &name))?;
-    row.map(|row| BucketRef { id: row.id, name: name.clone() }).ok_or_else(|| catalog::no_such_bucket(&name))
+    let state = reading.with(|moment| catalog::find_bucket(moment, &name))?;
+    state
+        .map(|state| BucketRef::new(name.clone(), state.row.id))
+        .ok_or_else(|| catalog::no_such_bucket(&name))
 }
 
 /// The buckets behind `after`, a batch of them.
 pub fn list(reading: &Reading, after: Option<&str>) -> Result<Vec<BucketRef>> {
-    let rows = reading.with(|view| catalog::list_buckets(view, after, BATCH))?;
-    Ok(rows.into_iter().map(|(name, row)| BucketRef { name, id: row.id }).collect())
+    let states = reading.with(|moment| catalog::list_buckets(moment, after, BATCH))?;
+    Ok(states.into_iter().map(|state| BucketRef::new(state.name.clone(), state.row.id)).collect())
 }
 
-/// Removes an empty bucket.
+/// Removes a bucket: an empty one, or a fork with all that was written to it.
 pub fn delete(engine: &Arc<Engine>, name: &str) -> Result<()> {
     let name = BucketName::new(name)?;
-    batch::commit(engine, Batch::of(Step::DeleteBucket(name)), Durability::Synced).map(|_| ())
+    batch::commit_one(engine, DeleteStep(name), Durability::Synced).map(|_| ())
 }

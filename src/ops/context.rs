@@ -1,48 +1,106 @@
-//! What every verb is given: the engine, and the bucket that is meant.
+//! What every verb is given: the engine, the bucket that is meant, the moment that is read.
 
 use std::sync::Arc;
 
-use crate::catalog;
+use arc_swap::ArcSwapOption;
+
+use crate::catalog::{self, BucketState, Moment};
 use crate::engine::{Engine, View};
 use crate::error::Result;
-use crate::model::BucketName;
+use crate::model::{BucketName, ObjectKey};
 
 /// A bucket as a handle names it: by name, and by the id that tells it from a later one of the same name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BucketRef {
     /// The name.
     pub name: BucketName,
     /// The id.
     pub id: u64,
+    /// What its row said, and at which state of the structure: looking it up again would double the cost of a get.
+    known: Arc<ArcSwapOption<(u64, Arc<BucketState>)>>,
 }
 
-impl BucketRef {
-    /// `NoSuchBucket` unless the bucket is still there in this view.
-    pub fn check(&self, view: &View) -> Result<()> {
-        match catalog::find_bucket(view, &self.name)? {
-            Some(row) if row.id == self.id => Ok(()),
-            _ => Err(catalog::no_such_bucket(&self.name)),
-        }
+impl PartialEq for BucketRef {
+    fn eq(&self, other: &BucketRef) -> bool {
+        self.id == other.id && self.name == other.name
     }
 }
 
-/// Where reads take place: a view, and the engine behind it.
+impl BucketRef {
+    /// A reference to a bucket.
+    pub fn new(name: BucketName, id: u64) -> BucketRef {
+        BucketRef { name, id, known: Arc::default() }
+    }
+
+    /// The bucket's state; `NoSuchBucket` unless it is there at this moment.
+    pub fn state(&self, moment: &Moment<'_>) -> Result<Arc<BucketState>> {
+        if let Some(state) = self.known(moment) {
+            return Ok(state);
+        }
+        let state = match catalog::find_bucket(moment, &self.name)? {
+            Some(state) if state.row.id == self.id => state,
+            _ => return Err(catalog::no_such_bucket(&self.name)),
+        };
+        if moment.at.is_none() {
+            self.known.store(Some(Arc::new((moment.view.structure, state.clone()))));
+        }
+        Ok(state)
+    }
+
+    /// Checks a key that is only looked for. It may be longer than one that is written in a bucket in which a
+    /// prefix was renamed to a longer one.
+    pub fn admit(&self, moment: &Moment<'_>, key: &str) -> Result<()> {
+        let Err(error) = ObjectKey::new(key) else {
+            return Ok(());
+        };
+        let renamed = |state: &BucketState| state.route.own_space().is_none();
+        if ObjectKey::look(key).is_ok() && self.state(moment).is_ok_and(|state| renamed(&state)) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// The state that was looked up last, if it still holds.
+    #[inline]
+    pub fn known(&self, moment: &Moment<'_>) -> Option<Arc<BucketState>> {
+        let known = self.known.load();
+        known
+            .as_ref()
+            .filter(|known| moment.at.is_none() && known.0 == moment.view.structure)
+            .map(|known| known.1.clone())
+    }
+}
+
+/// Where reads take place: a view, a past moment in it, and the engine behind.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// The engine.
     pub engine: Arc<Engine>,
     /// The view, if it is pinned; otherwise the newest at each call.
     pub pinned: Option<Arc<View>>,
+    /// The last commit that counts, if it is not the view's own.
+    pub at: Option<u64>,
 }
 
 impl Reading {
-    /// Works with the view. The engine must still be open, even if the view is pinned: another opening of the
+    /// Reads the newest state at each call.
+    pub fn newest(engine: &Arc<Engine>) -> Reading {
+        Reading { engine: engine.clone(), pinned: None, at: None }
+    }
+
+    /// Reads one view.
+    pub fn pinned(engine: &Arc<Engine>, view: Arc<View>) -> Reading {
+        Reading { engine: engine.clone(), pinned: Some(view), at: None }
+    }
+
+    /// Works with the moment. The engine must still be open, even if the view is pinned: another opening of the
     /// store knows nothing of it, and writes over the index pages that only this view reaches.
-    pub fn with<R>(&self, work: impl FnOnce(&View) -> Result<R>) -> Result<R> {
+    #[inline]
+    pub fn with<R>(&self, work: impl FnOnce(&Moment<'_>) -> Result<R>) -> Result<R> {
         self.engine.check_open()?;
         match &self.pinned {
-            Some(view) => work(view),
-            None => work(&self.engine.view()),
+            Some(view) => work(&Moment { view, at: self.at }),
+            None => work(&Moment::now(&self.engine.view())),
         }
     }
 

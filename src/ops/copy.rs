@@ -1,21 +1,22 @@
-//! Copy and rename: an object under another key, in this bucket or another one.
+//! Copy and rename: an object under another key, in this bucket or another one. No byte is copied, whatever the size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::batch::{self, Batch, Step, StepOutcome};
-use super::body::{Incoming, Prepared};
-use super::context::{BucketRef, Reading};
-use super::get::{self, GetOptions, Got};
-use super::put::{Conditions, PutOutcome};
-use crate::catalog::keys;
+use super::batch::{Step, StepOutcome};
+use super::chain::{Bringing, Chain};
+use super::context::BucketRef;
+use super::get::GetOptions;
+use super::put::{Conditions, PutOutcome, commit};
+use super::staged::Staged;
+use crate::catalog;
 use crate::engine::Engine;
-use crate::error::Result;
-use crate::format::row::ObjectRow;
-use crate::model::{Durability, ETag, ObjectKey, check_content_type, check_metadata};
-
-/// How much of a body is copied at once.
-const COPY_STEP: u64 = 1 << 20;
+use crate::error::{Error, Result};
+use crate::model::{
+    Acl, ContentHeaders, Durability, ETag, Lsn, ObjectKey, ObjectKind, StorageClass, VersionId,
+    check_content_type, check_metadata, check_tags,
+};
 
 /// What a copy or a rename is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct CopyOptions {
     durability: Durability,
     content_type: Option<String>,
     metadata: Option<BTreeMap<String, String>>,
+    headers: Option<ContentHeaders>,
+    tags: Option<Vec<(String, String)>>,
+    acl: Option<Acl>,
+    class: Option<StorageClass>,
 }
 
 impl CopyOptions {
@@ -37,6 +42,30 @@ impl CopyOptions {
     /// Copies only if the source's entity tag is this one; otherwise `PreconditionFailed`.
     pub fn source_if_match(mut self, etag: impl Into<ETag>) -> CopyOptions {
         self.source = self.source.if_match(etag);
+        self
+    }
+
+    /// Copies only if the source's entity tag is not this one; otherwise `NotModified`.
+    pub fn source_if_none_match(mut self, etag: impl Into<ETag>) -> CopyOptions {
+        self.source = self.source.if_none_match(etag);
+        self
+    }
+
+    /// Copies only if the source was written after this moment; otherwise `NotModified`.
+    pub fn source_if_modified_since(mut self, moment: SystemTime) -> CopyOptions {
+        self.source = self.source.if_modified_since(moment);
+        self
+    }
+
+    /// Copies only if the source was not written after this moment; otherwise `PreconditionFailed`.
+    pub fn source_if_unmodified_since(mut self, moment: SystemTime) -> CopyOptions {
+        self.source = self.source.if_unmodified_since(moment);
+        self
+    }
+
+    /// Copies this version of the source instead of the current one.
+    pub fn source_version(mut self, version: impl Into<VersionId>) -> CopyOptions {
+        self.source = self.source.version(version);
         self
     }
 
@@ -69,54 +98,168 @@ impl CopyOptions {
         self.durability = durability;
         self
     }
+
+    /// Gives the copy other content headers. Of no effect on a rename.
+    pub fn headers(mut self, headers: ContentHeaders) -> CopyOptions {
+        self.headers = Some(headers);
+        self
+    }
+
+    /// Gives the copy these tags instead of those of the source; may be called several times. Of no effect on a
+    /// rename.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> CopyOptions {
+        self.tags.get_or_insert_default().push((key.into(), value.into()));
+        self
+    }
+
+    /// Gives the copy an access control value; without one, its bucket's counts (OSS: never that of the source).
+    pub fn acl(mut self, acl: Acl) -> CopyOptions {
+        self.acl = Some(acl);
+        self
+    }
+
+    /// Sets the copy's storage class; without one, its bucket's counts.
+    pub fn storage_class(mut self, class: StorageClass) -> CopyOptions {
+        self.class = Some(class);
+        self
+    }
 }
 
-/// Copies an object. The bytes are read and written once; what is copied is the object at the moment of the call.
-pub fn copy(
-    engine: &Arc<Engine>,
-    (from, key): (&BucketRef, &str),
-    (to, new_key): (&BucketRef, &str),
+/// The step of a copy.
+#[derive(Debug)]
+pub struct CopyStep {
+    from: BucketRef,
+    key: String,
+    to: BucketRef,
+    new_key: String,
     options: CopyOptions,
-) -> Result<PutOutcome> {
-    ObjectKey::new(new_key)?;
-    let reading = Reading { engine: engine.clone(), pinned: None };
-    let got = get::get(&reading, from, key, &options.source)?;
-    let durability = options.durability;
-    let step = copy_step(engine, got, to, new_key, options, engine.settings().packed_max)?;
-    commit(engine, step, durability)
 }
 
-/// The put that a copy comes to.
+impl Step for CopyStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let from = staged.bucket(&self.from)?;
+        let options = &self.options;
+        let (head, found) = Chain::new(staged, &from).object(&self.key, options.source.version.as_ref())?;
+        let versioned = from.versioning().is_some();
+        options.source.check(&catalog::meta_of(self.key.clone(), head.clone(), versioned)?)?;
+        let to = staged.bucket(&self.to)?;
+        let self_copy = self.from == self.to && self.key == self.new_key;
+        let appendable = head.row.kind == ObjectKind::Appendable.number();
+        if appendable && !(self_copy && !versioned) {
+            return Err(Error::invalid(
+                "ObjectNotCopyable",
+                format!(
+                    "the object {:?} is appendable and cannot be copied (OSS); read it and put it",
+                    self.key
+                ),
+            ));
+        }
+        let mut row = head.kept();
+        if let Some(text) = &options.content_type {
+            row.content_type = Some(text.clone());
+        }
+        if let Some(metadata) = &options.metadata {
+            row.metadata = metadata.clone();
+        }
+        row.modified = staged.now.millis;
+        row.class = options.class.map_or(to.row.class, StorageClass::number);
+        if row.extra.is_some() || options.headers.is_some() || options.tags.is_some() || options.acl.is_some()
+        {
+            let rare = row.rare_mut();
+            (rare.retention, rare.legal_hold) = (None, false);
+            rare.acl = options.acl.map_or(0, Acl::number);
+            if let Some(headers) = &options.headers {
+                rare.headers = headers.to_array();
+            }
+            if let Some(tags) = &options.tags {
+                rare.tags = tags.clone();
+            }
+            row.trim();
+        }
+        place(staged, (&to, &self.new_key), row, Bringing::Found(found.body, found.at), &options.conditions)
+    }
+}
+
+/// Puts a row under the key that a copy or a rename leads to.
+fn place(
+    staged: &mut Staged<'_>,
+    (to, key): (&catalog::BucketState, &str),
+    row: crate::format::row::ObjectRow,
+    body: Bringing,
+    conditions: &Conditions,
+) -> Result<StepOutcome> {
+    let mut chain = Chain::new(staged, to);
+    if !conditions.is_empty() {
+        let current = chain.head(key)?;
+        conditions.check(key, current.as_ref().map(|(head, _)| head))?;
+    }
+    let etag = catalog::etag_of(&row);
+    let version = chain.push(key, row, body)?;
+    chain.check_quota()?;
+    Ok(StepOutcome::Put(PutOutcome { etag, version, lsn: Lsn(chain.staged.now.lsn) }))
+}
+
+/// Checks a copy.
 pub fn copy_step(
     engine: &Engine,
-    got: Got,
-    to: &BucketRef,
-    new_key: &str,
-    options: CopyOptions,
-    packed_max: usize,
-) -> Result<Step> {
-    let content_type = options.content_type.or(got.meta.content_type);
-    if let Some(text) = &content_type {
+    (from, key): (&BucketRef, &str),
+    (to, new_key): (&BucketRef, &str),
+    mut options: CopyOptions,
+) -> Result<CopyStep> {
+    from.admit(&catalog::Moment::now(&engine.view()), key)?;
+    ObjectKey::new(new_key)?;
+    if let Some(text) = &options.content_type {
         check_content_type(text)?;
     }
-    let metadata = options.metadata.as_ref().map(check_metadata).transpose()?.unwrap_or(got.meta.metadata);
-    let mut incoming = Incoming::new(keys::object(to.id, new_key), packed_max);
-    let mut at = 0;
-    while at < got.meta.size {
-        let bytes = got.body.read(at..got.meta.size.min(at + COPY_STEP))?;
-        incoming.write(engine, &bytes)?;
-        at += bytes.len() as u64;
+    options.metadata = options.metadata.as_ref().map(check_metadata).transpose()?;
+    if let Some(headers) = &options.headers {
+        headers.check()?;
     }
-    let prepared: Prepared = incoming.finish(engine)?;
-    let row = ObjectRow {
-        size: prepared.size,
-        blake3: prepared.blake3,
-        content_type,
-        metadata,
-        ..ObjectRow::default()
-    };
-    let (bucket, key) = (to.clone(), new_key.to_string());
-    Ok(Step::Put { bucket, key, row, prepared, conditions: options.conditions })
+    options.tags = options.tags.map(check_tags).transpose()?;
+    let (key, new_key) = (key.to_string(), new_key.to_string());
+    Ok(CopyStep { from: from.clone(), key, to: to.clone(), new_key, options })
+}
+
+/// Copies an object: one commit, no byte is copied, whatever the size. What is copied is the object at the moment
+/// of the commit.
+pub fn copy(
+    engine: &Arc<Engine>,
+    from: (&BucketRef, &str),
+    to: (&BucketRef, &str),
+    options: CopyOptions,
+) -> Result<PutOutcome> {
+    let durability = options.durability;
+    commit(engine, copy_step(engine, from, to, options)?, durability)
+}
+
+/// The step of a rename.
+#[derive(Debug)]
+pub struct RenameStep {
+    from: BucketRef,
+    key: String,
+    to: BucketRef,
+    new_key: String,
+    conditions: Conditions,
+}
+
+impl Step for RenameStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let from = staged.bucket(&self.from)?;
+        let (head, found) = Chain::new(staged, &from).object(&self.key, None)?;
+        let to = staged.bucket(&self.to)?;
+        if self.from == self.to && self.key == self.new_key {
+            let chain = Chain::new(staged, &from);
+            self.conditions.check(&self.key, Some(&head))?;
+            // Nothing is committed: the object stays that of the commit that wrote it.
+            let version = chain.state.versioning().map(|_| head.version());
+            return Ok(StepOutcome::Put(PutOutcome { etag: head.etag(), version, lsn: Lsn(head.lsn) }));
+        }
+        let row = head.row.clone();
+        let body = Bringing::Found(found.body, found.at);
+        let outcome = place(staged, (&to, &self.new_key), row, body, &self.conditions)?;
+        Chain::new(staged, &from).delete(&self.key)?;
+        Ok(outcome)
+    }
 }
 
 /// Renames an object: one commit, no byte is copied, whatever the size.
@@ -127,30 +270,23 @@ pub fn rename(
     options: CopyOptions,
 ) -> Result<PutOutcome> {
     let durability = options.durability;
-    commit(engine, rename_step(from, to, options)?, durability)
+    commit(engine, rename_step(engine, from, to, options)?, durability)
 }
 
-/// The step of a rename.
+/// Checks a rename.
 pub fn rename_step(
+    engine: &Engine,
     (from, key): (&BucketRef, &str),
     (to, new_key): (&BucketRef, &str),
     options: CopyOptions,
-) -> Result<Step> {
-    ObjectKey::new(key)?;
+) -> Result<RenameStep> {
+    from.admit(&catalog::Moment::now(&engine.view()), key)?;
     ObjectKey::new(new_key)?;
-    Ok(Step::Rename {
+    Ok(RenameStep {
         from: from.clone(),
         key: key.to_string(),
         to: to.clone(),
         new_key: new_key.to_string(),
         conditions: options.conditions,
     })
-}
-
-fn commit(engine: &Arc<Engine>, step: Step, durability: Durability) -> Result<PutOutcome> {
-    let (outcomes, _) = batch::commit(engine, Batch::of(step), durability)?;
-    match outcomes.into_iter().next() {
-        Some(StepOutcome::Put(outcome)) => Ok(outcome),
-        _ => unreachable!("a copy comes to a put"),
-    }
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::batch::{self, Batch, Step, StepOutcome};
+use super::chain::Chain;
 use super::context::BucketRef;
 use super::put::Conditions;
+use super::staged::Staged;
+use crate::catalog::Moment;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::model::{Durability, ETag, ObjectKey, VersionId};
+use crate::model::{Durability, ETag, VersionId};
 
 /// How many keys of `delete_many` go into one commit.
 const KEYS_PER_COMMIT: usize = 1000;
@@ -16,6 +19,7 @@ const KEYS_PER_COMMIT: usize = 1000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct DeleteOptions {
+    pub(crate) version: Option<VersionId>,
     pub(crate) conditions: Conditions,
     pub(crate) durability: Durability,
 }
@@ -36,6 +40,12 @@ impl DeleteOptions {
         DeleteOptions::default()
     }
 
+    /// Removes this version for good instead of hiding the object behind a delete marker.
+    pub fn version(mut self, version: impl Into<VersionId>) -> DeleteOptions {
+        self.version = Some(version.into());
+        self
+    }
+
     /// Deletes only if the current object has this entity tag; otherwise `PreconditionFailed`.
     pub fn if_match(mut self, etag: impl Into<ETag>) -> DeleteOptions {
         self.conditions.if_match = Some(etag.into());
@@ -49,11 +59,40 @@ impl DeleteOptions {
     }
 }
 
+/// The step of a delete.
+#[derive(Debug)]
+pub struct DeleteStep {
+    bucket: BucketRef,
+    key: String,
+    version: Option<VersionId>,
+    conditions: Conditions,
+}
+
+impl Step for DeleteStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket(&self.bucket)?;
+        let mut chain = Chain::new(staged, &state);
+        if !self.conditions.is_empty() {
+            let current = chain.head(&self.key)?;
+            self.conditions.check(&self.key, current.as_ref().map(|(head, _)| head))?;
+        }
+        let outcome = match &self.version {
+            None => chain.delete(&self.key)?,
+            Some(version) => chain.delete_version(&self.key, version)?,
+        };
+        Ok(StepOutcome::Delete(outcome))
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
 /// Checks a request.
-pub fn step(bucket: &BucketRef, key: &str, options: &DeleteOptions) -> Result<Step> {
-    ObjectKey::new(key)?;
-    let conditions = options.conditions.clone();
-    Ok(Step::Delete { bucket: bucket.clone(), key: key.to_string(), conditions })
+pub fn step(engine: &Engine, bucket: &BucketRef, key: &str, options: &DeleteOptions) -> Result<DeleteStep> {
+    bucket.admit(&Moment::now(&engine.view()), key)?;
+    let (version, conditions) = (options.version.clone(), options.conditions.clone());
+    Ok(DeleteStep { bucket: bucket.clone(), key: key.to_string(), version, conditions })
 }
 
 /// Deletes an object.
@@ -63,9 +102,8 @@ pub fn delete(
     key: &str,
     options: DeleteOptions,
 ) -> Result<DeleteOutcome> {
-    let batch = Batch::of(step(bucket, key, &options)?);
-    let (outcomes, _) = batch::commit(engine, batch, options.durability)?;
-    Ok(outcome(outcomes.into_iter().next()))
+    let done = batch::commit_one(engine, step(engine, bucket, key, &options)?, options.durability)?;
+    Ok(outcome(Some(done)))
 }
 
 fn outcome(outcome: Option<StepOutcome>) -> DeleteOutcome {
@@ -90,10 +128,10 @@ pub fn delete_many<K: AsRef<str>>(
         let mut places = Vec::new();
         for key in keys.by_ref().take(KEYS_PER_COMMIT) {
             let key = key.as_ref().to_string();
-            match step(bucket, &key, options) {
+            match step(engine, bucket, &key, options) {
                 Ok(step) => {
                     places.push(answers.len());
-                    batch.steps.push(step);
+                    batch.steps.push(Box::new(step));
                     answers.push((key, Ok(DeleteOutcome::default())));
                 }
                 Err(error) => answers.push((key, Err(error))),

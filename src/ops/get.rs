@@ -4,10 +4,10 @@ use std::ops::{Range, RangeBounds};
 use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, keys};
+use crate::catalog::{self, BucketState, Found, HeadRow, Moment, keys};
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ByteRange, ETag, ObjectKey, ObjectMeta};
+use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, VersionId};
 
 /// What a get is asked to do.
 ///
@@ -19,6 +19,7 @@ use crate::model::{ByteRange, ETag, ObjectKey, ObjectMeta};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct GetOptions {
+    pub(crate) version: Option<VersionId>,
     range: Option<ByteRange>,
     if_match: Option<ETag>,
     if_none_match: Option<ETag>,
@@ -30,6 +31,12 @@ impl GetOptions {
     /// The whole body, without a condition.
     pub fn new() -> GetOptions {
         GetOptions::default()
+    }
+
+    /// This version instead of the current one.
+    pub fn version(mut self, version: impl Into<VersionId>) -> GetOptions {
+        self.version = Some(version.into());
+        self
     }
 
     /// Only these bytes: `4..16`, `4..`, `..16`. An end beyond the body is clipped; a range without any byte
@@ -78,7 +85,10 @@ impl GetOptions {
     }
 
     /// Whether the object may be handed out. Failed preconditions come before "not modified", as in HTTP.
-    fn check(&self, meta: &ObjectMeta) -> Result<()> {
+    pub(crate) fn check(&self, meta: &ObjectMeta) -> Result<()> {
+        if !self.has_conditions() {
+            return Ok(());
+        }
         let same = |wanted: &ETag| *wanted == meta.etag || wanted.as_str() == "*";
         let seconds = |moment: SystemTime| {
             moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -117,27 +127,97 @@ pub struct Got {
     pub range: Range<u64>,
 }
 
+/// What is known of an object, and its body if it was asked for.
+type Seen = (ObjectMeta, Option<BodyReader>);
+
+/// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
+fn find(
+    moment: &Moment<'_>,
+    bucket: &BucketRef,
+    key: &str,
+    version: Option<&VersionId>,
+    body: bool,
+) -> Result<Option<Seen>> {
+    let state = bucket.state(moment)?;
+    let versioned = state.versioning().is_some();
+    if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
+        // Most gets: one seek, and the row is read where it lies.
+        let found = catalog::find_plain(moment.view, space, key, |head, stored| {
+            if head.row.is_marker() {
+                return Ok(None);
+            }
+            let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
+            Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+        })?;
+        return Ok(found.flatten());
+    }
+    let found = find_anywhere(moment, &state, key, version)?;
+    let Some((head, found)) = found else {
+        return Ok(None);
+    };
+    let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
+    Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+}
+
+/// The same for any bucket, moment and version.
+fn find_anywhere(
+    moment: &Moment<'_>,
+    state: &BucketState,
+    key: &str,
+    version: Option<&VersionId>,
+) -> Result<Option<(HeadRow, Found)>> {
+    let lens = state.lens(moment);
+    match version {
+        None => Ok(catalog::find_head(lens, key)?.filter(|(head, _)| !head.row.is_marker())),
+        Some(version) => match catalog::find_version(lens, key, version)? {
+            Some((head, _, _)) if head.row.is_marker() => Err(catalog::is_marker(key, version)),
+            Some((head, found, _)) => Ok(Some((head, found))),
+            None => Err(catalog::no_such_version(key, version)),
+        },
+    }
+}
+
+/// Follows a symlink, exactly one level (OSS): body, size and digests are those of the target, the later of the two
+/// times counts, everything else is the link's.
+fn follow(moment: &Moment<'_>, bucket: &BucketRef, seen: Seen, body: bool) -> Result<Seen> {
+    let (mut meta, own) = seen;
+    if meta.kind != ObjectKind::Symlink {
+        return Ok((meta, own));
+    }
+    let target = meta.target().unwrap_or_default().to_string();
+    let Some((found, body)) = find(moment, bucket, &target, None, body)? else {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "SymlinkTargetNotExist",
+            format!("the symlink {:?} leads to {target:?}, which does not exist", meta.key),
+        ));
+    };
+    if found.kind == ObjectKind::Symlink {
+        return Err(Error::invalid(
+            "InvalidTargetType",
+            format!("the symlink {:?} leads to {target:?}, which is a symlink itself", meta.key),
+        ));
+    }
+    meta.size = found.size;
+    meta.etag = found.etag;
+    meta.digests = found.digests;
+    meta.modified = meta.modified.max(found.modified);
+    Ok((meta, body))
+}
+
 /// Gets an object.
 pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<Got> {
-    ObjectKey::new(key)?;
-    let found = reading.with(|view| {
-        let found = catalog::find_object(view, bucket.id, key, |head, stored| {
-            let body = BodyReader::new(view, OwnedBody::of(&stored.body));
-            Ok((catalog::meta_of(key.to_string(), head)?, body))
-        })?;
-        if found.is_none() {
-            bucket.check(view)?;
-        }
-        found.ok_or_else(|| catalog::no_such_key(key))
+    let (meta, body) = reading.with(|moment| {
+        bucket.admit(moment, key)?;
+        let seen = find(moment, bucket, key, options.version.as_ref(), true)?;
+        follow(moment, bucket, seen.ok_or_else(|| catalog::no_such_key(key))?, true)
     })?;
-    select(found, options)
+    select((meta, body.ok_or_else(|| catalog::no_such_key(key))?), options)
 }
 
 /// Applies conditions and the range to an object that was found.
 pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> Result<Got> {
-    if options.has_conditions() {
-        options.check(&meta)?;
-    }
+    options.check(&meta)?;
     if body.len() != meta.size {
         return Err(Error::corrupt(
             format!("the row of object {:?}", meta.key),
@@ -153,27 +233,43 @@ pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> R
 }
 
 /// What is known of an object; `None` if there is none.
-pub fn head(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<Option<ObjectMeta>> {
-    ObjectKey::new(key)?;
-    reading.with(|view| {
-        let found =
-            catalog::find_object(view, bucket.id, key, |head, _| catalog::meta_of(key.to_string(), head))?;
-        if found.is_none() {
-            bucket.check(view)?;
-        }
-        Ok(found)
+pub fn head(
+    reading: &Reading,
+    bucket: &BucketRef,
+    key: &str,
+    version: Option<&VersionId>,
+) -> Result<Option<ObjectMeta>> {
+    reading.with(|moment| {
+        bucket.admit(moment, key)?;
+        let seen = find(moment, bucket, key, version, false)?;
+        seen.map(|seen| Ok(follow(moment, bucket, seen, false)?.0)).transpose()
     })
 }
 
-/// Whether there is an object. Nothing of it is read.
+/// What is known of an object itself, without following it if it is a symlink; `NoSuchKey` if there is none.
+pub fn head_itself(
+    reading: &Reading,
+    bucket: &BucketRef,
+    key: &str,
+    version: Option<&VersionId>,
+) -> Result<ObjectMeta> {
+    let seen = reading.with(|moment| {
+        bucket.admit(moment, key)?;
+        find(moment, bucket, key, version, false)
+    })?;
+    Ok(seen.ok_or_else(|| catalog::no_such_key(key))?.0)
+}
+
+/// Whether there is an object (a symlink counts, whatever it leads to).
 pub fn exists(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<bool> {
-    ObjectKey::new(key)?;
-    reading.with(|view| {
-        let found = view.index.get(&keys::object(bucket.id, key))?.is_some_and(|item| !item.tombstone);
-        if !found {
-            bucket.check(view)?;
+    reading.with(|moment| {
+        bucket.admit(moment, key)?;
+        let state = bucket.state(moment)?;
+        if let (None, Some(space), None) = (moment.at, state.route.own_space(), state.versioning()) {
+            let found = moment.view.index.get(&keys::object(space, key))?.is_some_and(|item| !item.tombstone);
+            return Ok(found);
         }
-        Ok(found)
+        Ok(find(moment, bucket, key, None, false)?.is_some())
     })
 }
 
@@ -184,7 +280,8 @@ pub fn head_with(
     key: &str,
     options: &GetOptions,
 ) -> Result<ObjectMeta> {
-    let meta = head(reading, bucket, key)?.ok_or_else(|| catalog::no_such_key(key))?;
+    let meta =
+        head(reading, bucket, key, options.version.as_ref())?.ok_or_else(|| catalog::no_such_key(key))?;
     options.check(&meta)?;
     Ok(meta)
 }

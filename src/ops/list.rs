@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, HeadRow, keys};
+use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, keys};
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
-use crate::model::{Entry, check_list_argument};
+use crate::model::{Entry, VersionId, check_list_argument};
 
 /// How many entries a page has if nothing else is said (OSS's most).
 const PAGE: usize = 1000;
@@ -23,11 +23,12 @@ const BATCH: (usize, usize) = (64, 1024);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct ListOptions {
-    prefix: String,
-    delimiter: String,
-    start_after: String,
-    limit: Option<usize>,
-    descending: bool,
+    pub(crate) prefix: String,
+    pub(crate) delimiter: String,
+    pub(crate) start_after: String,
+    pub(crate) start_after_version: Option<VersionId>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) descending: bool,
 }
 
 impl ListOptions {
@@ -51,6 +52,13 @@ impl ListOptions {
     /// Only entries whose name comes after this one, in the order of bytes.
     pub fn start_after(mut self, name: impl Into<String>) -> ListOptions {
         self.start_after = name.into();
+        self
+    }
+
+    /// Only for listings of versions: of the key given to `start_after`, the versions behind this one are still
+    /// listed.
+    pub fn start_after_version(mut self, version: impl Into<VersionId>) -> ListOptions {
+        self.start_after_version = Some(version.into());
         self
     }
 
@@ -96,16 +104,32 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// Behind every key that starts with `prefix`. UTF-8 has no byte 0xFF.
+pub fn end_of(prefix: &str) -> Vec<u8> {
+    [prefix.as_bytes(), &[0xFF]].concat()
+}
+
+/// The name of the group that a key behind `prefix` is rolled up into.
+pub fn group_of<'k>(prefix: &str, delimiter: &str, key: &'k str) -> Option<&'k str> {
+    if delimiter.is_empty() {
+        return None;
+    }
+    let rest = key.strip_prefix(prefix)?;
+    let at = rest.find(delimiter)?;
+    Some(&key[..prefix.len() + at + delimiter.len()])
+}
+
 /// A walk through a bucket, in one view from the first entry to the last.
 #[derive(Debug)]
 pub struct Walk {
     engine: Arc<Engine>,
     view: Arc<View>,
-    bucket_id: u64,
+    at: Option<u64>,
+    state: Arc<BucketState>,
     prefix: String,
     delimiter: String,
     descending: bool,
-    /// The index key that the walk goes on at, or (descending) before; `None` at its end.
+    /// The key that the walk goes on at, or (descending) before; `None` at its end.
     next: Option<Vec<u8>>,
     left: Option<usize>,
     batch: usize,
@@ -121,10 +145,11 @@ impl Walk {
         if options.limit == Some(0) {
             return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
         }
-        bucket.check(&view)?;
-        let ListOptions { prefix, delimiter, start_after, limit, descending } = options;
-        let (engine, bucket_id, next, left, batch) = (reading.engine, bucket.id, None, limit, BATCH.0);
-        let mut walk = Walk { engine, view, bucket_id, prefix, delimiter, descending, next, left, batch };
+        let at = reading.at;
+        let state = bucket.state(&Moment { view: &view, at })?;
+        let ListOptions { prefix, delimiter, start_after, limit, descending, .. } = options;
+        let (engine, next, left, batch) = (reading.engine, None, limit, BATCH.0);
+        let mut walk = Walk { engine, view, at, state, prefix, delimiter, descending, next, left, batch };
         walk.next = Some(if descending { walk.last_key(&start_after) } else { walk.first_key(&start_after) });
         Ok(walk)
     }
@@ -133,96 +158,158 @@ impl Walk {
     /// up, the group's own name comes before it, so the walk begins behind the whole group.
     fn first_key(&self, start_after: &str) -> Vec<u8> {
         if start_after < self.prefix.as_str() || start_after.is_empty() {
-            return keys::object(self.bucket_id, &self.prefix);
+            return self.prefix.as_bytes().to_vec();
         }
         match self.group_of(start_after) {
-            Some(group) => keys::objects_end(self.bucket_id, group),
-            None => {
-                let mut key = keys::object(self.bucket_id, start_after);
-                key.push(0);
-                key
-            }
+            Some(group) => end_of(group),
+            None => [start_after.as_bytes(), &[0]].concat(),
         }
     }
 
     /// The key before which a descending walk begins. What is rolled up into a group whose name comes before
     /// `start_after` is still to come, so such a group is begun from its end.
     fn last_key(&self, start_after: &str) -> Vec<u8> {
-        let end = keys::objects_end(self.bucket_id, &self.prefix);
+        let end = end_of(&self.prefix);
         if start_after.is_empty() {
             return end;
         }
         let before = match self.group_of(start_after) {
-            Some(group) if group.len() < start_after.len() => keys::objects_end(self.bucket_id, group),
-            _ => keys::object(self.bucket_id, start_after),
+            Some(group) if group.len() < start_after.len() => end_of(group),
+            _ => start_after.as_bytes().to_vec(),
         };
         before.min(end)
     }
 
     /// The name of the group that a key is rolled up into.
     fn group_of<'k>(&self, key: &'k str) -> Option<&'k str> {
-        if self.delimiter.is_empty() {
-            return None;
-        }
-        let rest = key.strip_prefix(self.prefix.as_str())?;
-        let at = rest.find(self.delimiter.as_str())?;
-        Some(&key[..self.prefix.len() + at + self.delimiter.len()])
+        group_of(&self.prefix, &self.delimiter, key)
     }
 
     /// The next entries, at most `most`. Its cost follows what it returns: groups are stepped over by a seek.
     fn fetch(&mut self, most: usize) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
         let Some(from) = self.next.take() else {
-            return Ok(entries);
+            return Ok(Vec::new());
         };
         self.engine.check_open()?;
+        match self.state.route.own_space().filter(|_| self.at.is_none()) {
+            Some(space) => self.fetch_plain(space, &from, most),
+            None => self.fetch_anywhere(from, most),
+        }
+    }
+
+    /// The same in a bucket whose keys lie in one space: the rows are read in the order they lie in.
+    fn fetch_plain(&mut self, space: u64, from: &[u8], most: usize) -> Result<Vec<Entry>> {
+        let place = |key: &[u8]| keys::bound(Kind::Head, false, space, key);
+        let versioned = self.state.versioning().is_some();
+        let mut entries = Vec::new();
         let view = self.view.clone();
         let mut cursor = view.index.cursor();
         if self.descending {
-            cursor.seek_last_before(&from)?;
+            cursor.seek_last_before(&place(from))?;
         } else {
-            cursor.seek(&from)?;
+            cursor.seek(&place(from))?;
         }
-        let first = keys::object(self.bucket_id, &self.prefix);
-        let end = keys::objects_end(self.bucket_id, &self.prefix);
+        let first = place(self.prefix.as_bytes());
+        let end = place(&end_of(&self.prefix));
         loop {
             let Some(at) = cursor.key().filter(|key| **key >= *first && **key < *end) else {
                 return Ok(entries);
             };
-            if entries.len() == most {
-                let mut next = at.to_vec();
-                if self.descending {
-                    // A descending walk goes on before its key, and this one is still to come.
-                    next.push(0);
-                }
-                self.next = Some(next);
-                return Ok(entries);
-            }
             let (_, key) = keys::parse_object(at)
                 .ok_or_else(|| Error::corrupt("the index", 0, "a key among the objects is no object's"))?;
-            if let Some(group) = self.group_of(key) {
-                let (before, behind) =
-                    (keys::object(self.bucket_id, group), keys::objects_end(self.bucket_id, group));
-                entries.push(Entry::Prefix(group.to_string()));
+            let full = entries.len() == most;
+            let group = self.group_of(key).map(str::to_string);
+            let key = key.to_string();
+            // What is rolled up is not read, unless it may be a delete marker.
+            let head = if versioned || (group.is_none() && !full) {
+                let item =
+                    cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+                Some(HeadRow::read(&key, &view.stored(&item)?)?)
+            } else {
+                None
+            };
+            if head.as_ref().is_some_and(|head| head.row.is_marker()) {
                 if self.descending {
-                    cursor.seek_last_before(&before)?;
+                    cursor.prev()?
                 } else {
-                    cursor.seek(&behind)?;
+                    cursor.next()?
                 }
                 continue;
             }
-            let key = key.to_string();
-            let item =
-                cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
-            let head = HeadRow::read(&key, &view.stored(&item)?)?;
-            entries.push(Entry::Object(catalog::meta_of(key, head)?));
-            drop(item);
-            if self.descending {
-                cursor.prev()?;
-            } else {
-                cursor.next()?;
+            if full {
+                self.next = Some(self.resume_at(key.into_bytes()));
+                return Ok(entries);
             }
+            if let Some(group) = group {
+                if self.descending {
+                    cursor.seek_last_before(&place(group.as_bytes()))?;
+                } else {
+                    cursor.seek(&place(&end_of(&group)))?;
+                }
+                entries.push(Entry::Prefix(group));
+                continue;
+            }
+            if let Some(head) = head {
+                entries.push(Entry::Object(catalog::meta_of(key, head, versioned)?));
+            }
+            if self.descending { cursor.prev()? } else { cursor.next()? }
         }
+    }
+
+    /// The same in any bucket and at any moment.
+    fn fetch_anywhere(&mut self, mut from: Vec<u8>, most: usize) -> Result<Vec<Entry>> {
+        let view = self.view.clone();
+        let moment = Moment { view: &view, at: self.at };
+        let state = self.state.clone();
+        let lens = state.lens(&moment);
+        let versioned = state.versioning().is_some();
+        let first = self.prefix.as_bytes().to_vec();
+        let end = end_of(&self.prefix);
+        let mut entries = Vec::new();
+        loop {
+            let found = if self.descending {
+                lens.last(Kind::Head, &first, Some(&from))?
+            } else {
+                lens.next(Kind::Head, &from, Some(&end))?
+            };
+            let Some((at, found)) = found else {
+                return Ok(entries);
+            };
+            let key = String::from_utf8(at.clone())
+                .map_err(|_| Error::corrupt("the index", 0, "the key of an object is not UTF-8"))?;
+            let head = HeadRow::of(&key, &found)?;
+            if head.row.is_marker() {
+                from = self.step_over(at);
+                continue;
+            }
+            if entries.len() == most {
+                self.next = Some(self.resume_at(at));
+                return Ok(entries);
+            }
+            if let Some(group) = self.group_of(&key) {
+                from = if self.descending { group.as_bytes().to_vec() } else { end_of(group) };
+                entries.push(Entry::Prefix(group.to_string()));
+                continue;
+            }
+            entries.push(Entry::Object(catalog::meta_of(key, head, versioned)?));
+            from = self.step_over(at);
+        }
+    }
+
+    /// Where a walk goes on for which `key` is still to come.
+    fn resume_at(&self, mut key: Vec<u8>) -> Vec<u8> {
+        if self.descending {
+            key.push(0);
+        }
+        key
+    }
+
+    /// Where a walk goes on that has come past `key`.
+    fn step_over(&self, mut key: Vec<u8>) -> Vec<u8> {
+        if !self.descending {
+            key.push(0);
+        }
+        key
     }
 
     /// The next batch of an iteration; empty at its end.

@@ -1,16 +1,22 @@
-//! Put: writes an object whole, replacing what was under its key.
+//! Put: writes an object whole, on top of what was under its key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::batch::{self, Batch, Step, StepOutcome};
+use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Incoming, Prepared};
+use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
-use crate::catalog::keys;
-use crate::engine::Engine;
+use super::staged::Staged;
+use crate::catalog::{self, HeadRow, Moment, keys};
+use crate::engine::{Engine, NewBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
-use crate::model::{Durability, ETag, Lsn, ObjectKey, VersionId, check_content_type, check_metadata};
+use crate::model::{
+    Acl, ContentHeaders, Digests, Durability, ETag, Lsn, ObjectKey, StorageClass, VersionId,
+    check_content_type, check_metadata, check_tags,
+};
+use crate::segment::Placed;
 
 /// What a put is asked to do. Plain data; set what you need.
 ///
@@ -22,10 +28,21 @@ use crate::model::{Durability, ETag, Lsn, ObjectKey, VersionId, check_content_ty
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct PutOptions {
+    pub(crate) attributes: Attributes,
+    pub(crate) conditions: Conditions,
+    pub(crate) digests: Digests,
+    pub(crate) durability: Durability,
+}
+
+/// What is stored with an object besides its body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
     pub(crate) content_type: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) conditions: Conditions,
-    pub(crate) durability: Durability,
+    pub(crate) headers: ContentHeaders,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) acl: Option<Acl>,
+    pub(crate) class: Option<StorageClass>,
 }
 
 /// What must hold of the current object for a write to happen.
@@ -55,13 +72,43 @@ impl PutOptions {
 
     /// Sets the media type: at most 1024 bytes.
     pub fn content_type(mut self, text: impl Into<String>) -> PutOptions {
-        self.content_type = Some(text.into());
+        self.attributes.content_type = Some(text.into());
         self
     }
 
     /// Adds a pair of user metadata: letters, digits and hyphens in the name; 8 KiB in all (OSS).
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> PutOptions {
-        self.metadata.insert(name.into(), value.into());
+        self.attributes.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the content headers, such as `Cache-Control`.
+    pub fn headers(mut self, headers: ContentHeaders) -> PutOptions {
+        self.attributes.headers = headers;
+        self
+    }
+
+    /// Adds a tag: at most 10, the key 1 to 128 bytes, the value up to 256 bytes (OSS).
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> PutOptions {
+        self.attributes.tags.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets an access control value of its own; without one, the bucket's counts.
+    pub fn acl(mut self, acl: Acl) -> PutOptions {
+        self.attributes.acl = Some(acl);
+        self
+    }
+
+    /// Sets the storage class; without one, the bucket's counts.
+    pub fn storage_class(mut self, class: StorageClass) -> PutOptions {
+        self.attributes.class = Some(class);
+        self
+    }
+
+    /// Sets which digests of the body are kept. With [`Digests::Oss`] the entity tag is the body's MD5, as OSS has it.
+    pub fn digests(mut self, digests: Digests) -> PutOptions {
+        self.digests = digests;
         self
     }
 
@@ -84,9 +131,43 @@ impl PutOptions {
     }
 }
 
+impl Attributes {
+    /// Checks them, and makes the row that an object with them begins with.
+    pub(crate) fn to_row(&self) -> Result<ObjectRow> {
+        if let Some(text) = &self.content_type {
+            check_content_type(text)?;
+        }
+        self.headers.check()?;
+        let mut row = ObjectRow { content_type: self.content_type.clone(), ..ObjectRow::default() };
+        if !self.metadata.is_empty() {
+            row.metadata = check_metadata(&self.metadata)?;
+        }
+        row.class = self.class.map_or(BUCKETS_CLASS, StorageClass::number);
+        if !self.headers.is_empty() {
+            row.rare_mut().headers = self.headers.to_array();
+        }
+        if !self.tags.is_empty() {
+            row.rare_mut().tags = check_tags(self.tags.iter().cloned())?;
+        }
+        if let Some(acl) = self.acl {
+            row.rare_mut().acl = acl.number();
+        }
+        Ok(row)
+    }
+}
+
+/// Stands in a row that is not written yet for the storage class of the bucket.
+pub const BUCKETS_CLASS: u8 = u8::MAX;
+
 impl Conditions {
-    /// Whether the conditions hold for `current`.
-    pub(crate) fn check(&self, key: &str, current: Option<&ObjectRow>) -> Result<()> {
+    /// Whether there is anything to look at.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.if_absent && self.if_match.is_none()
+    }
+
+    /// Whether the conditions hold for the current version. A delete marker is no object.
+    pub(crate) fn check(&self, key: &str, current: Option<&HeadRow>) -> Result<()> {
+        let current = current.filter(|head| !head.row.is_marker());
         if self.if_absent && current.is_some() {
             return Err(Error::new(
                 ErrorKind::Precondition,
@@ -97,7 +178,7 @@ impl Conditions {
         let Some(wanted) = &self.if_match else {
             return Ok(());
         };
-        let found = current.map(|row| ETag::from_hash(&row.blake3));
+        let found = current.map(HeadRow::etag);
         if found.as_ref() == Some(wanted) || (wanted.as_str() == "*" && found.is_some()) {
             return Ok(());
         }
@@ -110,6 +191,72 @@ impl Conditions {
     }
 }
 
+/// The step of a put.
+#[derive(Debug)]
+pub struct PutStep {
+    pub(crate) bucket: BucketRef,
+    pub(crate) key: String,
+    /// The row, without size, digests and time.
+    pub(crate) row: ObjectRow,
+    pub(crate) prepared: Prepared,
+    pub(crate) conditions: Conditions,
+}
+
+impl Step for PutStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket(&self.bucket)?;
+        let millis = staged.now.millis;
+        let mut chain = Chain::new(staged, &state);
+        if !self.conditions.is_empty() {
+            let current = chain.head(&self.key)?;
+            self.conditions.check(&self.key, current.as_ref().map(|(head, _)| head))?;
+        }
+        let mut row = ObjectRow { modified: millis, ..self.row.clone() };
+        describe(&mut row, &self.prepared);
+        if row.class == BUCKETS_CLASS {
+            row.class = state.row.class;
+        }
+        let etag = catalog::etag_of(&row);
+        let version = chain.push(&self.key, row, Bringing::New(self.prepared.body.clone()))?;
+        chain.check_quota()?;
+        Ok(StepOutcome::Put(PutOutcome { etag, version, lsn: Lsn(chain.staged.now.lsn) }))
+    }
+
+    fn placed(&self) -> Option<&Placed> {
+        self.prepared.placed.as_ref()
+    }
+
+    fn memory(&self) -> usize {
+        match &self.prepared.body {
+            NewBody::Packed(bytes, _) | NewBody::Inline(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Puts size and digests of a body into a row.
+pub fn describe(row: &mut ObjectRow, prepared: &Prepared) {
+    row.size = prepared.size;
+    row.blake3 = prepared.digests.blake3;
+    if prepared.digests.md5.is_some() || prepared.digests.crc64.is_some() {
+        let rare = row.rare_mut();
+        rare.md5 = prepared.digests.md5;
+        rare.crc64 = prepared.digests.crc64;
+    }
+}
+
+/// The index key that a body for `key` is written for, as far as can be known before the commit.
+pub fn owner_key(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<Vec<u8>> {
+    let view = engine.view();
+    let moment = Moment::now(&view);
+    let state = bucket.state(&moment)?;
+    let lens = state.lens(&moment);
+    Ok(match state.route.own_space() {
+        Some(space) => keys::object(space, key),
+        None => lens.write_key(catalog::Kind::Head, key.as_bytes(), b""),
+    })
+}
+
 /// Checks a request and takes its body in.
 pub fn step(
     engine: &Engine,
@@ -118,32 +265,18 @@ pub fn step(
     body: Body<'_>,
     options: PutOptions,
     packed_max: usize,
-) -> Result<Step> {
-    let row = check(key, &options)?;
-    engine.check_writable()?;
-    let prepared = body::prepare(engine, &keys::object(bucket.id, key), body, packed_max)?;
-    Ok(finish_step(bucket, key, row, prepared, options))
-}
-
-fn check(key: &str, options: &PutOptions) -> Result<ObjectRow> {
+) -> Result<PutStep> {
     ObjectKey::new(key)?;
-    if let Some(text) = &options.content_type {
-        check_content_type(text)?;
-    }
-    let metadata =
-        if options.metadata.is_empty() { BTreeMap::new() } else { check_metadata(&options.metadata)? };
-    Ok(ObjectRow { content_type: options.content_type.clone(), metadata, ..ObjectRow::default() })
-}
-
-fn finish_step(
-    bucket: &BucketRef,
-    key: &str,
-    row: ObjectRow,
-    prepared: Prepared,
-    options: PutOptions,
-) -> Step {
-    let row = ObjectRow { size: prepared.size, blake3: prepared.blake3, ..row };
-    Step::Put { bucket: bucket.clone(), key: key.to_string(), row, prepared, conditions: options.conditions }
+    let row = options.attributes.to_row()?;
+    engine.check_writable()?;
+    // A bucket that is not there is told at the commit: it may be made in the same transaction.
+    let owner = owner_key(engine, bucket, key).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(keys::object(bucket.id, key)),
+        _ => Err(error),
+    })?;
+    let prepared = body::prepare(engine, &owner, body, packed_max, options.digests)?;
+    let (bucket, key) = (bucket.clone(), key.to_string());
+    Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions })
 }
 
 /// Puts an object.
@@ -159,10 +292,10 @@ pub fn put(
     commit(engine, step, durability)
 }
 
-fn commit(engine: &Arc<Engine>, step: Step, durability: Durability) -> Result<PutOutcome> {
-    let (outcomes, _) = batch::commit(engine, Batch::of(step), durability)?;
-    match outcomes.into_iter().next() {
-        Some(StepOutcome::Put(outcome)) => Ok(outcome),
+/// Commits a step that makes a version.
+pub fn commit(engine: &Arc<Engine>, step: impl Step + 'static, durability: Durability) -> Result<PutOutcome> {
+    match batch::commit_one(engine, step, durability)? {
+        StepOutcome::Put(outcome) => Ok(outcome),
         _ => unreachable!("a put comes to a put"),
     }
 }
@@ -186,10 +319,11 @@ impl Writing {
         key: &str,
         options: PutOptions,
     ) -> Result<Writing> {
-        let row = check(key, &options)?;
+        ObjectKey::new(key)?;
+        let row = options.attributes.to_row()?;
         engine.check_writable()?;
-        bucket.check(&engine.view())?;
-        let incoming = Incoming::new(keys::object(bucket.id, key), engine.settings().packed_max);
+        let owner = owner_key(engine, bucket, key)?;
+        let incoming = Incoming::new(owner, engine.settings().packed_max, options.digests);
         let (engine, bucket) = (engine.clone(), bucket.clone());
         Ok(Writing { engine, bucket, key: key.to_string(), row, options, incoming })
     }
@@ -208,7 +342,8 @@ impl Writing {
     pub fn finish(self) -> Result<PutOutcome> {
         let prepared = self.incoming.finish(&self.engine)?;
         let durability = self.options.durability;
-        let step = finish_step(&self.bucket, &self.key, self.row, prepared, self.options);
+        let Writing { bucket, key, row, options, .. } = self;
+        let step = PutStep { bucket, key, row, prepared, conditions: options.conditions };
         commit(&self.engine, step, durability)
     }
 }

@@ -26,6 +26,7 @@ mod rows;
 mod salvage;
 mod smoke;
 mod snapshots;
+mod spaces;
 mod streaming;
 mod transactions;
 mod usage;

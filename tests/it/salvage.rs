@@ -202,8 +202,8 @@ fn without_damage_everything_is_saved() {
         let (report, saved) = salvage(&specimen, "whole");
         assert!(saved == specimen.newest);
         assert!(report.is_whole() && report.damaged.is_empty(), "{report:?}");
-        // Two buckets and a row beside the objects.
-        assert_eq!(report.saved, saved.len() as u64 + 3);
+        // At least two buckets and a row beside the objects.
+        assert!(report.saved >= saved.len() as u64 + 3, "{report:?}");
     }
 }
 
@@ -305,7 +305,8 @@ fn objects_of_a_lost_bucket_come_into_a_bucket_of_their_own() {
     assert!(hit > 0, "the bucket's row was not found");
     let (report, saved) = salvage(&specimen, "a lost bucket");
     // Relocation may have said both buckets' rows again in one record.
-    assert!((1..=2).contains(&report.made.len()), "{:?}", report.made);
+    let made = report.made.iter().filter(|note| note.name.starts_with("the bucket")).count();
+    assert!((1..=2).contains(&made), "{:?}", report.made);
     let named = |name: &String| name.replace("salvaged-1/", "cats/").replace("salvaged-2/", "dogs/");
     let saved: State = saved.into_iter().map(|(name, bytes)| (named(&name), bytes)).collect();
     assert!(saved.iter().all(|(name, bytes)| specimen.ever[name].contains(bytes)));

@@ -398,7 +398,9 @@ impl Reference {
         dress: &Dress,
         wants: &Wants,
     ) -> Answer<String> {
+        check_key(key)?;
         check_key(new_key)?;
+        dress.check()?;
         let object = self.head(from, key, &Read { if_match: source, ..Read::default() })?;
         let metadata = dress.check()?.unwrap_or_else(|| object.metadata.clone());
         let dress = Dress {
@@ -508,7 +510,7 @@ impl Steps {
             content_type: dress.content_type.clone(),
             metadata,
             modified: self.scratch.now,
-            lsn: 0,
+            lsn: self.scratch.lsn + 1,
         };
         let etag = object.etag.clone();
         self.scratch.objects.get_mut(&bucket.id).expect("checked").insert(key.to_string(), Arc::new(object));
@@ -539,7 +541,7 @@ impl Steps {
         if from != to {
             self.scratch.objects.get_mut(&from.0.id).expect("checked").remove(from.1);
             self.touch(Place::Object(from.0.id, from.1.to_string()), false);
-            let moved = Arc::new(Object { lsn: 0, ..Object::clone(&object) });
+            let moved = Arc::new(Object { lsn: self.scratch.lsn + 1, ..Object::clone(&object) });
             self.scratch.objects.get_mut(&to.0.id).expect("checked").insert(to.1.to_string(), moved);
             self.touch(Place::Object(to.0.id, to.1.to_string()), true);
         }

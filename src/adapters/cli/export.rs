@@ -301,7 +301,7 @@ impl Export<'_> {
                 let settled = timed && origin.mode_for_file().is_none_or(|wanted| wanted == mode & 0o777);
                 let equal = !origin.is_link
                     && size == meta.size
-                    && ((timed && !self.checksum) || content(at, name)? == meta.blake3);
+                    && ((timed && !self.checksum) || Some(content(at, name)?) == meta.digests.blake3);
                 match (equal, settled) {
                     (true, true) => return Ok(Verdict::Keep),
                     (true, false) => return Ok(Verdict::Touch),

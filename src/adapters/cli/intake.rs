@@ -87,7 +87,7 @@ impl Wanted {
                 hash
             }
         };
-        Ok(*hash.as_bytes() == object.blake3)
+        Ok(Some(*hash.as_bytes()) == object.digests.blake3)
     }
 }
 

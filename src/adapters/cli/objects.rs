@@ -171,7 +171,9 @@ pub fn stat(store: Option<&Path>, args: &StatArgs, out: &mut dyn Write) -> Resul
     writeln!(out, "type      {}", words::name(content_type))?;
     writeln!(out, "modified  {}", words::moment(meta.modified))?;
     writeln!(out, "etag      {}", meta.etag)?;
-    writeln!(out, "blake3    {}", words::hex(&meta.blake3))?;
+    if let Some(hash) = &meta.digests.blake3 {
+        writeln!(out, "blake3    {}", words::hex(hash))?;
+    }
     writeln!(out, "class     {}", meta.class)?;
     writeln!(out, "commit    {}", meta.lsn.0)?;
     for (name, value) in &meta.metadata {

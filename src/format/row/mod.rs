@@ -2,14 +2,21 @@
 //!
 //! A field is never added in place: a new schema number and an upgrade. This is the one module that names the codec.
 
-use std::collections::BTreeMap;
+mod bucket;
+mod object;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+
+pub use bucket::{BucketRow, SpanRow, TidyRow};
+#[cfg(test)]
+use object::ObjectExtra;
+pub use object::{MARKER, ObjectRow, PieceRow, UploadRow};
 
 use super::varint;
 
+const UNKNOWN: &str = "a row has a schema that this version does not know";
 /// The longest body of a row.
 const MAX_ROW: usize = 1 << 20;
 
@@ -22,29 +29,11 @@ pub trait Row: Serialize + DeserializeOwned {
     const KIND: u8;
     /// The schema that this code writes.
     const SCHEMA: u8;
-}
 
-/// An object's head row: what is known of its current version.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectRow {
-    /// Bytes of body.
-    pub size: u64,
-    /// Milliseconds since 1970.
-    pub modified: u64,
-    /// BLAKE3 of the body.
-    #[serde(with = "hash")]
-    pub blake3: [u8; 32],
-    /// The storage class's number.
-    pub class: u8,
-    /// The media type.
-    pub content_type: Option<String>,
-    /// User metadata.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl Row for ObjectRow {
-    const KIND: u8 = 2;
-    const SCHEMA: u8 = 1;
+    /// Reads a body of an older schema, or says that there is none such.
+    fn upgrade(_schema: u8, _body: &[u8]) -> Result<Self, &'static str> {
+        Err(UNKNOWN)
+    }
 }
 
 /// A hash as a byte string: its length, then its bytes. Read in one step, not byte by byte.
@@ -71,20 +60,31 @@ mod hash {
     }
 }
 
-/// A bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BucketRow {
-    /// The number that stands for the bucket in the keys of its objects; never used again.
-    pub id: u64,
-    /// Milliseconds since 1970.
-    pub created: u64,
-    /// The storage class's number.
-    pub class: u8,
-}
+/// A hash that may not be known, as a byte string of 32 bytes or none.
+mod optional_hash {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
 
-impl Row for BucketRow {
-    const KIND: u8 = 1;
-    const SCHEMA: u8 = 1;
+    pub(super) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(hash.as_ref().map_or(&[], |hash| &hash[..]))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+        struct Hash;
+        impl Visitor<'_> for Hash {
+            type Value = Option<[u8; 32]>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("32 bytes or none")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Option<[u8; 32]>, E> {
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+                bytes.try_into().map(Some).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        from.deserialize_bytes(Hash)
+    }
 }
 
 /// Encodes a row.
@@ -106,16 +106,18 @@ pub fn decode<R: Row>(bytes: &[u8]) -> Result<R, &'static str> {
     if kind != R::KIND {
         return Err("a row is of another kind than its key says");
     }
-    if schema != R::SCHEMA {
-        return Err("a row has a schema that this version does not know");
-    }
     let len = varint::take(&mut rest).ok_or("a row is cut off")?;
     if len != rest.len() as u64 || rest.len() > MAX_ROW {
         return Err("a row is not as long as it says");
     }
+    if schema == R::SCHEMA { decode_body(rest) } else { R::upgrade(schema, rest) }
+}
+
+/// Decodes the body of a row.
+fn decode_body<R: DeserializeOwned>(body: &[u8]) -> Result<R, &'static str> {
     let (row, used) =
-        bincode::serde::borrow_decode_from_slice(rest, CONFIG).map_err(|_| "a row cannot be decoded")?;
-    if used != rest.len() {
+        bincode::serde::borrow_decode_from_slice(body, CONFIG).map_err(|_| "a row cannot be decoded")?;
+    if used != body.len() {
         return Err("a row is followed by something");
     }
     Ok(row)
@@ -130,10 +132,11 @@ mod tests {
         let row = ObjectRow {
             size: 1 << 40,
             modified: 5,
-            blake3: [7; 32],
-            class: 0,
+            blake3: Some([7; 32]),
             content_type: Some("text/plain".into()),
             metadata: [("a".to_string(), "b".to_string())].into(),
+            extra: Some(Box::new(ObjectExtra { tags: vec![("k".into(), "v".into())], ..Default::default() })),
+            ..ObjectRow::default()
         };
         let bytes = encode(&row);
         assert_eq!(decode::<ObjectRow>(&bytes), Ok(row));
@@ -147,10 +150,34 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_the_first_schema_are_read() {
+        let old = object::First {
+            size: 9,
+            modified: 5,
+            blake3: [7; 32],
+            class: 1,
+            content_type: None,
+            metadata: [("a".to_string(), "b".to_string())].into(),
+        };
+        let framed = |kind, body: Vec<u8>| {
+            let mut bytes = vec![kind, 1];
+            varint::put(&mut bytes, body.len() as u64);
+            [bytes, body].concat()
+        };
+        let body = bincode::serde::encode_to_vec(&old, CONFIG).unwrap();
+        let row = decode::<ObjectRow>(&framed(ObjectRow::KIND, body)).unwrap();
+        assert_eq!((row.size, row.class, row.blake3, row.metadata.len()), (9, 1, Some([7; 32]), 1));
+        let body =
+            bincode::serde::encode_to_vec(bucket::First { id: 3, created: 4, class: 0 }, CONFIG).unwrap();
+        let row = decode::<BucketRow>(&framed(BucketRow::KIND, body)).unwrap();
+        assert_eq!((row.id, row.created, row.spans.len()), (3, 4, 0));
+    }
+
+    #[test]
     fn a_hostile_length_allocates_nothing() {
         // A content type that claims four gigabytes.
         let mut body = vec![0, 0, 32];
-        body.resize(3 + 32 + 1, 0);
+        body.resize(3 + 32 + 5, 0);
         body.extend([1, 252, 255, 255, 255, 255]);
         let mut bytes = vec![ObjectRow::KIND, ObjectRow::SCHEMA];
         varint::put(&mut bytes, body.len() as u64);

@@ -1,0 +1,169 @@
+//! The row of a version of an object, and the row of a piece of a body.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Row, decode_body, hash, optional_hash};
+
+/// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
+pub const MARKER: u8 = 4;
+
+/// What is known of one version of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRow {
+    /// Bytes of body.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified: u64,
+    /// BLAKE3 of the body, where it is known.
+    #[serde(with = "optional_hash")]
+    pub blake3: Option<[u8; 32]>,
+    /// The storage class's number.
+    pub class: u8,
+    /// The kind of object, or [`MARKER`].
+    pub kind: u8,
+    /// The commit that wrote it; 0 if that is the commit of its entry.
+    pub lsn: u64,
+    /// Its number among the versions of that commit.
+    pub n: u32,
+    /// Whether its version has a name of its own; if not, it is the `null` version.
+    pub named: bool,
+    /// The media type.
+    pub content_type: Option<String>,
+    /// User metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// What most objects do not have.
+    pub extra: Option<Box<ObjectExtra>>,
+}
+
+/// What most objects do not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectExtra {
+    /// The entity tag, if it does not follow from a digest.
+    pub etag: Option<String>,
+    /// MD5 of the body.
+    pub md5: Option<[u8; 16]>,
+    /// CRC-64/XZ of the body.
+    pub crc64: Option<u64>,
+    /// `Cache-Control`, `Content-Disposition`, `Content-Encoding`, `Content-Language`, `Expires`.
+    pub headers: [Option<String>; 5],
+    /// Tags, in the order of their keys.
+    pub tags: Vec<(String, String)>,
+    /// The number of the access control value plus one; 0 if the bucket's counts.
+    pub acl: u8,
+    /// Of a symlink: the key it leads to.
+    pub target: Option<String>,
+    /// Until when (milliseconds since 1970) it may not be changed, and the number of the mode.
+    pub retention: Option<(u8, u64)>,
+    /// Whether it may not be changed until the hold is lifted.
+    pub legal_hold: bool,
+    /// Of a multipart object: how many parts; of an appendable one: how many appends.
+    pub parts: u32,
+}
+
+impl Row for ObjectRow {
+    const KIND: u8 = 2;
+    const SCHEMA: u8 = 2;
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<ObjectRow, &'static str> {
+        if schema != 1 {
+            return Err(super::UNKNOWN);
+        }
+        let old: First = decode_body(body)?;
+        let First { size, modified, blake3, class, content_type, metadata } = old;
+        let blake3 = Some(blake3);
+        Ok(ObjectRow { size, modified, blake3, class, content_type, metadata, ..ObjectRow::default() })
+    }
+}
+
+/// Schema 1.
+#[derive(Serialize, Deserialize)]
+pub(super) struct First {
+    pub(super) size: u64,
+    pub(super) modified: u64,
+    #[serde(with = "hash")]
+    pub(super) blake3: [u8; 32],
+    pub(super) class: u8,
+    pub(super) content_type: Option<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+impl ObjectRow {
+    /// What most objects do not have, to be read; nothing if this one has none of it.
+    pub fn rare(&self) -> &ObjectExtra {
+        static NONE: ObjectExtra = ObjectExtra {
+            etag: None,
+            md5: None,
+            crc64: None,
+            headers: [const { None }; 5],
+            tags: Vec::new(),
+            acl: 0,
+            target: None,
+            retention: None,
+            legal_hold: false,
+            parts: 0,
+        };
+        self.extra.as_deref().unwrap_or(&NONE)
+    }
+
+    /// The same, to be changed. Call [`ObjectRow::trim`] afterwards.
+    pub fn rare_mut(&mut self) -> &mut ObjectExtra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// Drops the rare part if there is nothing in it.
+    pub fn trim(&mut self) {
+        if self.extra.as_deref().is_some_and(|extra| *extra == ObjectExtra::default()) {
+            self.extra = None;
+        }
+    }
+
+    /// Whether it is a delete marker.
+    pub fn is_marker(&self) -> bool {
+        self.kind == MARKER
+    }
+}
+
+/// A piece of a body: a part of an upload, what one append brought, or all of a body that was shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceRow {
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified: u64,
+    /// BLAKE3 of them, where it is known.
+    #[serde(with = "optional_hash")]
+    pub blake3: Option<[u8; 32]>,
+    /// MD5 of them.
+    pub md5: Option<[u8; 16]>,
+    /// CRC-64/XZ of them.
+    pub crc64: Option<u64>,
+}
+
+impl Row for PieceRow {
+    const KIND: u8 = 3;
+    const SCHEMA: u8 = 1;
+}
+
+/// An upload in progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRow {
+    /// What the object will be, as far as it was said at the beginning; `modified` is when that was.
+    pub object: ObjectRow,
+    /// Whether MD5 and CRC-64 of the parts are kept.
+    pub oss_digests: bool,
+    /// The blob that its parts are pieces of: the commit, and the number in it.
+    pub blob: (u64, u32),
+    /// How many parts there are.
+    pub parts: u32,
+    /// Bytes of all of them.
+    pub bytes: u64,
+    /// Whether the object must not exist yet, at the beginning and at the end.
+    pub if_absent: bool,
+}
+
+impl Row for UploadRow {
+    const KIND: u8 = 4;
+    const SCHEMA: u8 = 1;
+}

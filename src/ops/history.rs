@@ -1,0 +1,195 @@
+//! History: the retained past, how far it reaches, and what is trimmed off it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::batch::{self, Batch, Step, StepOutcome};
+use super::context::Reading;
+use super::staged::Staged;
+use crate::catalog::{Moment, Rows, keys};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::varint;
+use crate::index::Weight;
+use crate::model::{Durability, Lsn, to_millis};
+
+/// How many rows one step of trimming removes.
+const ROWS: usize = 512;
+
+/// A moment of the past: a time, or a place in the order of commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    /// Every commit up to this time.
+    Time(SystemTime),
+    /// Every commit up to this one.
+    Lsn(Lsn),
+}
+
+impl From<SystemTime> for AsOf {
+    fn from(time: SystemTime) -> AsOf {
+        AsOf::Time(time)
+    }
+}
+
+impl From<Lsn> for AsOf {
+    fn from(lsn: Lsn) -> AsOf {
+        AsOf::Lsn(lsn)
+    }
+}
+
+/// Says since when the past is retained, or that it is not.
+#[derive(Debug)]
+struct RetainStep(bool);
+
+impl Step for RetainStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        if self.0 {
+            let mut payload = Vec::new();
+            varint::put(&mut payload, staged.now.lsn);
+            staged.put(vec![keys::RETAINED], Weight::default(), payload);
+            let time = keys::time(staged.now.millis, staged.now.lsn);
+            staged.put(time, Weight::default(), Vec::new());
+        } else {
+            staged.remove(vec![keys::RETAINED]);
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
+/// Begins or ends to retain the past, as the settings say. To be called when a store was opened for writing.
+pub fn begin(engine: &Arc<Engine>) -> Result<()> {
+    let wanted = engine.settings().history.is_some();
+    let is_on = since(&Moment::now(&engine.view()))?.is_some();
+    if wanted == is_on || engine.is_read_only() {
+        return Ok(());
+    }
+    batch::commit_one(engine, RetainStep(wanted), Durability::Buffered).map(|_| ())
+}
+
+/// The first commit from which on every state can be read; `None` if the past is not retained.
+fn since(rows: &impl Rows) -> Result<Option<u64>> {
+    let found = rows.get(&[keys::RETAINED])?;
+    Ok(found.and_then(|found| varint::take(&mut &found.payload[..])))
+}
+
+/// The oldest commit whose state the retained past still shows; `None` if it is not retained.
+pub fn horizon(engine: &Engine) -> Result<Option<u64>> {
+    since(&Moment::now(&engine.view()))
+}
+
+/// The commit that a moment of the past stands for.
+pub fn find(reading: &Reading, moment: AsOf) -> Result<Lsn> {
+    let newest = reading.with(|moment| Ok(moment.view.lsn))?;
+    let lsn = match moment {
+        AsOf::Lsn(lsn) => lsn.0,
+        AsOf::Time(time) => {
+            let now = reading.engine.millis();
+            let wanted = to_millis(time);
+            let last = reading.with(|moment| {
+                let (from, _) = keys::all_times();
+                let end = keys::time(wanted.saturating_add(1), 0);
+                moment.last(&from, &end)
+            })?;
+            match last.as_deref().and_then(keys::parse_time) {
+                Some((_, lsn)) => lsn,
+                None if wanted >= now => newest,
+                None => return Err(not_retained("that moment")),
+            }
+        }
+    };
+    if lsn > newest {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("there is no commit {lsn} yet; the newest is {newest}"),
+        ));
+    }
+    Ok(Lsn(lsn))
+}
+
+/// Whether the state at a commit can be read from the retained past.
+pub fn reaches(reading: &Reading, lsn: Lsn) -> Result<bool> {
+    reading.with(|moment| Ok(lsn.0 == moment.view.lsn || since(moment)?.is_some_and(|since| lsn.0 >= since)))
+}
+
+/// `NoSuchMoment`.
+pub fn not_retained(what: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "NoSuchMoment",
+        format!(
+            "the store does not show {what} any more: the past is read as far back as `Settings::history` says, or \
+             as a live snapshot keeps it"
+        ),
+    )
+}
+
+#[derive(Debug)]
+struct TrimStep {
+    gone: Vec<Vec<u8>>,
+    since: Option<u64>,
+}
+
+impl Step for TrimStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        for key in &self.gone {
+            staged.remove(key.clone());
+        }
+        if let Some(lsn) = self.since {
+            let mut payload = Vec::new();
+            varint::put(&mut payload, lsn);
+            staged.put(vec![keys::RETAINED], Weight::default(), payload);
+        }
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Removes a bounded part of the past that is beyond what is to be retained. Says whether there was any.
+pub fn trim(engine: &Arc<Engine>) -> Result<bool> {
+    let view = engine.pin();
+    let moment = Moment::now(&view);
+    let (times, times_end) = keys::all_times();
+    let kept = match engine.settings().history {
+        None => None,
+        Some(history) => {
+            let cut = engine.millis().saturating_sub(history.as_millis() as u64);
+            // The state at the last commit before the cut is still to be read.
+            let last = moment.last(&times, &keys::time(cut.saturating_add(1), 0))?;
+            let Some((_, lsn)) = last.as_deref().and_then(keys::parse_time) else {
+                return Ok(false);
+            };
+            Some(lsn)
+        }
+    };
+    let mut gone = Vec::new();
+    let (from, end) = keys::trims_to(kept.unwrap_or(u64::MAX - 1));
+    moment.walk(&from, &end, &mut |key| {
+        gone.push(key.to_vec());
+        Ok(gone.len() < ROWS)
+    })?;
+    let mut rows = Vec::new();
+    for key in &gone {
+        rows.extend(moment.get(key)?.map(|found| found.payload));
+    }
+    gone.append(&mut rows);
+    // What tells the time of commits goes as well, apart from the oldest that is kept.
+    moment.walk(&times, &times_end, &mut |key| {
+        let old = keys::parse_time(key).is_some_and(|(_, lsn)| kept.is_none_or(|kept| lsn < kept));
+        if old {
+            gone.push(key.to_vec());
+        }
+        Ok(old && gone.len() < 2 * ROWS)
+    })?;
+    let since =
+        kept.filter(|kept| since(&moment).is_ok_and(|since| since.is_some_and(|since| since < *kept)));
+    if gone.is_empty() && since.is_none() {
+        return Ok(false);
+    }
+    // First it says that the past does not reach there any more, and in the same commit it does not.
+    let (_, committed) = engine.commit(Batch::of(TrimStep { gone, since }), Durability::Buffered);
+    committed?;
+    Ok(true)
+}
