@@ -41,8 +41,9 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    BackupOptions, Bucket, Buckets, Listing, Maintenance, Object, ObjectWriter, RestoreOptions,
-    SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Listing, Maintenance, Object, ObjectWriter,
+    RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction,
+    VerifyOptions, WriteOptions,
 };
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
@@ -55,14 +56,16 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
-    ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
+    Acl, BucketName, Change, ChangeOp, ContentHeaders, Digests, Durability, ETag, Entry, FeedCursor, Lsn,
+    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId,
+    Versioning, Worm, WormState,
 };
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;
 pub use ops::config::Config;
 pub use ops::copy::CopyOptions;
 pub use ops::delete::{DeleteOptions, DeleteOutcome};
+pub use ops::diff::Difference;
 pub use ops::get::GetOptions;
 pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};

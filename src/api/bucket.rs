@@ -31,6 +31,10 @@ impl Bucket {
         &self.reference
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn reading(&self) -> Reading {
         Reading::newest(self.store.engine())
     }

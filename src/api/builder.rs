@@ -70,8 +70,14 @@ impl StoreBuilder {
         self
     }
 
-    /// Opens for reading only: nothing on the disk is changed, so it works on a read-only disk. Not beside a
-    /// writer: while one is open, this is refused.
+    /// Opens for reading only, alone or beside others, a writer in this process or another one included. What is
+    /// seen is the last durable state; [`Store::refresh`] moves on to the newest one.
+    ///
+    /// All that a reader writes is its registration, a file in `readers/` in the store's directory that is gone when
+    /// it is closed. It lets the writer keep the space that this reader may still need, and makes no writer wait but
+    /// while the log is read at an opening or a refresh. Where the file cannot be made (a read-only disk, a directory of
+    /// another user) the reader takes the store's lock instead: it works while there is no writer, and there is none
+    /// while it is open. An administrator who wants readers of another user makes `readers/` writable for them.
     pub fn read_only(mut self, read_only: bool) -> StoreBuilder {
         self.read_only = read_only;
         self
@@ -117,7 +123,8 @@ impl StoreBuilder {
     /// Opens the store.
     ///
     /// # Errors
-    /// `Busy` if it is open already; `Invalid` for a setting beyond its limits or a directory that is not a
+    /// `Busy` if it is open already (a reader: if a writer is just opening it, or if the reader cannot register beside
+    /// one); `Invalid` for a setting beyond its limits or a directory that is not a
     /// store; `Unsupported` for a newer format; `Corrupt` for damage that reaches what was acknowledged;
     /// `Denied` on a read-only disk; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {

@@ -261,7 +261,7 @@ impl Store {
     /// use std::sync::Arc;
     /// let disk = Arc::new(MemoryVfs::new());
     /// let store = Store::builder("/store").vfs(disk.clone()).open()?;
-    /// store.create_bucket("cats")?;
+    /// store.write(|tx| tx.put_row("app", b"row", b"value"))?;
     /// store.close()?;
     /// let options = SalvageOptions::new().vfs(disk.clone()).progress(|so_far| so_far.bytes < 10 << 30);
     /// let report = Store::salvage_with("/store", "/saved", options)?;

@@ -13,6 +13,8 @@
 mod bucket;
 mod builder;
 mod care;
+mod changes;
+mod fork;
 mod listing;
 mod object;
 mod snapshot;
@@ -24,6 +26,8 @@ mod writer;
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
 pub use care::{BackupOptions, RestoreOptions, SalvageOptions};
+pub use changes::Changes;
+pub use fork::Differences;
 pub use listing::{Buckets, Listing};
 pub use object::Object;
 pub use snapshot::{Snapshot, SnapshotBucket};

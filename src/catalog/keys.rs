@@ -202,6 +202,11 @@ pub fn all_tidy() -> (Vec<u8>, Vec<u8>) {
     (vec![TIDY], vec![TIDY + 1])
 }
 
+/// Whether a key is that of work left to be done.
+pub fn is_tidy(key: &[u8]) -> bool {
+    key.first() == Some(&TIDY)
+}
+
 /// The lsn in the key of work left to be done, or of a row to be trimmed.
 pub fn numbered_lsn(key: &[u8]) -> Option<u64> {
     key.get(1..9).and_then(|lsn| lsn.try_into().ok()).map(u64::from_be_bytes)
@@ -239,6 +244,19 @@ pub fn parse_time(key: &[u8]) -> Option<(u64, u64)> {
 /// The key that counts the buckets that read a space without owning it.
 pub fn space_refs(space: u64) -> Vec<u8> {
     start_of(SPACES, space, false, b"")
+}
+
+/// Where the number of a space among those of its commit begins, above the lsn.
+const SPACE_SHIFT: u32 = 48;
+
+/// The id of the `n`th space (from 0 on) that the commit `lsn` makes.
+pub fn space_id(lsn: u64, n: u32) -> u64 {
+    lsn | u64::from(n) << SPACE_SHIFT
+}
+
+/// The commit that made a space, or the bucket that has its id.
+pub fn maker_of(space: u64) -> u64 {
+    space & ((1 << SPACE_SHIFT) - 1)
 }
 
 /// The key of a bucket's name by its id.

@@ -163,6 +163,31 @@ impl<'a, R: Rows> Lens<'a, R> {
         }
     }
 
+    /// The first key at or above `from` that one of the upper layers of its span says anything about, be it that it
+    /// hides what is beneath. `upper` tells how many layers of each span those are.
+    pub fn next_touched(&self, kind: Kind, from: &[u8], upper: &[usize]) -> Result<Option<Vec<u8>>> {
+        for region in self.route.regions(from, None) {
+            let place = self.route.spans().iter().position(|span| span == region.span);
+            let depth = place.and_then(|place| upper.get(place)).copied().unwrap_or(0);
+            let mut best: Option<Vec<u8>> = None;
+            for layer in region.span.layers.iter().take(depth) {
+                for shadow in [false, true] {
+                    let (start, end) = range(layer, &region, kind, shadow);
+                    let Some(found) = self.rows.next(&start, &end)? else { continue };
+                    let there = keys::parse_place(&found).ok_or_else(damaged)?.key;
+                    let key = [region.span.prefix.as_bytes(), &there[layer.prefix.len()..]].concat();
+                    if best.as_ref().is_none_or(|best| key < *best) {
+                        best = Some(key);
+                    }
+                }
+            }
+            if best.is_some() {
+                return Ok(best);
+            }
+        }
+        Ok(None)
+    }
+
     /// What the rows of a kind with keys in `[from, end)` add up to.
     pub fn totals(&self, kind: Kind, from: &[u8], end: Option<&[u8]>) -> Result<Totals> {
         let mut totals = Totals::default();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::backup_target::{Copied, Target};
 use super::open::LOCK;
 use super::{Engine, OpenOptions, Settings};
-use crate::env::{Env, Site};
+use crate::env::{Env, Lock, LockMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ALIGN;
 use crate::format::segment_header::SegmentKind;
@@ -213,6 +213,8 @@ impl Engine {
             create: false,
             rebuild_index: false,
         };
+        // No backup is written there meanwhile, and no store.
+        let _lock = lock_quietly(env, from)?;
         let engine = Engine::open(options)?;
         let source = engine.lend()?;
         let view = engine.pin();
@@ -247,6 +249,19 @@ pub(super) fn refuse_nested(from: &Path, to: &Path) -> Result<()> {
         return Err(Error::invalid("InvalidArgument", format!("{why}; choose a directory elsewhere")));
     }
     Ok(())
+}
+
+/// Keeps writers out of a directory that is read, if it has a file to lock. Nothing is made for it.
+pub(super) fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
+    match env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::new(
+            ErrorKind::Busy,
+            "StoreBusy",
+            format!("the store at {} is open; close it first", dir.display()),
+        )),
+        Err(_) => Ok(None),
+    }
 }
 
 /// A directory that something is to be written to must be missing or empty.

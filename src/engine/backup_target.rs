@@ -58,7 +58,7 @@ impl<'e> Target<'e> {
         if !exists {
             refuse_foreign(env, dir, &names, true)?;
         }
-        let lock = take_lock(env, dir, false)?;
+        let lock = take_lock(env, dir)?;
         let found = if exists { Some(SuperblockFile::open(env, &path, OpenMode::ReadWrite)?) } else { None };
         let superblock = match found {
             Some((file, Found::Store(block))) => {
@@ -342,15 +342,16 @@ impl<'e> Target<'e> {
         let tables = TableCell::default();
         for piece in &source.pieces {
             let header = &piece.segment.header;
-            let opened = maker.open(header.kind, header.tier, header.id)?;
+            let opened = maker.open(header.kind, header.tier, header.id, false)?;
             tables.add(opened.map_err(|reason| piece.segment.corrupt(0, reason))?);
         }
         let segments: Table = tables.current();
         let index = Index { active: index::Delta::new(), frozen: None, tree: copied.tree.clone() };
         let view = View { index, segments, lsn: copied.checkpoint.lsn, structure: copied.checkpoint.lsn };
-        let report = super::verify::read_all(&view, &mut || copied.checkpoint.replay, check, &mut |_| {
-            pace.go_on().is_ok()
-        })?;
+        let report =
+            super::verify::read_all(&view, false, &mut || copied.checkpoint.replay, check, &mut |_| {
+                pace.go_on().is_ok()
+            })?;
         if report.stopped {
             return Err(Error::new(ErrorKind::Busy, "Stopped", "the watcher stopped it"));
         }

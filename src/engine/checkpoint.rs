@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::commit::Writer;
 use super::ledger::{ENGINE_SPACE, LedgerDiff, Tombstone};
+use super::readers::Held;
 use super::view::View;
 use super::{Engine, Planted, Spender};
 use crate::env::Site;
@@ -28,6 +29,10 @@ pub struct Checkpointing {
     retired: Vec<Arc<Segment>>,
     /// Bytes of ledger that dropped tombstones gave back.
     dropped: LedgerDiff,
+    /// What readers in other processes may still need.
+    pub held: Vec<Held>,
+    /// Whether readers that were there before this writer were looked for.
+    pub has_met: bool,
 }
 
 /// What kind of round it is.
@@ -65,7 +70,8 @@ pub struct Due {
 impl Checkpointing {
     /// Begins with the tree in `pages`.
     pub fn new(pages: Arc<PageFile>, index_file: u8) -> Checkpointing {
-        Checkpointing { pages, index_file, frozen: None, retired: Vec::new(), dropped: LedgerDiff::default() }
+        let (retired, held, dropped) = (Vec::new(), Vec::new(), LedgerDiff::default());
+        Checkpointing { pages, index_file, frozen: None, retired, dropped, held, has_met: false }
     }
 }
 
@@ -106,6 +112,7 @@ impl Engine {
         if !planted_early {
             self.sync_before(&view)?;
         }
+        self.meet_readers(state)?;
         let mut merged = self.merge_frozen(state, &view);
         while merged.as_ref().is_err_and(Error::is_full) && self.reserve.spend(&self.env, Spender::Checkpoint)
         {
@@ -135,13 +142,11 @@ impl Engine {
         }
         let mut view = View::clone(&writer.view);
         let lsn = view.lsn;
-        writer.ledger.store(&mut view.index, lsn)?;
-        view.index.freeze();
         view.segments = self.tables.current();
         self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
-        let dead = view
+        let mut dead: BTreeSet<u64> = view
             .segments
             .iter()
             .filter(|segment| {
@@ -152,6 +157,11 @@ impl Engine {
             })
             .map(|segment| segment.id())
             .collect();
+        if may_retire {
+            self.spare_for_feed(writer, &mut view, &mut dead)?;
+        }
+        writer.ledger.store(&mut view.index, lsn)?;
+        view.index.freeze();
         let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
         let view = Arc::new(view);
         writer.view = view.clone();
@@ -185,7 +195,8 @@ impl Engine {
             }
         }
         let mut writer = self.writer.lock();
-        self.sync_log(&mut writer)
+        let lsn = writer.view.lsn;
+        self.sync_log(&mut writer, lsn)
     }
 
     fn merge_frozen(&self, state: &mut Checkpointing, view: &View) -> Result<Merged> {
@@ -242,6 +253,7 @@ impl Engine {
             block.written = millis;
             block.clean = round == Round::Closing;
         };
+        let replaced = self.superblock.newest().generation;
         if round != Round::Rebuilding
             && let Err(error) = self.superblock.update(&self.env, update)
         {
@@ -251,6 +263,7 @@ impl Engine {
         if self.planted(Planted::CheckpointBeforeLog) {
             self.sync_before(&self.pin())?;
         }
+        self.hold_for_readers(state, replaced);
         // I7: the old tree's pages are free only now.
         let published = merged.publish();
         let mut writer = self.writer.lock();
@@ -289,6 +302,7 @@ impl Engine {
 
     /// Removes the files of retired segments that no reader holds any more.
     pub(super) fn sweep(&self, state: &mut Checkpointing) -> Result<()> {
+        self.let_go(state);
         let mut kept = Vec::new();
         let mut dirs = BTreeSet::new();
         for segment in std::mem::take(&mut state.retired) {
@@ -397,7 +411,9 @@ impl Engine {
         let turn = self.writer.lock();
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         drop(turn);
+        self.feed.ring();
         *self.lock.lock() = None;
+        self.leave();
         closed
     }
 

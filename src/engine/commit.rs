@@ -45,13 +45,15 @@ pub struct Writer {
     pub since_checkpoint: u64,
     /// Bytes of the index file.
     pub tree_bytes: u64,
+    /// Whether readers in other processes may be told how far the log is durable: not before recovery is done.
+    pub telling: bool,
     buffer: Vec<u8>,
 }
 
 impl Writer {
     /// The writer of a store that stands at `view`.
     pub fn new(view: Arc<View>, log: Log, ledger: Ledger, since_checkpoint: u64) -> Writer {
-        Writer { view, log, ledger, since_checkpoint, tree_bytes: 0, buffer: Vec::new() }
+        Writer { view, log, ledger, since_checkpoint, tree_bytes: 0, telling: false, buffer: Vec::new() }
     }
 }
 
@@ -338,7 +340,11 @@ impl Engine {
         let len = self.log_segment_len(writer.ledger.total());
         loop {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let made = writer.log.tail().map_or(0, |tail| tail.segment);
+                    self.feed.goes_on_in(made, writer.view.lsn);
+                    return Ok(());
+                }
                 Err(Undo::TakenBack(error)) => {
                     if !error.is_full() || !spender.is_some_and(|who| self.reserve.spend(&self.env, who)) {
                         return Err(error);
@@ -373,7 +379,7 @@ impl Engine {
         // I3: only what is as durable as it was asked to be is published.
         if group.synced
             && writer.log.is_dirty()
-            && let Err(error) = self.sync_log(writer)
+            && let Err(error) = self.sync_log(writer, group.working.lsn)
         {
             return Fate::Failed(error);
         }
@@ -381,8 +387,8 @@ impl Engine {
         Fate::Committed
     }
 
-    /// Makes every commit so far durable: the bodies first, then the log that names them.
-    pub(super) fn sync_log(&self, writer: &mut Writer) -> Result<()> {
+    /// Makes every commit so far durable, up to `lsn`: the bodies first, then the log that names them.
+    pub(super) fn sync_log(&self, writer: &mut Writer, lsn: u64) -> Result<()> {
         if self.planted(Planted::SkipLogSync) {
             return Ok(());
         }
@@ -392,7 +398,10 @@ impl Engine {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),
             // I8: never retried; what survived is known only after reopening.
             Err(error) => Err(self.poison(error)),
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.tell_readers(writer, lsn);
+                Ok(())
+            }
         }
     }
 
@@ -400,7 +409,11 @@ impl Engine {
         writer.ledger.apply(std::mem::take(&mut group.diff));
         let view = Arc::new(group.working.clone());
         writer.view = view.clone();
+        if self.planted(Planted::TellTooEarly) {
+            self.tell_readers(writer, view.lsn);
+        }
         self.view.store(view);
+        self.feed.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

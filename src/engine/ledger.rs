@@ -7,6 +7,7 @@ use crate::format::entry::{Entry, Extent};
 use crate::format::frame;
 use crate::format::varint;
 use crate::index::{Index, NewItem, Weight};
+use crate::segment::Table;
 
 /// The keyspace of the engine's own rows. They are part of the index but never of the log.
 pub const ENGINE_SPACE: u8 = 0;
@@ -29,6 +30,11 @@ impl LedgerDiff {
             Some((last, sum)) if *last == segment => *sum += bytes,
             _ => self.0.push((segment, bytes)),
         }
+    }
+
+    /// Whether something that it makes live lies in a segment that is not in the table.
+    pub fn names_outside(&self, table: &Table) -> bool {
+        self.0.iter().any(|(segment, bytes)| *bytes > 0 && !table.contains(*segment))
     }
 
     /// Counts a live row (`sign` 1) or a row that is live no more (`sign` -1).

@@ -10,23 +10,27 @@
 //!
 //! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
-//! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`.
+//! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
-//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables and the bulk pool are
-//! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
+//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
+//! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
 mod backup;
 mod backup_target;
 mod blob;
 mod checkpoint;
 mod commit;
+mod commit_scan;
+mod feed;
 mod gauges;
 mod layout;
 mod ledger;
 mod open;
 mod proposal;
 mod queue;
+mod readers;
 mod recovery;
+mod refresh;
 mod relocate;
 mod reserve;
 mod salvage;
@@ -48,8 +52,10 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use backup::{BackupProgress, BackupReport, RestoreReport};
-pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
+pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
+pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
+pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
@@ -69,8 +75,10 @@ use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
+use feed::Feed;
 use gauges::Gauges;
 use queue::Queue;
+use refresh::Reader;
 use reserve::Reserve;
 use superblock::SuperblockFile;
 
@@ -92,6 +100,7 @@ pub struct Engine {
     reserve: Reserve,
     gauges: Gauges,
     wake: Arc<Wake>,
+    feed: Feed,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -101,6 +110,8 @@ pub struct Engine {
     /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
     exclusive: AtomicU64,
     lock: Mutex<Option<Box<dyn Lock>>>,
+    /// What a reader keeps to find the newest state; nothing in a writer.
+    reader: Option<Reader>,
 }
 
 /// A number for a thread, never 0.
@@ -187,7 +198,8 @@ impl Engine {
         self.refuse_inside_turn()?;
         let mut writer = self.writer.lock();
         self.check_writable()?;
-        self.sync_log(&mut writer)
+        let lsn = writer.view.lsn;
+        self.sync_log(&mut writer, lsn)
     }
 
     /// `Busy` for whoever holds the turn through a transaction: waiting for it would never end.
@@ -290,6 +302,8 @@ impl Engine {
         stats.segments = view.segments.iter().count() as u64;
         stats.disk_bytes = self.disk_bytes(&view);
         stats.lsn = crate::model::Lsn(view.lsn);
+        stats.feed_start = crate::model::Lsn(self.feed_start());
+        stats.feed_bytes = self.feed_bytes(&view);
         stats
     }
 

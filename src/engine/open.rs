@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -11,7 +12,9 @@ use super::commit::Writer;
 use super::gauges::Gauges;
 use super::ledger::Ledger;
 use super::queue::Queue;
+use super::readers::{self, READERS};
 use super::recovery::{self, Recovered};
+use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Settings, View, Wake};
@@ -20,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
-use crate::segment::{BulkPool, Identity, Log, SegmentMaker, TableCell, bulk_dir, log_dir};
+use crate::segment::{BulkPool, Identity, Log, SegmentMaker, Table, TableCell, bulk_dir, log_dir};
 
 /// The file that holds the lock.
 pub const LOCK: &str = "LOCK";
@@ -30,6 +33,10 @@ pub const SUPERBLOCK: &str = "SUPERBLOCK";
 pub const RESERVE: &str = "RESERVE";
 /// The index file, and the other one that it is rewritten into when it is vacuumed.
 pub const INDEX_FILES: [&str; 2] = ["index.tree", "index.alt.tree"];
+
+/// How long, and how often, a writer waits for readers to give the lock back: ten seconds in all.
+const LOCK_WAIT: Duration = Duration::from_millis(2);
+const LOCK_WAITS: u32 = 5000;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -52,20 +59,23 @@ impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
     pub fn open(options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
-        let OpenOptions { dir, env, read_only, .. } = &options;
+        if options.read_only {
+            return refresh::open(options);
+        }
+        let OpenOptions { dir, env, create, .. } = &options;
         let path = dir.join(SUPERBLOCK);
-        if options.create && !read_only && env.vfs.list(dir, Site::STORE_LIST).is_err() {
+        if *create && env.vfs.list(dir, Site::STORE_LIST).is_err() {
             env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
         }
         let names = list(env, dir)?;
         let exists = names.iter().any(|name| name == SUPERBLOCK);
         if !exists {
-            refuse_foreign(env, dir, &names, options.create && !read_only)?;
+            refuse_foreign(env, dir, &names, *create)?;
         }
-        let lock = take_lock(env, dir, *read_only)?;
-        let mode = if *read_only { OpenMode::Read } else { OpenMode::ReadWrite };
+        let lock = take_lock(env, dir)?;
         let found = if exists {
-            Some(SuperblockFile::open(env, &path, mode).map_err(|e| explain(e, dir))?)
+            let opened = SuperblockFile::open(env, &path, OpenMode::ReadWrite);
+            Some(opened.map_err(|e| explain(e, dir))?)
         } else {
             None
         };
@@ -76,7 +86,7 @@ impl Engine {
             }
             Some((file, Found::Store(block))) => {
                 let superblock = SuperblockFile::new(file, &path, (*block).clone());
-                if block.is_young() && !read_only {
+                if block.is_young() {
                     // Whoever made it may have been killed before it was durable.
                     superblock.sync()?;
                     name_durably(env, dir)?;
@@ -84,28 +94,39 @@ impl Engine {
                 (*block, superblock)
             }
             // The index file is made behind the first sound superblock: with one, this was a store.
-            Some((_, Found::Unsound(error)))
-                if names.iter().any(|name| INDEX_FILES.contains(&name.as_str())) =>
-            {
-                return Err(error);
-            }
+            Some((_, Found::Unsound(error))) if has_index(&names) => return Err(error),
             Some((_, Found::Blank | Found::Unsound(_))) => {
-                refuse_foreign(env, dir, &names, options.create && !read_only)?;
+                refuse_foreign(env, dir, &names, *create)?;
                 env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("removing", &path, e))?;
                 make(&options, &path)?
             }
             None => make(&options, &path)?,
         };
-        Self::open_at(options, lock, block, superblock)
+        let index = open_index(&options, &block)?;
+        let rebuild = index.rebuild;
+        let engine = Self::assemble(options, Some(lock), &block, superblock, index, None, &Table::default())?;
+        if rebuild {
+            // The superblock still names the lost tree. On a full disk that has to wait: the next opening
+            // rebuilds again.
+            match engine.checkpoint() {
+                Err(error) if !error.is_full() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(engine)
     }
 
-    fn open_at(
+    /// Puts an engine together and brings it to the end of the log, or to `until`.
+    pub(super) fn assemble(
         options: OpenOptions,
-        lock: Box<dyn Lock>,
-        block: Superblock,
+        lock: Option<Box<dyn Lock>>,
+        block: &Superblock,
         superblock: SuperblockFile,
+        found: FoundIndex,
+        until: Option<Position>,
+        known: &Table,
     ) -> Result<Engine> {
-        let OpenOptions { dir, env, settings, read_only, rebuild_index, .. } = options;
+        let OpenOptions { dir, env, settings, read_only, .. } = options;
         let identity = Identity {
             dir: dir.clone(),
             store_id: block.store_id,
@@ -118,7 +139,7 @@ impl Engine {
         let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
         let reserve =
             Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
-        let (pages, tree, rebuild) = open_index(&env, &dir, &settings, read_only, rebuild_index, &block)?;
+        let FoundIndex { pages, tree, rebuild } = found;
         // A rebuild meets every commit again, from the first that is left.
         let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
         let index = Index { active: Delta::new(), frozen: None, tree };
@@ -126,6 +147,7 @@ impl Engine {
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),
+            feed: super::feed::Feed::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
@@ -135,7 +157,8 @@ impl Engine {
             closed: false.into(),
             pace: 0.into(),
             exclusive: 0.into(),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(lock),
+            reader: None,
             reserve,
             superblock,
             env,
@@ -147,16 +170,9 @@ impl Engine {
             pool,
         };
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
-        let recovered = recovery::recover(&engine, &block, rebuild)?;
+        engine.feed.load(&view.index)?;
+        let recovered = recovery::recover(&engine, block, rebuild, until, known)?;
         engine.begin(recovered);
-        if rebuild && !read_only {
-            // The superblock still names the lost tree. On a full disk that has to wait: the next opening
-            // rebuilds again.
-            match engine.checkpoint() {
-                Err(error) if !error.is_full() => return Err(error),
-                _ => {}
-            }
-        }
         Ok(engine)
     }
 
@@ -169,9 +185,13 @@ impl Engine {
         writer.log = Log::new(self.maker.clone(), self.tables.clone(), recovered.end, view.lsn);
         writer.since_checkpoint = recovered.replayed;
         writer.view = view.clone();
+        let lsn = view.lsn;
+        self.recall_kept(&view, &writer.ledger, recovered.end);
         self.view.store(view);
-        drop(writer);
         if !self.read_only {
+            writer.telling = true;
+            self.tell_readers(&writer, lsn);
+            drop(writer);
             let _ = self.reserve.refill(&self.env);
         }
     }
@@ -198,16 +218,17 @@ impl Engine {
     }
 }
 
-/// Opens the index file and the tree that the superblock names. Says whether the tree is lost and must be made
-/// anew from the log (I11).
-fn open_index(
-    env: &Env,
-    dir: &Path,
-    settings: &Settings,
-    read_only: bool,
-    rebuild: bool,
-    block: &Superblock,
-) -> Result<(Arc<PageFile>, index::Tree, bool)> {
+/// The index file, the tree in it, and whether the tree is lost and must be made anew from the log (I11).
+pub(super) struct FoundIndex {
+    pub(super) pages: Arc<PageFile>,
+    pub(super) tree: index::Tree,
+    pub(super) rebuild: bool,
+}
+
+/// Opens the index file and the tree that the superblock names.
+pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<FoundIndex> {
+    let OpenOptions { dir, env, settings, read_only, rebuild_index: rebuild, .. } = options;
+    let (read_only, rebuild) = (*read_only, *rebuild);
     let path = dir.join(INDEX_FILES[usize::from(block.index_file)]);
     let site = Site::INDEX_OPEN;
     let mode = if read_only { OpenMode::Read } else { OpenMode::ReadWrite };
@@ -228,7 +249,7 @@ fn open_index(
         let pages = make(file)?;
         let root = root.map(|(page, checksum, height)| RootPtr { page, checksum, height });
         match pages.tree(root) {
-            Ok(tree) => return Ok((pages, tree, false)),
+            Ok(tree) => return Ok(FoundIndex { pages, tree, rebuild: false }),
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
             Err(error) => return Err(error),
         }
@@ -255,7 +276,7 @@ fn open_index(
     vfs.sync_dir(dir, site).map_err(|e| failed("syncing", dir, e))?;
     let pages = make(file)?;
     let tree = pages.tree(None)?;
-    Ok((pages, tree, root.is_some() || rebuild || block.checkpoint.is_some()))
+    Ok(FoundIndex { pages, tree, rebuild: rebuild || block.checkpoint.is_some() })
 }
 
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
@@ -279,7 +300,12 @@ pub(super) fn name_durably(env: &Env, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
+/// Whether there is an index file among the names.
+pub(super) fn has_index(names: &[String]) -> bool {
+    names.iter().any(|name| INDEX_FILES.contains(&name.as_str()))
+}
+
+pub(super) fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
     let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::new(ErrorKind::NotFound, "NoSuchStore", format!("there is no store at {}", dir.display()))
@@ -293,7 +319,7 @@ fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
 /// A directory without a superblock may become a store only if nothing of anybody else's is in it, and nothing
 /// of a store that lost its superblock.
 pub(super) fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
-    let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], "log", "bulk"];
+    let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], READERS, "log", "bulk"];
     if let Some(name) = names.iter().find(|name| !ours.contains(&name.as_str())) {
         return Err(not_a_store(
             dir,
@@ -322,19 +348,42 @@ fn not_a_store(dir: &Path, why: &str) -> Error {
     Error::invalid("InvalidArgument", format!("{} is not an Ossicle store: {why}", dir.display()))
 }
 
-pub(super) fn take_lock(env: &Env, dir: &Path, read_only: bool) -> Result<Box<dyn Lock>> {
-    let mode = if read_only { LockMode::Shared } else { LockMode::Exclusive };
-    env.vfs.lock(&dir.join(LOCK), mode, Site::STORE_LOCK).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::new(
-            ErrorKind::Busy,
-            "StoreBusy",
-            format!(
-                "the store at {} is already open, in this process or in another one; close it there first",
-                dir.display()
-            ),
-        ),
-        _ => explain(failed("locking", dir, error), dir),
-    })
+/// Takes the writer's lock. A reader has it for as long as it reads the log of a store that nobody writes, so where there
+/// are readers, this waits for them; not for another writer.
+pub(super) fn take_lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
+    let path = dir.join(LOCK);
+    let mut waits = 0;
+    loop {
+        match env.vfs.lock(&path, LockMode::Exclusive, Site::STORE_LOCK) {
+            Ok(lock) => {
+                // What a writer before this one has left is not true any more. Readers wait for more.
+                let _ = lock.note(&readers::NOTHING, Site::NOTE);
+                return Ok(lock);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if waits == LOCK_WAITS || !only_readers_have_it(env, dir) {
+                    return Err(already_open(dir));
+                }
+                waits += 1;
+                env.clock.rest(LOCK_WAIT);
+            }
+            Err(error) => return Err(explain(failed("locking", dir, error), dir)),
+        }
+    }
+}
+
+/// Whether the lock is shared, and some reader is registered that may give it back soon.
+fn only_readers_have_it(env: &Env, dir: &Path) -> bool {
+    readers::registered(env, dir).is_ok_and(|files| !files.is_empty())
+        && env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK).is_ok()
+}
+
+fn already_open(dir: &Path) -> Error {
+    let told = format!(
+        "the store at {} is already open, in this process or in another one; close it there first",
+        dir.display()
+    );
+    Error::new(ErrorKind::Busy, "StoreBusy", told)
 }
 
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
@@ -377,12 +426,12 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     Ok((block, superblock))
 }
 
-fn failed(doing: &str, path: &Path, error: std::io::Error) -> Error {
+pub(super) fn failed(doing: &str, path: &Path, error: std::io::Error) -> Error {
     Error::io(format!("{doing} {}", path.display()), error)
 }
 
 /// Says what to do where the system only says no.
-fn explain(error: Error, dir: &Path) -> Error {
+pub(super) fn explain(error: Error, dir: &Path) -> Error {
     use std::error::Error as _;
     let kind =
         error.source().and_then(|source| source.downcast_ref::<std::io::Error>()).map(|source| source.kind());

@@ -11,6 +11,9 @@
 //!
 //! Nothing in 1 to 4 changes a file, and 5 can be done any number of times: recovery may be interrupted anywhere.
 //!
+//! A reader beside a living writer does 1 and 2 only: the writer says how far the log is durable (`until`), so that is
+//! where the walk ends, and whatever ends it earlier is damage. It goes on from there later ([`follow`]).
+//!
 //! To make durable takes more than a sync: where an earlier sync failed, the system shows bytes from its cache and
 //! no longer knows that they never reached the disk. So what no record calls durable is written again, as it is.
 
@@ -26,6 +29,7 @@ use crate::error::{Error, Result, is_full};
 use crate::format::commit::{self, Change, Position};
 use crate::format::entry::Extent;
 use crate::format::frame::{FRAME_LEN, Kind};
+use crate::format::notice::Standing;
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 use crate::format::superblock::Superblock;
 use crate::index::{NewItem, Weight};
@@ -79,46 +83,45 @@ struct Replay<'a> {
     unproved: BTreeMap<u64, u64>,
     /// Where the log of a backup ends, whatever stands behind.
     last: Option<Position>,
+    /// Where the walk ends, because a living writer says that the log is durable up to here.
+    until: Option<Position>,
+    /// Whether a record names a segment that is not in the table.
+    wants_more: bool,
 }
 
-/// Recovers the state behind the checkpoint that `block` names into the engine's writer.
-pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Recovered> {
-    let (logs, unsound) = open_segments(engine, block)?;
+/// Recovers the state behind the checkpoint that `block` names into the engine's writer; with `until`, the state at
+/// that place of the log. Segments in `known` are not opened again.
+pub fn recover(
+    engine: &Engine,
+    block: &Superblock,
+    rebuild: bool,
+    until: Option<Position>,
+    known: &Table,
+) -> Result<Recovered> {
+    let (table, unsound) = open_segments(engine, block, until.is_some(), known)?;
+    engine.tables.replace(table);
     let from = match block.checkpoint {
         Some(checkpoint) if !rebuild => checkpoint.replay,
         _ => Position::default(),
     };
-    let table = engine.tables.current();
-    let (view, ledger) = {
-        let writer = engine.writer.lock();
-        (View { segments: table.clone(), ..View::clone(&writer.view) }, writer.ledger.clone())
-    };
-    let mut replay = Replay {
-        engine,
-        rebuild,
-        logs,
-        table,
-        read_lsn: view.lsn,
-        view,
-        ledger,
-        waiting: VecDeque::new(),
-        waiting_bytes: 0,
-        applied: from,
-        replayed: 0,
-        // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
-        // a rebuild must not look for the bodies of commits before that place.
-        durable: block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay),
-        ends: BTreeMap::new(),
-        unproved: BTreeMap::new(),
-        last: block.checkpoint.filter(|_| block.backup).map(|checkpoint| checkpoint.replay),
-    };
+    // A checkpoint makes the log before its replay position durable, and what it finds dead may be gone since:
+    // a rebuild must not look for the bodies of commits before that place.
+    let durable = block.checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay);
+    let until = until.map(|until| until.max(durable));
+    let mut replay = Replay::new(engine, engine.tables.current(), from, durable, until);
+    replay.rebuild = rebuild;
+    // A living writer knows better: it may have gone on behind what was a backup when the superblock was read.
+    replay.last = Some(durable).filter(|_| block.backup && until.is_none());
     if rebuild {
         replay.check_rebuild(block, &unsound)?;
     }
     let end = replay.walk(from, block, &unsound)?;
     if let Some(checkpoint) = block.checkpoint.filter(|_| rebuild) {
         // Commits whose every row has moved or died since leave no record of their lsn.
-        replay.view.lsn = replay.view.lsn.max(checkpoint.lsn);
+        if checkpoint.lsn > replay.view.lsn {
+            engine.feed.begins_behind(checkpoint.lsn);
+            replay.view.lsn = checkpoint.lsn;
+        }
     }
     if let Some(last) = replay.last {
         // What a later backup has begun to copy is no part of this one.
@@ -135,12 +138,42 @@ pub fn recover(engine: &Engine, block: &Superblock, rebuild: bool) -> Result<Rec
     Ok(Recovered { end, replayed: replay.replayed })
 }
 
+/// Goes on where a reader's walk has ended, up to the place that the writer says is durable. `listed` says whether to
+/// look for new segments. Answers `false`, and changes nothing, if there may be some that were not looked for.
+pub fn follow(engine: &Engine, from: Position, standing: &Standing, listed: bool) -> Result<bool> {
+    let until = standing.durable;
+    let block = engine.superblock.newest();
+    let known = engine.tables.current();
+    let (table, unsound) =
+        if listed { open_segments(engine, &block, true, &known)? } else { (known, Unsound::new()) };
+    let mut replay = Replay::new(engine, table.clone(), from, until, Some(until));
+    match replay.walk(from, &block, &unsound) {
+        _ if replay.wants_more && !listed => return Ok(false),
+        Err(_) if !listed => return Ok(false),
+        walked => walked?,
+    };
+    standing.check(replay.view.lsn).map_err(|reason| replay.damaged_log(until.segment, &reason))?;
+    replay.replayed += engine.writer.lock().since_checkpoint;
+    engine.tables.replace(table);
+    replay.install(until);
+    Ok(true)
+}
+
 type Unsound = BTreeMap<u64, &'static str>;
 
 /// Opens every segment file. Log segments with an unsound header are returned by their reason; bulk segments
-/// with one are left out of the table, so that whoever names them learns of it.
-fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, Arc<Segment>>, Unsound)> {
-    let mut logs = BTreeMap::new();
+/// with one are left out of the table, so that whoever names them learns of it. `beside` says whether a writer makes
+/// and removes some meanwhile.
+fn open_segments(
+    engine: &Engine,
+    block: &Superblock,
+    beside: bool,
+    known: &Table,
+) -> Result<(Table, Unsound)> {
+    let mut opened = Vec::new();
+    // Where a reader has found the end of the log by itself, the next writer may find another one, and cut there.
+    let tail = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
+    let may_shrink = |kind, id: u64| engine.read_only && !beside && kind == SegmentKind::Log && id >= tail;
     let mut unsound = Unsound::new();
     for (kind, dir) in
         [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
@@ -158,34 +191,72 @@ fn open_segments(engine: &Engine, block: &Superblock) -> Result<(BTreeMap<u64, A
         ids.sort_unstable();
         for id in ids {
             engine.maker.skip_past(id);
-            match engine.maker.open(kind, 0, id)? {
-                Ok(segment) => {
-                    if engine.tables.current().contains(id) {
-                        return Err(segment.corrupt(0, "two segments have the same id"));
+            if let Some(segment) = known.get(id).ok().filter(|segment| segment.header.kind == kind) {
+                opened.push(segment.clone());
+                continue;
+            }
+            match engine.maker.open(kind, 0, id, may_shrink(kind, id)) {
+                Err(_) if beside && !engine.maker.is_there(kind, 0, id) => continue,
+                answer => match answer? {
+                    Ok(segment) => opened.push(segment),
+                    Err(reason) if kind == SegmentKind::Log => {
+                        unsound.insert(id, reason);
                     }
-                    engine.tables.add(segment.clone());
-                    if kind == SegmentKind::Log {
-                        logs.insert(id, segment);
+                    Err(_) if id >= block.next_segment && !engine.read_only => {
+                        // Made after the last superblock and never whole: the trace of a crash.
+                        let _ = engine
+                            .env
+                            .vfs
+                            .remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
                     }
-                }
-                Err(reason) if kind == SegmentKind::Log => {
-                    unsound.insert(id, reason);
-                }
-                Err(_) if id >= block.next_segment && !engine.read_only => {
-                    // Made after the last superblock and never whole: the trace of a crash.
-                    let _ =
-                        engine.env.vfs.remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
-                }
-                Err(_) => {}
+                    Err(_) => {}
+                },
             }
         }
     }
-    Ok((logs, unsound))
+    Ok((Table::of(opened)?, unsound))
 }
 
-impl Replay<'_> {
+impl<'a> Replay<'a> {
+    /// A walk that begins at `from` with the state of the engine's writer.
+    fn new(
+        engine: &'a Engine,
+        table: Table,
+        from: Position,
+        durable: Position,
+        until: Option<Position>,
+    ) -> Replay<'a> {
+        let (view, ledger) = {
+            let writer = engine.writer.lock();
+            (View { segments: table.clone(), ..View::clone(&writer.view) }, writer.ledger.clone())
+        };
+        let logs = table.iter().filter(|segment| segment.header.kind == SegmentKind::Log);
+        Replay {
+            engine,
+            rebuild: false,
+            logs: logs.map(|segment| (segment.id(), segment.clone())).collect(),
+            table,
+            read_lsn: view.lsn,
+            view,
+            ledger,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            applied: from,
+            replayed: 0,
+            durable: until.map_or(durable, |until| until.max(durable)),
+            ends: BTreeMap::new(),
+            unproved: BTreeMap::new(),
+            last: None,
+            until,
+            wants_more: false,
+        }
+    }
+
     /// Walks the log and returns where it ends.
     fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
+        if let Some(until) = self.until.filter(|until| *until <= from) {
+            return Ok(until);
+        }
         if self.last == Some(Position::default()) {
             return Ok(Position::default());
         }
@@ -212,6 +283,9 @@ impl Replay<'_> {
                 self.applied = Position { segment: id, offset };
             }
             let (stop, end) = self.walk_segment(&segment, offset)?;
+            if self.until == Some(stop) {
+                return Ok(stop);
+            }
             if stop.segment != id {
                 return self.end_of_log(stop, end, false);
             }
@@ -224,6 +298,13 @@ impl Replay<'_> {
                 };
             }
             match self.successor(stop, end, unsound) {
+                next if self.until.is_some_and(|until| next.is_none_or(|next| next > until.segment)) => {
+                    let why = if let End::Bad(reason) = end { reason } else { "the log seems to end here" };
+                    return Err(segment.corrupt(
+                        stop.offset,
+                        format!("{why}, yet the writer of the store says that more than this is durable"),
+                    ));
+                }
                 Some(next) => {
                     let name_of_next = if let End::Continues(_) = end { FRAME_LEN as u64 } else { 0 };
                     self.ends.insert(id, stop.offset + name_of_next);
@@ -275,13 +356,13 @@ impl Replay<'_> {
     /// Reads the records of one segment. Returns where and how they end.
     fn walk_segment(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<(Position, End)> {
         let id = segment.id();
-        let limit = self.last.filter(|last| last.segment == id).map(|last| last.offset);
+        let limit = self.until.or(self.last).filter(|last| last.segment == id).map(|last| last.offset);
         let mut scan = Scan::new(segment, offset, limit)?;
         scan.trust(self.engine.planted(Planted::NoRecordSum));
         loop {
             let at = scan.position();
             let read = scan
-                .next(true)?
+                .next(self.until.is_none())?
                 .map(|record| (record.frame.kind, record.frame.word, record.payload.to_vec()));
             let (kind, lsn, payload) = match read {
                 Ok(read) => read,
@@ -304,6 +385,10 @@ impl Replay<'_> {
             let expected = if moves { self.read_lsn } else { self.read_lsn + 1 };
             if (!self.rebuild && lsn != expected) || (self.rebuild && lsn < expected) {
                 return Err(damaged(&format!("commit {lsn} stands where commit {expected} should")));
+            }
+            if lsn > expected {
+                // Where lsns skip, a segment has gone, and the feed begins anew.
+                self.engine.feed.begins_behind(if moves { lsn } else { lsn - 1 });
             }
             self.read_lsn = lsn;
             self.durable = self.durable.max(head.durable);
@@ -369,6 +454,7 @@ impl Replay<'_> {
             };
             ledger::apply(&mut self.view.index, &mut diff, chunk_log2, change.key(), item)?;
         }
+        self.wants_more |= self.until.is_some() && diff.names_outside(&self.table);
         self.ledger.apply(diff);
         self.applied = first.at;
         self.view.lsn = first.lsn;

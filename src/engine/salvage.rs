@@ -3,19 +3,21 @@
 //! For each key the newest row counts whose entry and body verify to the last chunk; a delete that is newer than any
 //! such row is honoured. Nothing in the damaged directory is changed. What the engine keeps for itself is made anew.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::backup::{refuse_filled, refuse_nested};
-use super::open::{LOCK, SUPERBLOCK, name_durably};
+use super::backup::{lock_quietly, refuse_filled, refuse_nested};
+use super::blob::{self, BlobHead, Keyed};
+use super::open::{SUPERBLOCK, name_durably};
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
 use super::superblock::SuperblockFile;
 use super::view::decode;
 use super::{Engine, OpenOptions, Settings, Spender, Stored};
-use crate::env::{Env, Lock, LockMode, Site};
+use crate::env::{Env, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
-use crate::format::entry::{Body, Extent, Payload};
+use crate::format::entry::{BlobId, Body, Extent, Payload};
 use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::Weight;
 use crate::model::{Durability, Lsn};
@@ -149,6 +151,45 @@ impl Proposal for Batch {
     }
 }
 
+/// What was saved of a shared body.
+#[derive(Debug, Default)]
+struct SavedBlob {
+    /// The lsn of the head that was saved, and what it says.
+    head: Option<(u64, BlobHead)>,
+    /// Pieces that were saved, and bytes of them.
+    pieces: u64,
+    bytes: u64,
+    /// Whether no piece is keyed by anything but the offset of its first byte.
+    by_offset: bool,
+    /// The lsn of the newest piece.
+    lsn: u64,
+    /// Whether a piece is lost.
+    broken: bool,
+    /// Entries that were saved and refer to it.
+    refs: u64,
+}
+
+impl SavedBlob {
+    /// Whether the first `len` bytes are all there.
+    fn reaches(&self, len: u64) -> bool {
+        let told = self.head.as_ref().is_none_or(|(_, head)| {
+            self.pieces >= head.pieces && (self.by_offset || head.keyed == Keyed::Number)
+        });
+        told && !self.broken && self.bytes >= len
+    }
+
+    /// The head that it must have so that none of its pieces is removed too early; `None` if it has that. One that
+    /// counts too many entries only keeps bytes longer than is needed.
+    fn mended(&self) -> Option<(u64, BlobHead)> {
+        if self.head.is_some_and(|(_, head)| head.refs >= self.refs) || self.refs == 0 {
+            return None;
+        }
+        let keyed = if self.by_offset { Keyed::Offset } else { Keyed::Number };
+        let (lsn, head) = self.head.unwrap_or((self.lsn, BlobHead { refs: 0, pieces: 0, keyed }));
+        Some((lsn, BlobHead { refs: self.refs, pieces: self.pieces, ..head }))
+    }
+}
+
 /// A salvage at work.
 struct Salvage<'a> {
     remains: Remains,
@@ -158,6 +199,8 @@ struct Salvage<'a> {
     batch: Batch,
     /// Bodies that lie in bulk segments and wait for their commit.
     placed: Vec<Placed>,
+    /// Shared bodies, of which the rows come before those of the entries that refer to them.
+    blobs: BTreeMap<BlobId, SavedBlob>,
 }
 
 impl Engine {
@@ -190,8 +233,8 @@ impl Engine {
         let engine = begin(&env, &to, settings, &remains)?;
         let lsn = Lsn(remains.highest.lsn);
         let report = SalvageReport { lsn, uncertain: remains.uncertain, ..SalvageReport::default() };
-        let mut salvage =
-            Salvage { remains, engine, naming, report, batch: Batch::default(), placed: Vec::new() };
+        let (batch, placed, blobs) = (Batch::default(), Vec::new(), BTreeMap::new());
+        let mut salvage = Salvage { remains, engine, naming, report, batch, placed, blobs };
         let done = salvage.run(&mut |report| {
             (progress.saved, progress.bytes) = (report.saved, report.bytes);
             go_on(&mut *watch, progress)
@@ -217,19 +260,6 @@ fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgre
         return Ok(());
     }
     Err(Error::new(ErrorKind::Busy, STOPPED, "the watcher stopped it"))
-}
-
-/// Keeps writers out of a damaged store, if it has a file to lock. Nothing is made for it.
-fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
-    match env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::new(
-            ErrorKind::Busy,
-            "StoreBusy",
-            format!("the store at {} is open; close it first", dir.display()),
-        )),
-        Err(_) => Ok(None),
-    }
 }
 
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
@@ -298,6 +328,7 @@ impl Salvage<'_> {
             match self.read(&key, &value) {
                 Ok((body, payload, bytes)) => {
                     let entry = decode(&value)?;
+                    self.note_blob(&key, row.lsn, &entry.body, &payload, bytes);
                     let stored =
                         Stored { lsn: row.lsn, weight, payload: (&payload[..]).into(), body: entry.body };
                     self.naming.saved(&key, &stored);
@@ -323,8 +354,31 @@ impl Salvage<'_> {
                 Err(Unsaved::Failed(error)) => return Err(error),
             }
         }
+        if let Some(blob) = blob::blob_of(&key).filter(|_| reason.is_some()) {
+            let piece = blob::place_of(&key).is_some();
+            self.blobs.entry(blob).or_default().broken |= piece;
+        }
         self.tell_lost(&key, newest, reason);
         Ok(())
+    }
+
+    /// Keeps book of shared bodies: what of them is saved, and who refers to them.
+    fn note_blob(&mut self, key: &[u8], lsn: u64, body: &Body<'_>, payload: &[u8], bytes: u64) {
+        if let Some(blob) = blob::blob_of(key) {
+            let saved = self.blobs.entry(blob).or_default();
+            match blob::place_of(key) {
+                None => saved.head = BlobHead::decode(payload).ok().map(|head| (lsn, head)),
+                Some(place) => {
+                    saved.by_offset = (saved.pieces == 0 || saved.by_offset) && place == saved.bytes;
+                    saved.lsn = saved.lsn.max(lsn);
+                    saved.pieces += 1;
+                    saved.bytes = saved.bytes.saturating_add(bytes);
+                }
+            }
+        }
+        if let Body::Shared { blob, .. } = body {
+            self.blobs.entry(*blob).or_default().refs += 1;
+        }
     }
 
     fn tell_lost(&mut self, key: &[u8], newest: u64, reason: Option<Error>) {
@@ -346,6 +400,13 @@ impl Salvage<'_> {
         };
         let extents: Vec<Extent> = match &entry.body {
             Body::Extents(list) => list.iter().collect(),
+            Body::Shared { blob, len, .. }
+                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(*len)) =>
+            {
+                let shared = format!("the shared body {}-{}", blob.lsn, blob.n);
+                let why = "pieces of it are lost, or are shorter than what refers to them";
+                return Err(Unsaved::Damaged(Error::corrupt(shared, 0, why)));
+            }
             other => return Ok((NewBody::stored(other), payload, other_len(other))),
         };
         let total = extents.iter().map(|extent| extent.len).sum();
@@ -406,6 +467,11 @@ impl Salvage<'_> {
 
     /// Makes what is needed to reach what was saved.
     fn make_missing(&mut self) -> Result<()> {
+        let mended = self.blobs.iter().filter_map(|(blob, saved)| Some((*blob, saved.mended()?)));
+        for (blob, (lsn, head)) in mended {
+            let (key, payload, weight) = (blob::head_key(blob), head.encode(), Weight::default());
+            self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
+        }
         for (key, lsn, weight, payload) in self.naming.missing() {
             let reason = "what was written there is lost; made anew to reach what it held".to_string();
             self.report.made.push(SalvageNote { name: self.naming.name(&key), reason });

@@ -108,6 +108,11 @@ impl SuperblockFile {
         self.newest.lock().clone()
     }
 
+    /// Takes over what another reading has found.
+    pub fn adopt(&self, newest: Superblock) {
+        *self.newest.lock() = newest;
+    }
+
     /// Writes the next superblock into the next slot and makes it durable. After an error it is not known
     /// which one counts, so the store must not be written any more.
     pub fn update(&self, env: &Env, change: impl FnOnce(&mut Superblock)) -> Result<()> {

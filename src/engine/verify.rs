@@ -101,13 +101,14 @@ impl Engine {
         self.check_open()?;
         self.refuse_inside_turn()?;
         let view = self.pin();
-        read_all(&view, &mut || self.writer.lock().log.end(), check, progress)
+        read_all(&view, self.read_only, &mut || self.writer.lock().log.end(), check, progress)
     }
 }
 
-/// Reads all of a view whose log ends at `end`.
+/// Reads all of a view whose log ends at `end`; `beside` says whether somebody else may write behind that place.
 pub(super) fn read_all(
     view: &View,
+    beside: bool,
     end: &mut dyn FnMut() -> Position,
     check: &mut Check<'_>,
     progress: &mut dyn FnMut(VerifyProgress) -> bool,
@@ -127,8 +128,12 @@ pub(super) fn read_all(
         if report.stopped {
             break;
         }
-        let limit = (segment.header.kind == SegmentKind::Log).then(&mut *end);
-        let limit = limit.filter(|end| end.segment == segment.id()).map(|end| end.offset);
+        let end = (segment.header.kind == SegmentKind::Log).then(&mut *end);
+        if beside && end.is_some_and(|end| segment.id() > end.segment) {
+            // A writer beside this reader may be in the middle of it.
+            continue;
+        }
+        let limit = end.filter(|end| end.segment == segment.id()).map(|end| end.offset);
         verify_segment(segment, limit, &mut report, progress)?;
     }
     Ok(report)

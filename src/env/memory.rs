@@ -142,7 +142,7 @@ impl Vfs for MemoryVfs {
         }
         let content = tree.file(&path)?;
         let held = self.locks.take(Arc::as_ptr(&content) as usize, mode)?;
-        Ok(Box::new(MemoryLock { _held: held, _content: content }))
+        Ok(Box::new(MemoryLock { _held: held, content, mode }))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -235,7 +235,16 @@ impl fmt::Debug for MemoryFile {
 #[derive(Debug)]
 struct MemoryLock {
     _held: Held<usize>,
-    _content: Content,
+    content: Content,
+    mode: LockMode,
 }
 
-impl Lock for MemoryLock {}
+impl Lock for MemoryLock {
+    fn note(&self, bytes: &[u8], _site: Site) -> io::Result<()> {
+        if self.mode == LockMode::Shared {
+            return Err(not_writable());
+        }
+        self.content.write().write(bytes, 0);
+        Ok(())
+    }
+}

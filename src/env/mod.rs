@@ -146,7 +146,11 @@ pub trait Vfs: Send + Sync + fmt::Debug {
 }
 
 /// A held lock; dropping it releases it.
-pub trait Lock: Send + Sync + fmt::Debug {}
+pub trait Lock: Send + Sync + fmt::Debug {
+    /// Leaves a short note at the start of the locked file, for whoever cannot have the lock. Nothing makes it
+    /// durable. Fails for a shared lock, whose holders write nothing.
+    fn note(&self, bytes: &[u8], site: Site) -> io::Result<()>;
+}
 
 /// An open file.
 pub trait File: Send + Sync + fmt::Debug {

@@ -45,6 +45,16 @@ pub enum Planted {
     DropTombstones,
     /// Any write may use the room that is kept for deletes and maintenance.
     ReserveForAll,
+    /// Nothing is kept for readers in other processes.
+    ForgetReaders,
+    /// Readers that were there before the writer are not looked for.
+    MeetNoReaders,
+    /// Readers are told that the log is durable as soon as it is written.
+    TellTooEarly,
+    /// Log segments are removed although a cursor of the feed needs them.
+    ForgetCursors,
+    /// The feed tells commits that a power cut may take back.
+    TellUnsynced,
 }
 
 impl Planted {
@@ -72,5 +82,10 @@ impl Planted {
         Planted::RelocateStale,
         Planted::DropTombstones,
         Planted::ReserveForAll,
+        Planted::ForgetReaders,
+        Planted::MeetNoReaders,
+        Planted::TellTooEarly,
+        Planted::ForgetCursors,
+        Planted::TellUnsynced,
     ];
 }

@@ -13,6 +13,7 @@ use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::locks::{Held, Locks};
+use super::memory::not_writable;
 use super::mmap::RealMap;
 use super::{File, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
 
@@ -93,7 +94,7 @@ impl Vfs for RealVfs {
             LockMode::Shared => file.try_lock_shared(),
         };
         match locked {
-            Ok(()) => Ok(Box::new(RealLock { file, _held: held })),
+            Ok(()) => Ok(Box::new(RealLock { file, mode, _held: held })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -211,10 +212,20 @@ fn write_all(
 #[derive(Debug)]
 struct RealLock {
     file: fs::File,
+    mode: LockMode,
     _held: Held<(u64, u64)>,
 }
 
-impl Lock for RealLock {}
+impl Lock for RealLock {
+    fn note(&self, bytes: &[u8], _site: Site) -> io::Result<()> {
+        if self.mode == LockMode::Shared {
+            return Err(not_writable());
+        }
+        write_all(&[IoSlice::new(bytes)], 0, |bufs, offset| {
+            Ok(rustix::io::pwritev(&self.file, bufs, offset)?)
+        })
+    }
+}
 
 impl Drop for RealLock {
     fn drop(&mut self) {

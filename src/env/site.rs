@@ -59,6 +59,10 @@ sites! {
     INDEX_WRITE = "index.write";
     /// Making pages durable.
     INDEX_SYNC = "index.sync";
+    /// Leaving a note in a locked file.
+    NOTE = "store.note";
+    /// Looking for readers in other processes, and registering as one.
+    READERS = "store.readers";
     /// Keeping or spending the reserve.
     RESERVE = "store.reserve";
     /// Writing a segment of a backup, or of what one is restored to.

@@ -330,6 +330,24 @@ fn directories_are_made_with_their_parents_and_only_once() {
 }
 
 #[test]
+fn a_note_in_a_locked_file_is_read_by_others() {
+    for world in worlds() {
+        let lock = world.locked("L", LockMode::Exclusive).unwrap();
+        for note in [&b"first"[..], b"2nd"] {
+            lock.note(note, SITE).unwrap();
+            let file = world.vfs.open(&world.path("L"), OpenMode::Read, SITE).unwrap();
+            let mut seen = vec![0; note.len()];
+            file.read_exact_at(&mut seen, 0, SITE).unwrap();
+            assert_eq!(seen, note, "{}", world.name);
+        }
+        drop(lock);
+        let shared = world.locked("L", LockMode::Shared).unwrap();
+        let refused = shared.note(b"no", SITE).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{}", world.name);
+    }
+}
+
+#[test]
 fn a_lock_is_held_by_one_or_shared_by_many() {
     let refused = |answer: io::Result<Box<dyn Lock>>| answer.unwrap_err().kind();
     for world in worlds() {

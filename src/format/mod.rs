@@ -14,6 +14,7 @@ pub mod checksum;
 pub mod commit;
 pub mod entry;
 pub mod frame;
+pub mod notice;
 pub mod order;
 pub mod page;
 pub mod row;

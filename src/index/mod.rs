@@ -37,7 +37,8 @@ pub use item::{Item, NewItem};
 pub use merge::{Dropped, Merged, copy_into, merge};
 pub use pages::{PageFile, ReadMode, RootPtr};
 pub use salvage::Salvager;
-pub use tree::Tree;
+pub use space::Withheld;
+pub use tree::{Tree, TreeWatch};
 
 use crate::error::Result;
 

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::cache::Cache;
-use super::space::{PageSet, Space};
+use super::space::{PageSet, Space, Withheld};
+use super::tree::Tree;
 use crate::env::{File, Lent, Map, Site};
 use crate::error::{Error, Result};
 use crate::format::page::{Child, MAX_HEIGHT, PAGE, Page, Reason, checksum, stored_checksum};
@@ -232,6 +233,13 @@ impl PageFile {
         }
         self.space.lock().learn(used);
         Ok(())
+    }
+
+    /// Keeps the pages that `tree`, the version published last, does not use from being used for anything else while
+    /// the answer lives: somebody that nobody here knows of may still read them.
+    pub fn withhold(&self, tree: &Tree) -> Result<Withheld> {
+        self.learn(tree.root())?;
+        Ok(self.space.lock().withhold())
     }
 
     /// A free page, now taken. The file grows if there is none.

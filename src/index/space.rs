@@ -9,6 +9,10 @@ use std::sync::{Arc, Weak};
 #[derive(Debug)]
 pub(super) struct Pin;
 
+/// Pages that were free and are not used before this is dropped.
+#[derive(Debug)]
+pub struct Withheld(Arc<Pin>);
+
 /// One bit a page.
 #[derive(Debug, Default)]
 pub(super) struct PageSet {
@@ -150,6 +154,17 @@ impl Space {
         self.settle();
     }
 
+    /// Keeps all pages that are free now from being taken while the answer lives.
+    pub(super) fn withhold(&mut self) -> Withheld {
+        let mut pages = Vec::new();
+        while let Some(page) = self.take() {
+            pages.push(page);
+        }
+        let withheld = Withheld(Arc::new(Pin));
+        self.retire_after(pages, vec![Arc::downgrade(&withheld.0)]);
+        withheld
+    }
+
     /// Frees the pages whose last holder is gone.
     pub(super) fn settle(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
@@ -167,6 +182,22 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn withheld_pages_are_not_taken() {
+        let mut space = Space { pages: 4, ..Space::default() };
+        space.learn(PageSet::default());
+        assert_eq!(space.take(), Some(0));
+        let withheld = space.withhold();
+        assert_eq!((space.take(), space.free()), (None, 0));
+        space.grown(5);
+        assert_eq!(space.take(), Some(4));
+        space.settle();
+        assert_eq!(space.take(), None);
+        drop(withheld);
+        space.settle();
+        assert_eq!((space.free(), space.take()), (3, Some(1)));
+    }
 
     #[test]
     fn pages_wait_for_every_older_version() {

@@ -1,6 +1,6 @@
 //! One version of the tree on disk: looking up a key, and counting what lies below one.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::item::Item;
 use super::pages::{PageFile, RootPtr, View};
@@ -53,7 +53,23 @@ impl RootPtr {
     }
 }
 
+/// Tells whether any clone of a tree is left, and keeps none.
+#[derive(Clone, Debug)]
+pub struct TreeWatch(Weak<Version>);
+
+impl TreeWatch {
+    /// Whether a clone is left.
+    pub fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
 impl Tree {
+    /// Something that tells whether a clone of this tree is left.
+    pub fn watch(&self) -> TreeWatch {
+        TreeWatch(Arc::downgrade(&self.0))
+    }
+
     /// Where it begins; nothing if it is empty.
     pub fn root(&self) -> Option<RootPtr> {
         self.0.root

@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
 use super::bucket;
-use super::context::BucketRef;
+use super::context::{BucketRef, Reading};
 use super::staged::Staged;
 use crate::catalog::note::Said;
-use crate::catalog::{BucketState, KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
+use crate::catalog::{KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{BucketRow, TidyRow};
 use crate::format::varint;
 use crate::index::Weight;
-use crate::model::{BucketName, Durability};
+use crate::model::{BucketName, Durability, Lsn};
 
 /// How many layers a fork may stand on.
 pub const MAX_LAYERS: usize = 16;
@@ -139,10 +139,31 @@ pub fn fork(engine: &Arc<Engine>, from: &str, name: &str) -> Result<BucketRef> {
     }
 }
 
-/// The bucket that a fork was made from, if it is still there, and whether the state says that it is a fork.
-pub fn parent_of(rows: &impl Rows, state: &BucketState) -> Result<Option<Arc<BucketState>>> {
-    let Some((id, name, _)) = &state.row.parent else {
+/// Where a fork came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The id of the bucket it was made from.
+    pub id: u64,
+    /// The name which that bucket had.
+    pub name: BucketName,
+    /// The commit that made the fork.
+    pub lsn: Lsn,
+}
+
+/// Where a bucket came from; `None` if it is no fork.
+pub fn origin(reading: &Reading, bucket: &BucketRef) -> Result<Option<Origin>> {
+    let state = reading.with(|moment| bucket.state(moment))?;
+    let Some((id, name, lsn)) = &state.row.parent else {
         return Ok(None);
     };
-    Ok(crate::catalog::find_bucket(rows, name)?.filter(|parent| parent.row.id == *id))
+    Ok(Some(Origin { id: *id, name: BucketName::new(name)?, lsn: Lsn(*lsn) }))
+}
+
+/// The bucket that a fork was made from.
+pub fn parent(reading: &Reading, origin: &Origin) -> Result<BucketRef> {
+    let found = reading.with(|moment| crate::catalog::find_bucket(moment, &origin.name))?;
+    match found {
+        Some(state) if state.row.id == origin.id => Ok(BucketRef::new(state.name.clone(), state.row.id)),
+        _ => Err(crate::catalog::no_such_bucket(&origin.name)),
+    }
 }

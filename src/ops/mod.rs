@@ -18,6 +18,8 @@ pub mod config;
 pub mod context;
 pub mod copy;
 pub mod delete;
+pub mod diff;
+pub mod feed;
 pub mod fork;
 pub mod get;
 pub mod history;

@@ -103,11 +103,18 @@ impl SegmentMaker {
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        Ok(Arc::new(self.handle(header, path, file)))
+        Ok(Arc::new(self.handle(header, path, file, self.identity.mapped)))
     }
 
-    /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error.
-    pub fn open(&self, kind: SegmentKind, tier: u8, id: u64) -> Result<Result<Arc<Segment>, &'static str>> {
+    /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error. One that
+    /// `may_shrink` while it is open is never mapped.
+    pub fn open(
+        &self,
+        kind: SegmentKind,
+        tier: u8,
+        id: u64,
+        may_shrink: bool,
+    ) -> Result<Result<Arc<Segment>, &'static str>> {
         let path = self.dir(kind, tier).join(file_name(id));
         let site = Site::SEGMENT_OPEN;
         let file =
@@ -130,7 +137,14 @@ impl SegmentMaker {
         if (header.kind, header.id) != (kind, id) {
             return Ok(Err("the segment is another one than its file name says"));
         }
-        Ok(Ok(Arc::new(self.handle(header, path, file))))
+        let mapped = self.identity.mapped && !may_shrink;
+        Ok(Ok(Arc::new(self.handle(header, path, file, mapped))))
+    }
+
+    /// Whether the file of the segment `id` has a name now.
+    pub fn is_there(&self, kind: SegmentKind, tier: u8, id: u64) -> bool {
+        let path = self.dir(kind, tier).join(file_name(id));
+        self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
     }
 
     fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
@@ -144,9 +158,9 @@ impl SegmentMaker {
         Error::io(format!("{doing} the segment {}", path.display()), error)
     }
 
-    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>) -> Segment {
+    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>, mapped: bool) -> Segment {
         let seed = segment_seed(&header.store_id, header.id, header.nonce);
-        self.adopt(header, seed, path, file)
+        Segment { mapped, ..self.adopt(header, seed, path, file) }
     }
 
     /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
@@ -397,7 +411,8 @@ impl Segment {
                 .read_at(&mut scratch, at, Site::SEGMENT_READ)
                 .map_err(|e| self.failed("reading", e))?;
             if read == 0 {
-                break;
+                // Shorter than its map: only a writer that opened the store cuts a file, and never what others read.
+                return Err(self.corrupt(at, "the segment is shorter than it was"));
             }
             self.mark_touched(&(at..at + read as u64));
             at = (at + read as u64).next_multiple_of(1 << TOUCH_LOG2);

@@ -12,6 +12,15 @@ use crate::error::{Error, Result};
 pub struct Table(Arc<Vec<Arc<Segment>>>);
 
 impl Table {
+    /// A table of these, in any order; `Corrupt` if two have the same id.
+    pub fn of(mut segments: Vec<Arc<Segment>>) -> Result<Table> {
+        segments.sort_unstable_by_key(|segment| segment.id());
+        match segments.windows(2).find(|pair| pair[0].id() == pair[1].id()) {
+            Some(pair) => Err(pair[1].corrupt(0, "two segments have the same id")),
+            None => Ok(Table(Arc::new(segments))),
+        }
+    }
+
     /// The segment with this id, or `Corrupt`: something names a segment that is not there.
     #[inline]
     pub fn get(&self, id: u64) -> Result<&Arc<Segment>> {
@@ -30,6 +39,11 @@ impl Table {
         self.0.iter()
     }
 
+    /// The segments behind this id, in order.
+    pub fn behind(&self, id: u64) -> impl Iterator<Item = &Arc<Segment>> {
+        self.0[self.0.partition_point(|segment| segment.id() <= id)..].iter()
+    }
+
     /// Whether there is a segment with this id.
     pub fn contains(&self, id: u64) -> bool {
         self.0.binary_search_by_key(&id, |segment| segment.id()).is_ok()
@@ -44,6 +58,11 @@ impl TableCell {
     /// The newest version.
     pub fn current(&self) -> Table {
         self.0.lock().clone()
+    }
+
+    /// Makes `table` the newest version.
+    pub fn replace(&self, table: Table) {
+        *self.0.lock() = table;
     }
 
     /// Adds a segment.

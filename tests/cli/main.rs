@@ -9,6 +9,7 @@
 mod backup;
 mod commands;
 mod export;
+mod feed;
 mod import;
 mod tool;
 mod tour;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ossicle::*;
 use parking_lot::Mutex;
 
-use crate::{assert_reads_well, read};
+use crate::{assert_reads_well, lived_in, read};
 
 fn settings() -> Settings {
     Settings { segment_size: 1 << 20, packed_max: 32 << 10, delta_bytes: 64 << 10, ..Settings::default() }
@@ -240,9 +240,10 @@ fn a_backup_goes_nowhere_where_it_would_do_harm() {
     manual(&at("other")).close().unwrap();
     refused("other", ErrorKind::Invalid);
     store.backup(at("backup")).unwrap();
-    let reader = Store::builder(at("backup")).read_only(true).open().unwrap();
+    let writer = manual(&at("backup"));
     refused("backup", ErrorKind::Busy);
-    reader.close().unwrap();
+    writer.close().unwrap();
+    drop(writer);
     // Opened and closed, it is still a backup; written to, it is not.
     manual(&at("backup")).close().unwrap();
     store.backup(at("backup")).unwrap();
@@ -352,4 +353,92 @@ fn a_damaged_backup_is_not_restored_in_silence() {
         fs::write(path, bytes).unwrap();
     }
     Store::restore(at("backup"), at("fine")).unwrap();
+}
+
+/// Versions, shared bodies, forks, prefixes that were moved, the retained past and cursors are the same in a backup, read
+/// where it lies, restored, and with its index made anew.
+#[test]
+fn a_store_that_was_lived_in_is_the_same_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (store, marks) = lived_in::live_in(&at("store"));
+    for round in 0..2 {
+        let was = lived_in::seen(&store, &marks);
+        store.backup(at("backup")).unwrap();
+        let opened =
+            Store::builder(at("backup")).settings(lived_in::settings()).read_only(true).open().unwrap();
+        assert!(opened.verify().unwrap().is_clean());
+        lived_in::assert_same(&was, &lived_in::seen(&opened, &marks), "read where it lies");
+        drop(opened);
+        let again = at(&format!("again{round}"));
+        Store::restore(at("backup"), &again).unwrap();
+        for rebuild in [false, true] {
+            let restored = lived_in::open(&again, rebuild);
+            assert!(restored.verify().unwrap().is_clean());
+            lived_in::assert_same(&was, &lived_in::seen(&restored, &marks), "restored");
+            let follow = |store: &Store| {
+                let changes = store.changes(store.cursor("follower").unwrap().unwrap()).unwrap();
+                changes.map(|change| format!("{:?}", change.unwrap())).collect::<Vec<_>>()
+            };
+            if !rebuild {
+                assert_eq!(follow(&restored), follow(&store), "the feed goes on where it stood");
+            }
+            restored.compact(CompactOptions::new()).unwrap();
+            assert!(restored.verify().unwrap().is_clean());
+            lived_in::assert_same(&was, &lived_in::seen(&restored, &marks), "restored and compacted");
+            restored.close().unwrap();
+        }
+        store.compact(CompactOptions::new()).unwrap();
+    }
+}
+
+/// A reader of a backup that is renewed keeps what it sees, and sees the new one when it asks.
+#[test]
+fn a_backup_is_read_while_it_is_renewed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let store = manual(&at("store"));
+    let bucket = store.create_bucket("cats").unwrap();
+    for number in 0..20 {
+        bucket.put(&format!("k{number}"), body(number, 90_000)).unwrap();
+    }
+    store.backup(at("backup")).unwrap();
+    let first = everything(&store);
+    let reader = Store::builder(at("backup")).read_only(true).open().unwrap();
+    for number in 0..20 {
+        bucket.put(&format!("k{number}"), body(100 + number, 60_000)).unwrap();
+    }
+    store.compact(CompactOptions::new()).unwrap();
+    let report = store.backup(at("backup")).unwrap();
+    assert!(report.files_removed > 0, "{report:?}");
+    assert_eq!(everything(&reader), first);
+    assert!(reader.verify().unwrap().is_clean());
+    assert_eq!(reader.refresh().unwrap(), report.lsn);
+    assert_eq!(everything(&reader), everything(&store));
+    assert!(reader.verify().unwrap().is_clean());
+    // What readers have left there is no part of a backup.
+    drop(reader);
+    store.backup(at("backup")).unwrap();
+    Store::restore(at("backup"), at("again")).unwrap();
+    assert!(!at("again").join("readers").exists());
+    assert_eq!(everything(&manual(&at("again"))), everything(&store));
+}
+
+/// Once a backup is written to, its log goes on behind its checkpoint, for readers beside the writer too.
+#[test]
+fn a_backup_that_is_written_to_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let store = manual(&at("store"));
+    store.create_bucket("cats").unwrap().put("a", b"a").unwrap();
+    store.backup(at("backup")).unwrap();
+    let reader = Store::builder(at("backup")).read_only(true).open().unwrap();
+    let writer = manual(&at("backup"));
+    assert_eq!(everything(&reader), everything(&writer));
+    let late = Store::builder(at("backup")).read_only(true).open().unwrap();
+    writer.bucket("cats").unwrap().put("b", b"b").unwrap();
+    for reader in [reader, late, Store::builder(at("backup")).read_only(true).open().unwrap()] {
+        reader.refresh().unwrap();
+        assert_eq!(everything(&reader), everything(&writer));
+    }
 }

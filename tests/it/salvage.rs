@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ossicle::*;
 
-use crate::{assert_reads_well, read};
+use crate::{assert_reads_well, lived_in, read};
 
 type State = BTreeMap<String, Vec<u8>>;
 
@@ -408,4 +408,92 @@ fn damage_everywhere_at_once_ends_in_a_sound_store() {
             whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
         }
     }
+}
+
+/// Versions, shared bodies, forks, prefixes that were moved, the retained past and cursors are saved as they were, with the
+/// superblock and the index or without.
+#[test]
+fn a_store_that_was_lived_in_is_saved_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (store, marks) = lived_in::live_in(&at("store"));
+    for round in 0..2 {
+        if round > 0 {
+            store.compact(CompactOptions::new()).unwrap();
+        }
+        let was = lived_in::seen(&store, &marks);
+        let newest = store.stats().lsn;
+        store.flush().unwrap();
+        for lost in
+            [&[][..], &["SUPERBLOCK"], &["index.tree", "index.alt.tree"], &["SUPERBLOCK", "index.tree"]]
+        {
+            let (from, to) = (at("damaged"), at("saved"));
+            copy(&at("store"), &from);
+            lost.iter().for_each(|name| drop(fs::remove_file(from.join(name))));
+            let options = SalvageOptions::new().settings(lived_in::settings());
+            let report = Store::salvage_with(&from, &to, options).unwrap();
+            assert!(report.made.is_empty() && report.lost.is_empty(), "{lost:?}: {report:?}");
+            assert!(report.doubtful.is_empty(), "{lost:?}: {report:?}");
+            for rebuild in [false, true] {
+                let saved = lived_in::open(&to, rebuild);
+                let verified = saved.verify().unwrap();
+                assert!(verified.is_clean(), "{lost:?}: {:?}", verified.problems.first());
+                lived_in::assert_same(&was, &lived_in::seen(&saved, &marks), &format!("without {lost:?}"));
+                // The log is another one: who follows begins anew, or goes on from the newest commit.
+                let cursor = saved.cursor("follower").unwrap().unwrap();
+                let error = saved.changes(cursor).and_then(|mut all| all.next().transpose()).unwrap_err();
+                assert_eq!(error.code(), "FeedTruncated");
+                if !rebuild {
+                    assert_eq!(saved.changes(newest).unwrap().count(), 0);
+                }
+                saved.maintain(std::time::Duration::from_secs(2)).unwrap();
+                saved.compact(CompactOptions::new()).unwrap();
+                lived_in::assert_same(&was, &lived_in::seen(&saved, &marks), &format!("without {lost:?}"));
+                saved.close().unwrap();
+            }
+            fs::remove_dir_all(&from).unwrap();
+            fs::remove_dir_all(&to).unwrap();
+        }
+    }
+}
+
+/// A shared body that is damaged takes every object with it that refers to it, and each is named.
+#[test]
+fn a_damaged_shared_body_is_told_of_every_object_that_had_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let store = open(&at("store"));
+    let cats = store.create_bucket("cats").unwrap();
+    let known = body(1, 90_000);
+    cats.put("original", known.clone()).unwrap();
+    cats.copy("original", "copy").unwrap();
+    cats.put("other", body(2, 90_000)).unwrap();
+    for number in 0..70 {
+        cats.put(&format!("old/{number}"), body(number, 30)).unwrap();
+    }
+    cats.put("old/large", body(3, 90_000)).unwrap();
+    cats.copy("old/large", "old/larger").unwrap();
+    cats.rename_prefix("old/", "new/").unwrap();
+    store.close().unwrap();
+    drop((cats, store));
+    let spoil = |what: &[u8]| {
+        for (path, mut bytes) in files(&at("store")) {
+            if let Some(place) = bytes.windows(64).position(|window| window == &what[50_000..50_064]) {
+                bytes[place] ^= 1;
+                fs::write(path, bytes).unwrap();
+            }
+        }
+    };
+    spoil(&known);
+    spoil(&body(3, 90_000));
+    let report = Store::salvage(at("store"), at("saved")).unwrap();
+    let lost: Vec<&str> = report.lost.iter().map(|note| note.name.as_str()).collect();
+    for name in ["cats/original", "cats/copy", "cats/new/large", "cats/new/larger"] {
+        assert!(lost.contains(&name), "{name} is not among {lost:?}");
+    }
+    let saved = open(&at("saved"));
+    assert!(saved.verify().unwrap().is_clean());
+    let cats = saved.bucket("cats").unwrap();
+    assert!(read(&cats, "other") == body(2, 90_000));
+    assert_eq!(cats.list("").unwrap().count(), 71);
 }

@@ -46,6 +46,10 @@ fn race(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
     race::relocation_beside_a_writer(seed, 200, mistake)
 }
 
+fn look(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    calm(&scripts::readers(), seed, mistake).map(drop)
+}
+
 fn nest(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
     nested::every_recovery(script, seed, 5, 1, mistake).map(drop)
 }
@@ -98,6 +102,7 @@ fn likely(mistake: Planted) -> &'static [Hunt] {
         Planted::SkipBadRecord => &[tear],
         Planted::ReserveForAll => &[fill],
         Planted::RelocateStale => &[race],
+        Planted::ForgetReaders | Planted::MeetNoReaders | Planted::TellTooEarly => &[look],
         _ => &[cut, nest, fail],
     }
 }
@@ -117,7 +122,7 @@ macro_rules! caught {
         /// The hunts themselves find nothing where there is nothing.
         #[test]
         fn without_a_mistake_nothing_is_found() {
-            for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions()] {
+            for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions(), scripts::readers()] {
                 for hunt in [cut, fail, fill, nest, damage, tear, race] as [Hunt; 7] {
                     hunt(&script, 1, None).unwrap();
                 }
@@ -154,4 +159,9 @@ caught! {
     relocate_stale: RelocateStale
     drop_tombstones: DropTombstones
     reserve_for_all: ReserveForAll
+    forget_readers: ForgetReaders
+    meet_no_readers: MeetNoReaders
+    tell_too_early: TellTooEarly
+    forget_cursors: ForgetCursors
+    tell_unsynced: TellUnsynced
 }

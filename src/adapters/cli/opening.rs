@@ -12,7 +12,7 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
     store.ok_or_else(|| Failure::Usage(wanted.to_string()))
 }
 
-/// Opens a store for reading: nothing on the disk changes, and other readers may have it open too.
+/// Opens a store for reading, as it is durable now: others may have it open too, a writer among them.
 pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
     Store::builder(path).read_only(true).create(false).open().map_err(|error| explained(path, error))
@@ -28,6 +28,15 @@ pub fn to_write(store: Option<&Path>) -> Result<Store, Failure> {
 pub fn or_make(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
     Store::builder(path).open().map_err(|error| explained(path, error))
+}
+
+/// Opens a store that is there; `None` while somebody else has it open.
+pub fn when_free(store: Option<&Path>, to_write: bool) -> Result<Option<Store>, Failure> {
+    let path = place(store)?;
+    match Store::builder(path).read_only(!to_write).create(false).open() {
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
+        opened => opened.map(Some).map_err(|error| explained(path, error)),
+    }
 }
 
 fn explained(path: &Path, error: crate::Error) -> Failure {

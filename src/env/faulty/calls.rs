@@ -102,7 +102,7 @@ impl Vfs for FaultyDisk {
             state.live.file(&path)
         })?;
         let held = self.locks.take(Arc::as_ptr(&node) as usize, mode)?;
-        Ok(Box::new(FaultyLock { _held: held, _node: node }))
+        Ok(Box::new(FaultyLock { _held: held, disk: self.clone(), node, name: name_of(&path), mode }))
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -360,10 +360,32 @@ impl fmt::Debug for FaultyFile {
 /// The file is held so that its address, which names the lock, is not given to another one meanwhile.
 struct FaultyLock {
     _held: Held<usize>,
-    _node: Arc<Node>,
+    disk: FaultyDisk,
+    node: Arc<Node>,
+    name: u64,
+    mode: LockMode,
 }
 
-impl Lock for FaultyLock {}
+impl Lock for FaultyLock {
+    /// A note is seen at once and never becomes durable; a change of a file of this kind takes part in no torn write.
+    fn note(&self, bytes: &[u8], site: Site) -> io::Result<()> {
+        if self.mode == LockMode::Shared {
+            return Err(not_writable());
+        }
+        let mut state = self.disk.state.lock();
+        let fault = state.enter(Call::Lock, site, self.name, [0, bytes.len() as u64], bytes)?;
+        state.unless(fault, |state| {
+            let fits = match state.capacity {
+                Some(_) => self.node.live.read().fitting(0, bytes.len() as u64, state.free()),
+                None => bytes.len() as u64,
+            };
+            state.full_unless(fits == bytes.len() as u64, site)?;
+            let taken = self.node.note(bytes);
+            state.used = state.used.strict_add_signed(taken);
+            Ok(())
+        })
+    }
+}
 
 impl fmt::Debug for FaultyLock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -67,6 +67,14 @@ impl Node {
         if below.named { taken } else { 0 }
     }
 
+    /// Writes at the start what is seen and never durable, and says how many bytes of disk that took.
+    pub(super) fn note(&self, bytes: &[u8]) -> i64 {
+        let mut live = self.live.write();
+        let before = live.allocated();
+        live.write(bytes, 0);
+        if self.below.lock().named { live.allocated() as i64 - before as i64 } else { 0 }
+    }
+
     /// Makes the changes durable, except those that an earlier sync failed to write.
     pub(super) fn sync(&self) {
         let mut below = self.below.lock();

@@ -12,6 +12,7 @@ pub mod full;
 pub mod model;
 pub mod nested;
 pub mod race;
+pub mod readers;
 pub mod run;
 pub mod script;
 pub mod scripts;

@@ -28,6 +28,8 @@ pub struct State {
     pub buckets: BTreeMap<String, Objects>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The cursors of the feed.
+    pub cursors: BTreeMap<String, u64>,
 }
 
 /// The table that scripts write rows into.
@@ -61,7 +63,10 @@ impl State {
                 }
             }
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
-            Op::Flush
+            Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
+            Op::Follow(_) => {}
+            Op::Look
+            | Op::Flush
             | Op::Checkpoint
             | Op::Maintain
             | Op::Compact
@@ -96,6 +101,7 @@ impl State {
                 let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
                 self.bucket(to.0)?.insert(to.1.clone(), thing);
             }
+            Step::Cursor { name, lsn } => drop(self.cursors.insert((*name).into(), *lsn)),
             Step::Row { key, value } => match value {
                 Some(value) => {
                     self.rows.insert(key.clone(), value.clone());
@@ -139,6 +145,9 @@ impl State {
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());
+        }
+        if self.cursors != other.cursors {
+            found.push(format!("the cursors are {:?} here, {:?} there", self.cursors, other.cursors));
         }
         found.truncate(6);
         found.join("; ")

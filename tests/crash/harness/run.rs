@@ -5,6 +5,7 @@ use ossicle::{Error, ErrorKind, Store};
 
 use super::Verdict;
 use super::model::State;
+use super::readers::Readers;
 use super::script::{Op, Script};
 use super::world::{World, observe};
 
@@ -17,6 +18,8 @@ pub struct Run {
     pub floor: usize,
     /// What an operation of unknown outcome would have led to.
     pub in_flight: Option<State>,
+    /// Readers beside it.
+    pub readers: Readers,
     /// The open store, unless it could not be opened.
     pub store: Option<Store>,
     /// Why the script ended early.
@@ -67,6 +70,7 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         history: vec![State::default()],
         floor: 0,
         in_flight: None,
+        readers: Readers::default(),
         store: None,
         stopped: None,
         poisoned: false,
@@ -92,6 +96,15 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         let expected = run.newest().after(op);
         let outcome = op.run(&store);
         drop(store);
+        if matches!(op, Op::Look) {
+            let mut readers = std::mem::take(&mut run.readers);
+            match readers.look(world, &run) {
+                Ok(()) => run.readers = readers,
+                // What has failed for them may work for the next ones.
+                Err(Ok(error)) => check_reader(&error, weather)?,
+                Err(Err(wrong)) => return Err(format!("{}: {wrong}", described())),
+            }
+        }
         let closing = matches!(op, Op::Reopen | Op::Rebuild);
         if closing {
             run.store = None;
@@ -106,6 +119,14 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
             }
             (Err(_), Ok(())) => return Err(format!("{} succeeded and should not have", described())),
             (Err(kind), Err(error)) if error.kind() == kind => {}
+            // Where an operation before was refused, the commit that a cursor is to stand behind may not be there.
+            (Ok(_), Err(error))
+                if run.refused > 0
+                    && op.sets_cursor()
+                    && ["InvalidArgument", "FeedTruncated"].contains(&error.code()) =>
+            {
+                run.refused += 1;
+            }
             (expected, Err(error)) => {
                 check_kind(&error, weather).map_err(|wrong| format!("{}: {wrong}", described()))?;
                 if weather == Weather::Cut || error.is_fatal() {
@@ -163,6 +184,14 @@ fn check_kind(error: &Error, weather: Weather) -> Verdict {
         Weather::Full => error.kind() == ErrorKind::Quota && !error.is_fatal(),
     };
     if fits { Ok(()) } else { Err(format!("{:?} is not an error of this weather: {error}", error.kind())) }
+}
+
+/// Whether a reader may meet this kind of error in this weather: on a full disk, no room to register or for the note too.
+fn check_reader(error: &Error, weather: Weather) -> Verdict {
+    match (weather, error.kind()) {
+        (Weather::Full, ErrorKind::Busy) | (Weather::Failing, ErrorKind::Busy) => Ok(()),
+        _ => check_kind(error, weather).map_err(|wrong| format!("a reader: {wrong}")),
+    }
 }
 
 /// An operation in one line.

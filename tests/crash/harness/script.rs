@@ -1,7 +1,7 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, PutOptions, Result, Store,
+    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions, Result, Store,
     WriteOptions,
 };
 use std::io::Write;
@@ -60,6 +60,7 @@ pub enum Step {
     Rename { from: At, to: At },
     Copy { from: At, to: At },
     Row { key: Vec<u8>, value: Option<Vec<u8>> },
+    Cursor { name: &'static str, lsn: u64 },
 }
 
 /// One call of a program.
@@ -88,12 +89,18 @@ pub enum Op {
         durability: Durability,
         reads: bool,
     },
+    RemoveCursor(&'static str),
+    /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
+    Follow(&'static str),
     Flush,
     Checkpoint,
     Maintain,
     Compact,
     /// Backs the store up to a place beside it.
     Backup,
+    /// Two readers in what might be other processes look at the store: one stays what it was at its first look, the
+    /// other one is refreshed.
+    Look,
     /// Closes the store and opens it again.
     Reopen,
     /// Closes the store and opens it again with its index made anew.
@@ -112,12 +119,22 @@ impl Op {
     pub fn is_synced(&self) -> bool {
         match self {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
-            Op::Maintain | Op::Abandon { .. } => false,
+            Op::Maintain | Op::Look | Op::Abandon { .. } => false,
             _ => true,
         }
     }
 
-    /// Does it. `Reopen` and `Rebuild` only close.
+    /// Whether it moves a cursor of the feed to a place of its own choice.
+    pub fn sets_cursor(&self) -> bool {
+        let sets = |step: &Step| matches!(step, Step::Cursor { .. });
+        match self {
+            Op::Do(step, _) => sets(step),
+            Op::Together { steps, .. } => steps.iter().any(sets),
+            _ => false,
+        }
+    }
+
+    /// Does it. `Reopen` and `Rebuild` only close, and `Look` is not the writer's work.
     pub fn run(&self, store: &Store) -> Result<()> {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
@@ -153,6 +170,12 @@ impl Op {
                     Ok(())
                 })
             }
+            Op::Look => Ok(()),
+            Op::RemoveCursor(name) => store.remove_cursor(name),
+            Op::Follow(name) => match store.cursor(name)? {
+                Some(after) => store.changes(after)?.try_for_each(|change| change.map(drop)),
+                None => store.flush(),
+            },
             Op::Flush => store.flush(),
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
@@ -189,7 +212,10 @@ impl Step {
                 let (source, target) = (store.bucket(from.0)?, store.bucket(to.0)?);
                 target.copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability)).map(drop)
             }
-            Step::Rename { .. } | Step::Row { .. } => {
+            Step::Cursor { name, lsn } if durability == Durability::Synced => {
+                store.set_cursor(name, Lsn(*lsn))
+            }
+            Step::Rename { .. } | Step::Row { .. } | Step::Cursor { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
         }
@@ -206,6 +232,7 @@ impl Step {
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
+            Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),
         }
     }
 }

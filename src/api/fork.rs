@@ -1,0 +1,71 @@
+//! Forks: where a bucket came from, and how it differs.
+
+use super::Bucket;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{BucketName, Lsn};
+use crate::ops::context::Reading;
+use crate::ops::diff::{DiffWalk, Difference};
+use crate::ops::fork::{self, Origin};
+
+/// The differences of two buckets, in the order of their keys. After an error it ends.
+#[derive(Debug)]
+pub struct Differences(Option<DiffWalk>);
+
+impl Iterator for Differences {
+    type Item = Result<Difference>;
+
+    fn next(&mut self) -> Option<Result<Difference>> {
+        let told = self.0.as_mut()?.advance().transpose();
+        if !matches!(told, Some(Ok(_))) {
+            self.0 = None;
+        }
+        told
+    }
+}
+
+impl Bucket {
+    /// Where a fork came from: the name of the bucket, and the commit that made the fork. `None` for other buckets.
+    pub fn forked_from(&self) -> Result<Option<(BucketName, Lsn)>> {
+        let origin = fork::origin(&Reading::newest(self.store().engine()), self.reference())?;
+        Ok(origin.map(|Origin { name, lsn, .. }| (name, lsn)))
+    }
+
+    /// The keys under which this bucket does not hold the same as another one: what would have to change in that one
+    /// to make it as this one is. For a fork and the bucket it was made from, the cost follows what was written to
+    /// either of them since; for other buckets, what they hold.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// let cats = store.create_bucket("cats")?;
+    /// cats.put("tom", b"meow")?;
+    /// let experiment = store.fork_bucket("cats", "experiment")?;
+    /// experiment.put("felix", b"purr")?;
+    /// let changed: Vec<String> =
+    ///     experiment.diff(&cats)?.map(|difference| Ok(difference?.key)).collect::<ossicle::Result<_>>()?;
+    /// assert_eq!(changed, ["felix"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn diff(&self, other: &Bucket) -> Result<Differences> {
+        let reading = Reading::newest(self.store().engine());
+        Ok(Differences(Some(DiffWalk::begin(&reading, other.reference(), self.reference())?)))
+    }
+
+    /// [`diff`](Bucket::diff) against the bucket that this fork was made from.
+    ///
+    /// # Errors
+    /// `NotAFork`; `NoSuchBucket` if that bucket is gone.
+    pub fn diff_parent(&self) -> Result<Differences> {
+        let reading = Reading::newest(self.store().engine());
+        let Some(origin) = fork::origin(&reading, self.reference())? else {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "NotAFork",
+                format!("the bucket {} is not a fork; name the bucket to compare it with", self.name()),
+            ));
+        };
+        let parent = fork::parent(&reading, &origin)?;
+        Ok(Differences(Some(DiffWalk::begin(&reading, &parent, self.reference())?)))
+    }
+}
