@@ -179,6 +179,12 @@ pub fn version_tail(lsn: u64, n: u32) -> [u8; 12] {
     tail
 }
 
+/// Reads a version as it stands in keys.
+pub fn parse_tail(tail: &[u8]) -> Option<(u64, u32)> {
+    let (lsn, n) = tail.split_first_chunk::<8>()?;
+    Some((!u64::from_be_bytes(*lsn), !u32::from_be_bytes(n.try_into().ok()?)))
+}
+
 fn numbered(first: u8, lsn: u64, n: u32) -> Vec<u8> {
     let mut key = vec![first];
     key.extend_from_slice(&lsn.to_be_bytes());
@@ -194,6 +200,11 @@ pub fn tidy(lsn: u64, n: u32) -> Vec<u8> {
 /// The range of all work left to be done.
 pub fn all_tidy() -> (Vec<u8>, Vec<u8>) {
     (vec![TIDY], vec![TIDY + 1])
+}
+
+/// Whether a key is that of work left to be done.
+pub fn is_tidy(key: &[u8]) -> bool {
+    key.first() == Some(&TIDY)
 }
 
 /// The lsn in the key of work left to be done, or of a row to be trimmed.
@@ -416,7 +427,7 @@ pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The table and the key in the key of a row of the application's own; `None` for any other.
+/// The table and the key in the key of a row of the application's own; `None` for any other key.
 pub fn parse_row(key: &[u8]) -> Option<(&str, &[u8])> {
     let rest = key.strip_prefix(&[ROWS])?;
     let at = rest.iter().position(|byte| *byte == 0)?;
@@ -445,7 +456,7 @@ mod tests {
                     let found = parse_place(&at(key, 3)).unwrap();
                     assert_eq!((found.kind, found.shadow, found.space), (kind, shadow, 7));
                     assert_eq!(found.key, key.as_bytes());
-                    assert!(!kind.has_tail() || found.tail == version_tail(9, 3));
+                    assert!(!kind.has_tail() || parse_tail(&found.tail) == Some((9, 3)));
                     let past = history_at(&at(key, 3), 12).unwrap();
                     assert_eq!(parse_history(&past), Some((at(key, 3), 12)), "{kind:?} {key:?}");
                     assert!(past > history_at(&at(key, 3), 13).unwrap(), "the newest comes first");

@@ -15,6 +15,8 @@
 //! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
 //! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
+mod backup;
+mod backup_target;
 mod blob;
 mod checkpoint;
 mod commit;
@@ -31,6 +33,8 @@ mod recovery;
 mod refresh;
 mod relocate;
 mod reserve;
+mod salvage;
+mod salvage_scan;
 mod settings;
 mod superblock;
 mod vacuum;
@@ -47,7 +51,8 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
+pub use backup::{BackupProgress, BackupReport, RestoreReport};
+pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
@@ -57,6 +62,8 @@ pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
+pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
+pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
