@@ -49,6 +49,8 @@ pub enum Command {
     Cp(CpArgs),
     /// Give an object another key, or with `-r` everything below one; no byte is copied
     Mv(MvArgs),
+    /// Show the tags of an object, or replace them
+    Tag(TagArgs),
     /// Show or set whether a bucket keeps versions
     Versioning(VersioningArgs),
     /// List versions and delete markers, of each key the newest first
@@ -192,6 +194,19 @@ pub struct MvArgs {
     /// Everything below the key, as in a tree: one commit, whatever it is
     #[arg(short, long)]
     pub recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// The tags it has from now on; without any, they are shown
+    #[arg(value_name = "KEY=VALUE", value_parser = pair)]
+    pub tags: Vec<(String, String)>,
+    /// Take all tags off
+    #[arg(long, conflicts_with = "tags")]
+    pub clear: bool,
 }
 
 #[derive(Debug, Args)]

@@ -35,6 +35,7 @@ mod opening;
 mod origin;
 mod progress;
 mod stop;
+mod tags;
 mod tally;
 mod tour;
 mod tree;
@@ -78,6 +79,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Stat(args) => objects::stat(store, &args, out),
         Command::Cp(args) => moving::copy(store, &args, out),
         Command::Mv(args) => moving::rename(store, &args, out),
+        Command::Tag(args) => tags::command(store, &args, out),
         Command::Versioning(args) => versions::versioning(store, &args, out),
         Command::Versions(args) => versions::list(store, &args, out),
         Command::Undelete(args) => versions::undelete(store, &args, out),
