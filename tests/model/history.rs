@@ -378,6 +378,20 @@ pub enum Reopening {
     ReadOnly,
 }
 
+/// Which parts an upload is completed with.
+#[derive(Clone, Copy, Debug)]
+pub enum Completing {
+    /// Whatever there is, without a list.
+    All,
+    Listed,
+    EverySecond,
+    Reversed,
+    /// One more than there are.
+    Missing,
+    Wrong,
+    Nothing,
+}
+
 /// One call, or a few that belong together.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -424,6 +438,14 @@ pub enum Op {
         fails: bool,
         synced: bool,
     },
+    Upload(Spot, Extras),
+    /// Of the upload in this place: the number, and what it is.
+    PutPart(usize, u32, Body),
+    CopyPart(usize, u32, Spot, Option<Range>),
+    Parts(usize),
+    Complete(usize, Completing),
+    Abort(usize),
+    Uploads(usize, String),
     Snapshot,
     LookAtSnapshot(usize),
     DropSnapshot(usize),
@@ -482,6 +504,26 @@ fn objects() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn uploads() -> impl Strategy<Value = Op> {
+    let at = || 0usize..3;
+    let number = || prop_oneof![20 => 1u32..5, 1 => select(&[0u32, 10_000, 10_001][..])];
+    let len = select(&[0usize, 5, 3000, 102_399, 102_400, 102_400, 102_401, 110_000][..]);
+    let part = (len, 0u8..4).prop_map(|(len, seed)| Body { len, seed });
+    let range =
+        prop_oneof![2 => Just(None), 1 => (edge(), edge()).prop_map(|(a, b)| Some(Range::Span(a, b)))];
+    use Completing::{All, EverySecond, Listed, Missing, Nothing, Reversed, Wrong};
+    let completing = select(&[All, All, Listed, Listed, EverySecond, Reversed, Missing, Wrong, Nothing][..]);
+    prop_oneof![
+        6 => (spot(), extras()).prop_map(|(at, extras)| Op::Upload(at, extras)),
+        12 => (at(), number(), part).prop_map(|(at, number, body)| Op::PutPart(at, number, body)),
+        3 => (at(), number(), spot(), range).prop_map(|(at, number, from, range)| Op::CopyPart(at, number, from, range)),
+        3 => at().prop_map(Op::Parts),
+        6 => (at(), completing).prop_map(|(at, which)| Op::Complete(at, which)),
+        2 => at().prop_map(Op::Abort),
+        2 => (bucket(), list_text()).prop_map(|(at, prefix)| Op::Uploads(at, prefix)),
+    ]
+}
+
 fn spaces() -> impl Strategy<Value = Op> {
     let versioning = || select(&[Versioning::Enabled, Versioning::Enabled, Versioning::Suspended][..]);
     let more = || prop::option::weighted(0.3, prop_oneof![Just(0i64), 0i64..5, -3i64..20_000]);
@@ -535,7 +577,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => reopening.prop_map(Op::Reopen),
         4 => (0u64..3000).prop_map(Op::Advance),
     ];
-    prop_oneof![9 => objects(), 3 => rest, 2 => spaces()]
+    prop_oneof![18 => objects(), 6 => rest, 4 => spaces(), 1 => uploads()]
 }
 
 /// A history of at most `most` calls.

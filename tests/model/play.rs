@@ -1,5 +1,6 @@
 //! Plays a history to a store and to the reference side by side, and compares every answer.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ mod listings;
 mod objects;
 mod spaces;
 mod transactions;
+mod uploads;
 mod versions;
 
 use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, Spot, Tag, VALID};
@@ -41,6 +43,9 @@ pub struct Play<'w> {
     past: Vec<Reference>,
     /// The last calls, which are told if something fails.
     recent: Vec<Op>,
+    /// Calls of a history that could not be made, because there is no such bucket.
+    missed: Cell<u64>,
+    uploads: Vec<uploads::Pair>,
     /// Calls that were compared.
     pub played: u64,
 }
@@ -59,8 +64,8 @@ impl<'w> Play<'w> {
         let mut model = Reference::at(crate::world::START);
         // A store that begins to retain its past notes that.
         model.lsn = store.stats().lsn.0;
-        let (handles, snapshots, held, past, recent) = Default::default();
-        Play { world, store, model, handles, snapshots, held, past, recent, played: 0 }
+        let (handles, snapshots, held, past, recent, missed, uploads) = Default::default();
+        Play { world, store, model, handles, snapshots, held, past, recent, missed, uploads, played: 0 }
     }
 
     /// Plays a whole history from an empty store on, and looks at everything at its end.
@@ -75,7 +80,7 @@ impl<'w> Play<'w> {
         play.op(&Op::LookAtAll);
         play.op(&Op::Verify);
         play.op(&Op::ReadHeld);
-        play.played
+        play.played - play.missed.get()
     }
 
     /// Everything that the store holds, as text, for comparing one store with another.
@@ -99,7 +104,10 @@ impl<'w> Play<'w> {
     }
 
     fn pair(&self, bucket: usize, stale: bool) -> Option<Pair> {
-        let pairs = self.handles.get(&bucket)?;
+        let Some(pairs) = self.handles.get(&bucket) else {
+            self.missed.set(self.missed.get() + 1);
+            return None;
+        };
         let at = if stale { 0 } else { pairs.len() - 1 };
         pairs.get(at).cloned()
     }
@@ -153,7 +161,10 @@ impl<'w> Play<'w> {
         if self.reading_op(op).is_break() {
             return;
         }
-        if self.object_op(op).is_continue() && self.space_op(op).is_continue() {
+        if self.object_op(op).is_continue()
+            && self.space_op(op).is_continue()
+            && self.upload_op(op).is_continue()
+        {
             self.store_op(op);
         }
         self.check_lsn(op);
@@ -175,7 +186,7 @@ impl<'w> Play<'w> {
             Op::LookAtSnapshot(at) => {
                 if let Some((snapshot, model)) = self.snapshots.get(*at) {
                     assert_eq!(snapshot.lsn().0, model.lsn);
-                    self.played += look_at_snapshot(snapshot, model);
+                    self.played += look_at_snapshot(snapshot, model, false);
                 }
             }
             Op::DropSnapshot(at) => {
@@ -306,10 +317,12 @@ impl<'w> Play<'w> {
 
     fn reopen(&mut self, how: Reopening) {
         let handles = std::mem::take(&mut self.handles);
+        let mut uploads = std::mem::take(&mut self.uploads);
         let snapshots = std::mem::take(&mut self.snapshots);
         match how {
             Reopening::Dropped => {
                 drop((handles, snapshots));
+                uploads.iter_mut().for_each(uploads::Pair::let_go);
                 let closed = std::mem::replace(&mut self.store, Store::in_memory().unwrap());
                 drop(closed);
             }
@@ -341,6 +354,7 @@ impl<'w> Play<'w> {
             }
             same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
         }
+        self.resume(uploads);
     }
 }
 
