@@ -41,11 +41,14 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing,
-    WriteOptions,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter,
+    RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
+    Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
-pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
+pub use engine::{
+    BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
+    SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,
+};
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
     RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,

@@ -27,6 +27,7 @@ every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
     bucket_again buffered_then_synced streamed_buffered copies transactions writers long_metadata maintenance
     tombstones_move versions readers cursor_moves moved_twice appends appends_merged uploads parts_move
+    backed_up
 }
 
 #[test]

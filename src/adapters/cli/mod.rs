@@ -19,6 +19,7 @@
 
 mod address;
 mod args;
+mod backup;
 mod buckets;
 mod care;
 mod export;
@@ -89,6 +90,9 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Verify => care::verify(store, out),
         Command::Compact => care::compact(store, out),
         Command::Info => care::info(store, out),
+        Command::Backup(args) => backup::backup(&args, out),
+        Command::RestoreBackup(args) => backup::restore(&args, out),
+        Command::Salvage(args) => backup::salvage(&args, out),
         Command::Tour(args) => tour::command(store, &args, out),
     }
 }

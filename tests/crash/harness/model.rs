@@ -93,8 +93,14 @@ impl State {
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
-            Op::Look | Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {
-            }
+            Op::Look
+            | Op::Flush
+            | Op::Checkpoint
+            | Op::Maintain
+            | Op::Compact
+            | Op::Backup
+            | Op::Reopen
+            | Op::Rebuild => {}
         }
         Ok(next)
     }
