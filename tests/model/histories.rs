@@ -5,6 +5,7 @@
 //! Every run plays the same histories; `PROPTEST_RNG_SEED` draws others, `OSSICLE_MODEL_TIMES=10` ten times as many,
 //! `PROPTEST_CASES` so many. With `--nocapture` each test says how many calls it has compared.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -44,12 +45,14 @@ fn play_some(
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
         config.rng_seed = RngSeed::Fixed(seed);
     }
-    let played = Mutex::new(0);
+    let played = Mutex::new((0, BTreeMap::new()));
     let outcome = TestRunner::new(config).run(&history(most), |mut history: Vec<Op>| {
         history.retain(keep);
         let mut told = Vec::new();
         for world in worlds() {
-            *played.lock().unwrap() += Play::all(&world, &history);
+            let mut sum = played.lock().unwrap();
+            let (played, tally) = &mut *sum;
+            *played += Play::all(&world, &history, tally);
             told.push(Play::begin(&world).told());
         }
         prop_assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "two worlds end differently");
@@ -58,7 +61,8 @@ fn play_some(
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    let played = played.into_inner().unwrap();
+    let (played, tally) = played.into_inner().unwrap();
+    println!("calls and commits: {tally:?}");
     println!("{played} calls compared");
     assert!(played >= least || std::env::var_os("PROPTEST_CASES").is_some(), "only {played} calls compared");
 }

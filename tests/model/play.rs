@@ -46,6 +46,8 @@ pub struct Play<'w> {
     /// Calls of a history that could not be made, because there is no such bucket.
     missed: Cell<u64>,
     uploads: Vec<uploads::Pair>,
+    /// By the name of a call: how often it was made, and how often a commit came of it.
+    pub tally: BTreeMap<String, (u64, u64)>,
     /// Calls that were compared.
     pub played: u64,
 }
@@ -64,22 +66,43 @@ impl<'w> Play<'w> {
         let mut model = Reference::at(crate::world::START);
         // A store that begins to retain its past notes that.
         model.lsn = store.stats().lsn.0;
-        let (handles, snapshots, held, past, recent, missed, uploads) = Default::default();
-        Play { world, store, model, handles, snapshots, held, past, recent, missed, uploads, played: 0 }
+        let (handles, snapshots, held, past, recent, missed, uploads, tally) = Default::default();
+        Play {
+            world,
+            store,
+            model,
+            handles,
+            snapshots,
+            held,
+            past,
+            recent,
+            missed,
+            uploads,
+            tally,
+            played: 0,
+        }
     }
 
     /// Plays a whole history from an empty store on, and looks at everything at its end.
-    pub fn all(world: &World, history: &[Op]) -> u64 {
+    pub fn all(world: &World, history: &[Op], tally: &mut BTreeMap<String, (u64, u64)>) -> u64 {
         let mut play = Play::begin(world);
         for bucket in 0..2 {
             play.op(&Op::CreateBucket(bucket));
         }
-        history.iter().for_each(|op| play.op(op));
+        for op in history {
+            let mut op = op.clone();
+            op.spots().into_iter().for_each(|spot| play.hit(spot));
+            play.op(&op);
+        }
         play.op(&Op::LookAtAll);
         play.op(&Op::Reopen(Reopening::Closed));
         play.op(&Op::LookAtAll);
         play.op(&Op::Verify);
         play.op(&Op::ReadHeld);
+        for (name, (calls, commits)) in &play.tally {
+            let sum = tally.entry(name.clone()).or_default();
+            *sum = (sum.0 + calls, sum.1 + commits);
+        }
         play.played - play.missed.get()
     }
 
@@ -114,6 +137,16 @@ impl<'w> Play<'w> {
 
     fn spot(&self, spot: &Spot) -> Option<Pair> {
         self.pair(spot.bucket, spot.stale)
+    }
+
+    /// Sets the key that is meant.
+    fn hit(&self, spot: &mut Spot) {
+        let handle = self.handles.get(&spot.bucket).and_then(|pairs| pairs.last());
+        if let (Some(hit), Some((_, handle))) = (spot.hits, handle)
+            && let Some(key) = self.model.some_key(handle, hit)
+        {
+            spot.key = key;
+        }
     }
 
     fn tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
@@ -161,6 +194,7 @@ impl<'w> Play<'w> {
         if self.reading_op(op).is_break() {
             return;
         }
+        let lsn = self.model.lsn;
         if self.object_op(op).is_continue()
             && self.space_op(op).is_continue()
             && self.upload_op(op).is_continue()
@@ -168,6 +202,8 @@ impl<'w> Play<'w> {
             self.store_op(op);
         }
         self.check_lsn(op);
+        let sum = self.tally.entry(op.name()).or_default();
+        *sum = (sum.0 + 1, sum.1 + u64::from(self.model.lsn > lsn));
     }
 
     /// Plays a call that is about the store as a whole.
@@ -247,7 +283,7 @@ impl<'w> Play<'w> {
             }
             Op::PutMany(bucket, from, count) => {
                 self.put_many(*bucket, *from, *count);
-                Spot { bucket: *bucket, stale: false, key: "many/00".to_string() }
+                Spot { bucket: *bucket, stale: false, key: "many/00".to_string(), hits: None }
             }
             Op::Delete(at, pick, tag) => {
                 self.delete(at, *pick, *tag);
@@ -255,7 +291,7 @@ impl<'w> Play<'w> {
             }
             Op::DeleteMany(bucket, keys) => {
                 self.delete_many(*bucket, keys);
-                Spot { bucket: *bucket, stale: false, key: String::new() }
+                Spot { bucket: *bucket, stale: false, key: String::new(), hits: None }
             }
             Op::Copy(from, pick, to, tag, extras) => {
                 self.copy((from, *pick), to, *tag, extras);
@@ -275,7 +311,7 @@ impl<'w> Play<'w> {
             }
             Op::DeleteVersions(bucket, versions) => {
                 self.delete_versions(*bucket, versions);
-                Spot { bucket: *bucket, stale: false, key: String::new() }
+                Spot { bucket: *bucket, stale: false, key: String::new(), hits: None }
             }
             _ => return ControlFlow::Continue(()),
         };

@@ -215,6 +215,22 @@ impl Reference {
         self.check(bucket).is_ok_and(|bucket| bucket.versioning.is_some())
     }
 
+    /// The names of versions that were seen so far.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.names.lock().unwrap().clone()
+    }
+
+    /// Forgets what was seen since in a transaction that was not made: its names are given to others.
+    pub fn forget(&self, names: BTreeSet<String>) {
+        *self.names.lock().unwrap() = names;
+    }
+
+    /// One of the keys that there are, deleted or not.
+    pub fn some_key(&self, bucket: &Handle, at: usize) -> Option<String> {
+        let chains = &self.check(bucket).ok()?.chains;
+        chains.keys().nth(at % chains.len().max(1)).cloned()
+    }
+
     /// All versions of a key.
     pub fn chain(&self, bucket: &Handle, key: &str) -> &[Arc<Object>] {
         self.check(bucket).ok().and_then(|bucket| bucket.chains.get(key)).map_or(&[], |chain| &chain[..])
