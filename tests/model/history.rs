@@ -558,7 +558,7 @@ fn objects() -> impl Strategy<Value = Op> {
         2 => (bucket(), lines()).prop_map(|(at, lines)| Op::VersionPages(at, lines)),
         2 => spot().prop_map(Op::Chain),
         4 => spot().prop_map(Op::Undelete),
-        3 => (spot(), pick()).prop_map(|(at, pick)| Op::RestoreVersion(at, pick)),
+        3 => (spot(), 0usize..6).prop_map(|(at, nth)| Op::RestoreVersion(at, Pick::Nth(nth))),
         1 => (bucket(), prop::collection::vec((key(), pick()), 0..8))
             .prop_map(|(at, versions)| Op::DeleteVersions(at, versions)),
     ]

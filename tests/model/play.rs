@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ossicle::{Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId};
+use ossicle::{
+    Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId, Versioning,
+};
 
 mod facts;
 mod listings;
@@ -86,9 +88,8 @@ impl<'w> Play<'w> {
     /// Plays a whole history from an empty store on, and looks at everything at its end.
     pub fn all(world: &World, history: &[Op], tally: &mut BTreeMap<String, (u64, u64)>) -> u64 {
         let mut play = Play::begin(world);
-        for bucket in 0..2 {
-            play.op(&Op::CreateBucket(bucket));
-        }
+        play.op(&Op::CreateBucket(0));
+        play.op(&Op::CreateBucketWith(1, Versioning::Enabled));
         for op in history {
             let mut op = op.clone();
             op.spots().into_iter().for_each(|spot| play.hit(spot));
