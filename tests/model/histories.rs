@@ -1,8 +1,11 @@
 //! Random histories under every kind of store and settings.
 //!
+//! One run compares more than a million calls on stores in memory: each test asks for its share of them.
+//!
 //! Every run plays the same histories; `PROPTEST_RNG_SEED` draws others, `OSSICLE_MODEL_TIMES=10` ten times as many,
 //! `PROPTEST_CASES` so many. With `--nocapture` each test says how many calls it has compared.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -42,12 +45,14 @@ fn play_some(
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
         config.rng_seed = RngSeed::Fixed(seed);
     }
-    let played = Mutex::new(0);
+    let played = Mutex::new((0, BTreeMap::new()));
     let outcome = TestRunner::new(config).run(&history(most), |mut history: Vec<Op>| {
         history.retain(keep);
         let mut told = Vec::new();
         for world in worlds() {
-            *played.lock().unwrap() += Play::all(&world, &history);
+            let mut sum = played.lock().unwrap();
+            let (played, tally) = &mut *sum;
+            *played += Play::all(&world, &history, tally);
             told.push(Play::begin(&world).told());
         }
         prop_assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "two worlds end differently");
@@ -56,37 +61,38 @@ fn play_some(
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    let played = played.into_inner().unwrap();
+    let (played, tally) = played.into_inner().unwrap();
+    println!("calls and commits: {tally:?}");
     println!("{played} calls compared");
     assert!(played >= least || std::env::var_os("PROPTEST_CASES").is_some(), "only {played} calls compared");
 }
 
 #[test]
 fn a_store_in_memory_read_through_maps_answers_as_the_model() {
-    play(1, 260, 400, 60_000, || vec![World::in_memory(small(ReadMode::Mapped))]);
+    play(1, 260, 400, 330_000, || vec![World::in_memory(small(ReadMode::Mapped))]);
 }
 
 #[test]
 fn a_store_in_memory_read_by_position_answers_as_the_model() {
-    play(2, 260, 400, 60_000, || vec![World::in_memory(small(ReadMode::Positioned))]);
+    play(2, 260, 400, 330_000, || vec![World::in_memory(small(ReadMode::Positioned))]);
 }
 
 #[test]
 fn a_store_on_disk_read_through_maps_answers_as_the_model() {
-    play(3, 30, 300, 5_000, || vec![World::on_disk(small(ReadMode::Mapped))]);
+    play(3, 30, 300, 20_000, || vec![World::on_disk(small(ReadMode::Mapped))]);
 }
 
 #[test]
 fn a_store_on_disk_read_by_position_answers_as_the_model() {
-    play(4, 30, 300, 5_000, || vec![World::on_disk(small(ReadMode::Positioned))]);
+    play(4, 30, 300, 20_000, || vec![World::on_disk(small(ReadMode::Positioned))]);
 }
 
 /// Whatever was retained of the past is as it was, however the store was closed and opened and compacted since.
 #[test]
 fn a_store_with_a_past_answers_as_the_model() {
     let past = |history| Settings { history: Some(Duration::from_secs(history)), ..small(ReadMode::Mapped) };
-    play(7, 100, 400, 60_000, || vec![World::in_memory(past(8))]);
-    play(8, 30, 400, 20_000, || vec![World::in_memory(past(3600))]);
+    play(7, 120, 400, 150_000, || vec![World::in_memory(past(8))]);
+    play(8, 40, 400, 50_000, || vec![World::in_memory(past(3600))]);
 }
 
 /// The settings decide how a store does things and never what it answers.
@@ -96,7 +102,7 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
     let everything_packed = Settings { packed_max: 4 << 20, inline_max: 700, ..small(ReadMode::Positioned) };
     let large_chunks = Settings { chunk_size: 16 << 20, garbage_percent: 90, ..small(ReadMode::Mapped) };
     let all = [Settings::default(), nothing_packed, everything_packed, large_chunks];
-    play(5, 40, 300, 40_000, || all.iter().cloned().map(World::in_memory).collect());
+    play(5, 50, 300, 160_000, || all.iter().cloned().map(World::in_memory).collect());
 }
 
 /// Maintenance at any moment changes no answer. Its thread works on the same store while the history is played.
@@ -104,5 +110,5 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
 fn a_store_with_a_maintenance_thread_answers_as_the_model() {
     let world = || vec![World::in_memory(small(ReadMode::Mapped)).with_background()];
     // Without renames, because taking away their traces is a commit, and nobody knows when it happens.
-    play_some(6, 100, 400, 25_000, |op| !op.renames(), world);
+    play_some(6, 100, 400, 80_000, |op| !op.renames(), world);
 }

@@ -206,6 +206,8 @@ pub struct Spot {
     pub bucket: usize,
     pub stale: bool,
     pub key: String,
+    /// Instead of the key that of some object which there is, if there is any.
+    pub hits: Option<usize>,
 }
 
 fn bucket() -> impl Strategy<Value = usize> {
@@ -213,7 +215,13 @@ fn bucket() -> impl Strategy<Value = usize> {
 }
 
 fn spot() -> impl Strategy<Value = Spot> {
-    (bucket(), prop::bool::weighted(0.03), key()).prop_map(|(bucket, stale, key)| Spot { bucket, stale, key })
+    let hits = prop::option::weighted(0.5, 0usize..1000);
+    (bucket(), prop::bool::weighted(0.03), key(), hits).prop_map(|(bucket, stale, key, hits)| Spot {
+        bucket,
+        stale,
+        key,
+        hits,
+    })
 }
 
 /// Which version of an object.
@@ -349,6 +357,21 @@ pub enum Step {
     Row(RowAt),
 }
 
+impl Step {
+    fn spots(&mut self) -> Vec<&mut Spot> {
+        match self {
+            Step::Put(at, ..)
+            | Step::Delete(at, ..)
+            | Step::Undelete(at)
+            | Step::RestoreVersion(at, _)
+            | Step::Get(at)
+            | Step::Head(at) => vec![at],
+            Step::Copy(from, to) | Step::Rename(from, to) => vec![from, to],
+            Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) => Vec::new(),
+        }
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (spot(), body(), extras()).prop_map(|(at, body, extras)| Step::Put(at, body, extras)),
@@ -376,6 +399,20 @@ pub enum Reopening {
     Rebuilt,
     /// Looked at for reading only in between.
     ReadOnly,
+}
+
+/// Which parts an upload is completed with.
+#[derive(Clone, Copy, Debug)]
+pub enum Completing {
+    /// Whatever there is, without a list.
+    All,
+    Listed,
+    EverySecond,
+    Reversed,
+    /// One more than there are.
+    Missing,
+    Wrong,
+    Nothing,
 }
 
 /// One call, or a few that belong together.
@@ -424,6 +461,14 @@ pub enum Op {
         fails: bool,
         synced: bool,
     },
+    Upload(Spot, Extras),
+    /// Of the upload in this place: the number, and what it is.
+    PutPart(usize, u32, Body),
+    CopyPart(usize, u32, Spot, Option<Range>),
+    Parts(usize),
+    Complete(usize, Completing),
+    Abort(usize),
+    Uploads(usize, String),
     Snapshot,
     LookAtSnapshot(usize),
     DropSnapshot(usize),
@@ -441,6 +486,43 @@ pub enum Op {
 }
 
 impl Op {
+    /// The places that it is about.
+    pub fn spots(&mut self) -> Vec<&mut Spot> {
+        match self {
+            Op::Put(at, ..)
+            | Op::Get(at, _)
+            | Op::Head(at, _)
+            | Op::Exists(at)
+            | Op::Delete(at, ..)
+            | Op::Rename(at, ..)
+            | Op::Chain(at)
+            | Op::Undelete(at)
+            | Op::RestoreVersion(at, _)
+            | Op::Usage(at)
+            | Op::Upload(at, _)
+            | Op::CopyPart(_, _, at, _)
+            | Op::Hold(at) => vec![at],
+            Op::Copy(from, _, to, ..) => vec![from, to],
+            Op::Transaction { steps, .. } => steps.iter_mut().flat_map(Step::spots).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is called.
+    pub fn name(&self) -> String {
+        struct Word(String);
+        impl std::fmt::Write for Word {
+            fn write_str(&mut self, text: &str) -> std::fmt::Result {
+                self.0.push_str(text);
+                // The name comes first, and no more is asked for.
+                Err(std::fmt::Error)
+            }
+        }
+        let mut word = Word(String::new());
+        let _ = std::fmt::write(&mut word, format_args!("{self:?}"));
+        word.0
+    }
+
     /// Whether maintenance may have to commit something after it: an object may get another key, or a prefix or a fork
     /// is left to be cleaned up.
     pub fn renames(&self) -> bool {
@@ -476,9 +558,29 @@ fn objects() -> impl Strategy<Value = Op> {
         2 => (bucket(), lines()).prop_map(|(at, lines)| Op::VersionPages(at, lines)),
         2 => spot().prop_map(Op::Chain),
         4 => spot().prop_map(Op::Undelete),
-        3 => (spot(), pick()).prop_map(|(at, pick)| Op::RestoreVersion(at, pick)),
+        3 => (spot(), 0usize..6).prop_map(|(at, nth)| Op::RestoreVersion(at, Pick::Nth(nth))),
         1 => (bucket(), prop::collection::vec((key(), pick()), 0..8))
             .prop_map(|(at, versions)| Op::DeleteVersions(at, versions)),
+    ]
+}
+
+fn uploads() -> impl Strategy<Value = Op> {
+    let at = || prop_oneof![4 => Just(0usize), 1 => 0usize..3];
+    let number = || prop_oneof![20 => 1u32..5, 1 => select(&[0u32, 10_000, 10_001][..])];
+    let len = select(&[0usize, 3000, 102_399, 102_400, 102_400, 102_400, 102_401, 110_000][..]);
+    let part = (len, 0u8..4).prop_map(|(len, seed)| Body { len, seed });
+    let range =
+        prop_oneof![2 => Just(None), 1 => (edge(), edge()).prop_map(|(a, b)| Some(Range::Span(a, b)))];
+    use Completing::{All, EverySecond, Listed, Missing, Nothing, Reversed, Wrong};
+    let completing = select(&[All, All, Listed, Listed, EverySecond, Reversed, Missing, Wrong, Nothing][..]);
+    prop_oneof![
+        3 => (spot(), extras()).prop_map(|(at, extras)| Op::Upload(at, extras)),
+        16 => (at(), number(), part).prop_map(|(at, number, body)| Op::PutPart(at, number, body)),
+        3 => (at(), number(), spot(), range).prop_map(|(at, number, from, range)| Op::CopyPart(at, number, from, range)),
+        3 => at().prop_map(Op::Parts),
+        6 => (at(), completing).prop_map(|(at, which)| Op::Complete(at, which)),
+        1 => at().prop_map(Op::Abort),
+        2 => (bucket(), list_text()).prop_map(|(at, prefix)| Op::Uploads(at, prefix)),
     ]
 }
 
@@ -535,7 +637,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => reopening.prop_map(Op::Reopen),
         4 => (0u64..3000).prop_map(Op::Advance),
     ];
-    prop_oneof![9 => objects(), 3 => rest, 2 => spaces()]
+    prop_oneof![18 => objects(), 6 => rest, 4 => spaces(), 2 => uploads()]
 }
 
 /// A history of at most `most` calls.

@@ -1,17 +1,21 @@
 //! Plays a history to a store and to the reference side by side, and compares every answer.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ossicle::{Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId};
+use ossicle::{
+    Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId, Versioning,
+};
 
 mod facts;
 mod listings;
 mod objects;
 mod spaces;
 mod transactions;
+mod uploads;
 mod versions;
 
 use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, Spot, Tag, VALID};
@@ -41,6 +45,11 @@ pub struct Play<'w> {
     past: Vec<Reference>,
     /// The last calls, which are told if something fails.
     recent: Vec<Op>,
+    /// Calls of a history that could not be made, because there is no such bucket.
+    missed: Cell<u64>,
+    uploads: Vec<uploads::Pair>,
+    /// By the name of a call: how often it was made, and how often a commit came of it.
+    pub tally: BTreeMap<String, (u64, u64)>,
     /// Calls that were compared.
     pub played: u64,
 }
@@ -59,23 +68,43 @@ impl<'w> Play<'w> {
         let mut model = Reference::at(crate::world::START);
         // A store that begins to retain its past notes that.
         model.lsn = store.stats().lsn.0;
-        let (handles, snapshots, held, past, recent) = Default::default();
-        Play { world, store, model, handles, snapshots, held, past, recent, played: 0 }
+        let (handles, snapshots, held, past, recent, missed, uploads, tally) = Default::default();
+        Play {
+            world,
+            store,
+            model,
+            handles,
+            snapshots,
+            held,
+            past,
+            recent,
+            missed,
+            uploads,
+            tally,
+            played: 0,
+        }
     }
 
     /// Plays a whole history from an empty store on, and looks at everything at its end.
-    pub fn all(world: &World, history: &[Op]) -> u64 {
+    pub fn all(world: &World, history: &[Op], tally: &mut BTreeMap<String, (u64, u64)>) -> u64 {
         let mut play = Play::begin(world);
-        for bucket in 0..2 {
-            play.op(&Op::CreateBucket(bucket));
+        play.op(&Op::CreateBucket(0));
+        play.op(&Op::CreateBucketWith(1, Versioning::Enabled));
+        for op in history {
+            let mut op = op.clone();
+            op.spots().into_iter().for_each(|spot| play.hit(spot));
+            play.op(&op);
         }
-        history.iter().for_each(|op| play.op(op));
         play.op(&Op::LookAtAll);
         play.op(&Op::Reopen(Reopening::Closed));
         play.op(&Op::LookAtAll);
         play.op(&Op::Verify);
         play.op(&Op::ReadHeld);
-        play.played
+        for (name, (calls, commits)) in &play.tally {
+            let sum = tally.entry(name.clone()).or_default();
+            *sum = (sum.0 + calls, sum.1 + commits);
+        }
+        play.played - play.missed.get()
     }
 
     /// Everything that the store holds, as text, for comparing one store with another.
@@ -99,13 +128,26 @@ impl<'w> Play<'w> {
     }
 
     fn pair(&self, bucket: usize, stale: bool) -> Option<Pair> {
-        let pairs = self.handles.get(&bucket)?;
+        let Some(pairs) = self.handles.get(&bucket) else {
+            self.missed.set(self.missed.get() + 1);
+            return None;
+        };
         let at = if stale { 0 } else { pairs.len() - 1 };
         pairs.get(at).cloned()
     }
 
     fn spot(&self, spot: &Spot) -> Option<Pair> {
         self.pair(spot.bucket, spot.stale)
+    }
+
+    /// Sets the key that is meant.
+    fn hit(&self, spot: &mut Spot) {
+        let handle = self.handles.get(&spot.bucket).and_then(|pairs| pairs.last());
+        if let (Some(hit), Some((_, handle))) = (spot.hits, handle)
+            && let Some(key) = self.model.some_key(handle, hit)
+        {
+            spot.key = key;
+        }
     }
 
     fn tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
@@ -153,10 +195,16 @@ impl<'w> Play<'w> {
         if self.reading_op(op).is_break() {
             return;
         }
-        if self.object_op(op).is_continue() && self.space_op(op).is_continue() {
+        let lsn = self.model.lsn;
+        if self.object_op(op).is_continue()
+            && self.space_op(op).is_continue()
+            && self.upload_op(op).is_continue()
+        {
             self.store_op(op);
         }
         self.check_lsn(op);
+        let sum = self.tally.entry(op.name()).or_default();
+        *sum = (sum.0 + 1, sum.1 + u64::from(self.model.lsn > lsn));
     }
 
     /// Plays a call that is about the store as a whole.
@@ -175,7 +223,7 @@ impl<'w> Play<'w> {
             Op::LookAtSnapshot(at) => {
                 if let Some((snapshot, model)) = self.snapshots.get(*at) {
                     assert_eq!(snapshot.lsn().0, model.lsn);
-                    self.played += look_at_snapshot(snapshot, model);
+                    self.played += look_at_snapshot(snapshot, model, false);
                 }
             }
             Op::DropSnapshot(at) => {
@@ -236,7 +284,7 @@ impl<'w> Play<'w> {
             }
             Op::PutMany(bucket, from, count) => {
                 self.put_many(*bucket, *from, *count);
-                Spot { bucket: *bucket, stale: false, key: "many/00".to_string() }
+                Spot { bucket: *bucket, stale: false, key: "many/00".to_string(), hits: None }
             }
             Op::Delete(at, pick, tag) => {
                 self.delete(at, *pick, *tag);
@@ -244,7 +292,7 @@ impl<'w> Play<'w> {
             }
             Op::DeleteMany(bucket, keys) => {
                 self.delete_many(*bucket, keys);
-                Spot { bucket: *bucket, stale: false, key: String::new() }
+                Spot { bucket: *bucket, stale: false, key: String::new(), hits: None }
             }
             Op::Copy(from, pick, to, tag, extras) => {
                 self.copy((from, *pick), to, *tag, extras);
@@ -264,7 +312,7 @@ impl<'w> Play<'w> {
             }
             Op::DeleteVersions(bucket, versions) => {
                 self.delete_versions(*bucket, versions);
-                Spot { bucket: *bucket, stale: false, key: String::new() }
+                Spot { bucket: *bucket, stale: false, key: String::new(), hits: None }
             }
             _ => return ControlFlow::Continue(()),
         };
@@ -306,10 +354,12 @@ impl<'w> Play<'w> {
 
     fn reopen(&mut self, how: Reopening) {
         let handles = std::mem::take(&mut self.handles);
+        let mut uploads = std::mem::take(&mut self.uploads);
         let snapshots = std::mem::take(&mut self.snapshots);
         match how {
             Reopening::Dropped => {
                 drop((handles, snapshots));
+                uploads.iter_mut().for_each(uploads::Pair::let_go);
                 let closed = std::mem::replace(&mut self.store, Store::in_memory().unwrap());
                 drop(closed);
             }
@@ -341,6 +391,7 @@ impl<'w> Play<'w> {
             }
             same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
         }
+        self.resume(uploads);
     }
 }
 

@@ -9,12 +9,14 @@ mod chain;
 mod checks;
 mod spaces;
 mod steps;
+mod uploads;
 mod versions;
 
 pub use chain::{Chain, Name, Outcome, Which};
 pub use checks::{Dress, Range, Read, Wants};
 use checks::{check_bucket_name, check_key, check_prefix, check_row};
 pub use steps::{Made, Steps};
+pub use uploads::{Upload, UploadAt};
 pub use versions::VersionLine;
 
 /// What a call comes to; an error is its code.
@@ -49,6 +51,8 @@ pub struct Object {
     pub lsn: u64,
     /// The commits that moved it with its prefix, each of which may be said instead.
     pub moved: Vec<u64>,
+    /// Of how many parts it was made, if it was uploaded in parts.
+    pub parts: u32,
 }
 
 /// The entity tag of a body.
@@ -88,6 +92,8 @@ pub struct Usage {
     pub noncurrent_objects: u64,
     pub noncurrent_bytes: u64,
     pub markers: u64,
+    pub uploads: u64,
+    pub upload_bytes: u64,
 }
 
 impl Usage {
@@ -122,6 +128,8 @@ pub struct Bucket {
     /// Of a fork: the name of the bucket it was made from, and the commit.
     pub origin: Option<(String, u64)>,
     chains: BTreeMap<String, Chain>,
+    /// By key, and the commit that began it.
+    uploads: BTreeMap<(String, u64), Upload>,
 }
 
 impl Bucket {
@@ -138,6 +146,10 @@ impl Bucket {
     fn usage(&self, prefix: &str) -> Usage {
         let mut usage = Usage::default();
         self.under(prefix).for_each(|(_, chain)| usage.count(chain));
+        for (_, upload) in self.uploads.iter().filter(|((key, _), _)| key.starts_with(prefix)) {
+            usage.uploads += 1;
+            usage.upload_bytes += upload.bytes();
+        }
         usage
     }
 
@@ -147,8 +159,10 @@ impl Bucket {
             return Ok(());
         }
         let usage = self.usage("");
-        let (objects, bytes) =
-            (usage.objects + usage.noncurrent_objects, usage.bytes + usage.noncurrent_bytes);
+        let (objects, bytes) = (
+            usage.objects + usage.noncurrent_objects,
+            usage.bytes + usage.noncurrent_bytes + usage.upload_bytes,
+        );
         let over = |most: Option<u64>, held: u64| most.is_some_and(|most| held > most);
         if over(self.quota.bytes, bytes) || over(self.quota.objects, objects) {
             Err("QuotaExceeded")
@@ -199,6 +213,22 @@ impl Reference {
     /// Whether objects of a bucket say their version.
     pub fn keeps_versions(&self, bucket: &Handle) -> bool {
         self.check(bucket).is_ok_and(|bucket| bucket.versioning.is_some())
+    }
+
+    /// The names of versions that were seen so far.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.names.lock().unwrap().clone()
+    }
+
+    /// Forgets what was seen since in a transaction that was not made: its names are given to others.
+    pub fn forget(&self, names: BTreeSet<String>) {
+        *self.names.lock().unwrap() = names;
+    }
+
+    /// One of the keys that there are, deleted or not.
+    pub fn some_key(&self, bucket: &Handle, at: usize) -> Option<String> {
+        let chains = &self.check(bucket).ok()?.chains;
+        chains.keys().nth(at % chains.len().max(1)).cloned()
     }
 
     /// All versions of a key.
@@ -289,9 +319,17 @@ impl Reference {
     }
 
     pub fn usage_of_all(&self) -> Usage {
-        let mut usage = Usage::default();
-        self.held.values().flat_map(|bucket| bucket.chains.values()).for_each(|chain| usage.count(chain));
-        usage
+        let mut sum = Usage::default();
+        for usage in self.held.values().map(|bucket| bucket.usage("")) {
+            sum.objects += usage.objects;
+            sum.bytes += usage.bytes;
+            sum.noncurrent_objects += usage.noncurrent_objects;
+            sum.noncurrent_bytes += usage.noncurrent_bytes;
+            sum.markers += usage.markers;
+            sum.uploads += usage.uploads;
+            sum.upload_bytes += usage.upload_bytes;
+        }
+        sum
     }
 
     pub fn row(&self, table: &str, key: &[u8]) -> Answer<Option<Vec<u8>>> {

@@ -17,6 +17,7 @@ pub struct Facts {
     content_type: Option<String>,
     metadata: BTreeMap<String, String>,
     modified: u64,
+    parts: u32,
     lsn: Commits,
     version: Version,
 }
@@ -63,6 +64,7 @@ impl Facts {
             content_type: meta.content_type.clone(),
             metadata: meta.metadata.clone(),
             modified: modified.as_millis() as u64,
+            parts: meta.parts(),
             lsn: Commits(vec![meta.lsn.0]),
             version: Version::Seen(meta.version.as_ref().map(ToString::to_string)),
         }
@@ -77,6 +79,7 @@ impl Facts {
             content_type: object.content_type.clone(),
             metadata: object.metadata.clone(),
             modified: object.modified,
+            parts: object.parts,
             lsn: Commits(object.lsns()),
             version: Version::Told(versioned.then(|| object.name.clone())),
         }
@@ -110,7 +113,7 @@ impl Seen {
 /// The kind that an error with this code has.
 pub(super) fn kind_of(code: &str) -> ErrorKind {
     match code {
-        "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" => ErrorKind::NotFound,
+        "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "NoSuchUpload" => ErrorKind::NotFound,
         "BucketAlreadyExists" | "BucketNotEmpty" => ErrorKind::AlreadyExists,
         "FileAlreadyExists" | "PreconditionFailed" => ErrorKind::Precondition,
         "NotModified" => ErrorKind::NotModified,
@@ -143,6 +146,8 @@ pub(super) fn usage_of(usage: &ossicle::Usage) -> Usage {
         noncurrent_objects: usage.noncurrent_objects,
         noncurrent_bytes: usage.noncurrent_bytes,
         markers: usage.markers,
+        uploads: usage.uploads,
+        upload_bytes: usage.upload_bytes,
     }
 }
 

@@ -113,7 +113,7 @@ impl Play<'_> {
         let near = |held: u64, more: Option<i64>| more.map(|more| held.saturating_add_signed(more));
         let quota = Quota {
             objects: near(usage.objects + usage.noncurrent_objects, objects),
-            bytes: near(usage.bytes + usage.noncurrent_bytes, bytes),
+            bytes: near(usage.bytes + usage.noncurrent_bytes + usage.upload_bytes, bytes),
         };
         let real = match quota == Quota::default() {
             true => bucket.clear_config::<Quota>(),
@@ -169,6 +169,7 @@ impl Play<'_> {
     /// Looks at a moment of the past as it was then.
     fn look_back(&mut self, at: usize, by_time: bool) {
         let (Some(told), Some(retained)) = (self.past.get(at), self.world.history()) else {
+            self.missed.set(self.missed.get() + 1);
             return;
         };
         let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(told.now);
@@ -181,7 +182,7 @@ impl Play<'_> {
                 // The last commits up to a time may be those of maintenance, which change nothing.
                 let lsn = snapshot.lsn().0;
                 assert!(lsn == told.lsn || (by_time && lsn < told.lsn), "{lsn}, not {}", told.lsn);
-                self.played += look_at_snapshot(&snapshot, told);
+                self.played += look_at_snapshot(&snapshot, told, true);
             }
             Err(error) => {
                 let ago = Duration::from_millis(self.model.now - told.now);

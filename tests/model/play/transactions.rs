@@ -13,6 +13,7 @@ use crate::reference::{Answer, Steps, Wants};
 impl Play<'_> {
     pub(super) fn transaction(&mut self, steps: &[Step], forgives: bool, fails: bool, synced: bool) {
         let mut told = self.model.begin();
+        let names = self.model.names();
         let mut last = Ok(());
         let options = WriteOptions::new().durability(durability(synced));
         let refusal = self.store.bucket("Ab").unwrap_err();
@@ -33,6 +34,9 @@ impl Play<'_> {
             Ok(())
         });
         let told = last.and_then(|()| self.model.commit(told));
+        if told.is_err() {
+            self.model.forget(names);
+        }
         same(real, told);
         self.played += steps.len() as u64;
     }

@@ -115,6 +115,7 @@ impl Reference {
         }
         self.lsn += 1;
         let mut fork = self.check(&parent)?.clone();
+        fork.uploads.clear();
         fork.origin = Some((from.to_string(), self.lsn));
         self.buckets.insert(name.to_string(), self.lsn);
         self.held.insert(self.lsn, Arc::new(fork));
@@ -149,5 +150,6 @@ impl Object {
             && self.body.len() == other.body.len()
             && self.content_type == other.content_type
             && self.metadata == other.metadata
+            && self.parts == other.parts
     }
 }

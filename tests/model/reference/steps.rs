@@ -70,7 +70,7 @@ impl Reference {
     pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {
         let handle = self.bucket(name)?;
         let bucket = self.check(&handle)?;
-        if !bucket.chains.is_empty() && bucket.origin.is_none() {
+        if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
             return Err("BucketNotEmpty");
         }
         self.buckets.remove(name);
@@ -227,6 +227,7 @@ impl Steps {
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
+            parts: 0,
         };
         let decided = self.push((bucket, key), object, wants, Vec::new());
         self.note(decided)
