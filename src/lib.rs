@@ -42,7 +42,7 @@ pub mod fuzzing;
 
 pub use api::{
     Bucket, Buckets, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket,
-    Store, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+    Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -66,6 +66,7 @@ pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;
 

@@ -1,6 +1,9 @@
 //! A bucket: every verb on objects.
 
+use std::sync::Arc;
+
 use super::{Listing, Object, ObjectWriter, Store};
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{BucketName, ObjectMeta, Usage};
 use crate::ops::body::Body;
@@ -35,7 +38,11 @@ impl Bucket {
         &self.store
     }
 
-    fn reading(&self) -> Reading {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        self.store.engine()
+    }
+
+    pub(crate) fn reading(&self) -> Reading {
         Reading::newest(self.store.engine())
     }
 
@@ -109,12 +116,14 @@ impl Bucket {
         delete::delete(self.store.engine(), &self.reference, key, options)
     }
 
-    /// Deletes many objects, a thousand a commit, and answers for each key in order.
+    /// Deletes many objects, a thousand a commit, and answers for each key in order. A key that is not valid and an
+    /// object that is protected have errors of their own and do not keep the others.
     pub fn delete_many<K: AsRef<str>>(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<(String, Result<DeleteOutcome>)>> {
-        delete::delete_many(self.store.engine(), &self.reference, keys, &DeleteOptions::new())
+        let keys = keys.into_iter().map(|key| (key, None));
+        delete::delete_each(self.store.engine(), &self.reference, keys, &DeleteOptions::new())
     }
 
     /// Copies an object to another key of this bucket, with its content type and metadata.
@@ -155,7 +164,8 @@ impl Bucket {
 
     /// Moves everything under a prefix to another one, visible at once. One small commit, whatever the number of
     /// objects; versions move with their objects. If there are objects under the new prefix already, the moved ones
-    /// replace those of the same name, one by one, up to 50,000.
+    /// replace those of the same name, one by one, up to 50,000; then older versions stay where they are, below a
+    /// delete marker.
     ///
     /// # Errors
     /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.

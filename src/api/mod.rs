@@ -19,6 +19,7 @@ mod snapshot;
 mod store;
 mod transaction;
 mod verify;
+mod versions;
 mod writer;
 
 pub use bucket::Bucket;
@@ -30,4 +31,5 @@ pub use snapshot::{Snapshot, SnapshotBucket};
 pub use store::Store;
 pub use transaction::{Transaction, WriteOptions};
 pub use verify::VerifyOptions;
+pub use versions::VersionListing;
 pub use writer::ObjectWriter;

@@ -50,6 +50,14 @@ pub struct SnapshotBucket {
 }
 
 impl SnapshotBucket {
+    pub(super) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    pub(super) fn reference(&self) -> &BucketRef {
+        &self.reference
+    }
+
     /// The name.
     pub fn name(&self) -> &BucketName {
         &self.reference.name

@@ -146,7 +146,7 @@ impl Store {
         options: WriteOptions,
         work: impl FnOnce(&mut Transaction<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut transaction = Transaction::begin(self.engine())?;
+        let mut transaction = Transaction::begin(self)?;
         let answer = work(&mut transaction)?;
         transaction.commit(options)?;
         Ok(answer)

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Bucket, Object};
+use super::{Bucket, Object, Store};
 use crate::catalog::{self, Rows};
 use crate::engine::{BodyReader, Engine, Exclusive, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectMeta};
-use crate::ops::batch::{self, Batch, Step};
+use crate::model::{Durability, ObjectMeta, VersionId};
+use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::body::Body;
-use crate::ops::chain::Chain;
+use crate::ops::bucket::{self, CreateBucketOptions};
+use crate::ops::context::BucketRef;
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
-use crate::ops::get::{self, GetOptions};
+use crate::ops::get::{self, GetOptions, Seen};
 use crate::ops::put::{self, PutOptions};
-use crate::ops::rows;
 use crate::ops::staged::{Instant, Overlay, Staged};
+use crate::ops::{rows, versions};
 
 /// Bodies that wait in memory for their commit have at most this many bytes together; what comes behind goes
 /// to the disk at once.
@@ -65,6 +66,7 @@ impl WriteOptions {
 /// ```
 #[derive(Debug)]
 pub struct Transaction<'s> {
+    store: &'s Store,
     engine: &'s Arc<Engine>,
     batch: Batch,
     memory: usize,
@@ -80,9 +82,10 @@ struct ReadState<'s> {
 }
 
 impl<'s> Transaction<'s> {
-    pub(crate) fn begin(engine: &'s Arc<Engine>) -> Result<Transaction<'s>> {
+    pub(crate) fn begin(store: &'s Store) -> Result<Transaction<'s>> {
+        let engine = store.engine();
         engine.check_writable()?;
-        Ok(Transaction { engine, batch: Batch::default(), memory: 0, reading: None })
+        Ok(Transaction { store, engine, batch: Batch::default(), memory: 0, reading: None })
     }
 
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
@@ -124,7 +127,7 @@ impl<'s> Transaction<'s> {
         self.delete_with(bucket, key, DeleteOptions::new())
     }
 
-    /// [`delete`](Transaction::delete), with conditions.
+    /// [`delete`](Transaction::delete), with conditions, or of one version for good.
     pub fn delete_with(&mut self, bucket: &Bucket, key: &str, options: DeleteOptions) -> Result<()> {
         self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
@@ -150,23 +153,106 @@ impl<'s> Transaction<'s> {
         self.push(step)
     }
 
-    /// Gives an object another key.
+    /// Gives an object another key, in this bucket or another.
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
+        self.rename_with(from, key, to, new_key, CopyOptions::new())
+    }
+
+    /// [`rename`](Transaction::rename), with conditions on the new key.
+    pub fn rename_with(
+        &mut self,
+        from: &Bucket,
+        key: &str,
+        to: &Bucket,
+        new_key: &str,
+        options: CopyOptions,
+    ) -> Result<()> {
         let (from, to) = ((from.reference(), key), (to.reference(), new_key));
-        let step = copy::rename_step(self.engine, from, to, CopyOptions::new())?;
+        let step = copy::rename_step(self.engine, from, to, options)?;
         self.read_state()?;
         self.push(step)
     }
 
+    /// Brings a deleted object back; see [`Bucket::undelete`].
+    pub fn undelete(&mut self, bucket: &Bucket, key: &str) -> Result<()> {
+        self.push(versions::undelete_step(self.engine, bucket.reference(), key)?)
+    }
+
+    /// Puts a copy of an older version on top; see [`Bucket::restore_version`].
+    pub fn restore_version(&mut self, bucket: &Bucket, key: &str, version: &VersionId) -> Result<()> {
+        self.push(versions::restore_step(self.engine, bucket.reference(), key, version)?)
+    }
+
+    /// Makes a bucket. Until the transaction is committed the handle is good for this transaction only; if that is
+    /// never, it gives `NoSuchBucket` ever after. Counts as a read.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// let inbox = store.write(|tx| {
+    ///     let inbox = tx.create_bucket("inbox")?;
+    ///     tx.put(&inbox, "welcome", b"hello")?;
+    ///     Ok(inbox)
+    /// })?;
+    /// assert_eq!(&inbox.get("welcome")?.bytes()?[..], b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidBucketName`; `BucketAlreadyExists`.
+    pub fn create_bucket(&mut self, name: &str) -> Result<Bucket> {
+        self.create_bucket_with(name, CreateBucketOptions::new())
+    }
+
+    /// [`create_bucket`](Transaction::create_bucket), with options.
+    pub fn create_bucket_with(&mut self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
+        let (name, step) = bucket::create_step(name, options)?;
+        self.read_state()?;
+        match self.push_and_see(step)? {
+            Some(StepOutcome::Number(id)) => Ok(Bucket::new(self.store, BucketRef::coming(name, id))),
+            _ => unreachable!("making a bucket comes to a bucket"),
+        }
+    }
+
+    /// Removes a bucket, which must be empty when this is done: what the transaction has deleted from it before counts
+    /// no more.
+    pub fn delete_bucket(&mut self, name: &str) -> Result<()> {
+        self.push(bucket::delete_step(name)?)
+    }
+
     /// Gets an object, with the changes that this transaction has made so far.
     pub fn get(&mut self, bucket: &Bucket, key: &str) -> Result<Object> {
-        let got = self.find(bucket, key)?;
-        get::select(got, &GetOptions::new()).map(Object::new)
+        self.get_with(bucket, key, GetOptions::new())
+    }
+
+    /// [`get`](Transaction::get), with a version, a range or conditions.
+    pub fn get_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<Object> {
+        let (meta, body) = self.find(bucket, key, options.version.as_ref())?;
+        let body = body.ok_or_else(|| catalog::no_such_key(key))?;
+        get::select((meta, body), &options).map(Object::new)
     }
 
     /// What is known of an object, with the changes that this transaction has made so far.
     pub fn head(&mut self, bucket: &Bucket, key: &str) -> Result<ObjectMeta> {
-        Ok(self.find(bucket, key)?.0)
+        self.head_with(bucket, key, GetOptions::new())
+    }
+
+    /// [`head`](Transaction::head), with a version or conditions. A range has no effect.
+    pub fn head_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<ObjectMeta> {
+        let (meta, _) = self.find(bucket, key, options.version.as_ref())?;
+        options.check(&meta)?;
+        Ok(meta)
+    }
+
+    /// Whether there is an object under the key (a symlink counts, whatever it leads to), with the changes that this
+    /// transaction has made so far.
+    pub fn exists(&mut self, bucket: &Bucket, key: &str) -> Result<bool> {
+        let engine = self.engine;
+        bucket.reference().admit(&catalog::Moment::now(&engine.view()), key)?;
+        let mut staged = self.read_state()?.staged(engine);
+        let its = staged.bucket(bucket.reference())?;
+        Ok(get::find_anywhere(its.lens(&staged), key, None)?.is_some())
     }
 
     /// Writes a row of the application's own: a table of at most 255 bytes, a key of at most 800 bytes, a
@@ -189,16 +275,22 @@ impl<'s> Transaction<'s> {
     }
 
     fn push(&mut self, step: impl Step + 'static) -> Result<()> {
-        self.memory += step.memory();
-        if let Some(state) = &mut self.reading {
-            // What is wrong with a step is told where it is made, once the transaction reads.
-            state.apply(&step, self.engine)?;
-        }
-        self.batch.steps.push(Box::new(step));
-        Ok(())
+        self.push_and_see(step).map(|_| ())
     }
 
-    fn find(&mut self, bucket: &Bucket, key: &str) -> Result<(ObjectMeta, BodyReader)> {
+    /// The same, and what the step came to, if the transaction reads.
+    fn push_and_see(&mut self, step: impl Step + 'static) -> Result<Option<StepOutcome>> {
+        // What is wrong with a step is told where it is made, once the transaction reads.
+        let outcome = match &mut self.reading {
+            Some(state) => Some(state.apply(&step, self.engine)?),
+            None => None,
+        };
+        self.memory += step.memory();
+        self.batch.steps.push(Box::new(step));
+        Ok(outcome)
+    }
+
+    fn find(&mut self, bucket: &Bucket, key: &str, version: Option<&VersionId>) -> Result<Seen> {
         let engine = self.engine;
         bucket.reference().admit(&catalog::Moment::now(&engine.view()), key)?;
         let state = self.read_state()?;
@@ -206,9 +298,16 @@ impl<'s> Transaction<'s> {
         let view = View { segments: engine.segments(), ..View::clone(&state.view) };
         let mut staged = state.staged(engine);
         let its = staged.bucket(bucket.reference())?;
-        let (head, found) = Chain::new(&mut staged, &its).object(key, None)?;
-        let body = BodyReader::new(&view, found.body.to_owned_body())?;
-        Ok((catalog::meta_of(key.to_string(), head, its.versioning().is_some())?, body))
+        let versioned = its.versioning().is_some();
+        let find = |key: &str, version| -> Result<Option<Seen>> {
+            let Some((head, found)) = get::find_anywhere(its.lens(&staged), key, version)? else {
+                return Ok(None);
+            };
+            let body = BodyReader::new(&view, found.body.to_owned_body())?;
+            Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, Some(body))))
+        };
+        let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;
+        get::follow(own, |target| find(target, None))
     }
 
     /// Takes the turn to write, if it is not taken yet, and applies the steps so far.
@@ -236,8 +335,8 @@ impl ReadState<'_> {
         self.overlay.staged(&self.view, now)
     }
 
-    fn apply(&mut self, step: &dyn Step, engine: &Engine) -> Result<()> {
+    fn apply(&mut self, step: &dyn Step, engine: &Engine) -> Result<StepOutcome> {
         let now = self.now(engine);
-        self.overlay.apply(&self.view, step, now).map(|_| ())
+        self.overlay.apply(&self.view, step, now)
     }
 }

@@ -23,10 +23,10 @@ mod rows;
 
 pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of};
 pub use keys::{KINDS, Kind};
-pub use lens::layer_ranges;
+pub use lens::{Lens, layer_ranges};
 pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
-    no_such_key, no_such_version, weight_of,
+    no_object, no_such_key, no_such_version, weight_of,
 };
 pub use route::{Layer, Route, Span};
 pub use rows::{Found, Moment, Rows, encode_past};

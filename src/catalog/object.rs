@@ -200,7 +200,18 @@ pub fn no_such_version(key: &str, version: &VersionId) -> Error {
     )
 }
 
-/// The error for a version that is a delete marker.
+/// `NoSuchKey` for a version that is a delete marker.
+pub fn no_object(key: &str, version: &VersionId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "NoSuchKey",
+        format!(
+            "the version {version} of {key:?} is a delete marker, which is no object; name another version"
+        ),
+    )
+}
+
+/// The error for reading a version that is a delete marker.
 pub fn is_marker(key: &str, version: &VersionId) -> Error {
     Error::new(
         ErrorKind::Unsupported,

@@ -11,9 +11,9 @@ use crate::index::{Totals, Weight};
 /// A row that was found.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Where it was found.
+    /// Where it was found; for a row that is not committed yet, where its body was found.
     pub at: Vec<u8>,
-    /// The commit that wrote it; 0 for a row that is not committed yet.
+    /// The commit that wrote it; for a row that is not committed yet, the one that will.
     pub lsn: u64,
     /// What it counts for.
     pub weight: Weight,

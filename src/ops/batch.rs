@@ -7,7 +7,7 @@ use super::delete::DeleteOutcome;
 use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
 use crate::engine::{Change, Engine, Proposal, Spender, State};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Durability, Lsn};
 use crate::segment::Placed;
 
@@ -43,6 +43,8 @@ pub enum StepOutcome {
     Number(u64),
     /// Two numbers: the name of an upload; the next position and the CRC of an append.
     Pair(u64, u64),
+    /// Of a step that was refused without keeping the others.
+    Refused(Arc<Error>),
     /// Of the others.
     None,
 }
@@ -54,6 +56,8 @@ pub struct Batch {
     pub steps: Vec<Box<dyn Step>>,
     /// What each came to, once it is committed.
     pub outcomes: Vec<StepOutcome>,
+    /// Whether a step that is refused because of its own object leaves the others to happen.
+    each_alone: bool,
     /// Whether what is superseded is kept.
     keeps_past: bool,
     /// Whether it has left work for maintenance.
@@ -64,6 +68,11 @@ impl Batch {
     /// A batch of one step.
     pub fn of(step: impl Step + 'static) -> Batch {
         Batch { steps: vec![Box::new(step)], ..Batch::default() }
+    }
+
+    /// A batch without steps yet, in which a step that is refused because of its own object leaves the others to happen.
+    pub fn each_alone() -> Batch {
+        Batch { each_alone: true, ..Batch::default() }
     }
 
     /// Makes it ready for the commit: whether the past is kept is a matter of the store.
@@ -79,7 +88,11 @@ impl Proposal for Batch {
         let mut overlay = Overlay::default();
         self.outcomes.clear();
         for step in &self.steps {
-            self.outcomes.push(overlay.apply(state.view, &**step, now)?);
+            let outcome = match overlay.apply(state.view, &**step, now) {
+                Err(error) if self.each_alone && is_its_own(&error) => StepOutcome::Refused(Arc::new(error)),
+                outcome => outcome?,
+            };
+            self.outcomes.push(outcome);
         }
         self.leaves_work = overlay.leaves_work();
         overlay.into_changes(state.view, now, self.keeps_past)
@@ -88,6 +101,11 @@ impl Proposal for Batch {
     fn may_use_reserve(&self) -> Option<Spender> {
         self.steps.iter().all(|step| step.frees()).then_some(Spender::Delete)
     }
+}
+
+/// Whether an error is that of one object, and says nothing of the others.
+fn is_its_own(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Immutable | ErrorKind::Precondition)
 }
 
 /// Commits a batch and returns what each step came to.

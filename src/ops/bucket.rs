@@ -71,8 +71,9 @@ pub fn space_id(lsn: u64, n: u32) -> u64 {
     lsn | u64::from(n) << SPACE_SHIFT
 }
 
+/// The step that makes a bucket.
 #[derive(Debug)]
-struct CreateStep {
+pub struct CreateStep {
     name: BucketName,
     options: CreateBucketOptions,
 }
@@ -108,8 +109,9 @@ pub fn make(staged: &mut Staged<'_>, name: &BucketName, mut row: BucketRow) -> R
     Ok(row.id)
 }
 
+/// The step that removes a bucket.
 #[derive(Debug)]
-struct DeleteStep(BucketName);
+pub struct DeleteStep(BucketName);
 
 impl Step for DeleteStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
@@ -201,10 +203,15 @@ fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     Ok(())
 }
 
+/// Checks the making of a bucket.
+pub fn create_step(name: &str, options: CreateBucketOptions) -> Result<(BucketName, CreateStep)> {
+    let name = BucketName::new(name)?;
+    Ok((name.clone(), CreateStep { name, options }))
+}
+
 /// Makes a bucket.
 pub fn create(engine: &Arc<Engine>, name: &str, options: CreateBucketOptions) -> Result<BucketRef> {
-    let name = BucketName::new(name)?;
-    let step = CreateStep { name: name.clone(), options };
+    let (name, step) = create_step(name, options)?;
     match batch::commit_one(engine, step, Durability::Synced)? {
         StepOutcome::Number(id) => Ok(BucketRef::new(name, id)),
         _ => unreachable!("making a bucket comes to a bucket"),
@@ -226,8 +233,12 @@ pub fn list(reading: &Reading, after: Option<&str>) -> Result<Vec<BucketRef>> {
     Ok(states.into_iter().map(|state| BucketRef::new(state.name.clone(), state.row.id)).collect())
 }
 
+/// Checks the removal of a bucket.
+pub fn delete_step(name: &str) -> Result<DeleteStep> {
+    Ok(DeleteStep(BucketName::new(name)?))
+}
+
 /// Removes a bucket: an empty one, or a fork with all that was written to it.
 pub fn delete(engine: &Arc<Engine>, name: &str) -> Result<()> {
-    let name = BucketName::new(name)?;
-    batch::commit_one(engine, DeleteStep(name), Durability::Synced).map(|_| ())
+    batch::commit_one(engine, delete_step(name)?, Durability::Synced).map(|_| ())
 }

@@ -41,8 +41,8 @@ impl<'c, 'a> Chain<'c, 'a> {
         catalog::find_head(self.state.lens(self.staged), key)
     }
 
-    /// A version by its name, or the current one without; `NoSuchKey` or `NoSuchVersion` if there is none, and an
-    /// error for delete markers.
+    /// A version by its name, or the current one without; `NoSuchKey` or `NoSuchVersion` if there is none. A delete
+    /// marker is no object, named or not (OSS: 404 for everything but reading it).
     pub fn object(&self, key: &str, version: Option<&VersionId>) -> Result<(HeadRow, Found)> {
         match version {
             None => match self.head(key)? {
@@ -51,7 +51,7 @@ impl<'c, 'a> Chain<'c, 'a> {
             },
             Some(version) => match catalog::find_version(self.state.lens(self.staged), key, version)? {
                 Some((head, found, _)) if !head.row.is_marker() => Ok((head, found)),
-                Some(_) => Err(catalog::is_marker(key, version)),
+                Some(_) => Err(catalog::no_object(key, version)),
                 None => Err(catalog::no_such_version(key, version)),
             },
         }
@@ -63,7 +63,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let versioning = self.state.versioning();
         let version = match versioning {
             None => {
-                self.guard_current(key)?;
+                self.release_current(key)?;
                 (row.n, row.named) = (0, false);
                 None
             }
@@ -99,10 +99,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let mut marker = ObjectRow { kind: MARKER, modified: self.staged.now.millis, ..ObjectRow::default() };
         match self.state.versioning() {
             None => {
-                self.guard_current(key)?;
-                if let Some((head, _)) = self.head_if_guarded(key)? {
-                    self.forget_hold(key, &head)?;
-                }
+                self.release_current(key)?;
                 self.lift(Kind::Head, key, b"")?;
                 Ok(DeleteOutcome::default())
             }
@@ -259,9 +256,13 @@ impl<'c, 'a> Chain<'c, 'a> {
         if self.state.row.guarded || self.state.row.worm.is_some() { self.head(key) } else { Ok(None) }
     }
 
-    fn guard_current(&self, key: &str) -> Result<()> {
+    /// Makes sure that the current version may go, which nothing is to remember then.
+    fn release_current(&mut self, key: &str) -> Result<()> {
         match self.head_if_guarded(key)? {
-            Some((head, _)) => self.guard(key, &head),
+            Some((head, _)) => {
+                self.guard(key, &head)?;
+                self.forget_hold(key, &head)
+            }
             None => Ok(()),
         }
     }

@@ -16,6 +16,8 @@ pub struct BucketRef {
     pub name: BucketName,
     /// The id.
     pub id: u64,
+    /// Whether a transaction is making it, so that only that knows of it yet.
+    coming: bool,
     /// What its row said, and at which state of the structure: looking it up again would double the cost of a get.
     known: Arc<ArcSwapOption<(u64, Arc<BucketState>)>>,
 }
@@ -29,7 +31,17 @@ impl PartialEq for BucketRef {
 impl BucketRef {
     /// A reference to a bucket.
     pub fn new(name: BucketName, id: u64) -> BucketRef {
-        BucketRef { name, id, known: Arc::default() }
+        BucketRef { name, id, coming: false, known: Arc::default() }
+    }
+
+    /// A reference to a bucket that a transaction is making.
+    pub fn coming(name: BucketName, id: u64) -> BucketRef {
+        BucketRef { coming: true, ..BucketRef::new(name, id) }
+    }
+
+    /// Whether nobody may know of it yet, so that its absence says nothing.
+    pub fn may_be_coming(&self) -> bool {
+        self.coming
     }
 
     /// The bucket's state; `NoSuchBucket` unless it is there at this moment.

@@ -13,6 +13,7 @@ use super::staged::Staged;
 use crate::catalog;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::format::row::ObjectRow;
 use crate::model::{
     Acl, ContentHeaders, Durability, ETag, Lsn, ObjectKey, ObjectKind, StorageClass, VersionId,
     check_content_type, check_metadata, check_tags,
@@ -81,6 +82,13 @@ impl CopyOptions {
         self
     }
 
+    /// Writes only if the object under the new key does not have this entity tag; otherwise `PreconditionFailed`. With
+    /// `"*"` there must be no object.
+    pub fn if_none_match(mut self, etag: impl Into<ETag>) -> CopyOptions {
+        self.conditions.if_none_match = Some(etag.into());
+        self
+    }
+
     /// Gives the copy another media type. Of no effect on a rename.
     pub fn content_type(mut self, text: impl Into<String>) -> CopyOptions {
         self.content_type = Some(text.into());
@@ -146,15 +154,9 @@ impl Step for CopyStep {
         let self_copy = self.from == self.to && self.key == self.new_key;
         let appendable = head.row.kind == ObjectKind::Appendable.number();
         if appendable && !(self_copy && !versioned) {
-            return Err(Error::invalid(
-                "ObjectNotCopyable",
-                format!(
-                    "the object {:?} is appendable and cannot be copied (OSS); read it and put it",
-                    self.key
-                ),
-            ));
+            return Err(not_copyable(&self.key));
         }
-        let mut row = head.kept();
+        let mut row = unheld(head.row);
         if let Some(text) = &options.content_type {
             row.content_type = Some(text.clone());
         }
@@ -166,7 +168,6 @@ impl Step for CopyStep {
         if row.extra.is_some() || options.headers.is_some() || options.tags.is_some() || options.acl.is_some()
         {
             let rare = row.rare_mut();
-            (rare.retention, rare.legal_hold) = (None, false);
             rare.acl = options.acl.map_or(0, Acl::number);
             if let Some(headers) = &options.headers {
                 rare.headers = headers.to_array();
@@ -176,15 +177,35 @@ impl Step for CopyStep {
             }
             row.trim();
         }
-        place(staged, (&to, &self.new_key), row, Bringing::Found(found.body, found.at), &options.conditions)
+        let body = Bringing::Found(found.body, found.at);
+        let outcome = place(staged, (&to, &self.new_key), row, body, &options.conditions)?;
+        Chain::new(staged, &to).check_quota()?;
+        Ok(outcome)
     }
+}
+
+/// A row for another version of the same contents: what protects the one does not protect the other.
+pub fn unheld(mut row: ObjectRow) -> ObjectRow {
+    if let Some(rare) = &mut row.extra {
+        (rare.retention, rare.legal_hold) = (None, false);
+        row.trim();
+    }
+    row
+}
+
+/// `ObjectNotCopyable`.
+pub fn not_copyable(key: &str) -> Error {
+    Error::invalid(
+        "ObjectNotCopyable",
+        format!("the object {key:?} is appendable and cannot be copied (OSS); read it and put it"),
+    )
 }
 
 /// Puts a row under the key that a copy or a rename leads to.
 fn place(
     staged: &mut Staged<'_>,
     (to, key): (&catalog::BucketState, &str),
-    row: crate::format::row::ObjectRow,
+    row: ObjectRow,
     body: Bringing,
     conditions: &Conditions,
 ) -> Result<StepOutcome> {
@@ -195,7 +216,6 @@ fn place(
     }
     let etag = catalog::etag_of(&row);
     let version = chain.push(key, row, body)?;
-    chain.check_quota()?;
     Ok(StepOutcome::Put(PutOutcome { etag, version, lsn: Lsn(chain.staged.now.lsn) }))
 }
 
@@ -254,10 +274,12 @@ impl Step for RenameStep {
             let version = chain.state.versioning().map(|_| head.version());
             return Ok(StepOutcome::Put(PutOutcome { etag: head.etag(), version, lsn: Lsn(head.lsn) }));
         }
-        let row = head.row.clone();
+        let row = unheld(head.row);
         let body = Bringing::Found(found.body, found.at);
         let outcome = place(staged, (&to, &self.new_key), row, body, &self.conditions)?;
         Chain::new(staged, &from).delete(&self.key)?;
+        // Only now: what is under the old key counts no more.
+        Chain::new(staged, &to).check_quota()?;
         Ok(outcome)
     }
 }

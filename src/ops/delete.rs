@@ -102,33 +102,34 @@ pub fn delete(
     key: &str,
     options: DeleteOptions,
 ) -> Result<DeleteOutcome> {
-    let done = batch::commit_one(engine, step(engine, bucket, key, &options)?, options.durability)?;
-    Ok(outcome(Some(done)))
+    outcome(batch::commit_one(engine, step(engine, bucket, key, &options)?, options.durability)?)
 }
 
-fn outcome(outcome: Option<StepOutcome>) -> DeleteOutcome {
+fn outcome(outcome: StepOutcome) -> Result<DeleteOutcome> {
     match outcome {
-        Some(StepOutcome::Delete(outcome)) => outcome,
+        StepOutcome::Delete(outcome) => Ok(outcome),
+        StepOutcome::Refused(error) => Err(error.duplicate()),
         _ => unreachable!("a delete comes to a delete"),
     }
 }
 
-/// Deletes many objects, a thousand a commit, and answers for each key. A key that is not valid has an error
-/// of its own and does not keep the others.
-pub fn delete_many<K: AsRef<str>>(
+/// Deletes many objects or versions, a thousand a commit, and answers for each. A key that is not valid and an object
+/// that is protected have errors of their own and do not keep the others.
+pub fn delete_each<K: AsRef<str>>(
     engine: &Arc<Engine>,
     bucket: &BucketRef,
-    keys: impl IntoIterator<Item = K>,
+    versions: impl IntoIterator<Item = (K, Option<VersionId>)>,
     options: &DeleteOptions,
 ) -> Result<Vec<(String, Result<DeleteOutcome>)>> {
     let mut answers: Vec<(String, Result<DeleteOutcome>)> = Vec::new();
-    let mut keys = keys.into_iter().peekable();
-    while keys.peek().is_some() {
-        let mut batch = Batch::default();
+    let mut versions = versions.into_iter().peekable();
+    while versions.peek().is_some() {
+        let mut batch = Batch::each_alone();
         let mut places = Vec::new();
-        for key in keys.by_ref().take(KEYS_PER_COMMIT) {
+        for (key, version) in versions.by_ref().take(KEYS_PER_COMMIT) {
             let key = key.as_ref().to_string();
-            match step(engine, bucket, &key, options) {
+            let options = DeleteOptions { version, ..options.clone() };
+            match step(engine, bucket, &key, &options) {
                 Ok(step) => {
                     places.push(answers.len());
                     batch.steps.push(Box::new(step));
@@ -139,7 +140,7 @@ pub fn delete_many<K: AsRef<str>>(
         }
         let (outcomes, _) = batch::commit(engine, batch, options.durability)?;
         for (place, done) in places.into_iter().zip(outcomes) {
-            answers[place].1 = Ok(outcome(Some(done)));
+            answers[place].1 = outcome(done);
         }
     }
     Ok(answers)

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeBounds};
 use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, BucketState, Found, HeadRow, Moment, keys};
+use crate::catalog::{self, Found, HeadRow, Lens, Moment, Rows, keys};
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, VersionId};
@@ -128,7 +128,7 @@ pub struct Got {
 }
 
 /// What is known of an object, and its body if it was asked for.
-type Seen = (ObjectMeta, Option<BodyReader>);
+pub type Seen = (ObjectMeta, Option<BodyReader>);
 
 /// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
 fn find(
@@ -151,7 +151,7 @@ fn find(
         })?;
         return Ok(found.flatten());
     }
-    let found = find_anywhere(moment, &state, key, version)?;
+    let found = find_anywhere(state.lens(moment), key, version)?;
     let Some((head, found)) = found else {
         return Ok(None);
     };
@@ -159,14 +159,12 @@ fn find(
     Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
 }
 
-/// The same for any bucket, moment and version.
-fn find_anywhere(
-    moment: &Moment<'_>,
-    state: &BucketState,
+/// The same for any rows and version.
+pub fn find_anywhere<R: Rows>(
+    lens: Lens<'_, R>,
     key: &str,
     version: Option<&VersionId>,
 ) -> Result<Option<(HeadRow, Found)>> {
-    let lens = state.lens(moment);
     match version {
         None => Ok(catalog::find_head(lens, key)?.filter(|(head, _)| !head.row.is_marker())),
         Some(version) => match catalog::find_version(lens, key, version)? {
@@ -179,13 +177,13 @@ fn find_anywhere(
 
 /// Follows a symlink, exactly one level (OSS): body, size and digests are those of the target, the later of the two
 /// times counts, everything else is the link's.
-fn follow(moment: &Moment<'_>, bucket: &BucketRef, seen: Seen, body: bool) -> Result<Seen> {
+pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Result<Seen> {
     let (mut meta, own) = seen;
     if meta.kind != ObjectKind::Symlink {
         return Ok((meta, own));
     }
     let target = meta.target().unwrap_or_default().to_string();
-    let Some((found, body)) = find(moment, bucket, &target, None, body)? else {
+    let Some((found, body)) = find(&target)? else {
         return Err(Error::new(
             ErrorKind::NotFound,
             "SymlinkTargetNotExist",
@@ -210,7 +208,8 @@ pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOption
     let (meta, body) = reading.with(|moment| {
         bucket.admit(moment, key)?;
         let seen = find(moment, bucket, key, options.version.as_ref(), true)?;
-        follow(moment, bucket, seen.ok_or_else(|| catalog::no_such_key(key))?, true)
+        let seen = seen.ok_or_else(|| catalog::no_such_key(key))?;
+        follow(seen, |target| find(moment, bucket, target, None, true))
     })?;
     select((meta, body.ok_or_else(|| catalog::no_such_key(key))?), options)
 }
@@ -242,7 +241,8 @@ pub fn head(
     reading.with(|moment| {
         bucket.admit(moment, key)?;
         let seen = find(moment, bucket, key, version, false)?;
-        seen.map(|seen| Ok(follow(moment, bucket, seen, false)?.0)).transpose()
+        let follow = |seen| follow(seen, |target| find(moment, bucket, target, None, false));
+        seen.map(|seen| Ok(follow(seen)?.0)).transpose()
     })
 }
 

@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::model::{Entry, VersionId, check_list_argument};
 
 /// How many entries a page has if nothing else is said (OSS's most).
-const PAGE: usize = 1000;
+pub const PAGE: usize = 1000;
 /// How many entries an iterator fetches at first, and at most.
-const BATCH: (usize, usize) = (64, 1024);
+pub const BATCH: (usize, usize) = (64, 1024);
 
 /// What a listing is asked for.
 ///

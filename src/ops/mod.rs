@@ -29,3 +29,4 @@ pub mod rows;
 pub mod staged;
 pub mod tidy;
 pub mod usage;
+pub mod versions;

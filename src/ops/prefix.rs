@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::batch::{self, Step, StepOutcome};
 use super::chain::{self, Bringing, Chain};
 use super::context::{BucketRef, Reading};
+use super::copy::unheld;
 use super::fork;
 use super::list::end_of;
 use super::staged::Staged;
@@ -96,7 +97,9 @@ impl Step for RenamePrefixStep {
         let within = new.starts_with(old.as_str());
         let target = state.lens(staged).next(Kind::Head, new.as_bytes(), Some(&end_of(new)))?;
         let merges = target.is_some() && !within;
-        if merges || objects <= ONE_BY_ONE {
+        // One by one, older versions would stay behind.
+        let versioned = state.versioning().is_some();
+        if merges || (objects <= ONE_BY_ONE && !versioned) {
             self.one_by_one(staged, &state, objects)?;
             return Ok(StepOutcome::Number(objects));
         }
@@ -144,7 +147,7 @@ impl RenamePrefixStep {
         // Only now: under a longer prefix the new keys may be among the old ones.
         for (new_key, head, found) in moved {
             let body = Bringing::Found(found.body, found.at);
-            Chain::new(staged, state).push(&new_key, head.row, body)?;
+            Chain::new(staged, state).push(&new_key, unheld(head.row), body)?;
         }
         Ok(())
     }

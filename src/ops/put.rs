@@ -50,6 +50,7 @@ pub struct Attributes {
 pub struct Conditions {
     pub(crate) if_absent: bool,
     pub(crate) if_match: Option<ETag>,
+    pub(crate) if_none_match: Option<ETag>,
 }
 
 /// What a put came to.
@@ -124,6 +125,13 @@ impl PutOptions {
         self
     }
 
+    /// Writes only if the current object does not have this entity tag; otherwise `PreconditionFailed`. With `"*"` there
+    /// must be no object.
+    pub fn if_none_match(mut self, etag: impl Into<ETag>) -> PutOptions {
+        self.conditions.if_none_match = Some(etag.into());
+        self
+    }
+
     /// Sets when the put is done.
     pub fn durability(mut self, durability: Durability) -> PutOptions {
         self.durability = durability;
@@ -162,7 +170,7 @@ pub const BUCKETS_CLASS: u8 = u8::MAX;
 impl Conditions {
     /// Whether there is anything to look at.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.if_absent && self.if_match.is_none()
+        !self.if_absent && self.if_match.is_none() && self.if_none_match.is_none()
     }
 
     /// Whether the conditions hold for the current version. A delete marker is no object.
@@ -175,19 +183,20 @@ impl Conditions {
                 format!("the object {key:?} exists already, and if_absent was asked for"),
             ));
         }
-        let Some(wanted) = &self.if_match else {
-            return Ok(());
-        };
         let found = current.map(HeadRow::etag);
-        if found.as_ref() == Some(wanted) || (wanted.as_str() == "*" && found.is_some()) {
-            return Ok(());
+        let is = |named: &ETag| found.as_ref().is_some_and(|etag| etag == named || named.as_str() == "*");
+        let failed = |why| Err(Error::new(ErrorKind::Precondition, "PreconditionFailed", why));
+        if let Some(wanted) = self.if_match.as_ref().filter(|wanted| !is(wanted)) {
+            let found =
+                found.as_ref().map_or("there is no object".to_string(), |etag| format!("it is {etag}"));
+            return failed(format!("the entity tag of {key:?} should be {wanted}, but {found}"));
         }
-        let found = found.map_or("there is no object".to_string(), |etag| format!("it is {etag}"));
-        Err(Error::new(
-            ErrorKind::Precondition,
-            "PreconditionFailed",
-            format!("the entity tag of {key:?} should be {wanted}, but {found}"),
-        ))
+        match self.if_none_match.as_ref().filter(|unwanted| is(unwanted)) {
+            Some(unwanted) => {
+                failed(format!("the entity tag of {key:?} should not be {unwanted}, but it is"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -249,7 +258,12 @@ pub fn describe(row: &mut ObjectRow, prepared: &Prepared) {
 pub fn owner_key(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<Vec<u8>> {
     let view = engine.view();
     let moment = Moment::now(&view);
-    let state = bucket.state(&moment)?;
+    let state = match bucket.state(&moment) {
+        Err(error) if error.is_not_found() && bucket.may_be_coming() => {
+            return Ok(keys::object(bucket.id, key));
+        }
+        state => state?,
+    };
     let lens = state.lens(&moment);
     Ok(match state.route.own_space() {
         Some(space) => keys::object(space, key),

@@ -77,6 +77,7 @@ impl Overlay {
     pub fn apply(&mut self, view: &View, step: &dyn Step, now: Instant) -> Result<StepOutcome> {
         self.undo.clear();
         let (said, pieces) = (self.said.len(), self.pieces.clone());
+        let given_out = (self.numbers, self.spaces);
         let outcome = step.apply(&mut Staged { view, now, overlay: self });
         if outcome.is_err() {
             for (key, before) in std::mem::take(&mut self.undo).into_iter().rev() {
@@ -87,6 +88,8 @@ impl Overlay {
             }
             self.said.truncate(said);
             self.pieces = pieces;
+            // Versions are named by these numbers, and the names that were read must be those that are committed.
+            (self.numbers, self.spaces) = given_out;
             self.buckets.clear();
         }
         outcome
@@ -134,11 +137,11 @@ impl Overlay {
         if keeps_past {
             sum.keep_past();
         }
+        let mut numbers = self.numbers;
         if carried || keeps_past {
-            sum.share();
+            sum.share(&mut numbers);
         }
         sum.count_refs();
-        let mut numbers = self.numbers;
         sum.settle_blobs(&self.pieces, &mut numbers)?;
         if !self.said.is_empty() {
             sum.put(vec![keys::NOTE], NewBody::None, note::encode(&self.said));
@@ -216,7 +219,7 @@ impl Sum<'_> {
     }
 
     /// Bodies that more than one row would own become shared; those that change their key are left word.
-    fn share(&mut self) {
+    fn share(&mut self, numbers: &mut u32) {
         let mut owners: BTreeMap<Extent, Vec<Vec<u8>>> = BTreeMap::new();
         for (key, row) in &self.rows {
             if let Some((_, NewBody::Extents(extents), _)) = &row.what
@@ -225,15 +228,14 @@ impl Sum<'_> {
                 owners.entry(*first).or_default().push(key.clone());
             }
         }
-        let mut n = 0;
         let mut forwards = Vec::new();
         for (_, keys) in owners {
             if keys.len() == 1 {
                 self.forward(&keys[0], &mut forwards);
                 continue;
             }
-            let blob = BlobId { lsn: self.now.lsn, n };
-            n += 1;
+            *numbers += 1;
+            let blob = BlobId { lsn: self.now.lsn, n: *numbers };
             let mut piece = None;
             for key in &keys {
                 let Some(Row { what: Some((_, body, payload)), .. }) = self.rows.get_mut(key) else {
@@ -331,8 +333,8 @@ impl Sum<'_> {
             }
             self.put(key, NewBody::None, head.encode());
             let work = TidyRow::Blob { lsn: blob.lsn, n: blob.n };
-            self.put(keys::tidy(self.now.lsn, *numbers), NewBody::None, row::encode(&work));
             *numbers += 1;
+            self.put(keys::tidy(self.now.lsn, *numbers), NewBody::None, row::encode(&work));
         }
         Ok(())
     }
@@ -474,8 +476,11 @@ impl Rows for Staged<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Found>> {
         match self.overlay.changed.get(key) {
             Some(Local::Gone) => Ok(None),
-            Some(Local::Put { weight, body, payload, .. }) => {
-                let (at, body, payload) = (key.to_vec(), body.clone(), payload.clone());
+            Some(Local::Put { weight, body, payload, carried }) => {
+                // A body that was only carried here is still owned where it was found first, and must be taken
+                // from there: the row in between may be gone before the commit.
+                let at = carried.as_deref().unwrap_or(key).to_vec();
+                let (body, payload) = (body.clone(), payload.clone());
                 Ok(Some(Found { at, lsn: self.now.lsn, weight: *weight, body, payload }))
             }
             None => Moment::now(self.view).get(key),

@@ -23,12 +23,14 @@ mod ranges;
 mod readers;
 mod rebuild;
 mod rows;
+mod sharing;
 mod smoke;
 mod snapshots;
 mod spaces;
 mod streaming;
 mod transactions;
 mod usage;
+mod versioning;
 mod zero_copy;
 
 use ossicle::{Bucket, Error, Object, Result, Store};

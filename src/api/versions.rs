@@ -1,0 +1,137 @@
+//! Versions: listing them, and going back to an older one.
+
+use std::vec;
+
+use super::{Bucket, SnapshotBucket};
+use crate::error::Result;
+use crate::model::VersionId;
+use crate::ops::delete::{self, DeleteOptions, DeleteOutcome};
+use crate::ops::list::ListOptions;
+use crate::ops::put::PutOutcome;
+use crate::ops::versions::{self, VersionEntry, VersionPage, VersionWalk};
+
+/// The versions and delete markers of a bucket, all as of the moment the listing began: keys in the order of their
+/// bytes, of each key the newest first. After an error it ends.
+#[derive(Debug)]
+pub struct VersionListing {
+    walk: Option<VersionWalk>,
+    batch: vec::IntoIter<VersionEntry>,
+}
+
+impl VersionListing {
+    fn new(walk: VersionWalk) -> VersionListing {
+        VersionListing { walk: Some(walk), batch: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for VersionListing {
+    type Item = Result<VersionEntry>;
+
+    fn next(&mut self) -> Option<Result<VersionEntry>> {
+        if let Some(entry) = self.batch.next() {
+            return Some(Ok(entry));
+        }
+        match self.walk.as_mut()?.next_batch() {
+            Ok(batch) if batch.is_empty() => {
+                self.walk = None;
+                None
+            }
+            Ok(batch) => {
+                self.batch = batch.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => {
+                self.walk = None;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// Lists every version and delete marker: keys in order, of each key the newest first. In a bucket that never kept
+    /// versions every object is listed once, as the version `null`.
+    ///
+    /// Of the options, `prefix`, `start_after`, `start_after_version` and `limit` count. `start_after` gives the
+    /// versions of the keys behind that key, and with `start_after_version` also those of the key itself that are
+    /// older than that version. Given `null` where the key has no such version, all versions of the key are listed.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a delimiter (take [`versions_page`](Bucket::versions_page)), for descending order, for a
+    /// limit of 0, for `start_after_version` without `start_after`; `NoSuchBucket`.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("notes")?;
+    /// use ossicle::{GetOptions, Versioning};
+    /// bucket.set_config(&Versioning::Enabled)?;
+    /// bucket.put("today", b"draft")?;
+    /// bucket.put("today", b"final")?;
+    /// bucket.delete("today")?;
+    /// let versions = bucket.versions("")?.collect::<ossicle::Result<Vec<_>>>()?;
+    /// assert_eq!(versions.iter().map(|entry| entry.marker).collect::<Vec<_>>(), [true, false, false]);
+    /// let draft = bucket.get_with("today", GetOptions::new().version(&versions[2].version))?;
+    /// assert_eq!(&draft.bytes()?[..], b"draft");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn versions(&self, options: impl Into<ListOptions>) -> Result<VersionListing> {
+        let walk = VersionWalk::begin(self.reading(), self.reference(), options.into())?;
+        Ok(VersionListing::new(walk.ungrouped()?))
+    }
+
+    /// One page of the listing of versions: at most `limit` entries and prefixes together, 1000 if nothing is said.
+    ///
+    /// # Errors
+    /// Those of [`versions`](Bucket::versions), but a delimiter is fine: what has it behind the prefix is rolled up.
+    pub fn versions_page(&self, options: impl Into<ListOptions>) -> Result<VersionPage> {
+        VersionWalk::begin(self.reading(), self.reference(), options.into())?.page()
+    }
+
+    /// Brings a deleted object back: removes the delete markers on top of it, all of them, so that its newest version
+    /// is current again. If the object is not deleted, nothing happens, and the answer names the commit that wrote it.
+    ///
+    /// # Errors
+    /// `NoSuchKey` if there is no version to bring back; `NoSuchBucket`; `TooManyObjects` for more than 50,000 markers.
+    pub fn undelete(&self, key: &str) -> Result<PutOutcome> {
+        versions::undelete(self.engine(), self.reference(), key)
+    }
+
+    /// Makes an older version current again by putting a copy of it on top, as a new version (in a bucket with
+    /// suspended versioning: as the `null` version). No byte is copied. The copy has everything that the version has,
+    /// apart from a retention or a legal hold. If that version is current already, nothing happens.
+    ///
+    /// # Errors
+    /// `NoSuchVersion`; `MethodNotAllowed` for a delete marker; `ObjectNotCopyable` for an appendable object;
+    /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
+    pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
+        versions::restore_version(self.engine(), self.reference(), key, version)
+    }
+
+    /// Removes versions for good, a thousand a commit, and answers for each in order. Without a version the object is
+    /// deleted as [`delete`](Bucket::delete) does.
+    ///
+    /// # Errors
+    /// A key that is not valid and a version that is protected have errors of their own and do not keep the others.
+    pub fn delete_versions<K: AsRef<str>, V: Into<Option<VersionId>>>(
+        &self,
+        versions: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Vec<(String, Result<DeleteOutcome>)>> {
+        let versions = versions.into_iter().map(|(key, version)| (key, version.into()));
+        delete::delete_each(self.engine(), self.reference(), versions, &DeleteOptions::new())
+    }
+}
+
+impl SnapshotBucket {
+    /// Lists every version and delete marker as it was; see [`Bucket::versions`].
+    pub fn versions(&self, options: impl Into<ListOptions>) -> Result<VersionListing> {
+        let walk = VersionWalk::begin(self.reading().clone(), self.reference(), options.into())?;
+        Ok(VersionListing::new(walk.ungrouped()?))
+    }
+
+    /// One page of the listing of versions; see [`Bucket::versions_page`].
+    pub fn versions_page(&self, options: impl Into<ListOptions>) -> Result<VersionPage> {
+        VersionWalk::begin(self.reading().clone(), self.reference(), options.into())?.page()
+    }
+}
