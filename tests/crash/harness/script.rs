@@ -1,11 +1,11 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, PutOptions, Result, Store,
-    WriteOptions,
+    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, ListOptions, PutOptions, Quota, Result,
+    Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Dice;
 use super::model::TABLE;
@@ -54,6 +54,8 @@ impl Body {
 pub enum Step {
     Put { bucket: &'static str, key: String, body: Body },
     Delete { bucket: &'static str, key: String },
+    /// Removes a version for good: the newest is 0.
+    DeleteVersion { bucket: &'static str, key: String, index: usize },
     Rename { from: At, to: At },
     Copy { from: At, to: At },
     Row { key: Vec<u8>, value: Option<Vec<u8>> },
@@ -85,6 +87,24 @@ pub enum Op {
         durability: Durability,
         reads: bool,
     },
+    Versioning(&'static str, Versioning),
+    Quota(&'static str, Option<Quota>),
+    /// A policy of retention that is not locked, or none.
+    Worm(&'static str, Option<u32>),
+    DeletePrefix(&'static str, String),
+    RenamePrefix {
+        bucket: &'static str,
+        prefix: String,
+        new_prefix: String,
+    },
+    Fork {
+        from: &'static str,
+        name: &'static str,
+    },
+    /// So much time goes by.
+    Wait(Duration),
+    /// Closes the store and opens it again with the past retained for so long from now on, or not at all.
+    Retain(Option<Duration>),
     Flush,
     Checkpoint,
     Maintain,
@@ -110,12 +130,12 @@ impl Op {
     pub fn is_synced(&self) -> bool {
         match self {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
-            Op::Maintain | Op::Look | Op::Abandon { .. } => false,
+            Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } => false,
             _ => true,
         }
     }
 
-    /// Does it. `Reopen` and `Rebuild` only close, and `Look` is not the writer's work.
+    /// Does it. `Retain`, `Reopen` and `Rebuild` only close, and `Look` and `Wait` are not the writer's work.
     pub fn run(&self, store: &Store) -> Result<()> {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
@@ -151,12 +171,25 @@ impl Op {
                     Ok(())
                 })
             }
-            Op::Look => Ok(()),
+            Op::Versioning(name, versioning) => store.bucket(name)?.set_config(versioning),
+            Op::Quota(name, Some(quota)) => store.bucket(name)?.set_config(quota),
+            Op::Quota(name, None) => store.bucket(name)?.clear_config::<Quota>(),
+            Op::Worm(name, Some(days)) => {
+                let (state, created) = (WormState::InProgress, SystemTime::UNIX_EPOCH);
+                store.bucket(name)?.set_config(&Worm { days: *days, state, created })
+            }
+            Op::Worm(name, None) => store.bucket(name)?.clear_config::<Worm>(),
+            Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
+            Op::RenamePrefix { bucket, prefix, new_prefix } => {
+                store.bucket(bucket)?.rename_prefix(prefix, new_prefix).map(drop)
+            }
+            Op::Fork { from, name } => store.fork_bucket(from, name).map(drop),
+            Op::Look | Op::Wait(_) => Ok(()),
             Op::Flush => store.flush(),
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
             Op::Compact => store.compact(CompactOptions::new()).map(drop),
-            Op::Reopen | Op::Rebuild => store.close(),
+            Op::Retain(_) | Op::Reopen | Op::Rebuild => store.close(),
         }
     }
 }
@@ -170,6 +203,21 @@ fn unwrap_io(error: std::io::Error) -> Error {
     }
 }
 
+/// The name of a version of a key; the newest is 0.
+fn version_at(bucket: &Bucket, key: &str, index: usize) -> Result<VersionId> {
+    let mut seen = 0;
+    for entry in bucket.versions(ListOptions::new().prefix(key))? {
+        let entry = entry?;
+        if entry.key == key {
+            if seen == index {
+                return Ok(entry.version);
+            }
+            seen += 1;
+        }
+    }
+    panic!("{key} has {seen} versions, a script asks for number {index}")
+}
+
 impl Step {
     fn run(&self, store: &Store, durability: Durability) -> Result<()> {
         match self {
@@ -178,6 +226,11 @@ impl Step {
             }
             Step::Delete { bucket, key } => {
                 store.bucket(bucket)?.delete_with(key, DeleteOptions::new().durability(durability)).map(drop)
+            }
+            Step::DeleteVersion { bucket, key, index } => {
+                let bucket = store.bucket(bucket)?;
+                let options = DeleteOptions::new().version(version_at(&bucket, key, *index)?);
+                bucket.delete_with(key, options.durability(durability)).map(drop)
             }
             Step::Rename { from, to } if from.0 == to.0 => {
                 let options = CopyOptions::new().durability(durability);
@@ -200,6 +253,11 @@ impl Step {
                 tx.put_with(&bucket(name)?, key, body.bytes(), body.options(Durability::Synced))
             }
             Step::Delete { bucket: name, key } => tx.delete(&bucket(name)?, key),
+            Step::DeleteVersion { bucket: name, key, index } => {
+                let bucket = bucket(name)?;
+                let options = DeleteOptions::new().version(version_at(&bucket, key, *index)?);
+                tx.delete_with(&bucket, key, options)
+            }
             Step::Rename { from, to } => tx.rename(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),

@@ -7,10 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
-use ossicle::{Entry, Maintenance, ReadMode, SeededEntropy, Settings, Store, StoreBuilder, VirtualClock};
+use ossicle::{
+    Bucket, Clock, Entry, GetOptions, Maintenance, Quota, ReadMode, SeededEntropy, Settings, Snapshot, Store,
+    StoreBuilder, Usage, VersionId, Versioning, VirtualClock, Worm,
+};
 
 use super::Verdict;
-use super::model::{Objects, State, TABLE, Thing};
+use super::model::{Kept, Objects, State, TABLE, Thing, Version};
 
 /// Where the store lies on the simulated disk.
 pub const DIR: &str = "/store";
@@ -22,6 +25,8 @@ pub struct World {
     pub settings: Settings,
     pub mistake: Option<Planted>,
     clock: VirtualClock,
+    /// For how many milliseconds the past is retained, 0 for not at all; the same for all that come from this world.
+    retained: Arc<AtomicU64>,
     /// So that no two openings draw the same random numbers.
     openings: Arc<AtomicU64>,
 }
@@ -50,6 +55,7 @@ impl World {
             settings: Settings { read_mode, ..settings() },
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            retained: Arc::default(),
             openings: Arc::default(),
         }
     }
@@ -67,6 +73,26 @@ impl World {
     /// The world after the process was killed, on the same running machine.
     pub fn after_kill(&self) -> World {
         self.with(self.disk.after_kill())
+    }
+
+    /// From the next opening on the past is retained for so long.
+    pub fn retain(&self, time: Option<Duration>) {
+        self.retained.store(time.map_or(0, |time| time.as_millis() as u64), Ordering::Relaxed);
+    }
+
+    /// For how long the past is retained.
+    pub fn retained(&self) -> Option<Duration> {
+        Some(self.retained.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(Duration::from_millis)
+    }
+
+    /// Lets time go by.
+    pub fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// The time.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// Opens the store.
@@ -90,7 +116,7 @@ impl World {
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
             .entropy(SeededEntropy::new(number))
-            .settings(self.settings.clone())
+            .settings(Settings { history: self.retained(), ..self.settings.clone() })
             .maintenance(Maintenance::Manual);
         #[cfg(feature = "planted-bugs")]
         let builder = builder.mistake(self.mistake);
@@ -129,6 +155,10 @@ pub fn observe(store: &Store) -> Verdict<State> {
             }
         }
         let usage = bucket.usage("").map_err(|e| told("asking for the usage", e))?;
+        let kept = besides(&bucket, &objects, &usage)?;
+        if kept != Kept::default() {
+            state.kept.insert(bucket.name().to_string(), kept);
+        }
         if (usage.objects, usage.bytes) != (objects.len() as u64, bytes) {
             return Err(format!(
                 "usage says {usage:?}, the listing {} objects with {bytes} bytes",
@@ -147,6 +177,82 @@ pub fn observe(store: &Store) -> Verdict<State> {
     }
     state.rows = rows(store)?;
     Ok(state)
+}
+
+/// What a bucket has besides its objects, held against them and against its usage.
+fn besides(bucket: &Bucket, objects: &Objects, usage: &Usage) -> Verdict<Kept> {
+    let told = |doing: &str, error: ossicle::Error| format!("{doing} failed: {error}");
+    let config = |e| told("reading a configuration", e);
+    let mut kept = Kept {
+        versioning: bucket.config::<Versioning>().map_err(config)?,
+        quota: bucket.config::<Quota>().map_err(config)?,
+        worm: bucket.config::<Worm>().map_err(config)?.map(|worm| worm.days),
+        origin: bucket.forked_from().map_err(config)?.map(|(name, _)| name.to_string()),
+        versions: BTreeMap::new(),
+    };
+    if kept.versioning.is_none() {
+        return Ok(kept);
+    }
+    let (mut markers, mut older, mut older_bytes) = (0, 0, 0);
+    for entry in bucket.versions("").map_err(|e| told("listing the versions", e))? {
+        let entry = entry.map_err(|e| told("listing the versions", e))?;
+        let (key, null) = (entry.key, entry.version == VersionId::null());
+        let chain = kept.versions.entry(key.clone()).or_default();
+        let thing = match entry.marker {
+            true => None,
+            false => {
+                let options = GetOptions::new().version(&entry.version);
+                let object = bucket.get_with(&key, options).map_err(|e| told("getting a version", e))?;
+                let meta = object.meta().clone();
+                if Some(&meta) != entry.meta.as_deref() {
+                    return Err(format!("the listing of versions of {key} says another thing than {meta:?}"));
+                }
+                let body = object.bytes().map_err(|e| told("reading a version", e))?.to_vec();
+                let (content_type, metadata) = (meta.content_type, meta.metadata);
+                Some(Arc::new(Thing { body, content_type, metadata }))
+            }
+        };
+        if entry.latest != chain.is_empty() || (entry.latest && thing.as_ref() != objects.get(&key)) {
+            return Err(format!("the versions of {key} do not begin with the current one"));
+        }
+        markers += u64::from(entry.marker);
+        older += u64::from(!entry.marker && !entry.latest);
+        older_bytes += if entry.latest { 0 } else { entry.size };
+        chain.push(Version { thing, null });
+    }
+    if (usage.markers, usage.noncurrent_objects, usage.noncurrent_bytes) != (markers, older, older_bytes) {
+        return Err(format!(
+            "usage says {usage:?}, the versions {markers} markers and {older} older ones with {older_bytes} bytes"
+        ));
+    }
+    if let Some(key) = objects.keys().find(|key| !kept.versions.contains_key(*key)) {
+        return Err(format!("{key} is not among the versions"));
+    }
+    Ok(kept)
+}
+
+/// Whether a look at the past shows this state.
+pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
+    let told = |doing: &str, error: ossicle::Error| format!("in the past, {doing} failed: {error}");
+    for (name, objects) in &state.buckets {
+        let bucket = snapshot.bucket(name).map_err(|e| told("finding a bucket", e))?;
+        let mut listed = Vec::new();
+        for entry in bucket.list("").map_err(|e| told("listing", e))? {
+            listed.push(entry.map_err(|e| told("listing", e))?.name().to_string());
+        }
+        if !listed.iter().eq(objects.keys()) {
+            return Err(format!("in the past {name} holds {listed:?}, not {:?}", objects.keys()));
+        }
+        for (key, thing) in objects {
+            let object = bucket.get(key).map_err(|e| told(&format!("getting {name}/{key}"), e))?;
+            let content_type = object.meta().content_type.clone();
+            let body = object.bytes().map_err(|e| told(&format!("reading {name}/{key}"), e))?;
+            if body[..] != thing.body[..] || content_type != thing.content_type {
+                return Err(format!("in the past {name}/{key} is another one"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The rows that scripts may write.
