@@ -41,8 +41,8 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot, SnapshotBucket,
-    Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
+    Bucket, Buckets, Changes, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot,
+    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -52,8 +52,9 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    Acl, BucketName, ContentHeaders, Digests, Durability, ETag, Entry, Lsn, ObjectDigests, ObjectKind,
-    ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId, Versioning, Worm, WormState,
+    Acl, BucketName, Change, ChangeOp, ContentHeaders, Digests, Durability, ETag, Entry, FeedCursor, Lsn,
+    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId,
+    Versioning, Worm, WormState,
 };
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use ossicle::testing::{CutPolicy, FaultyDisk};
-use ossicle::{CompactOptions, ListOptions, PutOptions, Store, fuzzing};
+use ossicle::{CompactOptions, ListOptions, Lsn, PutOptions, Store, fuzzing};
 use ossicle_fuzz::{BUCKET, DIR, body, builder};
 
 /// The most bytes that one damage writes.
@@ -141,6 +141,10 @@ fn visit(
 fn look(store: &Store, known: Option<&BTreeMap<String, BTreeSet<Vec<u8>>>>) {
     let _ = store.usage();
     let _ = store.row("table", b"row");
+    let _ = store.cursors();
+    if let Ok(changes) = store.changes(Lsn(0)) {
+        changes.take(10_000).for_each(drop);
+    }
     let Ok(buckets) = store.buckets() else { return };
     for bucket in buckets.take(16).filter_map(Result::ok) {
         let _ = bucket.usage("p");

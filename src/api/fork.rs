@@ -3,7 +3,6 @@
 use super::Bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BucketName, Lsn};
-use crate::ops::context::Reading;
 use crate::ops::diff::{DiffWalk, Difference};
 use crate::ops::fork::{self, Origin};
 
@@ -26,7 +25,7 @@ impl Iterator for Differences {
 impl Bucket {
     /// Where a fork came from: the name of the bucket, and the commit that made the fork. `None` for other buckets.
     pub fn forked_from(&self) -> Result<Option<(BucketName, Lsn)>> {
-        let origin = fork::origin(&Reading::newest(self.store().engine()), self.reference())?;
+        let origin = fork::origin(&self.reading(), self.reference())?;
         Ok(origin.map(|Origin { name, lsn, .. }| (name, lsn)))
     }
 
@@ -48,7 +47,7 @@ impl Bucket {
     /// # }
     /// ```
     pub fn diff(&self, other: &Bucket) -> Result<Differences> {
-        let reading = Reading::newest(self.store().engine());
+        let reading = self.reading();
         Ok(Differences(Some(DiffWalk::begin(&reading, other.reference(), self.reference())?)))
     }
 
@@ -57,7 +56,7 @@ impl Bucket {
     /// # Errors
     /// `NotAFork`; `NoSuchBucket` if that bucket is gone.
     pub fn diff_parent(&self) -> Result<Differences> {
-        let reading = Reading::newest(self.store().engine());
+        let reading = self.reading();
         let Some(origin) = fork::origin(&reading, self.reference())? else {
             return Err(Error::new(
                 ErrorKind::Invalid,

@@ -12,6 +12,7 @@
 
 mod bucket;
 mod builder;
+mod changes;
 mod fork;
 mod listing;
 mod object;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
+pub use changes::Changes;
 pub use fork::Differences;
 pub use listing::{Buckets, Listing};
 pub use object::Object;

@@ -7,16 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{Bucket, Buckets, Maintenance, Snapshot, StoreBuilder, Transaction, VerifyOptions, WriteOptions};
+use super::{
+    Bucket, Buckets, Changes, Maintenance, Snapshot, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
+};
 use crate::engine::{Engine, Stats, VerifyReport, View};
 use crate::env::Env;
 use crate::error::Result;
 use crate::maintenance::{self, CompactOptions, MaintainReport, Scheduler};
-use crate::model::{Lsn, Usage};
+use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
-use crate::ops::{bucket, fork, rows, usage};
+use crate::ops::{bucket, feed, fork, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -190,6 +192,88 @@ impl Store {
         let newest = reading.with(|moment| Ok(moment.view.lsn))?;
         let at = (lsn.0 != newest).then_some(lsn.0);
         Ok(Snapshot::new(Reading { at, ..reading }))
+    }
+
+    /// The change feed: every commit behind `after`, in order, one [`Change`](crate::Change) each.
+    /// `Lsn::default()` is the beginning. The feed costs writers nothing: it is read from the log.
+    ///
+    /// A commit is told when it is durable; buffered ones are made so when the feed comes to them, so that no crash
+    /// takes back what was told. The log keeps what objects need; beyond that, it keeps commits only for cursors
+    /// ([`set_cursor`](Store::set_cursor)).
+    ///
+    /// To follow from the beginning, or anew after `FeedTruncated`, without a gap and without a doubling: take a
+    /// snapshot, set a cursor to its lsn, copy what it shows, then go on with the changes behind it.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::ChangeOp;
+    /// let store = ossicle::Store::in_memory()?;
+    /// let cats = store.create_bucket("cats")?;
+    /// cats.put("tom", b"meow")?;
+    ///
+    /// let snapshot = store.snapshot()?;
+    /// store.set_cursor("mirror", snapshot.lsn())?;
+    /// let mut mirror = std::collections::BTreeMap::new();
+    /// for entry in snapshot.bucket("cats")?.list("")? {
+    ///     mirror.insert(entry?.name().to_string(), snapshot.lsn());
+    /// }
+    /// cats.put("kit", b"mew")?;
+    /// cats.delete("tom")?;
+    ///
+    /// let mut changes = store.changes(snapshot.lsn())?;
+    /// let mut last = snapshot.lsn();
+    /// for change in changes.by_ref() {
+    ///     let change = change?;
+    ///     for op in change.ops {
+    ///         match op {
+    ///             ChangeOp::Put { key, .. } => mirror.insert(key, change.lsn),
+    ///             ChangeOp::Delete { key, .. } => mirror.remove(&key),
+    ///             _ => None,
+    ///         };
+    ///     }
+    ///     last = change.lsn;
+    /// }
+    /// store.set_cursor("mirror", last)?;
+    /// assert_eq!(mirror.keys().collect::<Vec<_>>(), ["kit"]);
+    /// assert!(!changes.wait(std::time::Duration::ZERO)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `FeedTruncated` (`NotFound`) if commits behind `after` are no longer in the log: at once if that is known, else
+    /// when the feed comes to the gap, before anything behind it is told. `Invalid` if there is no commit `after` yet.
+    /// `Busy` inside a transaction that reads.
+    pub fn changes(&self, after: Lsn) -> Result<Changes> {
+        Changes::begin(self.engine(), after)
+    }
+
+    /// Where a cursor stands: the last commit that its owner has dealt with.
+    pub fn cursor(&self, name: &str) -> Result<Option<Lsn>> {
+        feed::cursor(&self.reading(), name)
+    }
+
+    /// Sets a cursor, making it if it is missing: a durable name for a place in the change feed. From then on the
+    /// log keeps every commit behind `lsn`, up to [`Settings::feed_bytes`](crate::Settings::feed_bytes) bytes of what
+    /// nothing else needs. It may go back as far as the log reaches. A cursor that is set is a commit too, one with
+    /// nothing in it; set it after changes that had something in them.
+    ///
+    /// # Errors
+    /// `FeedTruncated` if the log does not reach back to `lsn`; `Invalid` if there is no such commit yet or the name
+    /// has not 1 to 255 bytes.
+    pub fn set_cursor(&self, name: &str, lsn: Lsn) -> Result<()> {
+        feed::set_cursor(self.engine(), name, Some(lsn))
+    }
+
+    /// Removes a cursor, and with it what the log kept for it. Removing what is not there is fine.
+    pub fn remove_cursor(&self, name: &str) -> Result<()> {
+        feed::set_cursor(self.engine(), name, None)
+    }
+
+    /// All cursors, in the order of their names. One that stands before
+    /// [`Stats::feed_start`](crate::Stats::feed_start) has fallen behind.
+    pub fn cursors(&self) -> Result<Vec<FeedCursor>> {
+        feed::cursors(&self.reading())
     }
 
     /// How many objects and bytes all buckets hold.

@@ -8,13 +8,14 @@ use super::{Bucket, Object, Store};
 use crate::catalog::{self, Rows};
 use crate::engine::{BodyReader, Engine, Exclusive, View};
 use crate::error::Result;
-use crate::model::{Durability, ObjectMeta, VersionId};
+use crate::model::{Durability, Lsn, ObjectMeta, VersionId};
 use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::body::Body;
 use crate::ops::bucket::{self, CreateBucketOptions};
 use crate::ops::context::BucketRef;
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
+use crate::ops::feed;
 use crate::ops::get::{self, GetOptions, Seen};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::staged::{Instant, Overlay, Staged};
@@ -272,6 +273,12 @@ impl<'s> Transaction<'s> {
         let engine = self.engine;
         let state = self.read_state()?;
         Ok(state.staged(engine).get(&key)?.map(|found| Bytes::from(found.payload)))
+    }
+
+    /// Sets a cursor of the change feed behind commit `lsn`, so that what was done about the changes and the place
+    /// among them are committed together. See [`Store::set_cursor`](super::Store::set_cursor).
+    pub fn set_cursor(&mut self, name: &str, lsn: Lsn) -> Result<()> {
+        self.push(feed::step(self.engine, name, Some(lsn))?)
     }
 
     fn push(&mut self, step: impl Step + 'static) -> Result<()> {

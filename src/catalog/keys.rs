@@ -241,6 +241,19 @@ pub fn space_refs(space: u64) -> Vec<u8> {
     start_of(SPACES, space, false, b"")
 }
 
+/// Where the number of a space among those of its commit begins, above the lsn.
+const SPACE_SHIFT: u32 = 48;
+
+/// The id of the `n`th space (from 0 on) that the commit `lsn` makes.
+pub fn space_id(lsn: u64, n: u32) -> u64 {
+    lsn | u64::from(n) << SPACE_SHIFT
+}
+
+/// The commit that made a space, or the bucket that has its id.
+pub fn maker_of(space: u64) -> u64 {
+    space & ((1 << SPACE_SHIFT) - 1)
+}
+
 /// The key of a bucket's name by its id.
 pub fn bucket_by_id(id: u64) -> Vec<u8> {
     start_of(BUCKET_NAMES, id, false, b"")
@@ -417,6 +430,13 @@ pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
     out.push(0);
     out.extend_from_slice(key);
     Ok(out)
+}
+
+/// The table and the key in the key of a row of the application's own; `None` for any other.
+pub fn parse_row(key: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = key.strip_prefix(&[ROWS])?;
+    let at = rest.iter().position(|byte| *byte == 0)?;
+    Some((std::str::from_utf8(&rest[..at]).ok()?, &rest[at + 1..]))
 }
 
 #[cfg(test)]

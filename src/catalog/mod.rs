@@ -8,12 +8,14 @@
 //! 3. A row that cannot be read is `Corrupt` and names its key.
 //! 4. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
 //!    committed or not yet.
+//! 5. What a commit did can be told from its rows alone.
 //!
 //! *Stands on*: `engine`, `format`, `model`, `error`.
 //! *Never*: writes; checks a condition; reads a clock.
 //! *Read first*: `keys.rs`, then `rows.rs`, `route.rs` and `lens.rs`.
 
 mod bucket;
+mod change;
 pub mod keys;
 mod lens;
 pub mod note;
@@ -22,6 +24,7 @@ mod route;
 mod rows;
 
 pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of};
+pub use change::{BucketNames, change_of};
 pub use keys::{KINDS, Kind};
 pub use lens::{Lens, layer_ranges};
 pub use object::{

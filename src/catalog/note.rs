@@ -45,6 +45,11 @@ pub enum Said {
     },
     /// Nothing that anybody sees: rows were moved to where they are found sooner.
     Tidied,
+    /// The row `at` says what it said before, of a body that it shares from now on.
+    Same {
+        /// The row's key.
+        at: Vec<u8>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

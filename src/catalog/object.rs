@@ -3,7 +3,7 @@
 use super::keys::{self, Kind};
 use super::lens::Lens;
 use super::rows::{Found, Rows};
-use crate::engine::Stored;
+use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, ObjectRow};
 use crate::index::Weight;
@@ -35,6 +35,11 @@ impl HeadRow {
     /// Reads a row that was found.
     pub fn of(key: &str, found: &Found) -> Result<HeadRow> {
         HeadRow::decode(key, &found.payload, found.lsn, found.weight)
+    }
+
+    /// Reads a row that the commit `lsn` wrote, from the log.
+    pub fn raw(key: &str, put: &RawPut, lsn: u64) -> Result<HeadRow> {
+        HeadRow::decode(key, &put.payload, lsn, put.weight)
     }
 
     fn decode(key: &str, payload: &[u8], lsn: u64, weight: Weight) -> Result<HeadRow> {

@@ -142,13 +142,11 @@ impl Engine {
         }
         let mut view = View::clone(&writer.view);
         let lsn = view.lsn;
-        writer.ledger.store(&mut view.index, lsn)?;
-        view.index.freeze();
         view.segments = self.tables.current();
         self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
-        let dead = view
+        let mut dead: BTreeSet<u64> = view
             .segments
             .iter()
             .filter(|segment| {
@@ -159,6 +157,11 @@ impl Engine {
             })
             .map(|segment| segment.id())
             .collect();
+        if may_retire {
+            self.spare_for_feed(writer, &mut view, &mut dead)?;
+        }
+        writer.ledger.store(&mut view.index, lsn)?;
+        view.index.freeze();
         let frozen = Frozen { lsn: view.lsn, replay, since_checkpoint: writer.since_checkpoint, dead };
         let view = Arc::new(view);
         writer.view = view.clone();
@@ -408,6 +411,7 @@ impl Engine {
         let turn = self.writer.lock();
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         drop(turn);
+        self.feed.ring();
         *self.lock.lock() = None;
         self.leave();
         closed

@@ -340,7 +340,11 @@ impl Engine {
         let len = self.log_segment_len(writer.ledger.total());
         loop {
             match writer.log.rotate(len, bytes, &mut |id| self.announce_log(id)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    let made = writer.log.tail().map_or(0, |tail| tail.segment);
+                    self.feed.goes_on_in(made, writer.view.lsn);
+                    return Ok(());
+                }
                 Err(Undo::TakenBack(error)) => {
                     if !error.is_full() || !spender.is_some_and(|who| self.reserve.spend(&self.env, who)) {
                         return Err(error);
@@ -409,6 +413,7 @@ impl Engine {
             self.tell_readers(writer, view.lsn);
         }
         self.view.store(view);
+        self.feed.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

@@ -27,6 +27,10 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// Bytes in segments that something still needs.
     pub live_bytes: u64,
+    /// Changes can be told from behind this commit on, as far as is known without reading the log.
+    pub feed_start: Lsn,
+    /// Bytes of disk that are kept for cursors only.
+    pub feed_bytes: u64,
     /// Segment files.
     pub segments: u64,
     /// Keys in memory that the index file does not have yet.

@@ -10,14 +10,16 @@
 //!
 //! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
-//! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`.
+//! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
-//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables and the bulk pool are
-//! leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
+//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
+//! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
 mod blob;
 mod checkpoint;
 mod commit;
+mod commit_scan;
+mod feed;
 mod gauges;
 mod layout;
 mod ledger;
@@ -47,6 +49,8 @@ use parking_lot::Mutex;
 
 pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
+pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
+pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::Stats;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
@@ -64,6 +68,7 @@ use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
+use feed::Feed;
 use gauges::Gauges;
 use queue::Queue;
 use refresh::Reader;
@@ -88,6 +93,7 @@ pub struct Engine {
     reserve: Reserve,
     gauges: Gauges,
     wake: Arc<Wake>,
+    feed: Feed,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -289,6 +295,8 @@ impl Engine {
         stats.segments = view.segments.iter().count() as u64;
         stats.disk_bytes = self.disk_bytes(&view);
         stats.lsn = crate::model::Lsn(view.lsn);
+        stats.feed_start = crate::model::Lsn(self.feed_start());
+        stats.feed_bytes = self.feed_bytes(&view);
         stats
     }
 

@@ -143,6 +143,7 @@ impl Engine {
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),
+            feed: super::feed::Feed::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
@@ -165,6 +166,7 @@ impl Engine {
             pool,
         };
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
+        engine.feed.load(&view.index)?;
         let recovered = recovery::recover(&engine, block, rebuild, until, known)?;
         engine.begin(recovered);
         Ok(engine)
@@ -180,6 +182,7 @@ impl Engine {
         writer.since_checkpoint = recovered.replayed;
         writer.view = view.clone();
         let lsn = view.lsn;
+        self.recall_kept(&view, &writer.ledger, recovered.end);
         self.view.store(view);
         if !self.read_only {
             writer.telling = true;

@@ -114,7 +114,10 @@ pub fn recover(
     let end = replay.walk(from, block, &unsound)?;
     if let Some(checkpoint) = block.checkpoint.filter(|_| rebuild) {
         // Commits whose every row has moved or died since leave no record of their lsn.
-        replay.view.lsn = replay.view.lsn.max(checkpoint.lsn);
+        if checkpoint.lsn > replay.view.lsn {
+            engine.feed.begins_behind(checkpoint.lsn);
+            replay.view.lsn = checkpoint.lsn;
+        }
     }
     replay.install(end);
     if !engine.read_only {
@@ -362,6 +365,10 @@ impl<'a> Replay<'a> {
             let expected = if moves { self.read_lsn } else { self.read_lsn + 1 };
             if (!self.rebuild && lsn != expected) || (self.rebuild && lsn < expected) {
                 return Err(damaged(&format!("commit {lsn} stands where commit {expected} should")));
+            }
+            if lsn > expected {
+                // Where lsns skip, a segment has gone, and the feed begins anew.
+                self.engine.feed.begins_behind(if moves { lsn } else { lsn - 1 });
             }
             self.read_lsn = lsn;
             self.durable = self.durable.max(head.durable);

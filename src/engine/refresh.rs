@@ -308,6 +308,8 @@ impl Engine {
             if reader.seat.lock().is_some() {
                 reader.move_on(&mut place, self)?;
                 reader.tell(&mut place);
+                // Followers of the feed wait for what a refresh brings.
+                self.feed.ring();
             }
         }
         Ok(Lsn(self.view.load().lsn))

@@ -43,6 +43,8 @@ pub struct SegmentUse {
     pub taken: u64,
     /// Whether nothing is appended to it any more, so that it can be relocated.
     pub sealed: bool,
+    /// Whether it holds nothing live and is kept for cursors of the feed.
+    pub for_feed: bool,
 }
 
 /// A relocation in progress. Dropped, it can be begun again: what has moved is not moved twice.
@@ -89,11 +91,13 @@ impl Change {
 impl Engine {
     /// How much of each segment is live.
     pub fn segment_uses(&self) -> Vec<SegmentUse> {
-        let (ledger, end) = {
+        let (ledger, view, end) = {
             let writer = self.writer.lock();
-            (writer.ledger.clone(), writer.log.end())
+            (writer.ledger.clone(), writer.view.clone(), writer.log.end())
         };
         let table = self.tables.current();
+        let newest = View { segments: table.clone(), ..View::clone(&view) };
+        let kept = self.kept_for_feed(&newest, &ledger, end);
         let of = |segment: &std::sync::Arc<Segment>| SegmentUse {
             id: segment.id(),
             kind: segment.header.kind,
@@ -106,6 +110,7 @@ impl Engine {
                 SegmentKind::Log => segment.id() < end.segment,
                 SegmentKind::Bulk => !self.pool.is_open(segment.id()) && !segment.is_awaited(),
             },
+            for_feed: kept.contains(&segment.id()),
         };
         table.iter().map(of).collect()
     }

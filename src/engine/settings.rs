@@ -48,6 +48,9 @@ pub struct Settings {
     pub reserve_bytes: u64,
     /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 22.
     pub garbage_percent: u8,
+    /// Bytes of log that nothing but a cursor of the change feed needs any more are kept up to this many; beyond
+    /// it, the oldest go and the slowest cursor falls behind. 0 keeps nothing for cursors. Default 1 GiB.
+    pub feed_bytes: u64,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
     /// For how long what was overwritten or deleted can still be read by `Store::as_of`, by the store's clock. It
@@ -68,6 +71,7 @@ impl Default for Settings {
             page_cache_bytes: 32 << 20,
             reserve_bytes: 4 << 20,
             garbage_percent: 22,
+            feed_bytes: 1 << 30,
             sync_interval: None,
             history: None,
         }

@@ -51,6 +51,10 @@ pub enum Planted {
     MeetNoReaders,
     /// Readers are told that the log is durable as soon as it is written.
     TellTooEarly,
+    /// Log segments are removed although a cursor of the feed needs them.
+    ForgetCursors,
+    /// The feed tells commits that a power cut may take back.
+    TellUnsynced,
 }
 
 impl Planted {
@@ -81,5 +85,7 @@ impl Planted {
         Planted::ForgetReaders,
         Planted::MeetNoReaders,
         Planted::TellTooEarly,
+        Planted::ForgetCursors,
+        Planted::TellUnsynced,
     ];
 }

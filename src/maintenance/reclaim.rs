@@ -78,7 +78,7 @@ mod tests {
     use crate::format::segment_header::SegmentKind;
 
     fn segment(id: u64, live: u64, taken: u64) -> SegmentUse {
-        SegmentUse { id, kind: SegmentKind::Log, live, taken, sealed: true }
+        SegmentUse { id, kind: SegmentKind::Log, live, taken, sealed: true, for_feed: false }
     }
 
     const M: u64 = 1 << 20;

@@ -84,7 +84,8 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
             continue;
         }
         let mut uses = engine.segment_uses();
-        uses.retain(|each| !damaged.segments.contains(&each.id));
+        // What is kept for the feed is neither garbage nor in anybody's way.
+        uses.retain(|each| !damaged.segments.contains(&each.id) && !each.for_feed);
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.
         let dead: u64 = uses.iter().filter(|each| each.sealed && each.live == 0).map(|each| each.taken).sum();
         let worth = emptied && dead * 24 > reclaim::space(&uses).taken;

@@ -12,6 +12,7 @@
 #![allow(dead_code, unused_imports, reason = "issue 3: the rooms above do not use every noun yet")]
 
 mod acl;
+mod change;
 mod class;
 mod digest;
 mod etag;
@@ -27,6 +28,7 @@ mod version;
 mod worm;
 
 pub use acl::Acl;
+pub use change::{Change, ChangeOp, FeedCursor};
 pub use class::StorageClass;
 pub(crate) use digest::{Crc64, Hasher, crc64_combine};
 pub use digest::{Digests, ObjectDigests};

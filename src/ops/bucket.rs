@@ -63,14 +63,6 @@ impl CreateBucketOptions {
     }
 }
 
-/// The number of the ways of making spaces in one commit; the highest bits of a space's id.
-const SPACE_SHIFT: u32 = 48;
-
-/// The id of the `n`th space (from 0 on) that the commit `lsn` makes.
-pub fn space_id(lsn: u64, n: u32) -> u64 {
-    lsn | u64::from(n) << SPACE_SHIFT
-}
-
 /// The step that makes a bucket.
 #[derive(Debug)]
 pub struct CreateStep {
@@ -199,6 +191,11 @@ fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
         Ok(true)
     })?;
     configs.into_iter().for_each(|key| staged.remove(key));
+    // The log may go on telling of what was in it. Buckets of early stores did not have this row.
+    let named = keys::bucket_by_id(state.row.id);
+    if !staged.has(&named)? {
+        staged.put(named, Weight::default(), state.name.as_bytes().to_vec());
+    }
     staged.remove_bucket(&state.name);
     Ok(())
 }

@@ -19,6 +19,7 @@ pub mod context;
 pub mod copy;
 pub mod delete;
 pub mod diff;
+pub mod feed;
 pub mod fork;
 pub mod get;
 pub mod history;

@@ -131,8 +131,11 @@ impl Overlay {
                 sum.old.insert(key, old);
             }
         }
+        let mut said = self.said;
         for source in sources {
-            sum.keep_source(source)?;
+            if sum.keep_source(&source)? && keys::parse_place(&source).is_some() {
+                said.push(Said::Same { at: source });
+            }
         }
         if keeps_past {
             sum.keep_past();
@@ -143,8 +146,8 @@ impl Overlay {
         }
         sum.count_refs();
         sum.settle_blobs(&self.pieces, &mut numbers)?;
-        if !self.said.is_empty() {
-            sum.put(vec![keys::NOTE], NewBody::None, note::encode(&self.said));
+        if !said.is_empty() {
+            sum.put(vec![keys::NOTE], NewBody::None, note::encode(&said));
         }
         Ok(sum.into_changes())
     }
@@ -180,22 +183,22 @@ impl Sum<'_> {
     }
 
     /// A row whose body was taken to another key and that stays as it is: it owns the body still, so it is said
-    /// again, and shares it from now on.
-    fn keep_source(&mut self, key: Vec<u8>) -> Result<()> {
-        if self.rows.contains_key(&key) {
-            return Ok(());
+    /// again, and shares it from now on. Whether there is one.
+    fn keep_source(&mut self, key: &[u8]) -> Result<bool> {
+        if self.rows.contains_key(key) {
+            return Ok(false);
         }
-        let Some(old) = Moment::now(self.view).get(&key)? else {
-            return Ok(());
+        let Some(old) = Moment::now(self.view).get(key)? else {
+            return Ok(false);
         };
         let payload = match row::decode::<ObjectRow>(&old.payload) {
             Ok(row) if row.lsn == 0 => row::encode(&ObjectRow { lsn: old.lsn, ..row }),
             _ => old.payload.clone(),
         };
         let what = Some((old.weight, old.body.clone(), payload));
-        self.rows.insert(key.clone(), Row { what, moved: false });
-        self.old.insert(key, old);
-        Ok(())
+        self.rows.insert(key.to_vec(), Row { what, moved: false });
+        self.old.insert(key.to_vec(), old);
+        Ok(true)
     }
 
     /// Keeps what is superseded, and notes when.
@@ -447,7 +450,7 @@ impl Staged<'_> {
     pub fn space(&mut self) -> u64 {
         let n = self.overlay.spaces;
         self.overlay.spaces += 1;
-        super::bucket::space_id(self.now.lsn, n)
+        keys::space_id(self.now.lsn, n)
     }
 
     /// Leaves work to be done in bounded steps.

@@ -23,7 +23,7 @@ use crate::format::MAX_NUMBER;
 pub use bulk::{BodyWriter, BulkPool, Placed};
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
-pub use scan::{End, Scan, find_durable_mark};
+pub use scan::{End, Scan, find_durable_mark, lsn_before};
 pub use table::{Table, TableCell};
 
 /// The directory of the log segments.

@@ -21,6 +21,7 @@ pub struct Scan<'a> {
     window: Vec<u8>,
     window_at: u64,
     trusting: bool,
+    step: usize,
 }
 
 /// One record.
@@ -53,7 +54,7 @@ impl<'a> Scan<'a> {
         let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
-        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false })
+        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false, step: WINDOW })
     }
 
     /// Believes payloads without their sums: a mistake, to test the tests.
@@ -181,7 +182,7 @@ impl<'a> Scan<'a> {
             }
             // Behind the limit nothing is asked for, but by a search that goes its own way.
             let ahead = if at < self.limit { self.limit - at } else { self.size - at };
-            let want = len.max(ahead.min(WINDOW as u64) as usize).min((self.size - at) as usize);
+            let want = len.max(ahead.min(self.step as u64) as usize).min((self.size - at) as usize);
             self.window.resize(want, 0);
             self.window_at = at;
             if let Err(error) = self.segment.file().read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {
@@ -191,6 +192,30 @@ impl<'a> Scan<'a> {
         }
         let start = (at - self.window_at) as usize;
         Ok(&self.window[start..start + len])
+    }
+}
+
+/// The lsn before the first commit of a log segment, as its first commit or moves record before `limit` says; `None`
+/// if it has neither. Reads little: bodies are stepped over.
+pub fn lsn_before(segment: &Segment, limit: Option<u64>) -> Result<Option<u64>> {
+    let mut scan = Scan::new(segment, 0, limit)?;
+    scan.step = 4096;
+    loop {
+        let at = scan.position();
+        if at + FRAME_LEN as u64 > scan.limit {
+            return Ok(None);
+        }
+        let frame = match scan.frame_at(at)? {
+            Decoded::Frame(frame) => frame,
+            Decoded::Zeros => return Ok(None),
+            Decoded::Bad(reason) => return Err(segment.corrupt(at, reason)),
+        };
+        match frame.kind {
+            Kind::Commit => return Ok(Some(frame.word.saturating_sub(1))),
+            Kind::Moves => return Ok(Some(frame.word)),
+            Kind::Continue => return Ok(None),
+            Kind::Blob | Kind::Void => scan.at = at.saturating_add(frame.record_len()),
+        }
     }
 }
 

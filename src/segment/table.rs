@@ -39,6 +39,11 @@ impl Table {
         self.0.iter()
     }
 
+    /// The segments behind this id, in order.
+    pub fn behind(&self, id: u64) -> impl Iterator<Item = &Arc<Segment>> {
+        self.0[self.0.partition_point(|segment| segment.id() <= id)..].iter()
+    }
+
     /// Whether there is a segment with this id.
     pub fn contains(&self, id: u64) -> bool {
         self.0.binary_search_by_key(&id, |segment| segment.id()).is_ok()

@@ -8,6 +8,7 @@
 
 mod commands;
 mod export;
+mod feed;
 mod import;
 mod tool;
 mod tour;

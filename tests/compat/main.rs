@@ -16,18 +16,26 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ossicle::{Durability, Maintenance, PutOptions, Store, StoreBuilder};
+use ossicle::{Durability, GetOptions, Maintenance, PutOptions, Store, StoreBuilder, VersionId};
 use tempfile::TempDir;
 
 fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1/store")
+    fixture_named("store")
+}
+
+fn fixture_named(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compat/v1").join(name)
 }
 
 /// The files of the fixture by their path in the store.
 fn fixture_files() -> BTreeMap<String, Vec<u8>> {
+    files_of("store")
+}
+
+fn files_of(name: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for dir in ["", "log", "bulk/0"] {
-        for entry in fs::read_dir(fixture().join(dir)).expect("the fixture is in the source tree") {
+        for entry in fs::read_dir(fixture_named(name).join(dir)).expect("the fixture is in the source tree") {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_file() {
                 let path = Path::new(dir).join(entry.file_name()).to_str().unwrap().to_string();
@@ -40,9 +48,13 @@ fn fixture_files() -> BTreeMap<String, Vec<u8>> {
 
 /// A copy of the fixture that a test may change.
 fn copy() -> (TempDir, PathBuf) {
+    copy_of("store")
+}
+
+fn copy_of(name: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let store = dir.path().join("store");
-    for (path, bytes) in fixture_files() {
+    for (path, bytes) in files_of(name) {
         let path = store.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
@@ -91,6 +103,26 @@ fn a_store_of_version_1_opens_and_reads() {
         assert_holds_what_was_written(&store);
         store.close().unwrap();
     }
+}
+
+/// Rows of schema 1, as they were written before objects had versions.
+#[test]
+fn a_store_with_rows_of_the_first_schema_opens_and_goes_on() {
+    let (_dir, path) = copy_of("first");
+    for read_only in [true, false] {
+        let store = builder(&path).read_only(read_only).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.close().unwrap();
+    }
+    let store = builder(&path).rebuild_index(true).open().unwrap();
+    let photos = store.bucket("photos").unwrap();
+    photos.set_config(&ossicle::Versioning::Enabled).unwrap();
+    let key = written::expected().into_keys().next().unwrap();
+    photos.put(&key, b"new").unwrap();
+    let old = GetOptions::new().version(VersionId::null());
+    assert_eq!(photos.get_with(&key, old).unwrap().bytes().unwrap(), written::expected()[&key].body);
+    store.compact(Default::default()).unwrap();
+    assert!(store.verify().unwrap().is_clean());
 }
 
 #[test]

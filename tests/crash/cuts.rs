@@ -1,6 +1,11 @@
 //! Power cuts at every call of every script, and at random ones while there is time.
 
-use crate::harness::{Deadline, Dice, Tally, budget, cuts, scripts, seed};
+use ossicle::ErrorKind;
+use ossicle::testing::{CutPolicy, Fault};
+
+use crate::harness::run::{Weather, calm, run};
+use crate::harness::world::{World, observe};
+use crate::harness::{Deadline, Dice, Tally, aftermath, budget, cuts, scripts, seed};
 
 macro_rules! every_call {
     ($($name:ident)*) => {
@@ -21,7 +26,7 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
     bucket_again buffered_then_synced streamed_buffered copies transactions writers long_metadata maintenance
-    tombstones_move readers moved_twice versions null_slot shared_bodies shared_at_once rename_across
+    tombstones_move readers cursor_moves moved_twice versions null_slot shared_bodies shared_at_once rename_across
     prefix_deleted prefix_renamed prefixes_of_versions forks fork_alone forks_and_prefixes history
     history_of_prefixes configurations
 }
@@ -49,4 +54,31 @@ fn torn_writes_at_every_call() {
         disks += cuts::every_call_torn(&script, seed(), None).unwrap().runs;
     }
     println!("torn: {disks} disks");
+}
+
+/// Whoever only reads does not cut the tail off, and must not tell what stands there.
+#[test]
+fn the_feed_of_a_store_that_is_only_read_ends_where_its_log_ends() {
+    let script = scripts::cursor_moves();
+    let (calm, _) = calm(&script, seed(), None).unwrap();
+    let mut read = 0;
+    for at in 0..=calm.disk.operations() {
+        for policy in [CutPolicy::Torn(at), CutPolicy::Prefix(at), CutPolicy::KeepAll] {
+            let world = World::new(seed(), None);
+            world.disk.fail_at(at, Fault::PowerCut);
+            let run = run(&world, &script, Weather::Cut).unwrap();
+            let state = match world.restart(policy).open_reader() {
+                Ok(store) => observe(&store),
+                // The store is not made yet.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) && at < 12 => {
+                    continue;
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            let held = state.and_then(|state| aftermath::hold(&state, &run.allowed()));
+            held.unwrap_or_else(|wrong| panic!("cut at call {at}, {policy:?}: {wrong}"));
+            read += 1;
+        }
+    }
+    assert!(read > 100, "{read}");
 }

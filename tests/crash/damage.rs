@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ossicle::CompactOptions;
+use ossicle::{CompactOptions, ErrorKind, Lsn};
 
 use crate::harness::damage::{Found, copy, files, offsets, survey, survey_rebuilt};
 use crate::harness::model::State;
@@ -169,4 +169,44 @@ fn damage_does_not_spread_by_maintenance() {
             );
         });
     }
+}
+
+/// What is damaged is not told, and nothing behind it; what is told is what happened.
+#[test]
+fn damage_never_changes_what_the_feed_tells() {
+    let (world, run) = calm(&scripts::cursor_moves(), seed(), None).unwrap();
+    let store = run.store.unwrap();
+    let from = store.cursor("some").unwrap().unwrap();
+    let told: Vec<_> = store.changes(from).unwrap().map(Result::unwrap).collect();
+    assert!(told.len() > 5);
+    store.close().unwrap();
+    drop(store);
+    let mut cases: Vec<(PathBuf, usize)> = Vec::new();
+    for (number, (path, bytes)) in files(&world).into_iter().enumerate() {
+        cases.extend(offsets(&bytes, stride(), number).into_iter().map(|at| (path.clone(), at)));
+    }
+    let refused = AtomicUsize::new(0);
+    on_two_threads(&cases, |(path, at)| {
+        let damaged = copy(&world);
+        damaged.disk.flip(path, *at as u64, 1 << (at % 8));
+        let Ok(store) = damaged.open() else { return };
+        let wrong = format!("byte {at} of {}", path.display());
+        for after in [from, Lsn(from.0 + 3)] {
+            let rest = told.iter().skip((after.0 - from.0) as usize);
+            let mut ended = 0;
+            let Ok(changes) = store.changes(after) else { continue };
+            for (change, expected) in changes.zip(rest) {
+                match change {
+                    Ok(change) => assert_eq!(change, *expected, "{wrong}"),
+                    Err(error) => {
+                        let kinds = [ErrorKind::Corrupt, ErrorKind::NotFound];
+                        assert!(kinds.contains(&error.kind()), "{wrong}: {error}");
+                        ended += 1;
+                    }
+                }
+            }
+            refused.fetch_add(ended, Ordering::Relaxed);
+        }
+    });
+    assert!(refused.into_inner() > 10);
 }

@@ -25,6 +25,7 @@ fn handles_are_cheap_and_shared() {
     is_shared::<Object>();
     is_shared::<Listing>();
     is_shared::<Buckets>();
+    is_shared::<Changes>();
     is_stream::<Object>();
     is_shared::<Error>();
     is_plain::<PutOptions>();
@@ -138,6 +139,16 @@ fn the_store_is_as_written() -> Result<()> {
     assert!(frozen.exists("a")? && frozen.list("")?.count() == 1 && frozen.usage("")?.objects == 1);
     frozen.get("a")?;
     frozen.head("a")?;
+    let mut changes: Changes = store.changes(Lsn::default())?;
+    let change: Change = changes.next().expect("the making of a bucket")?;
+    assert!(change.lsn == Lsn(1) && matches!(change.ops[..], [ChangeOp::CreateBucket { .. }]));
+    let _: bool = changes.wait(Duration::ZERO)?;
+    store.set_cursor("mirror", change.lsn)?;
+    store.write(|tx| tx.set_cursor("mirror", Lsn(2)))?;
+    let cursor: Option<Lsn> = store.cursor("mirror")?;
+    let cursors: Vec<FeedCursor> = store.cursors()?;
+    assert!(cursor == Some(Lsn(2)) && cursors.len() == 1);
+    store.remove_cursor("mirror")?;
     store.maintain(Duration::from_millis(10))?;
     store.checkpoint()?;
     store.compact(CompactOptions::default())?;

@@ -14,6 +14,7 @@ mod conditions;
 mod copy_rename;
 mod delete;
 mod descending;
+mod feed;
 mod get;
 mod idle;
 mod limits;

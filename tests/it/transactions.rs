@@ -1,6 +1,13 @@
 //! Many changes in one commit, or none of them.
 
-use ossicle::{CompactOptions, Durability, ErrorKind, PutOptions, Store, WriteOptions};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ossicle::{
+    Bucket, CompactOptions, CopyOptions, CreateBucketOptions, DeleteOptions, Durability, ErrorKind,
+    GetOptions, Maintenance, PutOptions, Quota, Result, Store, Transaction, VersionId, Versioning, Worm,
+    WormState, WriteOptions,
+};
 
 use crate::{a_bucket, code, read};
 
@@ -227,4 +234,207 @@ fn what_would_wait_for_the_turn_is_refused_inside_a_transaction_that_reads() {
         })
         .unwrap();
     assert_eq!(bucket.head("long").unwrap().size, 1 << 20);
+}
+
+#[test]
+fn a_transaction_sees_its_own_versions_copies_and_deletes() {
+    let (store, bucket) = a_bucket();
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    let before = bucket.put("a", b"before").unwrap().version.unwrap();
+    let of = |version: &VersionId| GetOptions::new().version(version);
+    let (one, two) = store
+        .write(|tx| {
+            tx.put(&bucket, "a", b"one")?;
+            let one = tx.head(&bucket, "a")?.version.unwrap();
+            tx.put(&bucket, "a", vec![2; 400_000])?;
+            let two = tx.head(&bucket, "a")?.version.unwrap();
+            assert!(before < one && one < two);
+            assert_eq!(tx.get_with(&bucket, "a", of(&one))?.bytes()?, &b"one"[..]);
+            assert_eq!(tx.get_with(&bucket, "a", of(&before))?.bytes()?, &b"before"[..]);
+            assert_eq!(tx.get_with(&bucket, "a", of(&two).range(1..3))?.bytes()?, &[2, 2][..]);
+            // What was just written is copied, renamed on, deleted, brought back.
+            tx.copy_with(&bucket, "a", &bucket, "b", CopyOptions::new().source_version(&one))?;
+            tx.copy(&bucket, "a", &bucket, "c")?;
+            tx.rename(&bucket, "c", &bucket, "d")?;
+            tx.rename(&bucket, "d", &bucket, "e")?;
+            assert_eq!(tx.get(&bucket, "b")?.bytes()?, &b"one"[..]);
+            assert_eq!(tx.get(&bucket, "e")?.bytes()?, vec![2; 400_000]);
+            assert_eq!((tx.exists(&bucket, "c")?, tx.exists(&bucket, "e")?), (false, true));
+            tx.delete(&bucket, "a")?;
+            assert!(!tx.exists(&bucket, "a")?);
+            assert_eq!(tx.head_with(&bucket, "a", of(&two))?.size, 400_000);
+            tx.undelete(&bucket, "a")?;
+            assert_eq!(tx.head(&bucket, "a")?.version.as_ref(), Some(&two));
+            tx.delete_with(&bucket, "a", DeleteOptions::new().version(&two))?;
+            assert_eq!(tx.head(&bucket, "a")?.version.as_ref(), Some(&one));
+            assert_eq!(code(tx.get_with(&bucket, "a", of(&two))), "NoSuchVersion");
+            tx.restore_version(&bucket, "a", &before)?;
+            assert_eq!(tx.get(&bucket, "a")?.bytes()?, &b"before"[..]);
+            let etag = tx.head(&bucket, "a")?.etag;
+            assert_eq!(
+                code(tx.get_with(&bucket, "a", GetOptions::new().if_none_match(&etag))),
+                "NotModified"
+            );
+            Ok((one, two))
+        })
+        .unwrap();
+    assert_eq!(read(&bucket, "a"), b"before");
+    assert_eq!(bucket.get_with("a", of(&one)).unwrap().bytes().unwrap(), &b"one"[..]);
+    assert_eq!(code(bucket.get_with("a", of(&two))), "NoSuchVersion");
+    assert_eq!(read(&bucket, "e"), vec![2; 400_000]);
+    assert_eq!(bucket.versions("a").unwrap().count(), 3);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+/// Every kind of step that can fail when it has changed something already.
+fn fail_late(tx: &mut Transaction<'_>, [full, held, versioned]: [&Bucket; 3]) {
+    let old = versioned.versions("a").unwrap().last().unwrap().unwrap().version;
+    assert_eq!(code(tx.put(full, "more", b"12345")), "QuotaExceeded");
+    assert_eq!(code(tx.copy(full, "a", full, "more")), "QuotaExceeded");
+    assert_eq!(code(tx.rename(versioned, "a", full, "more")), "QuotaExceeded");
+    // The new key is written before the old one turns out to be protected.
+    assert_eq!(code(tx.rename(held, "a", versioned, "x")), "FileImmutable");
+    assert_eq!(code(tx.rename(held, "a", held, "x")), "FileImmutable");
+    assert_eq!(code(tx.put(held, "a", b"")), "FileImmutable");
+    assert_eq!(code(tx.copy(versioned, "a", held, "a")), "FileImmutable");
+    assert_eq!(code(tx.delete(held, "a")), "FileImmutable");
+    assert_eq!(
+        code(tx.delete_with(held, "a", DeleteOptions::new().version(VersionId::null()))),
+        "FileImmutable"
+    );
+    assert_eq!(code(tx.undelete(versioned, "missing")), "NoSuchKey");
+    tx.head(versioned, "a").unwrap();
+    assert_eq!(code(tx.put_with(versioned, "a", b"", PutOptions::new().if_absent())), "FileAlreadyExists");
+    assert_eq!(code(tx.create_bucket("full")), "BucketAlreadyExists");
+    assert_eq!(code(tx.delete_bucket("versioned")), "BucketNotEmpty");
+    let limit = versioned.config::<Quota>().unwrap().unwrap().objects.unwrap();
+    if versioned.versions("").unwrap().count() as u64 == limit {
+        assert_eq!(code(tx.restore_version(versioned, "a", &old)), "QuotaExceeded");
+    }
+}
+
+#[test]
+fn a_step_that_fails_late_leaves_the_transaction_as_it_was() {
+    let play = |failing: bool| {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let vfs = Arc::new(ossicle::MemoryVfs::new());
+        let clock = ossicle::VirtualClock::at(start);
+        let store =
+            Store::builder("/m").vfs(vfs).clock(clock).maintenance(Maintenance::Manual).open().unwrap();
+        let quota = Quota { bytes: Some(4), objects: None };
+        let full = store.create_bucket_with("full", CreateBucketOptions::new().quota(quota)).unwrap();
+        full.put("a", b"1234").unwrap();
+        let held = store.create_bucket("held").unwrap();
+        held.put("a", b"held").unwrap();
+        held.set_config(&Worm { days: 1, state: WormState::InProgress, created: start }).unwrap();
+        let versioned = store.create_bucket("versioned").unwrap();
+        versioned.set_config(&Versioning::Enabled).unwrap();
+        versioned.set_config(&Quota { bytes: None, objects: Some(9) }).unwrap();
+        versioned.put("a", b"12345").unwrap();
+        versioned.put("a", b"123456").unwrap();
+        let buckets = [&full, &held, &versioned];
+        let names = store
+            .write(|tx| {
+                tx.exists(&full, "a")?;
+                let mut names = Vec::new();
+                for round in 0..3 {
+                    if failing {
+                        fail_late(tx, buckets);
+                    }
+                    tx.put(&versioned, &format!("k{round}"), b"new")?;
+                    names.push(tx.head(&versioned, &format!("k{round}"))?.version);
+                    let made = tx.create_bucket(&format!("made-{round}"))?;
+                    tx.rename(&versioned, &format!("k{round}"), &made, "k")?;
+                }
+                Ok(names)
+            })
+            .unwrap();
+        let listed: Vec<_> = buckets
+            .into_iter()
+            .cloned()
+            .chain((0..3).map(|round| store.bucket(&format!("made-{round}")).unwrap()))
+            .flat_map(|bucket| bucket.versions("").unwrap().map(Result::unwrap).collect::<Vec<_>>())
+            .collect();
+        for (round, name) in names.iter().enumerate() {
+            let named = GetOptions::new().version(name.as_ref().unwrap());
+            assert_eq!(versioned.head_with(&format!("k{round}"), named).unwrap().size, 3);
+        }
+        assert!(store.verify().unwrap().is_clean());
+        (names, listed, store.usage().unwrap().objects)
+    };
+    assert_eq!(play(true), play(false));
+}
+
+#[test]
+fn buckets_are_made_and_removed_in_a_transaction() {
+    let (store, cats) = a_bucket();
+    cats.put("a", b"cat").unwrap();
+    let made = store
+        .write(|tx| {
+            let made =
+                tx.create_bucket_with("made", CreateBucketOptions::new().versioning(Versioning::Enabled))?;
+            for len in [10, 10_000, 1_000_000] {
+                tx.put(&made, "long", vec![1; len])?;
+            }
+            tx.rename(&cats, "a", &made, "a")?;
+            assert_eq!(tx.get(&made, "a")?.bytes()?, &b"cat"[..]);
+            assert_eq!(tx.head(&made, "long")?.size, 1_000_000);
+            // Nobody else knows of it yet.
+            assert_eq!(code(made.get("a")), "NoSuchBucket");
+            assert_eq!(code(store.bucket("made")), "NoSuchBucket");
+            assert_eq!(code(tx.delete_bucket("made")), "BucketNotEmpty");
+            tx.delete_bucket("cats")?;
+            assert_eq!(code(tx.put(&cats, "b", b"")), "NoSuchBucket");
+            assert_eq!(code(tx.get(&cats, "b")), "NoSuchBucket");
+            // Another one of the same name is another bucket.
+            let again = tx.create_bucket("cats")?;
+            tx.put(&again, "b", b"again")?;
+            Ok(made)
+        })
+        .unwrap();
+    assert_eq!((made.versions("").unwrap().count(), read(&made, "long").len()), (4, 1_000_000));
+    assert_eq!(code(cats.put("c", b"")), "NoSuchBucket");
+    assert_eq!(read(&store.bucket("cats").unwrap(), "b"), b"again");
+    let names: Vec<_> = store.buckets().unwrap().map(|bucket| bucket.unwrap().name().to_string()).collect();
+    assert_eq!(names, ["cats", "made"]);
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_bucket_of_a_transaction_that_failed_never_was() {
+    let (store, cats) = a_bucket();
+    let lsn = store.stats().lsn;
+    let mut kept = None;
+    let failed: ossicle::Result<()> = store.write(|tx| {
+        let made = tx.create_bucket("made")?;
+        tx.put(&made, "long", vec![1; 2_000_000])?;
+        tx.delete_bucket("cats")?;
+        kept = Some(made);
+        tx.get(&cats, "b").map(|_| ())
+    });
+    assert_eq!(code(failed), "NoSuchBucket");
+    let made = kept.unwrap();
+    assert_eq!((store.stats().lsn, code(made.put("a", b""))), (lsn, "NoSuchBucket"));
+    assert_eq!(code(made.get("long")), "NoSuchBucket");
+    assert_eq!(code(store.write(|tx| tx.put(&made, "a", b""))), "NoSuchBucket");
+    cats.put("a", b"still there").unwrap();
+    // The bytes that went to the disk before it failed are given back.
+    store.compact(CompactOptions::new()).unwrap();
+    assert!(store.stats().live_bytes < 100_000, "{:?}", store.stats());
+    assert!(store.verify().unwrap().is_clean());
+}
+
+/// A rename in a bucket that is full to the brim adds nothing to it.
+#[test]
+fn a_rename_in_a_full_bucket_is_fine() {
+    let (store, bucket) = a_bucket();
+    bucket.put("a", b"12345").unwrap();
+    bucket.set_config(&Quota { bytes: Some(5), objects: Some(1) }).unwrap();
+    bucket.rename("a", "b").unwrap();
+    store.write(|tx| tx.rename(&bucket, "b", &bucket, "c")).unwrap();
+    assert_eq!(code(bucket.copy("c", "d")), "QuotaExceeded");
+    assert_eq!(read(&bucket, "c"), b"12345");
+    // Where versions are kept, the old one counts on.
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    assert_eq!(code(bucket.rename("c", "d")), "QuotaExceeded");
 }

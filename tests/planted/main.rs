@@ -162,4 +162,6 @@ caught! {
     forget_readers: ForgetReaders
     meet_no_readers: MeetNoReaders
     tell_too_early: TellTooEarly
+    forget_cursors: ForgetCursors
+    tell_unsynced: TellUnsynced
 }

@@ -51,6 +51,8 @@ pub enum Command {
     Import(ImportArgs),
     /// Write objects out as a directory tree; run again, it writes only what is missing
     Export(ExportArgs),
+    /// Tell what happened, commit by commit
+    Feed(FeedArgs),
     /// Read everything and list what is damaged; changes nothing
     Verify,
     /// Give back all the disk space that can be had
@@ -198,6 +200,31 @@ pub struct ExportArgs {
     /// Replace files that are there and differ
     #[arg(short, long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A line begins with the number of its commit; lines with the same number happened together. The log \
+    keeps old commits only as long as objects need them or a cursor does: where it begins too late, take the objects \
+    themselves (`ossicle export`) and go on from there. `--follow` looks once a second and leaves the store to others \
+    between; stop it with Ctrl-C."
+)]
+pub struct FeedArgs {
+    /// Begin behind this commit; without it, behind the cursor, or with the oldest commit that is left
+    #[arg(long, value_name = "LSN")]
+    pub after: Option<u64>,
+    /// Begin behind this durable cursor
+    #[arg(long, value_name = "NAME")]
+    pub cursor: Option<String>,
+    /// Move the cursor behind what was told, making it if it is missing
+    #[arg(long, requires = "cursor")]
+    pub commit: bool,
+    /// Go on as more happens
+    #[arg(short, long)]
+    pub follow: bool,
+    /// One JSON object a commit and line, commits with nothing in them included
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ mod buckets;
 mod care;
 mod export;
 mod failure;
+mod feed;
 mod import;
 mod intake;
 mod landing;
@@ -73,6 +74,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Stat(args) => objects::stat(store, &args, out),
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
+        Command::Feed(args) => feed::command(store, &args, out),
         Command::Verify => care::verify(store, out),
         Command::Compact => care::compact(store, out),
         Command::Info => care::info(store, out),

@@ -30,6 +30,15 @@ pub fn or_make(store: Option<&Path>) -> Result<Store, Failure> {
     Store::builder(path).open().map_err(|error| explained(path, error))
 }
 
+/// Opens a store that is there; `None` while somebody else has it open.
+pub fn when_free(store: Option<&Path>, to_write: bool) -> Result<Option<Store>, Failure> {
+    let path = place(store)?;
+    match Store::builder(path).read_only(!to_write).create(false).open() {
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
+        opened => opened.map(Some).map_err(|error| explained(path, error)),
+    }
+}
+
 fn explained(path: &Path, error: crate::Error) -> Failure {
     match error.kind() {
         ErrorKind::NotFound => Failure::of(format!(

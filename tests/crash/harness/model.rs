@@ -54,6 +54,8 @@ pub struct State {
     pub kept: BTreeMap<String, Kept>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The cursors of the feed.
+    pub cursors: BTreeMap<String, u64>,
 }
 
 /// The table that scripts write rows into.
@@ -112,7 +114,9 @@ impl State {
                 let origin = Some((*from).to_string());
                 next.kept.insert((*name).into(), Kept { origin, worm: None, ..kept });
             }
+            Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Look
+            | Op::Follow(_)
             | Op::Flush
             | Op::Checkpoint
             | Op::Maintain
@@ -273,6 +277,7 @@ impl State {
                 self.set(to.0, &to.1, Some(thing))?;
                 self.check_quota(to.0)?;
             }
+            Step::Cursor { name, lsn } => drop(self.cursors.insert((*name).into(), *lsn)),
             Step::Row { key, value } => match value {
                 Some(value) => {
                     self.rows.insert(key.clone(), value.clone());
@@ -322,6 +327,9 @@ impl State {
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());
+        }
+        if self.cursors != other.cursors {
+            found.push(format!("the cursors are {:?} here, {:?} there", self.cursors, other.cursors));
         }
         found.truncate(6);
         found.join("; ")

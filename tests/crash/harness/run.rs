@@ -159,6 +159,14 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
             }
             (Err(_), Ok(())) => return Err(format!("{} succeeded and should not have", described())),
             (Err(kind), Err(error)) if error.kind() == kind => {}
+            // Where an operation before was refused, the commit that a cursor is to stand behind may not be there.
+            (Ok(_), Err(error))
+                if run.refused > 0
+                    && op.sets_cursor()
+                    && ["InvalidArgument", "FeedTruncated"].contains(&error.code()) =>
+            {
+                run.refused += 1;
+            }
             (expected, Err(error)) => {
                 check_kind(&error, weather).map_err(|wrong| format!("{}: {wrong}", described()))?;
                 if weather == Weather::Cut || error.is_fatal() {

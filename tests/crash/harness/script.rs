@@ -1,8 +1,8 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, ListOptions, PutOptions, Quota, Result,
-    Store, VersionId, Versioning, Worm, WormState, WriteOptions,
+    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, ListOptions, Lsn, PutOptions,
+    Quota, Result, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -52,13 +52,37 @@ impl Body {
 /// A change to objects or rows, alone or in a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
-    Put { bucket: &'static str, key: String, body: Body },
-    Delete { bucket: &'static str, key: String },
+    Put {
+        bucket: &'static str,
+        key: String,
+        body: Body,
+    },
+    Delete {
+        bucket: &'static str,
+        key: String,
+    },
     /// Removes a version for good: the newest is 0.
-    DeleteVersion { bucket: &'static str, key: String, index: usize },
-    Rename { from: At, to: At },
-    Copy { from: At, to: At },
-    Row { key: Vec<u8>, value: Option<Vec<u8>> },
+    DeleteVersion {
+        bucket: &'static str,
+        key: String,
+        index: usize,
+    },
+    Rename {
+        from: At,
+        to: At,
+    },
+    Copy {
+        from: At,
+        to: At,
+    },
+    Row {
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    },
+    Cursor {
+        name: &'static str,
+        lsn: u64,
+    },
 }
 
 /// One call of a program.
@@ -105,6 +129,9 @@ pub enum Op {
     Wait(Duration),
     /// Closes the store and opens it again with the past retained for so long from now on, or not at all.
     Retain(Option<Duration>),
+    RemoveCursor(&'static str),
+    /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
+    Follow(&'static str),
     Flush,
     Checkpoint,
     Maintain,
@@ -132,6 +159,16 @@ impl Op {
             Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
             Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Whether it moves a cursor of the feed to a place of its own choice.
+    pub fn sets_cursor(&self) -> bool {
+        let sets = |step: &Step| matches!(step, Step::Cursor { .. });
+        match self {
+            Op::Do(step, _) => sets(step),
+            Op::Together { steps, .. } => steps.iter().any(sets),
+            _ => false,
         }
     }
 
@@ -185,6 +222,11 @@ impl Op {
             }
             Op::Fork { from, name } => store.fork_bucket(from, name).map(drop),
             Op::Look | Op::Wait(_) => Ok(()),
+            Op::RemoveCursor(name) => store.remove_cursor(name),
+            Op::Follow(name) => match store.cursor(name)? {
+                Some(after) => store.changes(after)?.try_for_each(|change| change.map(drop)),
+                None => store.flush(),
+            },
             Op::Flush => store.flush(),
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
@@ -240,7 +282,10 @@ impl Step {
                 let (source, target) = (store.bucket(from.0)?, store.bucket(to.0)?);
                 target.copy_from(&source, &from.1, &to.1, CopyOptions::new().durability(durability)).map(drop)
             }
-            Step::Rename { .. } | Step::Row { .. } => {
+            Step::Cursor { name, lsn } if durability == Durability::Synced => {
+                store.set_cursor(name, Lsn(*lsn))
+            }
+            Step::Rename { .. } | Step::Row { .. } | Step::Cursor { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
         }
@@ -262,6 +307,7 @@ impl Step {
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
+            Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),
         }
     }
 }

@@ -53,6 +53,10 @@ fn row(number: u8, value: Option<&str>) -> Step {
     Step::Row { key: vec![b'r', number], value: value.map(|text| text.as_bytes().to_vec()) }
 }
 
+fn cursor(name: &'static str, lsn: u64) -> Op {
+    Op::Do(Step::Cursor { name, lsn }, Synced)
+}
+
 fn stream(bucket: &'static str, key: &str, len: usize, seed: u64, piece: usize) -> Op {
     Op::Stream { bucket, key: key.into(), body: body(len, seed), piece }
 }
@@ -379,6 +383,41 @@ scripts! {
         Op::Look,
         put("one", "f", TINY, 8),
         Op::Look,
+    ]
+
+    /// Cursors are made, go on, go back and go, while the log that they need is dead for everybody else.
+    cursor_moves: [
+        Op::CreateBucket("one"),
+        cursor("all", 0),
+        put("one", "a", PACKED, 1),
+        put("one", "b", TINY, 2),
+        cursor("some", 3),
+        put("one", "a", STREAMED, 3),
+        delete("one", "b"),
+        Op::Compact,
+        together(vec![step_put("one", "c", PACKED, 4), row(1, Some("4")), Step::Cursor { name: "some", lsn: 6 }], false),
+        put_buffered("one", "a", PACKED, 5),
+        put_buffered("one", "d", STREAMED, 6),
+        Op::Do(Step::Cursor { name: "loose", lsn: 4 }, Buffered),
+        Op::Follow("all"),
+        Op::Reopen,
+        put_noted("one", "a", TINY, 7000),
+        Op::Compact,
+        cursor("some", 2),
+        put("one", "c", TINY, 8),
+        Op::RemoveCursor("all"),
+        Op::Checkpoint,
+        put_buffered("one", "e", PACKED, 9),
+        Op::Follow("some"),
+        Op::Do(Step::Cursor { name: "some", lsn: 9 }, Buffered),
+        Op::Do(Step::Cursor { name: "loose", lsn: 8 }, Buffered),
+        Op::Compact,
+        Op::Rebuild,
+        Op::RemoveCursor("loose"),
+        cursor("some", 12),
+        put("one", "c", PACKED, 10),
+        Op::Compact,
+        Op::Follow("some"),
     ]
 
     /// Moved twice, deleted, and made anew from the log between.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    Bucket, Clock, Entry, GetOptions, Maintenance, Quota, ReadMode, SeededEntropy, Settings, Snapshot, Store,
-    StoreBuilder, Usage, VersionId, Versioning, VirtualClock, Worm,
+    Bucket, ChangeOp, Clock, Entry, GetOptions, Lsn, Maintenance, Quota, ReadMode, SeededEntropy, Settings,
+    Snapshot, Store, StoreBuilder, Usage, VersionId, Versioning, VirtualClock, Worm,
 };
 
 use super::Verdict;
@@ -176,6 +176,10 @@ pub fn observe(store: &Store) -> Verdict<State> {
         ));
     }
     state.rows = rows(store)?;
+    for cursor in store.cursors().map_err(|e| told("reading the cursors", e))? {
+        state.cursors.insert(cursor.name, cursor.lsn.0);
+        follow(store, cursor.lsn, &state)?;
+    }
     Ok(state)
 }
 
@@ -253,6 +257,57 @@ pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Reads the feed behind a commit: nothing is left out, and what it says last of each thing is what the store holds.
+fn follow(store: &Store, after: Lsn, state: &State) -> Verdict {
+    let told = |error: ossicle::Error| format!("the changes behind commit {after} failed: {error}");
+    let newest = store.stats().lsn;
+    let mut last = after;
+    let mut objects: BTreeMap<(String, String), Option<Lsn>> = BTreeMap::new();
+    let mut rows = BTreeMap::new();
+    let changes = match store.changes(after) {
+        Ok(changes) => changes,
+        Err(error) => return Err(told(error)),
+    };
+    for change in changes {
+        let change = match change {
+            // A store that has failed cannot make durable what is not, and so does not tell it.
+            Err(error) if error.kind() == ossicle::ErrorKind::Closed => return Ok(()),
+            change => change.map_err(told)?,
+        };
+        if change.lsn.0 != last.0 + 1 {
+            return Err(format!("behind commit {last} the feed tells commit {}", change.lsn));
+        }
+        last = change.lsn;
+        for op in change.ops {
+            match op {
+                ChangeOp::Put { bucket, key, meta } => drop(objects.insert((bucket, key), Some(meta.lsn))),
+                ChangeOp::Delete { bucket, key } => drop(objects.insert((bucket, key), None)),
+                ChangeOp::PutRow { key, value, .. } => drop(rows.insert(key.to_vec(), Some(value.to_vec()))),
+                ChangeOp::DeleteRow { key, .. } => drop(rows.insert(key.to_vec(), None)),
+                _ => {}
+            }
+        }
+    }
+    if last != newest {
+        return Err(format!("the feed ends with commit {last}, the store is at {newest}"));
+    }
+    for ((bucket, key), lsn) in &objects {
+        let held = store.bucket(bucket).and_then(|bucket| bucket.head(key)).ok().map(|meta| meta.lsn);
+        if held != *lsn {
+            return Err(format!("the feed says of {bucket}/{key} {lsn:?}, the store {held:?}"));
+        }
+    }
+    if let Some((key, value)) = rows.iter().find(|(key, value)| state.rows.get(*key) != value.as_ref()) {
+        return Err(format!("the feed says of row {key:?} {value:?}"));
+    }
+    let untold = |name: &String, key: &String| !objects.contains_key(&(name.clone(), key.clone()));
+    let mut all = state.buckets.iter().flat_map(|(name, keys)| keys.keys().map(move |key| (name, key)));
+    match all.find(|(name, key)| after.0 == 0 && untold(name, key)) {
+        Some((name, key)) => Err(format!("the feed from the beginning does not tell of {name}/{key}")),
+        None => Ok(()),
+    }
 }
 
 /// The rows that scripts may write.

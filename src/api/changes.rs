@@ -1,0 +1,58 @@
+//! The change feed as people follow it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::model::{Change, Lsn};
+use crate::ops::feed::Following;
+
+/// The commits of a store, in order, one [`Change`] each. See [`Store::changes`](super::Store::changes).
+///
+/// It ends when everything that is visible was told, and goes on when it is asked again after more commits;
+/// [`wait`](Changes::wait) sleeps until there are some. After an error it is at its end for good: begin another one.
+///
+/// It keeps nothing from being removed while it rests. Whoever must not miss anything sets a cursor
+/// ([`Store::set_cursor`](super::Store::set_cursor)).
+#[derive(Debug)]
+pub struct Changes {
+    following: Following,
+    failed: Option<Error>,
+}
+
+impl Changes {
+    pub(crate) fn begin(engine: &Arc<Engine>, after: Lsn) -> Result<Changes> {
+        Ok(Changes { following: Following::begin(engine, after)?, failed: None })
+    }
+
+    /// Sleeps until there is a change with something in it that was not told yet, at most for `at_most`. Says
+    /// whether there is one (or a thousand with nothing in them).
+    ///
+    /// # Errors
+    /// `Closed` when the store is closed meanwhile; `Busy` inside a transaction; those of the iteration.
+    pub fn wait(&mut self, at_most: Duration) -> Result<bool> {
+        if let Some(error) = &self.failed {
+            return Err(error.duplicate());
+        }
+        let waited = self.following.wait(at_most);
+        waited.map_err(|error| self.fail(error))
+    }
+
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed = Some(error.duplicate());
+        error
+    }
+}
+
+impl Iterator for Changes {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Result<Change>> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let next = self.following.next_change();
+        next.map_err(|error| self.fail(error)).transpose()
+    }
+}
