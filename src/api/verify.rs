@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalog::{HeadRow, Kind, keys};
+use crate::catalog::{Audit, HeadRow, Kind, keys};
 use crate::engine::{Engine, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
 use crate::format::row::{self, PieceRow};
@@ -34,8 +34,13 @@ impl<'a> VerifyOptions<'a> {
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
+        let mut audit = Audit::default();
         let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, hash: Option<&[u8; 32]>| {
-            let (name, known) = match keys::parse_place(key) {
+            let place = keys::parse_place(key);
+            if let Err(error) = audit.see(key, place.as_ref(), stored) {
+                return Some(error.to_string());
+            }
+            let (name, known) = match place {
                 Some(place) if matches!(place.kind, Kind::Head | Kind::Version) && !place.shadow => {
                     let name = String::from_utf8_lossy(&place.key).into_owned();
                     match HeadRow::read(&name, stored) {
@@ -56,6 +61,12 @@ impl<'a> VerifyOptions<'a> {
                 _ => None,
             }
         };
-        engine.verify(&mut check, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+        let mut progress = |progress| self.progress.as_mut().is_none_or(|watch| watch(progress));
+        let mut report = engine.verify(&mut check, &mut progress)?;
+        // What cannot be read all of cannot add up either.
+        if report.is_clean() {
+            audit.finish().into_iter().for_each(|reason| report.note(None, reason));
+        }
+        Ok(report)
     }
 }

@@ -81,6 +81,13 @@ pub fn place_of(key: &[u8]) -> Option<u64> {
     key.strip_prefix(&[BLOB_SPACE])?.get(12..).and_then(|place| place.try_into().ok()).map(u64::from_be_bytes)
 }
 
+/// The blob in the key of a head or of a piece.
+pub fn blob_of(key: &[u8]) -> Option<BlobId> {
+    let (lsn, rest) = key.strip_prefix(&[BLOB_SPACE])?.split_first_chunk::<8>()?;
+    let (n, _) = rest.split_first_chunk::<4>()?;
+    Some(BlobId { lsn: u64::from_be_bytes(*lsn), n: u32::from_be_bytes(*n) })
+}
+
 impl BlobHead {
     /// The payload of the head's row.
     pub fn encode(&self) -> Vec<u8> {
