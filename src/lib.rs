@@ -41,8 +41,9 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Changes, Differences, Listing, Maintenance, Object, ObjectWriter, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, VerifyOptions, VersionListing, WriteOptions,
+    Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot,
+    SnapshotBucket, Store, StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing,
+    WriteOptions,
 };
 pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
 pub use env::{
@@ -53,9 +54,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
     Acl, BucketName, Change, ChangeOp, ContentHeaders, Digests, Durability, ETag, Entry, FeedCursor, Lsn,
-    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, Usage, VersionId,
-    Versioning, Worm, WormState,
+    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, UploadId, Usage,
+    VersionId, Versioning, Worm, WormState,
 };
+pub use ops::append::{AppendOptions, AppendOutcome};
+pub use ops::attributes::AttributeOptions;
 pub use ops::body::Body;
 pub use ops::bucket::CreateBucketOptions;
 pub use ops::config::Config;
@@ -65,8 +68,11 @@ pub use ops::diff::Difference;
 pub use ops::get::GetOptions;
 pub use ops::history::AsOf;
 pub use ops::list::{ListOptions, Page};
+pub use ops::multipart::UploadOptions;
+pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;

@@ -34,6 +34,10 @@ impl Bucket {
         &self.reference
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.store.engine()
     }

@@ -10,19 +10,25 @@
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
 //! *Read first*: `store.rs`, `bucket.rs`.
 
+mod append;
+mod attributes;
 mod bucket;
 mod builder;
 mod changes;
 mod fork;
 mod listing;
 mod object;
+mod retention;
 mod snapshot;
 mod store;
+mod symlink;
 mod transaction;
+mod upload;
 mod verify;
 mod versions;
 mod writer;
 
+pub use append::Follow;
 pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
 pub use changes::Changes;
@@ -32,6 +38,7 @@ pub use object::Object;
 pub use snapshot::{Snapshot, SnapshotBucket};
 pub use store::Store;
 pub use transaction::{Transaction, WriteOptions};
+pub use upload::{Upload, Uploads};
 pub use verify::VerifyOptions;
 pub use versions::VersionListing;
 pub use writer::ObjectWriter;

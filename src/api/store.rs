@@ -170,13 +170,34 @@ impl Store {
         Ok(Snapshot::new(Reading::pinned(self.engine(), view)))
     }
 
-    /// The store as it was at a moment of the past, a time or a commit, inside [`Settings::history`] or held by a
-    /// live snapshot. What it shows is kept for as long as it is held.
+    /// Sets for how long what is overwritten or deleted from now on can still be read by [`as_of`](Store::as_of), by
+    /// the store's clock; it takes room until then. `None` forgets the past. The store keeps the setting.
+    pub fn set_history(&self, span: Option<Duration>) -> Result<()> {
+        history::set(self.engine(), span)
+    }
+
+    /// For how long the past can be read; `None` if it is not retained.
+    pub fn history(&self) -> Result<Option<Duration>> {
+        history::get(&self.reading())
+    }
+
+    /// The store as it was at a moment of the past, a time or a commit, as far back as
+    /// [`set_history`](Store::set_history) says or a live snapshot shows. What it shows is kept while it is held.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// store.set_history(Some(std::time::Duration::from_secs(3600)))?;
+    /// let cats = store.create_bucket("cats")?;
+    /// let first = cats.put("tom", b"meow")?;
+    /// cats.put("tom", b"hiss")?;
+    /// assert_eq!(&store.as_of(first.lsn)?.bucket("cats")?.get("tom")?.bytes()?[..], b"meow");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoSuchMoment` if that is not retained; `InvalidArgument` for a commit that is not made yet.
-    ///
-    /// [`Settings::history`]: crate::Settings::history
     pub fn as_of(&self, moment: impl Into<AsOf>) -> Result<Snapshot> {
         let reading = Reading::pinned(self.engine(), self.engine().pin());
         self.engine().check_open()?;

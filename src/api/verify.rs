@@ -5,7 +5,7 @@ use std::fmt;
 use crate::catalog::{Audit, HeadRow, Kind, keys};
 use crate::engine::{Engine, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
-use crate::format::row::{self, PieceRow};
+use crate::format::row::{self, PieceRow, UploadRow};
 
 /// How a store is verified.
 #[derive(Default)]
@@ -52,6 +52,9 @@ impl<'a> VerifyOptions<'a> {
                     Err(reason) => return Some(reason.to_string()),
                     Ok(piece) => ("a piece of a body".to_string(), piece.blake3),
                 },
+                _ if keys::parse_upload(key).is_some() => {
+                    return row::decode::<UploadRow>(&stored.payload).err().map(str::to_string);
+                }
                 _ => return None,
             };
             match (known, hash) {

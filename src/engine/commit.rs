@@ -224,7 +224,7 @@ impl Engine {
                 continue;
             }
             let lsn = group.working.lsn + 1;
-            let state = State { view: &group.working, lsn, millis: group.millis };
+            let state = State { view: &group.working, lsn, millis: group.millis, mistake: self.mistake() };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
                 Ok(changes) => changes,
                 Err(error) => {
@@ -414,6 +414,7 @@ impl Engine {
         }
         self.view.store(view);
         self.feed.ring();
+        self.commits_seen.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

@@ -19,6 +19,7 @@ mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
+mod commits_seen;
 mod feed;
 mod gauges;
 mod layout;
@@ -62,12 +63,13 @@ pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
-use crate::env::{Env, Lock, Planted};
+use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
+use commits_seen::CommitsSeen;
 use feed::Feed;
 use gauges::Gauges;
 use queue::Queue;
@@ -94,9 +96,11 @@ pub struct Engine {
     gauges: Gauges,
     wake: Arc<Wake>,
     feed: Feed,
+    commits_seen: CommitsSeen,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
+    keeps_past: std::sync::atomic::AtomicBool,
     /// How long each write rests before it begins, in microseconds: set while garbage grows faster than it is
     /// given back.
     pace: AtomicU64,
@@ -137,6 +141,16 @@ impl Engine {
         &self.settings
     }
 
+    /// Whether rows that are superseded are kept for those who read the past.
+    pub fn keeps_past(&self) -> bool {
+        self.keeps_past.load(Ordering::Acquire)
+    }
+
+    /// Says whether rows that are superseded are kept.
+    pub fn set_keeps_past(&self, keeps: bool) {
+        self.keeps_past.store(keeps, Ordering::Release);
+    }
+
     /// Files, time and chance.
     pub fn env(&self) -> &Env {
         &self.env
@@ -150,6 +164,11 @@ impl Engine {
     /// Raised when there is work for maintenance.
     pub fn wake(&self) -> &Arc<Wake> {
         &self.wake
+    }
+
+    /// Rings behind every commit that readers see.
+    pub fn commits_seen(&self) -> &CommitsSeen {
+        &self.commits_seen
     }
 
     /// log2 of the chunk size of bodies.
@@ -255,6 +274,11 @@ impl Engine {
 
     /// Whether the mistake is switched on; never, but in a build that tests the tests.
     #[inline]
+    /// The mistake that is switched on, for those above.
+    pub fn mistake(&self) -> Mistake {
+        self.env.mistake()
+    }
+
     fn planted(&self, mistake: Planted) -> bool {
         self.env.planted(mistake)
     }

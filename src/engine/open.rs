@@ -144,6 +144,7 @@ impl Engine {
         let engine = Engine {
             wake: Arc::new(Wake::default()),
             feed: super::feed::Feed::default(),
+            commits_seen: super::commits_seen::CommitsSeen::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
@@ -151,6 +152,7 @@ impl Engine {
             gauges: Gauges::default(),
             failed: std::sync::OnceLock::new(),
             closed: false.into(),
+            keeps_past: false.into(),
             pace: 0.into(),
             exclusive: 0.into(),
             lock: Mutex::new(lock),

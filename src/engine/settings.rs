@@ -53,8 +53,8 @@ pub struct Settings {
     pub feed_bytes: u64,
     /// Buffered commits are made durable at the latest after this time (by the maintenance thread). Default none.
     pub sync_interval: Option<Duration>,
-    /// For how long what was overwritten or deleted can still be read by `Store::as_of`, by the store's clock. It
-    /// takes room until then. Changing it to none forgets the past. Default none.
+    /// Sets at opening for how long what was overwritten or deleted can still be read by `Store::as_of`; zero for
+    /// not at all, which forgets the past. See `Store::set_history`. Default none: as the store has it.
     pub history: Option<Duration>,
 }
 

@@ -24,6 +24,7 @@ mod name;
 mod quota;
 mod range;
 mod tags;
+mod upload;
 mod version;
 mod worm;
 
@@ -43,5 +44,6 @@ pub(crate) use name::{MAX_ESCAPED_KEY, MAX_KEY_BYTES, check_list_argument};
 pub use quota::Quota;
 pub use range::ByteRange;
 pub(crate) use tags::check_tags;
+pub use upload::UploadId;
 pub use version::{VersionId, Versioning};
 pub use worm::{Retention, RetentionMode, Worm, WormState};

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::append::AppendOutcome;
 use super::delete::DeleteOutcome;
 use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
@@ -37,11 +38,13 @@ pub trait Step: Debug + Send + Sync {
 pub enum StepOutcome {
     /// Of whatever makes a version: a put, a copy, a rename.
     Put(PutOutcome),
+    /// Of an append.
+    Append(AppendOutcome),
     /// Of a delete.
     Delete(DeleteOutcome),
-    /// A number: the id of a new bucket, the length of an appended object.
+    /// A number: the id of a new bucket.
     Number(u64),
-    /// Two numbers: the name of an upload; the next position and the CRC of an append.
+    /// Two numbers: the name of an upload.
     Pair(u64, u64),
     /// Of a step that was refused without keeping the others.
     Refused(Arc<Error>),
@@ -77,14 +80,14 @@ impl Batch {
 
     /// Makes it ready for the commit: whether the past is kept is a matter of the store.
     pub fn for_engine(mut self, engine: &Engine) -> Batch {
-        self.keeps_past = engine.settings().history.is_some();
+        self.keeps_past = engine.keeps_past();
         self
     }
 }
 
 impl Proposal for Batch {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
-        let now = Instant { lsn: state.lsn, millis: state.millis };
+        let now = Instant { lsn: state.lsn, millis: state.millis, mistake: state.mistake };
         let mut overlay = Overlay::default();
         self.outcomes.clear();
         for step in &self.steps {

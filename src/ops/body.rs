@@ -123,6 +123,16 @@ pub struct Prepared {
     pub placed: Option<Placed>,
 }
 
+impl Prepared {
+    /// Bytes that wait in memory for the commit.
+    pub fn memory(&self) -> usize {
+        match &self.body {
+            NewBody::Packed(bytes, _) | NewBody::Inline(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Takes a body in. `owner` is the index key that it is for; bodies longer than `packed_max` are streamed to
 /// the disk.
 pub fn prepare(
@@ -132,6 +142,23 @@ pub fn prepare(
     packed_max: usize,
     digests: Digests,
 ) -> Result<Prepared> {
+    prepare_at_most(engine, owner, body, packed_max, digests, u64::MAX)
+}
+
+/// The same for a body that may have `most` bytes: one that has more is `EntityTooLarge` as soon as that is seen.
+pub fn prepare_at_most(
+    engine: &Engine,
+    owner: &[u8],
+    body: Body<'_>,
+    packed_max: usize,
+    digests: Digests,
+    most: u64,
+) -> Result<Prepared> {
+    match &body.0 {
+        Source::Borrowed(bytes) => check_len(bytes.len() as u64, most)?,
+        Source::Owned(bytes) => check_len(bytes.len() as u64, most)?,
+        Source::Reader(_) => {}
+    }
     match body.0 {
         Source::Borrowed(bytes) if bytes.len() <= packed_max => {
             Ok(pack(engine, Bytes::copy_from_slice(bytes), digest(digests, bytes)))
@@ -152,10 +179,22 @@ pub fn prepare(
                     Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                     Err(error) => return Err(Error::io("reading the body that was given", error)),
                 };
+                check_len(incoming.len() + read as u64, most)?;
                 incoming.write(engine, &buffer[..read])?;
             }
         }
     }
+}
+
+/// `EntityTooLarge` for more than `most` bytes.
+pub fn check_len(len: u64, most: u64) -> Result<()> {
+    if len <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "EntityTooLarge",
+        format!("at most {most} bytes may come at once here, and there are more"),
+    ))
 }
 
 fn digest(digests: Digests, bytes: &[u8]) -> ObjectDigests {
@@ -247,6 +286,44 @@ impl Incoming {
         match self.long {
             None => Ok(pack(engine, self.short.into(), digests)),
             Some(long) => Ok(placed(long.finish()?, digests)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives zeros without end, and counts how many were taken.
+    struct Endless(u64);
+
+    impl Read for Endless {
+        fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+            buf.fill(0);
+            self.0 += buf.len() as u64;
+            Ok(buf.len())
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_refused_before_it_has_come_to_its_end() {
+        let store = crate::api::Store::in_memory().unwrap();
+        let engine = store.engine();
+        let prepare = |body: Body<'_>, most| {
+            prepare_at_most(engine, b"owner", body, 1000, Digests::Fast, most).map(|prepared| prepared.size)
+        };
+        let mut endless = Endless(0);
+        assert_eq!(prepare(Body::reader(&mut endless), 3 << 20).unwrap_err().code(), "EntityTooLarge");
+        assert!(endless.0 <= (3 << 20) + READ_STEP as u64);
+        for len in [0, 10, 5000] {
+            let bytes = vec![7; len as usize];
+            assert_eq!(prepare(Body::from(&bytes), len).unwrap(), len);
+            assert_eq!(prepare(Body::from(bytes.clone()), len).unwrap(), len);
+            assert_eq!(prepare(Body::reader(&bytes[..]), len).unwrap(), len);
+            if len > 0 {
+                assert_eq!(prepare(Body::from(&bytes), len - 1).unwrap_err().code(), "EntityTooLarge");
+                assert_eq!(prepare(Body::reader(&bytes[..]), len - 1).unwrap_err().code(), "EntityTooLarge");
+            }
         }
     }
 }

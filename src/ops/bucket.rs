@@ -139,30 +139,64 @@ fn check_empty(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
     ))
 }
 
-/// Refuses to drop a fork in which a version is protected that was protected there; what it shows of the bucket it was
-/// made from stays with that one.
+/// Refuses to drop a fork in which a version is protected, unless the bucket that it was made from shows that version
+/// still and goes on protecting it, or never stopped showing that very row.
 fn check_holds(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
+    if !state.row.guarded && state.row.worm.is_none() {
+        return Ok(());
+    }
     let now = from_millis(staged.now.millis);
+    let parent = super::fork::parent_of(staged, state)?;
+    let kinds: &[Kind] = if state.row.worm.is_some() { &[Kind::Head, Kind::Version] } else { &[Kind::Hold] };
     for span in state.route.spans() {
-        let own = &span.layers[0];
-        let kinds = if state.row.worm.is_some() { vec![Kind::Head, Kind::Version] } else { vec![Kind::Hold] };
-        for kind in kinds {
-            let [(from, end), _] = layer_ranges(own, kind);
-            staged.walk(&from, &end, &mut |at| {
-                let Some(place) = keys::parse_place(at) else { return Ok(true) };
-                let key = [span.prefix.as_bytes(), &place.key[own.prefix.len()..]].concat();
-                let name = String::from_utf8_lossy(&key).into_owned();
-                let lens = state.lens(staged);
-                let mut rows = Vec::new();
-                rows.extend(lens.get(Kind::Head, &key, b"")?);
-                rows.extend(lens.get(Kind::Version, &key, &place.tail)?);
-                for found in rows {
-                    if let Some(why) = chain::protection(state, &HeadRow::of(&name, &found)?, now) {
-                        return Err(chain::immutable(&name, &why));
+        // In the lower layers lies what was written before the fork was forked itself, too.
+        for (depth, layer) in span.layers.iter().enumerate() {
+            for kind in kinds {
+                let [(from, end), _] = layer_ranges(layer, *kind);
+                staged.walk(&from, &end, &mut |at| {
+                    let Some(place) = keys::parse_place(at) else { return Ok(true) };
+                    let key = [span.prefix.as_bytes(), &place.key[layer.prefix.len()..]].concat();
+                    if state.route.span(&key) == span {
+                        let key = String::from_utf8_lossy(&key);
+                        check_held(staged, (state, parent.as_deref()), &key, &place.tail, depth == 0, now)?;
                     }
+                    Ok(true)
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses if the current version of a key, or the one with this tail, is protected and would be lost with the fork.
+fn check_held(
+    staged: &Staged<'_>,
+    (state, parent): (&BucketState, Option<&BucketState>),
+    key: &str,
+    tail: &[u8],
+    is_own: bool,
+    now: std::time::SystemTime,
+) -> Result<()> {
+    let lens = state.lens(staged);
+    let mut rows = Vec::new();
+    rows.extend(lens.get(Kind::Head, key.as_bytes(), b"")?);
+    rows.extend(lens.get(Kind::Version, key.as_bytes(), tail)?);
+    for found in rows {
+        let head = HeadRow::of(key, &found)?;
+        let Some(why) = chain::protection(state, &head, now) else { continue };
+        let stays = match parent.filter(|_| !is_own) {
+            None => false,
+            Some(parent) => match catalog::find_version(parent.lens(staged), key, &head.version())? {
+                Some((there, row, _)) => {
+                    row.at == found.at
+                        || there.sequence() == head.sequence()
+                            && chain::protection(parent, &there, now).is_some()
                 }
-                Ok(true)
-            })?;
+                None => false,
+            },
+        };
+        if !stays {
+            return Err(chain::immutable(key, &why));
         }
     }
     Ok(())

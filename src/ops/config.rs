@@ -9,7 +9,7 @@ use crate::catalog::{self, BucketState};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::BucketRow;
-use crate::model::{Acl, Durability, Quota, Versioning, Worm, WormState};
+use crate::model::{Acl, Durability, Quota, Versioning, Worm, WormState, from_millis, to_millis};
 
 /// A configuration that a bucket can have. Implemented by the kinds there are; it cannot be implemented elsewhere.
 pub trait Config: sealed::Sealed + Clone + Send + Sync + std::fmt::Debug + 'static {
@@ -38,14 +38,16 @@ impl Config for Versioning {
         Versioning::from_number(row.versioning)
     }
 
-    fn write(&self, row: &mut BucketRow, _: u64) -> Result<()> {
-        if row.worm.is_some() {
+    fn write(&self, row: &mut BucketRow, millis: u64) -> Result<()> {
+        if active_worm(row, millis).is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "InvalidRequest",
                 "a bucket with a retention policy keeps no versions (OSS)",
             ));
         }
+        // A policy that has lapsed is none.
+        row.worm = None;
         row.versioning = self.number();
         Ok(())
     }
@@ -112,8 +114,8 @@ impl Config for Worm {
         if let Some(old) = catalog::worm_of(row) {
             old.check_change(Some(self))?;
         }
-        // A policy that goes on keeps the moment at which its 24 hours began.
-        let created = row.worm.map_or(millis, |(.., created)| created);
+        // A policy that goes on keeps the moment at which its 24 hours began; after one that lapsed, another begins.
+        let created = active_worm(row, millis).map_or(millis, |old| to_millis(old.created));
         row.worm = Some((self.days, self.state == WormState::Locked, created));
         Ok(())
     }
@@ -125,6 +127,11 @@ impl Config for Worm {
         row.worm = None;
         Ok(())
     }
+}
+
+/// The retention policy of a bucket, unless it has lapsed.
+fn active_worm(row: &BucketRow, millis: u64) -> Option<Worm> {
+    catalog::worm_of(row).filter(|worm| worm.is_active(from_millis(millis)))
 }
 
 #[derive(Debug)]

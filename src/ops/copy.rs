@@ -153,7 +153,7 @@ impl Step for CopyStep {
         let to = staged.bucket(&self.to)?;
         let self_copy = self.from == self.to && self.key == self.new_key;
         let appendable = head.row.kind == ObjectKind::Appendable.number();
-        if appendable && !(self_copy && !versioned) {
+        if appendable && (versioned || !self_copy) {
             return Err(not_copyable(&self.key));
         }
         let mut row = unheld(head.row);

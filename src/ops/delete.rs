@@ -125,9 +125,10 @@ pub fn delete_each<K: AsRef<str>>(
     let mut versions = versions.into_iter().peekable();
     while versions.peek().is_some() {
         let mut batch = Batch::each_alone();
-        let mut places = Vec::new();
+        let (mut places, mut named) = (Vec::new(), true);
         for (key, version) in versions.by_ref().take(KEYS_PER_COMMIT) {
             let key = key.as_ref().to_string();
+            named &= version.is_some();
             let options = DeleteOptions { version, ..options.clone() };
             match step(engine, bucket, &key, &options) {
                 Ok(step) => {
@@ -137,6 +138,11 @@ pub fn delete_each<K: AsRef<str>>(
                 }
                 Err(error) => answers.push((key, Err(error))),
             }
+        }
+        if named {
+            // Listings give the newest first. Removed in that order, one after the other would become current.
+            batch.steps.reverse();
+            places.reverse();
         }
         let (outcomes, _) = batch::commit(engine, batch, options.durability)?;
         for (place, done) in places.into_iter().zip(outcomes) {

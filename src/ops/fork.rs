@@ -10,8 +10,9 @@ use super::bucket;
 use super::context::{BucketRef, Reading};
 use super::staged::Staged;
 use crate::catalog::note::Said;
-use crate::catalog::{KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
+use crate::catalog::{BucketState, KINDS, Layer, Route, Rows, Span, keys, layer_ranges};
 use crate::engine::Engine;
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{BucketRow, TidyRow};
 use crate::format::varint;
@@ -120,7 +121,7 @@ pub fn borrow(staged: &mut Staged<'_>, before: &[u64], after: &[u64]) -> Result<
 /// A bucket reads a space no more. If it was the last one, what is in it goes.
 pub fn let_go(staged: &mut Staged<'_>, space: u64) -> Result<()> {
     let count = borrowers(staged, space)?;
-    if count > 1 {
+    if count > 1 && !staged.now.mistake.is(Planted::LetGoEarly) {
         set_borrowers(staged, space, count - 1);
         return Ok(());
     }
@@ -166,4 +167,12 @@ pub fn parent(reading: &Reading, origin: &Origin) -> Result<BucketRef> {
         Some(state) if state.row.id == origin.id => Ok(BucketRef::new(state.name.clone(), state.row.id)),
         _ => Err(crate::catalog::no_such_bucket(&origin.name)),
     }
+}
+
+/// The bucket that a fork was made from, if it is still there.
+pub fn parent_of(rows: &impl Rows, state: &BucketState) -> Result<Option<Arc<BucketState>>> {
+    let Some((id, name, _)) = &state.row.parent else {
+        return Ok(None);
+    };
+    Ok(crate::catalog::find_bucket(rows, name)?.filter(|parent| parent.row.id == *id))
 }

@@ -1,13 +1,14 @@
 //! History: the retained past, how far it reaches, and what is trimmed off it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::batch::{self, Batch, Step, StepOutcome};
 use super::context::Reading;
-use super::staged::Staged;
+use super::staged::{Staged, unreadable};
 use crate::catalog::{Moment, Rows, keys};
 use crate::engine::Engine;
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::varint;
 use crate::index::Weight;
@@ -37,39 +38,91 @@ impl From<Lsn> for AsOf {
     }
 }
 
-/// Says since when the past is retained, or that it is not.
+/// How far the past is retained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retained {
+    /// The first commit from which on every state can be read.
+    since: u64,
+    /// For how many milliseconds a state is kept once it is superseded.
+    millis: u64,
+}
+
+impl Retained {
+    fn encode(&self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        varint::put(&mut payload, self.since);
+        varint::put(&mut payload, self.millis);
+        payload
+    }
+
+    fn read(rows: &impl Rows) -> Result<Option<Retained>> {
+        let Some(found) = rows.get(&[keys::RETAINED])? else {
+            return Ok(None);
+        };
+        let mut payload = &found.payload[..];
+        let mut number =
+            || varint::take(&mut payload).ok_or_else(|| unreadable("a row of the past is cut off"));
+        Ok(Some(Retained { since: number()?, millis: number()? }))
+    }
+}
+
+/// Says for how long the past is retained, or that it is not.
 #[derive(Debug)]
-struct RetainStep(bool);
+struct RetainStep(Option<Duration>);
 
 impl Step for RetainStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        if self.0 {
-            let mut payload = Vec::new();
-            varint::put(&mut payload, staged.now.lsn);
-            staged.put(vec![keys::RETAINED], Weight::default(), payload);
-            let time = keys::time(staged.now.millis, staged.now.lsn);
-            staged.put(time, Weight::default(), Vec::new());
-        } else {
+        let Some(span) = self.0 else {
             staged.remove(vec![keys::RETAINED]);
-        }
+            return Ok(StepOutcome::None);
+        };
+        let since = match Retained::read(staged)? {
+            Some(before) => before.since,
+            None => {
+                let time = keys::time(staged.now.millis, staged.now.lsn);
+                staged.put(time, Weight::default(), Vec::new());
+                staged.now.lsn
+            }
+        };
+        let retained = Retained { since, millis: span.as_millis().min(u128::from(u64::MAX >> 2)) as u64 };
+        staged.put(vec![keys::RETAINED], Weight::default(), retained.encode());
         Ok(StepOutcome::None)
     }
 }
 
-/// Begins or ends to retain the past, as the settings say. To be called when a store was opened for writing.
+/// Begins, goes on or ends to retain the past, as the store and the settings say. To be called when a store was opened.
 pub fn begin(engine: &Arc<Engine>) -> Result<()> {
-    let wanted = engine.settings().history.is_some();
-    let is_on = since(&Moment::now(&engine.view()))?.is_some();
-    if wanted == is_on || engine.is_read_only() {
+    let kept = get(&Reading::newest(engine))?;
+    engine.set_keeps_past(kept.is_some());
+    match engine.settings().history {
+        Some(wanted) if !engine.is_read_only() => set(engine, Some(wanted).filter(|span| !span.is_zero())),
+        _ => Ok(()),
+    }
+}
+
+/// Sets for how long the past is retained; nothing forgets it.
+pub fn set(engine: &Arc<Engine>, span: Option<Duration>) -> Result<()> {
+    if get(&Reading::newest(engine))? == span {
         return Ok(());
     }
-    batch::commit_one(engine, RetainStep(wanted), Durability::Buffered).map(|_| ())
+    // Who commits between the two keeps the past for nothing; the other way round it would have a gap.
+    if span.is_some() {
+        engine.set_keeps_past(true);
+    }
+    batch::commit_one(engine, RetainStep(span), Durability::Synced)?;
+    engine.set_keeps_past(span.is_some());
+    Ok(())
+}
+
+/// For how long the past is retained; `None` if it is not.
+pub fn get(reading: &Reading) -> Result<Option<Duration>> {
+    let retained = reading.with(|moment| Retained::read(moment))?;
+    Ok(retained.map(|retained| Duration::from_millis(retained.millis)))
 }
 
 /// The first commit from which on every state can be read; `None` if the past is not retained.
 fn since(rows: &impl Rows) -> Result<Option<u64>> {
-    let found = rows.get(&[keys::RETAINED])?;
-    Ok(found.and_then(|found| varint::take(&mut &found.payload[..])))
+    Ok(Retained::read(rows)?.map(|retained| retained.since))
 }
 
 /// The oldest commit whose state the retained past still shows; `None` if it is not retained.
@@ -117,7 +170,7 @@ pub fn not_retained(what: &str) -> Error {
         ErrorKind::NotFound,
         "NoSuchMoment",
         format!(
-            "the store does not show {what} any more: the past is read as far back as `Settings::history` says, or \
+            "the store does not show {what} any more: the past is read as far back as `Store::set_history` says, or \
              as a live snapshot keeps it"
         ),
     )
@@ -134,10 +187,9 @@ impl Step for TrimStep {
         for key in &self.gone {
             staged.remove(key.clone());
         }
-        if let Some(lsn) = self.since {
-            let mut payload = Vec::new();
-            varint::put(&mut payload, lsn);
-            staged.put(vec![keys::RETAINED], Weight::default(), payload);
+        if let (Some(since), Some(before)) = (self.since, Retained::read(staged)?) {
+            let retained = Retained { since, ..before };
+            staged.put(vec![keys::RETAINED], Weight::default(), retained.encode());
         }
         Ok(StepOutcome::None)
     }
@@ -152,10 +204,11 @@ pub fn trim(engine: &Arc<Engine>) -> Result<bool> {
     let view = engine.pin();
     let moment = Moment::now(&view);
     let (times, times_end) = keys::all_times();
-    let kept = match engine.settings().history {
+    let kept = match Retained::read(&moment)? {
         None => None,
-        Some(history) => {
-            let cut = engine.millis().saturating_sub(history.as_millis() as u64);
+        Some(retained) => {
+            let retained = if engine.mistake().is(Planted::TrimAll) { 0 } else { retained.millis };
+            let cut = engine.millis().saturating_sub(retained);
             // The state at the last commit before the cut is still to be read.
             let last = moment.last(&times, &keys::time(cut.saturating_add(1), 0))?;
             let Some((_, lsn)) = last.as_deref().and_then(keys::parse_time) else {

@@ -27,6 +27,7 @@ pub struct ListOptions {
     pub(crate) delimiter: String,
     pub(crate) start_after: String,
     pub(crate) start_after_version: Option<VersionId>,
+    pub(crate) start_after_upload: Option<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) descending: bool,
 }
@@ -59,6 +60,12 @@ impl ListOptions {
     /// listed.
     pub fn start_after_version(mut self, version: impl Into<VersionId>) -> ListOptions {
         self.start_after_version = Some(version.into());
+        self
+    }
+
+    /// Only for listings of uploads: of the key given to `start_after`, the uploads behind this one are still listed.
+    pub fn start_after_upload(mut self, id: impl Into<String>) -> ListOptions {
+        self.start_after_upload = Some(id.into());
         self
     }
 

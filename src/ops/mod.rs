@@ -10,6 +10,8 @@
 //! *Never*: touches a file; keeps state between calls.
 //! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
 
+pub mod append;
+pub mod attributes;
 pub mod batch;
 pub mod body;
 pub mod bucket;
@@ -20,14 +22,20 @@ pub mod copy;
 pub mod delete;
 pub mod diff;
 pub mod feed;
+pub mod follow;
 pub mod fork;
 pub mod get;
 pub mod history;
 pub mod list;
+pub mod multipart;
+pub mod parts;
 pub mod prefix;
 pub mod put;
+pub mod retention;
 pub mod rows;
 pub mod staged;
+pub mod symlink;
 pub mod tidy;
+pub mod uploads;
 pub mod usage;
 pub mod versions;

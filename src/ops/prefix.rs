@@ -145,7 +145,8 @@ impl RenamePrefixStep {
             moved.push((new_key, head, found));
         }
         // Only now: under a longer prefix the new keys may be among the old ones.
-        for (new_key, head, found) in moved {
+        for (new_key, mut head, found) in moved {
+            head.row.release();
             let body = Bringing::Found(found.body, found.at);
             Chain::new(staged, state).push(&new_key, unheld(head.row), body)?;
         }

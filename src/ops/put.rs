@@ -9,7 +9,7 @@ use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
 use super::staged::Staged;
 use crate::catalog::{self, HeadRow, Moment, keys};
-use crate::engine::{Engine, NewBody};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
@@ -183,7 +183,15 @@ impl Conditions {
                 format!("the object {key:?} exists already, and if_absent was asked for"),
             ));
         }
-        let found = current.map(HeadRow::etag);
+        self.check_tag(key, current.map(HeadRow::etag))
+    }
+
+    /// Whether the entity tag of a version is as it is wanted.
+    pub(crate) fn check_etag(&self, key: &str, found: &ETag) -> Result<()> {
+        self.check_tag(key, Some(found.clone()))
+    }
+
+    fn check_tag(&self, key: &str, found: Option<ETag>) -> Result<()> {
         let is = |named: &ETag| found.as_ref().is_some_and(|etag| etag == named || named.as_str() == "*");
         let failed = |why| Err(Error::new(ErrorKind::Precondition, "PreconditionFailed", why));
         if let Some(wanted) = self.if_match.as_ref().filter(|wanted| !is(wanted)) {
@@ -236,10 +244,7 @@ impl Step for PutStep {
     }
 
     fn memory(&self) -> usize {
-        match &self.prepared.body {
-            NewBody::Packed(bytes, _) | NewBody::Inline(bytes) => bytes.len(),
-            _ => 0,
-        }
+        self.prepared.memory()
     }
 }
 

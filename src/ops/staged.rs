@@ -15,6 +15,7 @@ use crate::catalog::{self, BucketState, Found, Moment, Rows, keys};
 use crate::engine::{
     self, BLOB_SPACE, BlobHead, Change, FORWARD_SPACE, Keyed, NewBody, SharedRef, View, What,
 };
+use crate::env::{Mistake, Planted};
 use crate::error::{Error, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, BucketRow, ObjectRow, PieceRow, TidyRow};
@@ -60,6 +61,8 @@ pub struct Instant {
     pub lsn: u64,
     /// Its time.
     pub millis: u64,
+    /// The mistake that is switched on.
+    pub mistake: Mistake,
 }
 
 /// A view with the changes so far.
@@ -214,6 +217,9 @@ impl Sum<'_> {
             let trim = keys::trim(self.now.lsn, self.past);
             self.past += 1;
             self.put(trim, NewBody::None, at.clone());
+            if self.now.mistake.is(Planted::NoPast) {
+                continue;
+            }
             self.rows.insert(at, Row { what: Some((weight, body, payload)), moved: true });
         }
         if kept_any {
@@ -286,6 +292,9 @@ impl Sum<'_> {
             Some(NewBody::Extents(extents)) => extents.iter().copied().collect(),
             _ => BTreeSet::new(),
         };
+        if self.now.mistake.is(Planted::NoForward) {
+            return;
+        }
         for extent in extents.iter().filter(|extent| !before.contains(extent)) {
             forwards.push((engine::forward_key(extent), key.to_vec()));
         }
@@ -298,9 +307,14 @@ impl Sum<'_> {
                 *self.refs.entry(shared.blob).or_default() += 1;
             }
         }
+        let each = match self.now.mistake {
+            mistake if mistake.is(Planted::ShareUncounted) => 0,
+            mistake if mistake.is(Planted::ShareCountedTwice) => 2,
+            _ => 1,
+        };
         for old in self.old.values() {
             if let NewBody::Shared(shared) = &old.body {
-                *self.refs.entry(shared.blob).or_default() -= 1;
+                *self.refs.entry(shared.blob).or_default() -= each;
             }
         }
     }
@@ -496,11 +510,13 @@ impl Rows for Staged<'_> {
         }
         let range = self.overlay.changed.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)));
         let own = range.into_iter().find(|(_, local)| matches!(local, Local::Put { .. })).map(|(key, _)| key);
-        let mut beneath = Moment::now(self.view).next(from, end)?;
-        while let Some(mut key) = beneath.take_if(|key| self.is_gone(key)) {
-            key.push(0);
-            beneath = Moment::now(self.view).next(&key, end)?;
+        let mut cursor = self.view.index.cursor();
+        cursor.seek(from)?;
+        // Step by step: a transaction may have removed thousands of neighbours.
+        while cursor.key().is_some_and(|key| *key < *end && self.is_gone(key)) {
+            cursor.next()?;
         }
+        let beneath = cursor.key().filter(|key| **key < *end).map(<[u8]>::to_vec);
         Ok(own.cloned().into_iter().chain(beneath).min())
     }
 
@@ -510,10 +526,12 @@ impl Rows for Staged<'_> {
         }
         let range = self.overlay.changed.range::<[u8], _>((Bound::Included(from), Bound::Excluded(end)));
         let own = range.rev().find(|(_, local)| matches!(local, Local::Put { .. })).map(|(key, _)| key);
-        let mut beneath = Moment::now(self.view).last(from, end)?;
-        while let Some(key) = beneath.take_if(|key| self.is_gone(key)) {
-            beneath = Moment::now(self.view).last(from, &key)?;
+        let mut cursor = self.view.index.cursor();
+        cursor.seek_last_before(end)?;
+        while cursor.key().is_some_and(|key| *key >= *from && self.is_gone(key)) {
+            cursor.prev()?;
         }
+        let beneath = cursor.key().filter(|key| **key >= *from).map(<[u8]>::to_vec);
         Ok(own.cloned().into_iter().chain(beneath).max())
     }
 

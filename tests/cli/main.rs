@@ -10,5 +10,6 @@ mod commands;
 mod export;
 mod feed;
 mod import;
+mod semantics;
 mod tool;
 mod tour;

@@ -22,13 +22,16 @@ fn handles_are_cheap_and_shared() {
     is_handle::<Snapshot>();
     is_handle::<SnapshotBucket>();
     is_handle::<VirtualClock>();
+    is_handle::<Upload>();
     is_shared::<Object>();
     is_shared::<Listing>();
     is_shared::<Buckets>();
     is_shared::<Changes>();
+    is_shared::<Uploads>();
     is_stream::<Object>();
     is_shared::<Error>();
     is_plain::<PutOptions>();
+    is_plain::<UploadOptions>();
     is_plain::<GetOptions>();
     is_plain::<DeleteOptions>();
     is_plain::<CopyOptions>();
@@ -239,4 +242,81 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
     assert!(!bucket.exists("w")?);
     let _: BTreeMap<Lsn, ()> = BTreeMap::new();
     Ok(())
+}
+
+#[test]
+fn objects_grow_lead_elsewhere_and_carry_more_as_written() -> Result<()> {
+    let store = Store::in_memory()?;
+    let bucket = store.create_bucket("cats")?;
+    let AppendOutcome { next_position, crc64, .. } = bucket.append("log", 0, b"one")?;
+    let (_, _): (u64, u64) = (next_position, crc64);
+    bucket.append_with("log", next_position, "two", AppendOptions::new().durability(Durability::Buffered))?;
+    assert_eq!(bucket.append_position("log")?, 6);
+    let mut follow: Follow = bucket.follow("log", 3)?;
+    let more: Option<Bytes> = follow.next(Duration::ZERO)?;
+    assert_eq!((more.as_deref(), follow.position()), (Some(&b"two"[..]), 6));
+
+    let _: PutOutcome = bucket.symlink("link", "log")?;
+    bucket.symlink_with("link", "log", PutOptions::new().content_type("text/plain"))?;
+    assert_eq!(bucket.read_link("link")?, "log");
+
+    let pairs: BTreeMap<String, String> = [("team".to_string(), "red".to_string())].into();
+    bucket.set_tags("log", &pairs)?;
+    bucket.set_tags("log", [("team", "red")])?;
+    bucket.set_tags("log", pairs.clone())?;
+    bucket.set_tags("log", vec![("team".to_string(), "red")])?;
+    for (key, value) in bucket.tags("log")? {
+        let (_, _): (String, String) = (key, value);
+    }
+    bucket.clear_tags("log")?;
+    bucket.set_metadata("log", &pairs)?;
+    bucket.set_acl("log", Acl::PublicRead)?;
+    let _: Option<Acl> = bucket.acl("log")?;
+    bucket.clear_acl("log")?;
+    bucket.set_content_type("log", "text/plain")?;
+    bucket.set_headers("log", ContentHeaders::default())?;
+    bucket.set_storage_class("log", StorageClass::Archive)?;
+    let etag = bucket.head("log")?.etag;
+    let options =
+        AttributeOptions::new().version(VersionId::null()).if_match(etag).durability(Durability::Synced);
+    bucket.set_tags_with("log", [("a", "b")], options)?;
+
+    let until = SystemTime::now() + Duration::from_secs(60);
+    bucket.set_retention("log", Retention { mode: RetentionMode::Governance, until })?;
+    let _: Option<Retention> = bucket.retention("log")?;
+    bucket.clear_retention_with("log", AttributeOptions::new().bypass_governance(true))?;
+    bucket.set_legal_hold("log", true)?;
+    assert!(bucket.legal_hold("log")?);
+    bucket.set_legal_hold("log", false)
+}
+
+#[test]
+fn uploads_are_as_written() -> Result<()> {
+    let store = Store::in_memory()?;
+    let bucket = store.create_bucket("cats")?;
+    let upload: Upload = bucket.upload("key", UploadOptions::new())?;
+    is_shown(upload.id());
+    let second: Part = upload.put_part(2, b"second")?;
+    upload.put_part(1, vec![1; 200_000])?;
+    let id: String = upload.id().to_string();
+    let upload = bucket.resume_upload("key", &id)?;
+    bucket.resume_upload("key", id.as_str())?;
+    let parts: Vec<Part> = upload.parts()?;
+    assert_eq!((parts.len(), parts[1].number, parts[1].size, &parts[1].etag), (2, 2, 6, &second.etag));
+    for entry in bucket.uploads(ListOptions::new())? {
+        let UploadEntry { key, id, initiated: _, class: _, parts, bytes, .. } = entry?;
+        bucket.resume_upload(&key, &id)?;
+        assert_eq!((parts, bytes), (2, 200_006));
+    }
+    let UploadsPage { uploads: _, prefixes: _, next_key: None, next_upload: None, .. } =
+        bucket.uploads_page(ListOptions::new())?
+    else {
+        panic!("there is one upload")
+    };
+    let outcome: PutOutcome = upload.complete(&parts)?;
+    assert_eq!(bucket.head("key")?.etag, outcome.etag);
+    let other = bucket.upload("other", UploadOptions::new())?;
+    other.put_part_copy(1, &bucket, "key", GetOptions::new().range(..10))?;
+    other.complete(&[Part::new(1, &other.parts_page(0, 1)?.parts[0].etag)])?;
+    bucket.upload("third", UploadOptions::new())?.abort()
 }

@@ -6,6 +6,8 @@
 )]
 
 mod api_shape;
+mod append;
+mod attributes;
 mod bad_input;
 mod bad_stores;
 mod buckets;
@@ -19,6 +21,7 @@ mod get;
 mod idle;
 mod limits;
 mod list;
+mod multipart;
 mod put;
 mod ranges;
 mod readers;
@@ -29,9 +32,11 @@ mod smoke;
 mod snapshots;
 mod spaces;
 mod streaming;
+mod symlinks;
 mod transactions;
 mod usage;
 mod versioning;
+mod worm;
 mod zero_copy;
 
 use ossicle::{Bucket, Error, Object, Result, Store};

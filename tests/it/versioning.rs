@@ -290,7 +290,11 @@ fn suspended_leaves_versions_with_names_alone() {
     let named: Vec<_> = ["1", "2", "3"].map(|body| put(&bucket, "a", body)).into();
     bucket.set_config(&Versioning::Suspended).unwrap();
     for round in 0..4 {
-        if round % 2 == 0 { drop(bucket.put("a", b"n").unwrap()) } else { drop(bucket.delete("a").unwrap()) }
+        if round % 2 == 0 {
+            bucket.put("a", b"n").unwrap();
+        } else {
+            bucket.delete("a").unwrap();
+        }
     }
     assert_eq!(chain(&bucket, "a"), "-0 3 2 1");
     for (version, body) in named.iter().zip(["1", "2", "3"]) {
@@ -830,7 +834,9 @@ fn undelete_brings_the_newest_version_back() {
     let newest = put(&bucket, "a", "2");
     let before = bucket.head("a").unwrap();
     for markers in [1, 3] {
-        (0..markers).for_each(|_| drop(bucket.delete("a").unwrap()));
+        for _ in 0..markers {
+            bucket.delete("a").unwrap();
+        }
         let outcome = bucket.undelete("a").unwrap();
         assert_eq!((outcome.version.as_ref(), &outcome.etag), (Some(&newest), &before.etag));
         assert_eq!((bucket.head("a").unwrap(), chain(&bucket, "a")), (before.clone(), "2 1".to_string()));
@@ -886,6 +892,74 @@ fn restore_version_puts_a_copy_of_it_on_top() {
     let lsn = store.stats().lsn;
     assert_eq!(bucket.restore_version("a", meta.version.as_ref().unwrap()).unwrap().lsn, outcome.lsn);
     assert_eq!(store.stats().lsn, lsn);
+}
+
+#[test]
+fn list_versions_follows_renamed_prefixes_and_forks() {
+    let (store, bucket) = bucket_with(Versioning::Enabled);
+    for number in 0..100 {
+        for round in 0..3 {
+            put(&bucket, &format!("old/{number:02}"), &round.to_string());
+        }
+    }
+    bucket.delete("old/07").unwrap();
+    let moved = |entries: Vec<VersionEntry>| {
+        let key = |entry: VersionEntry| {
+            (entry.key.replace("old/", "new/"), entry.version, entry.marker, entry.latest)
+        };
+        entries.into_iter().map(key).collect::<Vec<_>>()
+    };
+    let before = moved(all(&bucket));
+    assert_eq!(before.len(), 301);
+    bucket.rename_prefix("old/", "new/").unwrap();
+    assert_eq!(moved(all(&bucket)), before);
+    assert_eq!(moved(pages(&bucket, ListOptions::new().prefix("new/").limit(7)).concat()), before);
+    let fork = store.fork_bucket("cats", "fork").unwrap();
+    put(&fork, "new/07", "3");
+    let newest = fork.head("new/08").unwrap().version.unwrap();
+    remove(&fork, "new/08", &newest);
+    assert_eq!((chain(&fork, "new/07"), chain(&bucket, "new/07")), ("3 - 2 1 0".into(), "- 2 1 0".into()));
+    assert_eq!((chain(&fork, "new/08"), chain(&bucket, "new/08")), ("1 0".into(), "2 1 0".into()));
+    assert_eq!(pages(&fork, ListOptions::new().limit(3)).concat(), all(&fork));
+    assert_eq!(moved(all(&bucket)), before);
+    // Whatever is tidied up behind.
+    store.maintain(Duration::from_secs(5)).unwrap();
+    assert_eq!(moved(all(&bucket)), before);
+    assert_eq!(all(&fork).len(), 301);
+}
+
+/// Few objects used to be moved one by one, and their older versions stayed behind.
+#[test]
+fn rename_of_a_prefix_takes_older_versions_along_however_few_they_are() {
+    let (_store, bucket) = bucket_with(Versioning::Enabled);
+    put(&bucket, "old/a", "1");
+    put(&bucket, "old/a", "2");
+    put(&bucket, "old/b", "1");
+    bucket.delete("old/b").unwrap();
+    bucket.rename_prefix("old/", "new/").unwrap();
+    assert_eq!((chain(&bucket, "new/a"), chain(&bucket, "new/b")), ("2 1".into(), "- 1".into()));
+    assert_eq!(bucket.versions("old/").unwrap().count(), 0);
+}
+
+/// In the order of a listing, every version would become current once, and each would be looked for behind those
+/// that are gone.
+#[test]
+fn a_long_chain_is_deleted_in_the_order_it_is_listed() {
+    let (store, bucket) = bucket_with(Versioning::Enabled);
+    let options = ossicle::WriteOptions::new().durability(ossicle::Durability::Buffered);
+    for _ in 0..20 {
+        store.write_with(options, |tx| (0..1000).try_for_each(|_| tx.put(&bucket, "a", b"x"))).unwrap();
+    }
+    let last = all(&bucket).pop().unwrap().version;
+    let doomed: Vec<_> =
+        all(&bucket).into_iter().map(|entry| (entry.key, entry.version)).take(19_999).collect();
+    let answers = bucket.delete_versions(doomed.clone()).unwrap();
+    for ((_, answer), (_, version)) in answers.iter().zip(&doomed) {
+        assert_eq!(answer.as_ref().unwrap().version.as_ref(), Some(version));
+    }
+    assert_eq!(bucket.head("a").unwrap().version, Some(last));
+    assert_eq!(all(&bucket).len(), 1);
+    assert_eq!(bucket.usage("").unwrap().noncurrent_objects, 0);
 }
 
 /// The cost of a listing follows what it returns, and a get is one seek whatever lies below.

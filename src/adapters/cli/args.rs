@@ -31,7 +31,7 @@ pub struct Invocation {
 pub enum Command {
     /// Make a bucket (and the store, if it is missing)
     Mb(BucketArgs),
-    /// Remove an empty bucket
+    /// Remove an empty bucket, or a fork with all that was written to it
     Rb(BucketArgs),
     /// List the buckets, or what is in one
     Ls(LsArgs),
@@ -45,6 +45,22 @@ pub enum Command {
     Rm(RmArgs),
     /// Show what is known of an object
     Stat(StatArgs),
+    /// Copy an object, or with `-r` what lies below a key; no byte is copied
+    Cp(CpArgs),
+    /// Give an object another key, or with `-r` everything below one; no byte is copied
+    Mv(MvArgs),
+    /// Show or set whether a bucket keeps versions
+    Versioning(VersioningArgs),
+    /// List versions and delete markers, of each key the newest first
+    Versions(VersionsArgs),
+    /// Bring deleted objects back, in a bucket that keeps versions
+    Undelete(UndeleteArgs),
+    /// Make a bucket that begins as another one is, at no cost
+    Fork(ForkArgs),
+    /// List the keys under which two buckets differ: `+` added, `-` removed, `~` changed
+    Diff(DiffArgs),
+    /// Show or set for how long the past can be read (`ls --as-of`)
+    History(HistoryArgs),
     /// Count objects and bytes under a prefix, or in every bucket
     Du(DuArgs),
     /// Take a directory tree in; run again, it takes only what changed
@@ -79,6 +95,10 @@ pub struct LsArgs {
     /// With size, time (UTC) and entity tag
     #[arg(short, long)]
     pub long: bool,
+    /// As it was: after this commit (a number), or at this time (`2026-02-03 04:05:06`, UTC), as far back as
+    /// `ossicle history` says
+    #[arg(long, value_name = "WHEN", value_parser = super::words::as_of)]
+    pub as_of: Option<crate::AsOf>,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +158,78 @@ pub struct StatArgs {
     /// The object
     #[arg(value_parser = with_key)]
     pub object: Address,
+}
+
+#[derive(Debug, Args)]
+pub struct CpArgs {
+    /// The object, or with `-r` where it lies below
+    pub from: Address,
+    /// Where to; behind a bucket or a `/` at the end, the last part of the key is added
+    pub to: Address,
+    /// Everything below the key, as in a tree
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// This version of the object
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Fail if there is an object under the new key already
+    #[arg(long)]
+    pub if_absent: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MvArgs {
+    /// The object, or with `-r` where it lies below
+    pub from: Address,
+    /// Where to; behind a bucket or a `/` at the end, the last part of the key is added
+    pub to: Address,
+    /// Everything below the key, as in a tree: one commit, whatever it is
+    #[arg(short, long)]
+    pub recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct VersioningArgs {
+    /// The bucket
+    pub bucket: String,
+    /// `enabled` or `suspended`; without it, the state is shown
+    #[arg(value_parser = versioning)]
+    pub state: Option<crate::Versioning>,
+}
+
+#[derive(Debug, Args)]
+pub struct VersionsArgs {
+    /// `bucket` or `bucket/prefix`
+    pub at: Address,
+}
+
+#[derive(Debug, Args)]
+pub struct UndeleteArgs {
+    /// The objects
+    #[arg(required = true, value_parser = with_key)]
+    pub objects: Vec<Address>,
+}
+
+#[derive(Debug, Args)]
+pub struct ForkArgs {
+    /// The bucket to begin from
+    pub from: String,
+    /// The new bucket; `ossicle rb` drops it, with what was written to it
+    pub bucket: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The bucket to compare with; without it, the one that a fork was made from
+    pub with: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// `90s`, `15m`, `24h`, `7d`, or `off`, which forgets the past; without it, what is set is shown
+    pub span: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +353,14 @@ fn span(text: &str) -> Result<Span, String> {
             let (from, to) = (number(from)?, number(to)?);
             if from > to { Err(wrong()) } else { Ok(Span::Between(from, to)) }
         }
+    }
+}
+
+fn versioning(text: &str) -> Result<crate::Versioning, String> {
+    match text {
+        "enabled" => Ok(crate::Versioning::Enabled),
+        "suspended" => Ok(crate::Versioning::Suspended),
+        _ => Err("write `enabled` or `suspended`".to_string()),
     }
 }
 

@@ -28,13 +28,20 @@ pub fn remove(store: Option<&Path>, args: &BucketArgs, _: &mut dyn Write) -> Res
 pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_read(store)?;
     let Some(at) = &args.at else {
+        if args.as_of.is_some() {
+            return Err(Failure::Usage("`--as-of` lists what is in a bucket: name one".to_string()));
+        }
         return list_buckets(&store, args.long, out);
     };
     let mut options = ListOptions::new().prefix(&at.key);
     if !args.recursive {
         options = options.delimiter("/");
     }
-    for entry in store.bucket(&at.bucket)?.list_with(options)? {
+    let entries = match args.as_of {
+        None => store.bucket(&at.bucket)?.list_with(options)?,
+        Some(moment) => store.as_of(moment)?.bucket(&at.bucket)?.list_with(options)?,
+    };
+    for entry in entries {
         match entry? {
             Entry::Object(meta) if args.long => list_long(&meta, out)?,
             Entry::Prefix(prefix) if args.long => {

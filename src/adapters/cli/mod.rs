@@ -24,9 +24,11 @@ mod care;
 mod export;
 mod failure;
 mod feed;
+mod forks;
 mod import;
 mod intake;
 mod landing;
+mod moving;
 mod objects;
 mod opening;
 mod origin;
@@ -35,6 +37,7 @@ mod stop;
 mod tally;
 mod tour;
 mod tree;
+mod versions;
 mod words;
 
 use std::io::{self, BufWriter, Write};
@@ -72,6 +75,14 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Cat(args) => objects::cat(store, &args, out),
         Command::Rm(args) => objects::remove(store, &args, out),
         Command::Stat(args) => objects::stat(store, &args, out),
+        Command::Cp(args) => moving::copy(store, &args, out),
+        Command::Mv(args) => moving::rename(store, &args, out),
+        Command::Versioning(args) => versions::versioning(store, &args, out),
+        Command::Versions(args) => versions::list(store, &args, out),
+        Command::Undelete(args) => versions::undelete(store, &args, out),
+        Command::Fork(args) => forks::fork(store, &args, out),
+        Command::Diff(args) => forks::diff(store, &args, out),
+        Command::History(args) => versions::history(store, &args, out),
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
         Command::Feed(args) => feed::command(store, &args, out),

@@ -56,6 +56,38 @@ pub fn per_second(count: u64, took: Duration) -> u64 {
     (count as f64 / took.as_secs_f64().max(1e-6)) as u64
 }
 
+/// A moment of the past as people write it: the number of a commit, or `2026-02-03 04:05:06` in UTC, where a `T` may
+/// stand for the space, a `Z` at the end, and the time may be left out.
+pub fn as_of(text: &str) -> Result<crate::AsOf, String> {
+    if let Ok(lsn) = text.parse::<u64>() {
+        return Ok(crate::AsOf::Lsn(crate::Lsn(lsn)));
+    }
+    let wrong =
+        || format!("`{text}` is no moment: write the number of a commit, or `2026-02-03 04:05:06` (UTC)");
+    let plain = text.trim_end_matches('Z');
+    let (date, time) = plain.split_once([' ', 'T']).unwrap_or((plain, "00:00:00"));
+    let numbers = |text: &str, mark: char| -> Option<[u64; 3]> {
+        let parts: Vec<u64> = text.split(mark).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        parts.try_into().ok()
+    };
+    let [year, month, day] = numbers(date, '-').ok_or_else(wrong)?;
+    let [hour, minute, second] = numbers(time, ':').ok_or_else(wrong)?;
+    let sound = (1970..10_000).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    if !sound {
+        return Err(wrong());
+    }
+    // Days since 1970 of a date of the civil calendar, with years that begin in March.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    Ok(crate::AsOf::Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+}
+
 /// A moment: `2026-02-03 04:05:06Z`.
 pub fn moment(when: SystemTime) -> String {
     let seconds = match when.duration_since(SystemTime::UNIX_EPOCH) {
@@ -105,6 +137,27 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them() {
+        let at = |text: &str| match as_of(text) {
+            Ok(crate::AsOf::Time(time)) => moment(time),
+            other => panic!("{other:?}"),
+        };
+        for text in
+            ["1970-01-01 00:00:00", "2000-02-29 23:59:59", "2026-11-22 04:05:06", "2100-03-01 00:00:00"]
+        {
+            assert_eq!(at(text), format!("{text}Z"));
+        }
+        assert_eq!(at("2026-02-03T04:05:06Z"), "2026-02-03 04:05:06Z");
+        assert_eq!(at("2026-02-03"), "2026-02-03 00:00:00Z");
+        assert_eq!(as_of("17"), Ok(crate::AsOf::Lsn(crate::Lsn(17))));
+        for wrong in
+            ["", "now", "2026-13-01", "2026-02-03 24:00:00", "2026-02", "1969-12-31", "2026-02-03 1:2"]
+        {
+            assert!(as_of(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn numbers_are_written_for_people() {

@@ -112,6 +112,14 @@ impl ObjectRow {
         self.extra.get_or_insert_default()
     }
 
+    /// Takes retention and hold off: they belong to a version, not to what is made from it.
+    pub fn release(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            (extra.retention, extra.legal_hold) = (None, false);
+            self.trim();
+        }
+    }
+
     /// Drops the rare part if there is nothing in it.
     pub fn trim(&mut self) {
         if self.extra.as_deref().is_some_and(|extra| *extra == ObjectExtra::default()) {

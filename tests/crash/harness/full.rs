@@ -8,6 +8,7 @@ use ossicle::{CompactOptions, Durability, ErrorKind, Store};
 use super::model::State;
 use super::run::{Weather, run};
 use super::script::{Body, Op, Script, Step};
+use super::upload::Uploading;
 use super::world::{World, observe, verify};
 use super::{Tally, Verdict, aftermath};
 
@@ -52,7 +53,7 @@ pub fn every_capacity(script: &Script, seed: u64, step: u64, mistake: Option<Pla
     }
 }
 
-/// On the full disk: deletes and maintenance go on, and with them comes room; nothing is opened again.
+/// On the full disk: deletes, aborts and maintenance go on, and with them comes room; nothing is opened again.
 fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> Verdict {
     let told = |what: &str, error: ossicle::Error| format!("on a full disk, {what} failed: {error}");
     let spare = world.restart(CutPolicy::KeepAll);
@@ -68,12 +69,16 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     for (name, keys) in &names {
         let bucket = store.bucket(name).map_err(|e| told("finding a bucket", e))?;
         for key in keys {
-            if state.set(name, key, None).is_err() {
+            if state.write(name, key, None).is_err() {
                 // It is retained.
                 continue;
             }
             bucket.delete(key).map_err(|e| told(&format!("deleting {key}"), e))?;
         }
+    }
+    for (name, key) in std::mem::take(&mut state.uploads).into_keys() {
+        let bucket = store.bucket(&name).map_err(|e| told("finding a bucket", e))?;
+        Uploading::Abort.run(&bucket, &key).map_err(|e| told(&format!("aborting {key}"), e))?;
     }
     aftermath::hold(&observe(store)?, &[&state])?;
     store.checkpoint().map_err(|e| told("a checkpoint", e))?;

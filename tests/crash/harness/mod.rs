@@ -16,6 +16,7 @@ pub mod readers;
 pub mod run;
 pub mod script;
 pub mod scripts;
+pub mod upload;
 pub mod world;
 
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ossicle::{ErrorKind, Quota, Versioning};
 
 use super::script::{Body, Op, Step};
+use super::upload::Uploads;
 
 /// An object, as the model knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +22,12 @@ pub struct Thing {
 /// The objects of a bucket, by key.
 pub type Objects = BTreeMap<String, Arc<Thing>>;
 
-/// A version of an object, or a delete marker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// The object; `None` for a delete marker.
-    pub thing: Option<Arc<Thing>>,
-    /// Whether it is the version `null`.
-    pub null: bool,
-}
+/// The versions of a key, the newest first: whether it has a name of its own, and what it is unless it is a marker.
+pub type Chain = Vec<(bool, Option<Arc<Thing>>)>;
 
-/// What a bucket has besides its objects.
+/// What a bucket is told about itself, and where it came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// Whether versions are kept, or were.
-    pub versioning: Option<Versioning>,
-    /// All versions, the current ones included, of each key the newest first; nothing where they were never kept.
-    pub versions: BTreeMap<String, Vec<Version>>,
     /// How much it may hold.
     pub quota: Option<Quota>,
     /// For how many days objects are retained.
@@ -50,12 +41,16 @@ pub struct Kept {
 pub struct State {
     /// The buckets by name.
     pub buckets: BTreeMap<String, Objects>,
-    /// What the buckets have besides, for those that have anything.
+    /// The chains of the buckets that keep versions, or kept some once.
+    pub chains: BTreeMap<String, (Versioning, BTreeMap<String, Chain>)>,
+    /// What the buckets are told about themselves, where it is anything.
     pub kept: BTreeMap<String, Kept>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The cursors of the feed.
     pub cursors: BTreeMap<String, u64>,
+    /// The uploads in progress.
+    pub uploads: Uploads,
 }
 
 /// The table that scripts write rows into.
@@ -71,17 +66,36 @@ impl State {
                     return Err(ErrorKind::AlreadyExists);
                 }
             }
+            Op::DeleteBucket(name) if next.uploads.keys().any(|(bucket, _)| bucket == name) => {
+                return Err(ErrorKind::AlreadyExists);
+            }
             Op::DeleteBucket(name) => {
                 let objects = next.buckets.remove(*name).ok_or(ErrorKind::NotFound)?;
+                let chains = next.chains.remove(*name).map(|(_, chains)| chains).unwrap_or_default();
                 let kept = next.kept.remove(*name).unwrap_or_default();
-                let empty = objects.is_empty() && kept.versions.is_empty();
-                if !empty && kept.origin.is_none() {
+                if kept.origin.is_none() && !(objects.is_empty() && chains.is_empty()) {
                     return Err(ErrorKind::AlreadyExists);
                 }
+            }
+            Op::Versioning(name, _) if next.kept.get(*name).is_some_and(|kept| kept.worm.is_some()) => {
+                return Err(ErrorKind::Unsupported);
+            }
+            Op::Versioning(name, state) => {
+                let null =
+                    |(key, thing): (&String, &Arc<Thing>)| (key.clone(), vec![(false, Some(thing.clone()))]);
+                let chains: BTreeMap<_, _> = next.bucket(name)?.iter().map(null).collect();
+                next.chains.entry((*name).into()).or_insert((*state, chains)).0 = *state;
             }
             Op::Do(step, _) => next.apply(step)?,
             Op::Stream { bucket, key, body, .. } => {
                 next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
+            }
+            Op::Append { bucket, key, body, .. } => {
+                let objects = next.bucket(bucket)?;
+                let before = objects.get(key).map(|thing| thing.body.clone()).unwrap_or_default();
+                let body = [before, body.bytes()].concat();
+                let thing = Thing { body, content_type: None, metadata: BTreeMap::new() };
+                objects.insert(key.clone(), Arc::new(thing));
             }
             Op::Abandon { bucket, .. } => {
                 next.bucket(bucket)?;
@@ -91,40 +105,44 @@ impl State {
                     next.apply(&Step::Delete { bucket, key: key.clone() })?;
                 }
             }
+            Op::Upload { bucket, key, what } => what.apply(&mut next, bucket, key)?,
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
-            Op::Versioning(name, versioning) => next.set_versioning(name, *versioning)?,
             Op::Quota(name, quota) => {
                 next.bucket(name)?;
-                next.change(name, |kept| kept.quota = *quota);
+                next.tell(name, |kept| kept.quota = *quota);
             }
             Op::Worm(name, days) => {
                 next.bucket(name)?;
-                next.change(name, |kept| kept.worm = *days);
+                if days.is_some() && next.chains.contains_key(*name) {
+                    return Err(ErrorKind::Unsupported);
+                }
+                next.tell(name, |kept| kept.worm = *days);
             }
-            Op::DeletePrefix(name, prefix) => next.delete_prefix(name, prefix)?,
+            Op::DeletePrefix(name, prefix) => {
+                for (key, _) in next.under(name, prefix)? {
+                    next.write(name, &key, None)?;
+                }
+            }
             Op::RenamePrefix { bucket, prefix, new_prefix } => {
                 next.rename_prefix(bucket, prefix, new_prefix)?;
             }
             Op::Fork { from, name } => {
                 let objects = next.bucket(from)?.clone();
-                let kept = next.kept.get(*from).cloned().unwrap_or_default();
                 if next.buckets.insert((*name).into(), objects).is_some() {
                     return Err(ErrorKind::AlreadyExists);
                 }
+                if let Some(chains) = next.chains.get(*from).cloned() {
+                    next.chains.insert((*name).into(), chains);
+                }
+                let kept = next.kept.get(*from).cloned().unwrap_or_default();
                 let origin = Some((*from).to_string());
                 next.kept.insert((*name).into(), Kept { origin, worm: None, ..kept });
             }
+            Op::Wait(_) | Op::Retain(_) => {}
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
-            Op::Look
-            | Op::Follow(_)
-            | Op::Flush
-            | Op::Checkpoint
-            | Op::Maintain
-            | Op::Compact
-            | Op::Wait(_)
-            | Op::Retain(_)
-            | Op::Reopen
-            | Op::Rebuild => {}
+            Op::Follow(_) => {}
+            Op::Look | Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {
+            }
         }
         Ok(next)
     }
@@ -133,12 +151,8 @@ impl State {
         self.buckets.get_mut(name).ok_or(ErrorKind::NotFound)
     }
 
-    fn thing(&mut self, (bucket, key): (&str, &str)) -> Result<Arc<Thing>, ErrorKind> {
-        self.bucket(bucket)?.get(key).cloned().ok_or(ErrorKind::NotFound)
-    }
-
-    /// Changes what a bucket has besides its objects.
-    fn change(&mut self, name: &str, change: impl FnOnce(&mut Kept)) {
+    /// Changes what a bucket is told about itself.
+    fn tell(&mut self, name: &str, change: impl FnOnce(&mut Kept)) {
         let kept = self.kept.entry(name.to_string()).or_default();
         change(kept);
         if *kept == Kept::default() {
@@ -146,48 +160,12 @@ impl State {
         }
     }
 
-    fn set_versioning(&mut self, name: &str, versioning: Versioning) -> Result<(), ErrorKind> {
-        let objects = self.bucket(name)?.clone();
-        self.change(name, |kept| {
-            if kept.versioning.is_none() {
-                let null = |thing| vec![Version { thing: Some(thing), null: true }];
-                kept.versions = objects.into_iter().map(|(key, thing)| (key, null(thing))).collect();
-            }
-            kept.versioning = Some(versioning);
-        });
-        Ok(())
-    }
-
-    /// Puts an object, or deletes one, by the bucket's versioning and retention.
-    pub fn set(&mut self, name: &str, key: &str, thing: Option<Arc<Thing>>) -> Result<(), ErrorKind> {
-        let kept = self.kept.get(name).cloned().unwrap_or_default();
-        if kept.worm.is_some() && self.bucket(name)?.contains_key(key) {
-            return Err(ErrorKind::Immutable);
-        }
-        let objects = self.bucket(name)?;
-        match &thing {
-            Some(thing) => drop(objects.insert(key.to_string(), thing.clone())),
-            None => drop(objects.remove(key)),
-        }
-        let Some(versioning) = kept.versioning else { return Ok(()) };
-        self.change(name, |kept| {
-            let chain = kept.versions.entry(key.to_string()).or_default();
-            let null = versioning == Versioning::Suspended;
-            if null {
-                chain.retain(|version| !version.null);
-            }
-            chain.insert(0, Version { thing, null });
-        });
-        Ok(())
-    }
-
-    /// Whether a bucket holds more than it may.
+    /// Refuses if a bucket holds more than it may.
     fn check_quota(&mut self, name: &str) -> Result<(), ErrorKind> {
-        let kept = self.kept.get(name).cloned().unwrap_or_default();
-        let Some(quota) = kept.quota else { return Ok(()) };
-        let things: Vec<Arc<Thing>> = match kept.versioning {
+        let Some(quota) = self.kept.get(name).and_then(|kept| kept.quota) else { return Ok(()) };
+        let things: Vec<Arc<Thing>> = match self.chains.get(name) {
             None => self.bucket(name)?.values().cloned().collect(),
-            Some(_) => kept.versions.values().flatten().filter_map(|version| version.thing.clone()).collect(),
+            Some((_, chains)) => chains.values().flatten().filter_map(|(_, thing)| thing.clone()).collect(),
         };
         let bytes: u64 = things.iter().map(|thing| thing.body.len() as u64).sum();
         let over = quota.bytes.is_some_and(|most| bytes > most)
@@ -195,87 +173,126 @@ impl State {
         if over { Err(ErrorKind::Quota) } else { Ok(()) }
     }
 
-    fn delete_version(&mut self, name: &str, key: &str, index: usize) -> Result<(), ErrorKind> {
-        self.bucket(name)?;
-        let mut current = None;
-        self.change(name, |kept| {
-            let Some(chain) = kept.versions.get_mut(key) else { return };
-            chain.remove(index);
-            current = chain.first().and_then(|version| version.thing.clone());
-            if chain.is_empty() {
-                kept.versions.remove(key);
-            }
-        });
-        let objects = self.bucket(name)?;
-        match current {
-            Some(thing) => drop(objects.insert(key.to_string(), thing)),
-            None => drop(objects.remove(key)),
-        }
-        Ok(())
-    }
-
     fn under(&mut self, name: &str, prefix: &str) -> Result<Vec<(String, Arc<Thing>)>, ErrorKind> {
         let objects = self.bucket(name)?.iter().filter(|(key, _)| key.starts_with(prefix));
         Ok(objects.map(|(key, thing)| (key.clone(), thing.clone())).collect())
     }
 
-    fn delete_prefix(&mut self, name: &str, prefix: &str) -> Result<(), ErrorKind> {
-        for (key, _) in self.under(name, prefix)? {
-            self.set(name, &key, None)?;
+    /// Few objects are moved one by one, which leaves delete markers; many move with their versions.
+    fn rename_prefix(&mut self, name: &str, old: &str, new: &str) -> Result<(), ErrorKind> {
+        let things = self.under(name, old)?;
+        let in_chains =
+            self.chains.get(name).is_some_and(|(_, all)| all.keys().any(|key| key.starts_with(new)));
+        let taken = in_chains || !self.under(name, new)?.is_empty();
+        if things.len() <= 64 || (taken && !new.starts_with(old)) {
+            for (key, _) in &things {
+                self.write(name, key, None)?;
+            }
+            for (key, thing) in things {
+                self.write(name, &format!("{new}{}", &key[old.len()..]), Some(thing))?;
+            }
+            return Ok(());
+        }
+        let moved = |key: String| match key.strip_prefix(old) {
+            Some(rest) => format!("{new}{rest}"),
+            None => key,
+        };
+        let objects = self.bucket(name)?;
+        *objects = std::mem::take(objects).into_iter().map(|(key, thing)| (moved(key), thing)).collect();
+        if let Some((_, chains)) = self.chains.get_mut(name) {
+            *chains = std::mem::take(chains).into_iter().map(|(key, chain)| (moved(key), chain)).collect();
         }
         Ok(())
     }
 
-    fn rename_prefix(&mut self, name: &str, old: &str, new: &str) -> Result<(), ErrorKind> {
-        let things = self.under(name, old)?;
-        let kept = self.kept.get(name).cloned().unwrap_or_default();
-        let versions = || kept.versions.keys();
-        let taken = self.bucket(name)?.keys().chain(versions()).any(|key| key.starts_with(new));
-        if things.len() <= 64 || (taken && !new.starts_with(old)) {
-            for (key, _) in &things {
-                self.set(name, key, None)?;
-            }
-            for (key, thing) in things {
-                self.set(name, &format!("{new}{}", &key[old.len()..]), Some(thing))?;
-            }
-            return Ok(());
-        }
-        if kept.worm.is_some() {
+    /// Writes an object, or deletes it, by the bucket's versioning and retention.
+    pub fn write(&mut self, bucket: &str, key: &str, thing: Option<Arc<Thing>>) -> Result<(), ErrorKind> {
+        let worm = self.kept.get(bucket).is_some_and(|kept| kept.worm.is_some());
+        if worm && self.bucket(bucket)?.contains_key(key) {
             return Err(ErrorKind::Immutable);
         }
-        let moved = |key: &String| format!("{new}{}", &key[old.len()..]);
-        let objects = self.bucket(name)?;
-        objects.retain(|key, _| !key.starts_with(old));
-        objects.extend(things.iter().map(|(key, thing)| (moved(key), thing.clone())));
-        self.change(name, |kept| {
-            let all = std::mem::take(&mut kept.versions).into_iter();
-            kept.versions = all
-                .map(|(key, chain)| if key.starts_with(old) { (moved(&key), chain) } else { (key, chain) })
-                .collect();
-        });
+        self.change(bucket, key, |state, chain| match state {
+            Some(Versioning::Enabled) => chain.insert(0, (true, thing)),
+            Some(Versioning::Suspended) => {
+                chain.retain(|(named, _)| *named);
+                chain.insert(0, (false, thing));
+            }
+            None => *chain = thing.map(|thing| (false, Some(thing))).into_iter().collect(),
+        })
+    }
+
+    /// Changes the chain of a key, and with it what is current.
+    fn change(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        work: impl FnOnce(Option<Versioning>, &mut Chain),
+    ) -> Result<(), ErrorKind> {
+        let objects = self.buckets.get_mut(bucket).ok_or(ErrorKind::NotFound)?;
+        let plain = || objects.get(key).map(|thing| (false, Some(thing.clone()))).into_iter().collect();
+        let current = match self.chains.get_mut(bucket) {
+            Some((state, chains)) => {
+                let chain = chains.entry(key.to_string()).or_default();
+                work(Some(*state), chain);
+                let current = chain.first().cloned();
+                if current.is_none() {
+                    chains.remove(key);
+                }
+                current
+            }
+            None => {
+                let mut chain: Chain = plain();
+                work(None, &mut chain);
+                chain.first().cloned()
+            }
+        };
+        match current {
+            Some((_, Some(thing))) => objects.insert(key.to_string(), thing),
+            _ => objects.remove(key),
+        };
         Ok(())
     }
 
     fn apply(&mut self, step: &Step) -> Result<(), ErrorKind> {
         match step {
             Step::Put { bucket, key, body } => {
-                self.set(bucket, key, Some(Arc::new(body.thing())))?;
+                self.write(bucket, key, Some(Arc::new(body.thing())))?;
                 self.check_quota(bucket)?;
             }
-            Step::Delete { bucket, key } => self.set(bucket, key, None)?,
-            Step::DeleteVersion { bucket, key, index } => self.delete_version(bucket, key, *index)?,
+            Step::Delete { bucket, key } => {
+                self.write(bucket, key, None)?;
+            }
             Step::Rename { from, to } => {
                 self.bucket(to.0)?;
-                let thing = self.thing((from.0, &from.1))?;
-                self.set(to.0, &to.1, Some(thing))?;
+                let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
+                self.write(to.0, &to.1, Some(thing))?;
                 self.check_quota(to.0)?;
-                self.set(from.0, &from.1, None)?;
+                self.write(from.0, &from.1, None)?;
             }
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
-                let thing = self.thing((from.0, &from.1))?;
-                self.set(to.0, &to.1, Some(thing))?;
+                let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
+                self.write(to.0, &to.1, Some(thing))?;
                 self.check_quota(to.0)?;
+            }
+            Step::DeleteVersion { bucket, key, place } => {
+                self.change(bucket, key, |_, chain| {
+                    if *place < chain.len() {
+                        chain.remove(*place);
+                    }
+                })?;
+            }
+            Step::Undelete { bucket, key } => {
+                let mut found = false;
+                self.change(bucket, key, |_, chain| {
+                    if let Some(first) = chain.iter().position(|(_, thing)| thing.is_some()) {
+                        found = true;
+                        chain.drain(..first);
+                    }
+                })?;
+                if !found {
+                    return Err(ErrorKind::NotFound);
+                }
             }
             Step::Cursor { name, lsn } => drop(self.cursors.insert((*name).into(), *lsn)),
             Step::Row { key, value } => match value {
@@ -319,11 +336,11 @@ impl State {
                 }
             }
         }
-        for name in self.kept.keys().chain(other.kept.keys()) {
-            let (ours, theirs) = (self.kept.get(name), other.kept.get(name));
-            if ours != theirs {
-                found.push(format!("{name} has {} here, {} there", told(ours), told(theirs)));
-            }
+        if self.chains != other.chains {
+            found.push("the versions are others".into());
+        }
+        if self.kept != other.kept {
+            found.push(format!("the buckets are {:?} here, {:?} there", self.kept, other.kept));
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());
@@ -331,25 +348,12 @@ impl State {
         if self.cursors != other.cursors {
             found.push(format!("the cursors are {:?} here, {:?} there", self.cursors, other.cursors));
         }
+        if self.uploads != other.uploads {
+            found.push(format!("the uploads are {:?} here, {:?} there", self.uploads, other.uploads));
+        }
         found.truncate(6);
         found.join("; ")
     }
-}
-
-/// What a bucket has besides its objects, in a few words.
-fn told(kept: Option<&Kept>) -> String {
-    let Some(kept) = kept else { return "nothing besides".into() };
-    let chain = |chain: &Vec<Version>| -> String {
-        let each = |version: &Version| match &version.thing {
-            Some(thing) => format!("{}{}", thing.body.len(), if version.null { "n" } else { "" }),
-            None => format!("-{}", if version.null { "n" } else { "" }),
-        };
-        chain.iter().map(each).collect::<Vec<_>>().join(" ")
-    };
-    let versions: Vec<String> =
-        kept.versions.iter().map(|(key, versions)| format!("{key}: {}", chain(versions))).collect();
-    let Kept { versioning, quota, worm, origin, .. } = kept;
-    format!("{versioning:?} {quota:?} {worm:?} {origin:?} [{}]", versions.join(", "))
 }
 
 impl Body {

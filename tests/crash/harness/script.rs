@@ -1,7 +1,7 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, ListOptions, Lsn, PutOptions,
+    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
     Quota, Result, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Dice;
 use super::model::TABLE;
+use super::upload::Uploading;
 
 /// A bucket and a key.
 pub type At = (&'static str, String);
@@ -61,12 +62,6 @@ pub enum Step {
         bucket: &'static str,
         key: String,
     },
-    /// Removes a version for good: the newest is 0.
-    DeleteVersion {
-        bucket: &'static str,
-        key: String,
-        index: usize,
-    },
     Rename {
         from: At,
         to: At,
@@ -74,6 +69,16 @@ pub enum Step {
     Copy {
         from: At,
         to: At,
+    },
+    /// Deletes the version that comes at this place, the newest being 0.
+    DeleteVersion {
+        bucket: &'static str,
+        key: String,
+        place: usize,
+    },
+    Undelete {
+        bucket: &'static str,
+        key: String,
     },
     Row {
         key: Vec<u8>,
@@ -90,6 +95,7 @@ pub enum Step {
 pub enum Op {
     CreateBucket(&'static str),
     DeleteBucket(&'static str),
+    Versioning(&'static str, Versioning),
     Do(Step, Durability),
     /// A writer that gets the body in pieces.
     Stream {
@@ -104,14 +110,29 @@ pub enum Op {
         key: String,
         body: Body,
     },
+    /// An append to the end of an object, or the first of one.
+    Append {
+        bucket: &'static str,
+        key: String,
+        body: Body,
+        durability: Durability,
+    },
     DeleteMany(&'static str, Vec<String>),
+    /// Something is done with the upload to a key.
+    Upload {
+        bucket: &'static str,
+        key: String,
+        what: Uploading,
+    },
     /// A transaction; with `reads`, it looks at what it wrote before it ends.
     Together {
         steps: Vec<Step>,
         durability: Durability,
         reads: bool,
     },
-    Versioning(&'static str, Versioning),
+    RemoveCursor(&'static str),
+    /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
+    Follow(&'static str),
     Quota(&'static str, Option<Quota>),
     /// A policy of retention that is not locked, or none.
     Worm(&'static str, Option<u32>),
@@ -129,9 +150,6 @@ pub enum Op {
     Wait(Duration),
     /// Closes the store and opens it again with the past retained for so long from now on, or not at all.
     Retain(Option<Duration>),
-    RemoveCursor(&'static str),
-    /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
-    Follow(&'static str),
     Flush,
     Checkpoint,
     Maintain,
@@ -156,7 +174,10 @@ impl Op {
     /// Whether everything up to and including this operation is durable once it has returned `Ok`.
     pub fn is_synced(&self) -> bool {
         match self {
-            Op::Do(_, durability) | Op::Together { durability, .. } => *durability == Durability::Synced,
+            Op::Do(_, durability) | Op::Together { durability, .. } | Op::Append { durability, .. } => {
+                *durability == Durability::Synced
+            }
+            Op::Upload { what, .. } => what.is_synced(),
             Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } => false,
             _ => true,
         }
@@ -177,6 +198,7 @@ impl Op {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
             Op::DeleteBucket(name) => store.delete_bucket(name),
+            Op::Versioning(name, state) => store.bucket(name)?.set_config(state),
             Op::Do(step, durability) => step.run(store, *durability),
             Op::Stream { bucket, key, body, piece } => {
                 let mut writer = store.bucket(bucket)?.writer(key, body.options(Durability::Synced))?;
@@ -189,6 +211,13 @@ impl Op {
                 let mut writer = store.bucket(bucket)?.writer(key, PutOptions::new())?;
                 writer.write_all(&body.bytes()).map_err(unwrap_io)
             }
+            Op::Append { bucket, key, body, durability } => {
+                let bucket = store.bucket(bucket)?;
+                let (position, options) =
+                    (bucket.append_position(key)?, AppendOptions::new().durability(*durability));
+                bucket.append_with(key, position, body.bytes(), options).map(drop)
+            }
+            Op::Upload { bucket, key, what } => what.run(&store.bucket(bucket)?, key),
             Op::DeleteMany(bucket, keys) => {
                 for (_, outcome) in store.bucket(bucket)?.delete_many(keys)? {
                     outcome?;
@@ -208,7 +237,6 @@ impl Op {
                     Ok(())
                 })
             }
-            Op::Versioning(name, versioning) => store.bucket(name)?.set_config(versioning),
             Op::Quota(name, Some(quota)) => store.bucket(name)?.set_config(quota),
             Op::Quota(name, None) => store.bucket(name)?.clear_config::<Quota>(),
             Op::Worm(name, Some(days)) => {
@@ -245,19 +273,9 @@ fn unwrap_io(error: std::io::Error) -> Error {
     }
 }
 
-/// The name of a version of a key; the newest is 0.
-fn version_at(bucket: &Bucket, key: &str, index: usize) -> Result<VersionId> {
-    let mut seen = 0;
-    for entry in bucket.versions(ListOptions::new().prefix(key))? {
-        let entry = entry?;
-        if entry.key == key {
-            if seen == index {
-                return Ok(entry.version);
-            }
-            seen += 1;
-        }
-    }
-    panic!("{key} has {seen} versions, a script asks for number {index}")
+fn nth_version(bucket: &Bucket, key: &str, place: usize) -> Result<Option<VersionId>> {
+    let all = bucket.versions(key)?.collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().filter(|entry| entry.key == key).nth(place).map(|entry| entry.version))
 }
 
 impl Step {
@@ -268,11 +286,6 @@ impl Step {
             }
             Step::Delete { bucket, key } => {
                 store.bucket(bucket)?.delete_with(key, DeleteOptions::new().durability(durability)).map(drop)
-            }
-            Step::DeleteVersion { bucket, key, index } => {
-                let bucket = store.bucket(bucket)?;
-                let options = DeleteOptions::new().version(version_at(&bucket, key, *index)?);
-                bucket.delete_with(key, options.durability(durability)).map(drop)
             }
             Step::Rename { from, to } if from.0 == to.0 => {
                 let options = CopyOptions::new().durability(durability);
@@ -285,7 +298,11 @@ impl Step {
             Step::Cursor { name, lsn } if durability == Durability::Synced => {
                 store.set_cursor(name, Lsn(*lsn))
             }
-            Step::Rename { .. } | Step::Row { .. } | Step::Cursor { .. } => {
+            Step::Rename { .. }
+            | Step::Row { .. }
+            | Step::Cursor { .. }
+            | Step::DeleteVersion { .. }
+            | Step::Undelete { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
         }
@@ -298,13 +315,14 @@ impl Step {
                 tx.put_with(&bucket(name)?, key, body.bytes(), body.options(Durability::Synced))
             }
             Step::Delete { bucket: name, key } => tx.delete(&bucket(name)?, key),
-            Step::DeleteVersion { bucket: name, key, index } => {
-                let bucket = bucket(name)?;
-                let options = DeleteOptions::new().version(version_at(&bucket, key, *index)?);
-                tx.delete_with(&bucket, key, options)
-            }
             Step::Rename { from, to } => tx.rename(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
             Step::Copy { from, to } => tx.copy(&bucket(from.0)?, &from.1, &bucket(to.0)?, &to.1),
+            Step::DeleteVersion { bucket: name, key, place } => {
+                let bucket = bucket(name)?;
+                let Some(version) = nth_version(&bucket, key, *place)? else { return Ok(()) };
+                tx.delete_with(&bucket, key, DeleteOptions::new().version(version))
+            }
+            Step::Undelete { bucket: name, key } => tx.undelete(&bucket(name)?, key),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
             Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),

@@ -7,11 +7,14 @@ use ossicle::Versioning::{Enabled, Suspended};
 use ossicle::{Quota, Versioning};
 
 use super::script::{Body, Op, Script, Step};
+use super::upload::Uploading;
 
 /// Lengths on either side of every threshold of the settings.
 const TINY: usize = 40;
 const PACKED: usize = 3000;
 const STREAMED: usize = 13_000;
+/// The least that a part may have unless it is the last one.
+const PART: usize = 100 << 10;
 
 fn body(len: usize, seed: u64) -> Body {
     Body { len, seed, note: 0 }
@@ -49,6 +52,14 @@ fn copy(from: (&'static str, &str), to: (&'static str, &str)) -> Op {
     Op::Do(Step::Copy { from: (from.0, from.1.into()), to: (to.0, to.1.into()) }, Synced)
 }
 
+fn delete_version(bucket: &'static str, key: &str, place: usize) -> Op {
+    Op::Do(Step::DeleteVersion { bucket, key: key.into(), place }, Synced)
+}
+
+fn undelete(bucket: &'static str, key: &str) -> Op {
+    Op::Do(Step::Undelete { bucket, key: key.into() }, Synced)
+}
+
 fn row(number: u8, value: Option<&str>) -> Step {
     Step::Row { key: vec![b'r', number], value: value.map(|text| text.as_bytes().to_vec()) }
 }
@@ -61,16 +72,32 @@ fn stream(bucket: &'static str, key: &str, len: usize, seed: u64, piece: usize) 
     Op::Stream { bucket, key: key.into(), body: body(len, seed), piece }
 }
 
+fn append(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Append { bucket, key: key.into(), body: body(len, seed), durability: Synced }
+}
+
+fn append_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
+    Op::Append { bucket, key: key.into(), body: body(len, seed), durability: Buffered }
+}
+
+fn upload(bucket: &'static str, key: &str, what: Uploading) -> Op {
+    Op::Upload { bucket, key: key.into(), what }
+}
+
+fn part(bucket: &'static str, key: &str, number: u32, len: usize, seed: u64) -> Op {
+    upload(bucket, key, Uploading::Part { number, body: body(len, seed), durability: Synced })
+}
+
+fn part_buffered(bucket: &'static str, key: &str, number: u32, len: usize, seed: u64) -> Op {
+    upload(bucket, key, Uploading::Part { number, body: body(len, seed), durability: Buffered })
+}
+
 fn together(steps: Vec<Step>, reads: bool) -> Op {
     Op::Together { steps, durability: Synced, reads }
 }
 
 fn keep(bucket: &'static str, versioning: Versioning) -> Op {
     Op::Versioning(bucket, versioning)
-}
-
-fn delete_version(bucket: &'static str, key: &str, index: usize) -> Op {
-    Op::Do(Step::DeleteVersion { bucket, key: key.into(), index }, Synced)
 }
 
 /// More objects under a prefix than are touched one by one.
@@ -359,6 +386,43 @@ scripts! {
         put("one", "late", TINY, 4),
     ]
 
+    /// Versions pile up, are promoted, replaced where they sit, brought back, and moved meanwhile.
+    versions: [
+        Op::CreateBucket("one"),
+        put("one", "a", TINY, 1),
+        put("one", "b", STREAMED, 2),
+        Op::Versioning("one", Enabled),
+        put("one", "a", STREAMED, 3),
+        put("one", "a", PACKED, 4),
+        delete("one", "b"),
+        delete("one", "b"),
+        copy(("one", "a"), ("one", "c")),
+        delete_version("one", "a", 0),
+        undelete("one", "b"),
+        rename(("one", "b"), ("one", "c")),
+        Op::Versioning("one", Suspended),
+        put("one", "a", STREAMED, 5),
+        delete("one", "b"),
+        Op::Checkpoint,
+        Op::Versioning("one", Enabled),
+        put("one", "a", TINY, 6),
+        Op::Versioning("one", Suspended),
+        delete("one", "a"),
+        Op::Compact,
+        delete_version("one", "a", 0),
+        delete_version("one", "a", 0),
+        together(vec![
+            step_put("one", "d", STREAMED, 7), Step::Copy { from: ("one", "d".into()), to: ("one", "e".into()) },
+            step_rename(("one", "e"), ("one", "a")), Step::DeleteVersion { bucket: "one", key: "c".into(), place: 0 },
+        ], true),
+        Op::Reopen,
+        delete_version("one", "a", 1),
+        undelete("one", "c"),
+        Op::Compact,
+        Op::Rebuild,
+        put("one", "a", PACKED, 8),
+    ]
+
     /// Readers beside the writer, over checkpoints, relocation and another writer.
     readers: [
         Op::CreateBucket("one"),
@@ -442,7 +506,7 @@ scripts! {
     ]
 
     /// Versions, delete markers that stack, the null slot, and the promotion of what lies beneath.
-    versions: [
+    version_chains: [
         Op::CreateBucket("one"),
         put("one", "k", PACKED, 1),
         keep("one", Enabled),
@@ -600,6 +664,21 @@ scripts! {
         Op::Compact,
     ]
 
+    /// A prefix is removed of which a part has got another name before: that part stays.
+    prefix_kept: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        many("one", "a/x/", TINY, 100),
+        rename_prefix("one", "a/x/", "c/"),
+        delete_prefix("one", "a/"),
+        put("one", "a/x/00", PACKED, 2),
+        Op::Compact,
+        put("one", "c/00", STREAMED, 3),
+        Op::Rebuild,
+        rename_prefix("one", "c/", "a/x/"),
+        Op::Maintain,
+    ]
+
     /// Prefixes of a bucket that keeps versions.
     prefixes_of_versions: [
         Op::CreateBucket("one"),
@@ -748,4 +827,108 @@ scripts! {
         keep("two", Suspended),
         Op::Rebuild,
     ]
+
+    /// Objects that grow by bodies of every kind, synced and not, merged, moved, renamed and removed.
+    appends: [
+        Op::CreateBucket("one"),
+        append("one", "a", TINY, 1),
+        append("one", "a", STREAMED, 2),
+        append_buffered("one", "a", PACKED, 3),
+        append("one", "a", 0, 4),
+        append("one", "b", STREAMED, 5),
+        append("one", "empty", 0, 6),
+        rename(("one", "b"), ("one", "c")),
+        append("one", "c", STREAMED, 7),
+        Op::Compact,
+        append("one", "c", TINY, 8),
+        put("one", "a", TINY, 9),
+        Op::Reopen,
+        append("one", "empty", PACKED, 10),
+        Op::Rebuild,
+        append("one", "c", STREAMED, 11),
+        delete("one", "empty"),
+        Op::Compact,
+        put("one", "last", TINY, 12),
+    ]
+
+    /// Sixteen small pieces become one, and that one of the next sixteen.
+    appends_merged: [
+        Op::CreateBucket("one"),
+        append("one", "a", 20, 1), append_buffered("one", "a", 20, 2), append_buffered("one", "a", 70, 3),
+        append_buffered("one", "a", 70, 4), append_buffered("one", "a", 70, 5), append_buffered("one", "a", 70, 6),
+        append_buffered("one", "a", 70, 7), append_buffered("one", "a", 70, 8), append_buffered("one", "a", 70, 9),
+        append_buffered("one", "a", 70, 10), append_buffered("one", "a", 70, 11), append_buffered("one", "a", 70, 12),
+        append_buffered("one", "a", 70, 13), append_buffered("one", "a", 70, 14), append("one", "a", 70, 15),
+        append("one", "a", 70, 16),
+        append("one", "a", 3000, 17),
+        Op::Checkpoint,
+        append_buffered("one", "a", 2500, 18), append_buffered("one", "a", 2500, 19),
+        append_buffered("one", "a", 2500, 20), append_buffered("one", "a", 2500, 21),
+        append_buffered("one", "a", 2500, 22), append_buffered("one", "a", 2500, 23),
+        append_buffered("one", "a", 2500, 24), append_buffered("one", "a", 2500, 25),
+        append_buffered("one", "a", 2500, 26), append_buffered("one", "a", 2500, 27),
+        append_buffered("one", "a", 2500, 28), append_buffered("one", "a", 2500, 29),
+        append_buffered("one", "a", 2500, 30), append("one", "a", 2500, 31),
+        append("one", "a", 10, 32),
+        Op::Compact,
+        Op::Reopen,
+        append("one", "a", 10, 33),
+    ]
+
+    /// Begun, put, put again, completed; begun and aborted; and the object outlives what it was made from.
+    uploads: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        upload("one", "a", Uploading::Begin),
+        part("one", "a", 3, TINY, 2),
+        part_buffered("one", "a", 1, PART, 3),
+        part("one", "a", 2, PACKED, 4),
+        part("one", "a", 1, PART + 1, 5),
+        Op::Checkpoint,
+        upload("one", "b", Uploading::Begin),
+        part("one", "b", 1, STREAMED, 6),
+        Op::DeleteBucket("one"),
+        upload("one", "a", Uploading::Complete(vec![1, 2])),
+        upload("one", "a", Uploading::Abort),
+        Op::Reopen,
+        part_buffered("one", "b", 2, TINY, 7),
+        upload("one", "b", Uploading::Abort),
+        copy(("one", "a"), ("one", "c")),
+        delete("one", "a"),
+        Op::Compact,
+        put("one", "c", TINY, 8),
+    ]
+
+    /// Parts move, before and after they have become an object.
+    parts_move: [
+        Op::CreateBucket("one"),
+        put("one", "waste", STREAMED * 3, 1),
+        upload("one", "a", Uploading::Begin),
+        part("one", "a", 1, PART, 2),
+        part("one", "a", 2, STREAMED, 3),
+        part("one", "a", 3, PACKED, 4),
+        part("one", "a", 2, PACKED, 5),
+        delete("one", "waste"),
+        Op::Compact,
+        upload("one", "a", Uploading::Complete(vec![1, 3])),
+        put("one", "waste", STREAMED, 6),
+        delete("one", "waste"),
+        Op::Compact,
+        Op::Rebuild,
+        upload("one", "b", Uploading::Begin),
+        part("one", "b", 10_000, TINY, 7),
+        Op::Rebuild,
+        upload("one", "b", Uploading::Complete(vec![10_000])),
+        delete("one", "a"),
+    ]
+}
+
+/// An upload of more parts than a commit removes: maintenance removes them, step by step. Too long to be run in every
+/// way.
+pub fn many_parts() -> Script {
+    let mut ops = vec![Op::CreateBucket("one"), upload("one", "a", Uploading::Begin)];
+    ops.extend((1..=66).map(|number| part_buffered("one", "a", number, TINY, number.into())));
+    ops.push(upload("one", "a", Uploading::Abort));
+    ops.extend([Op::Maintain, put("one", "after", PACKED, 1), Op::Compact, Op::Reopen]);
+    Script { name: "many_parts", ops }
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
     Bucket, ChangeOp, Clock, Entry, GetOptions, Lsn, Maintenance, Quota, ReadMode, SeededEntropy, Settings,
-    Snapshot, Store, StoreBuilder, Usage, VersionId, Versioning, VirtualClock, Worm,
+    Snapshot, Store, StoreBuilder, Versioning, VirtualClock, Worm,
 };
 
-use super::Verdict;
-use super::model::{Kept, Objects, State, TABLE, Thing, Version};
+use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
+use super::{Verdict, upload};
 
 /// Where the store lies on the simulated disk.
 pub const DIR: &str = "/store";
@@ -155,18 +155,37 @@ pub fn observe(store: &Store) -> Verdict<State> {
             }
         }
         let usage = bucket.usage("").map_err(|e| told("asking for the usage", e))?;
-        let kept = besides(&bucket, &objects, &usage)?;
-        if kept != Kept::default() {
-            state.kept.insert(bucket.name().to_string(), kept);
-        }
         if (usage.objects, usage.bytes) != (objects.len() as u64, bytes) {
             return Err(format!(
                 "usage says {usage:?}, the listing {} objects with {bytes} bytes",
                 objects.len()
             ));
         }
+        if let Some(versioning) =
+            bucket.config::<Versioning>().map_err(|e| told("asking for the versioning", e))?
+        {
+            let chains = chains(&bucket).map_err(|e| told("reading the versions", e))?;
+            let older =
+                chains.values().flat_map(|chain| &chain[1..]).filter(|(_, thing)| thing.is_some()).count();
+            let markers = chains.values().flatten().filter(|(_, thing)| thing.is_none()).count();
+            if (usage.noncurrent_objects, usage.markers) != (older as u64, markers as u64) {
+                return Err(format!(
+                    "usage says {usage:?}, the versions {older} older ones and {markers} markers"
+                ));
+            }
+            let current = |(key, chain): (&String, &Chain)| chain[0].1.as_ref() == objects.get(key);
+            if !chains.iter().all(current) || !objects.keys().all(|key| chains.contains_key(key)) {
+                return Err("the listing of versions has other current ones than that of objects".into());
+            }
+            state.chains.insert(bucket.name().to_string(), (versioning, chains));
+        }
+        let kept = told_of(&bucket).map_err(|e| told("reading a configuration", e))?;
+        if kept != Kept::default() {
+            state.kept.insert(bucket.name().to_string(), kept);
+        }
         all_objects += usage.objects;
         all_bytes += usage.bytes;
+        state.uploads.extend(upload::observe(&bucket)?);
         state.buckets.insert(bucket.name().to_string(), objects);
     }
     let usage = store.usage().map_err(|e| told("asking for the usage", e))?;
@@ -183,56 +202,13 @@ pub fn observe(store: &Store) -> Verdict<State> {
     Ok(state)
 }
 
-/// What a bucket has besides its objects, held against them and against its usage.
-fn besides(bucket: &Bucket, objects: &Objects, usage: &Usage) -> Verdict<Kept> {
-    let told = |doing: &str, error: ossicle::Error| format!("{doing} failed: {error}");
-    let config = |e| told("reading a configuration", e);
-    let mut kept = Kept {
-        versioning: bucket.config::<Versioning>().map_err(config)?,
-        quota: bucket.config::<Quota>().map_err(config)?,
-        worm: bucket.config::<Worm>().map_err(config)?.map(|worm| worm.days),
-        origin: bucket.forked_from().map_err(config)?.map(|(name, _)| name.to_string()),
-        versions: BTreeMap::new(),
-    };
-    if kept.versioning.is_none() {
-        return Ok(kept);
-    }
-    let (mut markers, mut older, mut older_bytes) = (0, 0, 0);
-    for entry in bucket.versions("").map_err(|e| told("listing the versions", e))? {
-        let entry = entry.map_err(|e| told("listing the versions", e))?;
-        let (key, null) = (entry.key, entry.version == VersionId::null());
-        let chain = kept.versions.entry(key.clone()).or_default();
-        let thing = match entry.marker {
-            true => None,
-            false => {
-                let options = GetOptions::new().version(&entry.version);
-                let object = bucket.get_with(&key, options).map_err(|e| told("getting a version", e))?;
-                let meta = object.meta().clone();
-                if Some(&meta) != entry.meta.as_deref() {
-                    return Err(format!("the listing of versions of {key} says another thing than {meta:?}"));
-                }
-                let body = object.bytes().map_err(|e| told("reading a version", e))?.to_vec();
-                let (content_type, metadata) = (meta.content_type, meta.metadata);
-                Some(Arc::new(Thing { body, content_type, metadata }))
-            }
-        };
-        if entry.latest != chain.is_empty() || (entry.latest && thing.as_ref() != objects.get(&key)) {
-            return Err(format!("the versions of {key} do not begin with the current one"));
-        }
-        markers += u64::from(entry.marker);
-        older += u64::from(!entry.marker && !entry.latest);
-        older_bytes += if entry.latest { 0 } else { entry.size };
-        chain.push(Version { thing, null });
-    }
-    if (usage.markers, usage.noncurrent_objects, usage.noncurrent_bytes) != (markers, older, older_bytes) {
-        return Err(format!(
-            "usage says {usage:?}, the versions {markers} markers and {older} older ones with {older_bytes} bytes"
-        ));
-    }
-    if let Some(key) = objects.keys().find(|key| !kept.versions.contains_key(*key)) {
-        return Err(format!("{key} is not among the versions"));
-    }
-    Ok(kept)
+/// What a bucket is told about itself.
+fn told_of(bucket: &Bucket) -> ossicle::Result<Kept> {
+    Ok(Kept {
+        quota: bucket.config::<Quota>()?,
+        worm: bucket.config::<Worm>()?.map(|worm| worm.days),
+        origin: bucket.forked_from()?.map(|(name, _)| name.to_string()),
+    })
 }
 
 /// Whether a look at the past shows this state.
@@ -257,6 +233,24 @@ pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Every version of every key.
+fn chains(bucket: &Bucket) -> ossicle::Result<BTreeMap<String, Chain>> {
+    let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
+    for entry in bucket.versions("")? {
+        let entry = entry?;
+        let thing = match entry.meta {
+            None => None,
+            Some(meta) => {
+                let object = bucket.get_with(&entry.key, GetOptions::new().version(&entry.version))?;
+                let body = object.bytes()?.to_vec();
+                Some(Arc::new(Thing { body, content_type: meta.content_type, metadata: meta.metadata }))
+            }
+        };
+        chains.entry(entry.key).or_default().push((!entry.version.is_null(), thing));
+    }
+    Ok(chains)
 }
 
 /// Reads the feed behind a commit: nothing is left out, and what it says last of each thing is what the store holds.

@@ -1,0 +1,106 @@
+//! Objects that grow, and those who follow them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Bucket;
+use crate::error::Result;
+use crate::ops::append::{self, AppendOptions, AppendOutcome};
+use crate::ops::body::Body;
+use crate::ops::follow::Following;
+
+impl Bucket {
+    /// Appends to an object, at a position that must be its length: of several that append at one position, one
+    /// succeeds. Position 0 of a key without an object begins one. It makes no version, and the object's time is set.
+    /// Appending nothing changes nothing.
+    ///
+    /// An object may grow to 5 GiB. What it has is never written again but for small pieces, and those a few times: a
+    /// hundred thousand appends of a hundred bytes are well.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("logs")?;
+    /// let first = bucket.append("today", 0, "open\n")?;
+    /// let second = bucket.append("today", first.next_position, "closed\n")?;
+    /// assert_eq!(second.next_position, bucket.append_position("today")?);
+    /// assert_eq!(&bucket.get("today")?.bytes()?[..], b"open\nclosed\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `PositionNotEqualToLength`: [`append_position`](Bucket::append_position) tells where to append;
+    /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker;
+    /// `EntityTooLarge`; `FileImmutable`; `InvalidObjectName`; `NoSuchBucket`; `QuotaExceeded`.
+    pub fn append<'a>(&self, key: &str, position: u64, body: impl Into<Body<'a>>) -> Result<AppendOutcome> {
+        self.append_with(key, position, body, AppendOptions::new())
+    }
+
+    /// [`append`](Bucket::append), with options. Attributes are taken at position 0 and have no effect later (OSS).
+    ///
+    /// # Errors
+    /// Those of `append`, and `InvalidArgument` for attributes that are not valid.
+    pub fn append_with<'a>(
+        &self,
+        key: &str,
+        position: u64,
+        body: impl Into<Body<'a>>,
+        options: AppendOptions,
+    ) -> Result<AppendOutcome> {
+        append::append(self.engine(), self.reference(), key, position, body.into(), options)
+    }
+
+    /// Where the next append to a key goes: the length of the object, 0 if there is none.
+    ///
+    /// # Errors
+    /// `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`.
+    pub fn append_position(&self, key: &str) -> Result<u64> {
+        append::position(&self.reading(), self.reference(), key)
+    }
+
+    /// Follows an object that grows: what there is from a position on, and then what is appended, as it comes. The
+    /// position may lie beyond the end.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("logs")?;
+    /// use std::time::Duration;
+    /// bucket.append("today", 0, "open\n")?;
+    /// let mut follow = bucket.follow("today", 0)?;
+    /// assert_eq!(&follow.next(Duration::ZERO)?.unwrap()[..], b"open\n");
+    /// assert_eq!(follow.next(Duration::from_millis(1))?, None);
+    /// bucket.append("today", 5, "closed\n")?;
+    /// assert_eq!(&follow.next(Duration::from_secs(1))?.unwrap()[..], b"closed\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `NoSuchKey`; `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`.
+    pub fn follow(&self, key: &str, position: u64) -> Result<Follow> {
+        Ok(Follow(Following::begin(self.engine(), self.reference(), key, position)?))
+    }
+}
+
+/// Reads an object that grows, and waits for more of it. See [`Bucket::follow`].
+#[derive(Debug)]
+pub struct Follow(Following);
+
+impl Follow {
+    /// The next bytes, at least one and at most a mebibyte; `None` if none came within this time. Waiting costs
+    /// nothing: commits wake it. The time is that of the machine, whatever the clock of the store.
+    ///
+    /// # Errors
+    /// `NoSuchKey` once the object was deleted, renamed or replaced; `NoSuchBucket`; `Closed` once the store is.
+    pub fn next(&mut self, at_most: Duration) -> Result<Option<Bytes>> {
+        self.0.next(at_most)
+    }
+
+    /// Where the next bytes come from: how far it has read.
+    pub fn position(&self) -> u64 {
+        self.0.position()
+    }
+}

@@ -1,0 +1,192 @@
+//! Uploads of parts, and the listing of those in progress.
+
+use std::vec;
+
+use super::{Bucket, Store};
+use crate::error::Result;
+use crate::model::{Durability, UploadId};
+use crate::ops::body::Body;
+use crate::ops::context::Reading;
+use crate::ops::get::GetOptions;
+use crate::ops::list::ListOptions;
+use crate::ops::multipart::{self, UploadOptions, UploadRef};
+use crate::ops::parts::{self, Part, PartsPage};
+use crate::ops::put::PutOutcome;
+use crate::ops::uploads::{UploadEntry, UploadWalk, UploadsPage};
+
+/// An object that is uploaded in parts: in any order, from many threads, over days and across reopenings (OSS:
+/// multipart upload). It comes to be when the upload is [completed](Upload::complete), by one small commit that copies
+/// no byte. Until then its parts take room, which [`usage`](Bucket::usage) shows; an upload that nobody needs any more
+/// should be [aborted](Upload::abort), and dropping the handle does not do that.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// # let store = ossicle::Store::in_memory()?;
+/// # let bucket = store.create_bucket("films")?;
+/// use ossicle::UploadOptions;
+/// let upload = bucket.upload("long.mp4", UploadOptions::new().content_type("video/mp4"))?;
+/// let second = upload.put_part(2, b"the end")?;
+/// let first = upload.put_part(1, vec![b'.'; 200_000])?;
+/// upload.complete(&[first, second])?;
+/// assert_eq!(bucket.head("long.mp4")?.size, 200_007);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Upload {
+    store: Store,
+    reference: UploadRef,
+    durability: Durability,
+}
+
+impl Upload {
+    /// The upload's name: what [`Bucket::resume_upload`] finds it by.
+    pub fn id(&self) -> &UploadId {
+        &self.reference.id
+    }
+
+    /// The key that the object will have.
+    pub fn key(&self) -> &str {
+        &self.reference.key
+    }
+
+    /// The same upload, with another moment at which each call on the handle is done.
+    pub fn durability(mut self, durability: Durability) -> Upload {
+        self.durability = durability;
+        self
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::newest(self.store.engine())
+    }
+
+    /// Puts the part with this number, from 1 to 10,000, over the one that has it. A part has at most 5 GiB, and at
+    /// least 100 KiB unless it is the last one of its object, which is looked at when the upload is completed.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`, also if the upload is completed or aborted meanwhile; `InvalidArgument` for a number out of
+    /// range; `EntityTooLarge`; `QuotaExceeded`; `StorageFull`.
+    pub fn put_part<'a>(&self, number: u32, body: impl Into<Body<'a>>) -> Result<Part> {
+        parts::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
+    }
+
+    /// Puts the bytes of another object as a part: all of it, or the range that the options say, if their conditions
+    /// hold for it. The bytes are copied. A symlink is followed.
+    ///
+    /// # Errors
+    /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]: `NoSuchKey`, `InvalidRange`,
+    /// `PreconditionFailed`, `NotModified`.
+    pub fn put_part_copy(&self, number: u32, from: &Bucket, key: &str, options: GetOptions) -> Result<Part> {
+        let engine = self.store.engine();
+        parts::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
+    }
+
+    /// The parts that there are, in the order of their numbers.
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        Ok(self.parts_page(0, usize::MAX)?.parts)
+    }
+
+    /// The parts with numbers above `after`, at most `limit` of them.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`; `InvalidArgument` for a limit of 0.
+    pub fn parts_page(&self, after: u32, limit: usize) -> Result<PartsPage> {
+        parts::page(&self.reading(), &self.reference, after, limit)
+    }
+
+    /// Makes the object of these parts, on top of what is under the key; other parts are dropped, and the upload is
+    /// over. What counts is the number and the entity tag of each.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`; `InvalidArgument` for no part at all; `InvalidPartOrder` unless the numbers ascend;
+    /// `InvalidPart` for a part that is not there or has another entity tag; `EntityTooSmall` for one below 100 KiB
+    /// that is not the last; `FileAlreadyExists` with `if_absent`; `FileImmutable`; `QuotaExceeded`. After an error
+    /// the upload is as it was.
+    pub fn complete(&self, parts: &[Part]) -> Result<PutOutcome> {
+        multipart::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
+    }
+
+    /// Makes the object of all parts that there are (OSS: `x-oss-complete-all`).
+    ///
+    /// # Errors
+    /// Those of [`complete`](Upload::complete).
+    pub fn complete_all(&self) -> Result<PutOutcome> {
+        multipart::complete(self.store.engine(), &self.reference, None, self.durability)
+    }
+
+    /// Ends the upload without an object and drops its parts; their space comes back by and by.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`.
+    pub fn abort(&self) -> Result<()> {
+        multipart::abort(self.store.engine(), &self.reference, self.durability)
+    }
+}
+
+impl Bucket {
+    /// Begins an upload in parts. There may be several to one key, each on its own.
+    ///
+    /// # Errors
+    /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`.
+    pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
+        let durability = options.done();
+        let reference = multipart::begin(self.store().engine(), self.reference(), key, options)?;
+        Ok(Upload { store: self.store().clone(), reference, durability })
+    }
+
+    /// Goes on with an upload that was begun earlier, perhaps before the store was opened.
+    ///
+    /// # Errors
+    /// `NoSuchUpload` if there is none of this name to this key.
+    pub fn resume_upload(&self, key: &str, id: impl AsRef<str>) -> Result<Upload> {
+        let reference = multipart::resume(self.store().engine(), self.reference(), key, id.as_ref())?;
+        Ok(Upload { store: self.store().clone(), reference, durability: Durability::Synced })
+    }
+
+    /// The uploads in progress, by key and then in the order in which they were begun, all as of this moment.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a delimiter, which only [`uploads_page`](Bucket::uploads_page) takes, and for
+    /// `descending`.
+    pub fn uploads(&self, options: ListOptions) -> Result<Uploads> {
+        let reading = Reading::newest(self.store().engine());
+        let walk = UploadWalk::iterate(&reading, self.reference(), options)?;
+        Ok(Uploads { walk: Some(walk), batch: Vec::new().into_iter() })
+    }
+
+    /// One page of the uploads in progress: at most `limit` entries, 1000 if nothing is said.
+    pub fn uploads_page(&self, options: ListOptions) -> Result<UploadsPage> {
+        UploadWalk::begin(&Reading::newest(self.store().engine()), self.reference(), options)?.page()
+    }
+}
+
+/// The uploads of a bucket that are in progress. After an error it ends.
+#[derive(Debug)]
+pub struct Uploads {
+    walk: Option<UploadWalk>,
+    batch: vec::IntoIter<UploadEntry>,
+}
+
+impl Iterator for Uploads {
+    type Item = Result<UploadEntry>;
+
+    fn next(&mut self) -> Option<Result<UploadEntry>> {
+        if let Some(entry) = self.batch.next() {
+            return Some(Ok(entry));
+        }
+        match self.walk.as_mut()?.next_batch() {
+            Ok(batch) if batch.is_empty() => {
+                self.walk = None;
+                None
+            }
+            Ok(batch) => {
+                self.batch = batch.into_iter();
+                self.batch.next().map(Ok)
+            }
+            Err(error) => {
+                self.walk = None;
+                Some(Err(error))
+            }
+        }
+    }
+}

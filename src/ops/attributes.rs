@@ -1,0 +1,262 @@
+//! Attributes: what an object carries besides its body, changed where it stands.
+//!
+//! No version is made: a change acts on the current version, or on the one that is named, and of a symlink on the link
+//! itself. Tags and retention leave the time of the object as it is; everything else sets it, as OSS does (there such
+//! a change is an ACL request, or a copy of the object onto itself).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::batch::{self, Step, StepOutcome};
+use super::chain::Chain;
+use super::context::{BucketRef, Reading};
+use super::put::Conditions;
+use super::retention;
+use super::staged::Staged;
+use crate::catalog::{self, Found, HeadRow, Moment};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::format::row::ObjectRow;
+use crate::model::{
+    Acl, ContentHeaders, Durability, ETag, ObjectKind, ObjectMeta, Retention, StorageClass, VersionId,
+    check_content_type, check_metadata, check_tags, from_millis,
+};
+
+/// Which version an attribute belongs to, and on what condition it is changed.
+///
+/// ```
+/// use ossicle::{AttributeOptions, Durability};
+/// let options = AttributeOptions::new().version(ossicle::VersionId::null()).durability(Durability::Buffered);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct AttributeOptions {
+    version: Option<VersionId>,
+    if_match: Option<ETag>,
+    bypass_governance: bool,
+    durability: Durability,
+}
+
+impl AttributeOptions {
+    /// The current version, without a condition, durable when it returns.
+    pub fn new() -> AttributeOptions {
+        AttributeOptions::default()
+    }
+
+    /// This version instead of the current one.
+    pub fn version(mut self, version: impl Into<VersionId>) -> AttributeOptions {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Only if the version has this entity tag; otherwise `PreconditionFailed`.
+    pub fn if_match(mut self, etag: impl Into<ETag>) -> AttributeOptions {
+        self.if_match = Some(etag.into());
+        self
+    }
+
+    /// Whether a retention in governance mode may be shortened or taken off before its time (OSS:
+    /// `x-oss-bypass-governance-retention`). One in compliance mode never may.
+    pub fn bypass_governance(mut self, bypass: bool) -> AttributeOptions {
+        self.bypass_governance = bypass;
+        self
+    }
+
+    /// Sets when the change is done. Of no effect on reading.
+    pub fn durability(mut self, durability: Durability) -> AttributeOptions {
+        self.durability = durability;
+        self
+    }
+
+    fn check(&self, key: &str, etag: &ETag) -> Result<()> {
+        match &self.if_match {
+            Some(wanted) => {
+                Conditions { if_match: Some(wanted.clone()), ..Conditions::default() }.check_etag(key, etag)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// An attribute as it shall be.
+#[derive(Clone, Debug)]
+pub enum Attribute {
+    /// All tags.
+    Tags(Vec<(String, String)>),
+    /// The access control value; `None` if the bucket's counts.
+    Acl(Option<Acl>),
+    /// All user metadata.
+    Metadata(BTreeMap<String, String>),
+    /// The media type.
+    ContentType(String),
+    /// The content headers.
+    Headers(ContentHeaders),
+    /// The storage class.
+    Class(StorageClass),
+    /// Until when it is protected.
+    Retention(Option<Retention>),
+    /// Whether it is protected until further notice.
+    LegalHold(bool),
+}
+
+impl Attribute {
+    /// Tags from pairs.
+    pub fn tags<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Attribute> {
+        check_tags(pairs).map(Attribute::Tags)
+    }
+
+    /// User metadata from pairs.
+    pub fn metadata<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Attribute> {
+        let mut given = BTreeMap::new();
+        for (name, value) in pairs {
+            let name = name.into();
+            if given.insert(name.clone(), value.into()).is_some() {
+                return Err(Error::invalid("InvalidArgument", format!("metadata {name:?} is given twice")));
+            }
+        }
+        check_metadata(&given).map(Attribute::Metadata)
+    }
+
+    fn check(&self) -> Result<()> {
+        match self {
+            Attribute::ContentType(text) => check_content_type(text),
+            Attribute::Headers(headers) => headers.check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a protected version may change in it. OSS forbids overwriting, and that is what changing metadata,
+    /// headers or class by hand is there; tags and ACL are requests of their own, which retention does not mention.
+    fn is_free(&self) -> bool {
+        match self {
+            Attribute::Tags(_) | Attribute::Acl(_) => true,
+            Attribute::Retention(_) | Attribute::LegalHold(_) => true,
+            Attribute::Metadata(_) | Attribute::ContentType(_) => false,
+            Attribute::Headers(_) | Attribute::Class(_) => false,
+        }
+    }
+
+    /// Whether changing it counts as writing the object.
+    fn is_writing(&self) -> bool {
+        !matches!(self, Attribute::Tags(_) | Attribute::Retention(_) | Attribute::LegalHold(_))
+    }
+
+    fn write(&self, row: &mut ObjectRow) -> Result<()> {
+        match self {
+            Attribute::Tags(tags) => row.rare_mut().tags = tags.clone(),
+            Attribute::Acl(acl) => row.rare_mut().acl = acl.map_or(0, Acl::number),
+            Attribute::Metadata(metadata) => row.metadata = metadata.clone(),
+            Attribute::ContentType(text) => row.content_type = Some(text.clone()),
+            Attribute::Headers(headers) => row.rare_mut().headers = headers.to_array(),
+            Attribute::Class(class) => {
+                check_class(ObjectKind::from_number(row.kind), *class)?;
+                row.class = class.number();
+            }
+            Attribute::Retention(retention) => {
+                row.rare_mut().retention = retention.map(|retention| retention::to_row(&retention));
+            }
+            Attribute::LegalHold(hold) => row.rare_mut().legal_hold = *hold,
+        }
+        row.trim();
+        Ok(())
+    }
+}
+
+/// Refuses the coldest classes to objects that OSS does not keep in them: those that grow, and those that only lead to
+/// others.
+pub fn check_class(kind: Option<ObjectKind>, class: StorageClass) -> Result<()> {
+    let coldest = matches!(class, StorageClass::ColdArchive | StorageClass::DeepColdArchive);
+    match kind {
+        Some(kind @ (ObjectKind::Appendable | ObjectKind::Symlink)) if coldest => Err(Error::invalid(
+            "InvalidArgument",
+            format!("an object of kind {kind} cannot be kept in the class {class} (OSS); take a warmer one"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Debug)]
+struct AttributeStep {
+    bucket: BucketRef,
+    key: String,
+    attribute: Attribute,
+    options: AttributeOptions,
+}
+
+impl AttributeStep {
+    /// The version that is meant. A delete marker has no attributes (OSS: 404).
+    fn find(&self, chain: &Chain<'_, '_>) -> Result<(HeadRow, Found)> {
+        let found = chain.object(&self.key, self.options.version.as_ref());
+        found.map_err(|error| markers_have_none(&self.key, error))
+    }
+}
+
+impl Step for AttributeStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket(&self.bucket)?;
+        let millis = staged.now.millis;
+        let mut chain = Chain::new(staged, &state);
+        let (head, found) = self.find(&chain)?;
+        self.options.check(&self.key, &head.etag())?;
+        if !self.attribute.is_free() {
+            chain.guard(&self.key, &head)?;
+        }
+        if let Attribute::Retention(next) = &self.attribute {
+            let bypass = self.options.bypass_governance;
+            retention::check_change(&self.key, &head.row, next.as_ref(), from_millis(millis), bypass)?;
+        }
+        let before = head.kept();
+        let mut row = before.clone();
+        self.attribute.write(&mut row)?;
+        if self.attribute.is_writing() {
+            row.modified = millis;
+        }
+        if row == before {
+            return Ok(StepOutcome::None);
+        }
+        let held = retention::is_held(&row);
+        chain.rewrite(&self.key, &row, found)?;
+        if held != retention::is_held(&before) {
+            chain.mark_hold(&self.key, &head, held)?;
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
+/// Changes an attribute.
+pub fn set(
+    engine: &Arc<Engine>,
+    bucket: &BucketRef,
+    key: &str,
+    attribute: Attribute,
+    options: AttributeOptions,
+) -> Result<()> {
+    attribute.check()?;
+    bucket.admit(&Moment::now(&engine.view()), key)?;
+    let durability = options.durability;
+    let step = AttributeStep { bucket: bucket.clone(), key: key.to_string(), attribute, options };
+    batch::commit_one(engine, step, durability).map(|_| ())
+}
+
+/// What is known of a version, symlinks not followed.
+pub fn get(
+    reading: &Reading,
+    bucket: &BucketRef,
+    key: &str,
+    options: &AttributeOptions,
+) -> Result<ObjectMeta> {
+    let meta = super::get::head_itself(reading, bucket, key, options.version.as_ref());
+    let meta = meta.map_err(|error| markers_have_none(key, error))?;
+    options.check(key, &meta.etag)?;
+    Ok(meta)
+}
+
+/// Reading a delete marker is not allowed; its attributes are just not there.
+fn markers_have_none(key: &str, error: Error) -> Error {
+    if error.code() == "MethodNotAllowed" { catalog::no_such_key(key) } else { error }
+}

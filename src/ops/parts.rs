@@ -1,0 +1,256 @@
+//! Parts of uploads: put, copied from other objects, listed.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::batch::{self, Step, StepOutcome};
+use super::body::{self, Body, Incoming, Prepared, check_len};
+use super::chain::Chain;
+use super::context::{BucketRef, Reading};
+use super::get::{self, GetOptions};
+use super::multipart::{UploadRef, blob_of, weight_of};
+use super::staged::{Staged, unreadable};
+use crate::catalog::Rows;
+use crate::engine::{self, Engine, Keyed, NewBody};
+use crate::error::{Error, Result};
+use crate::format::entry::BlobId;
+use crate::format::row::{self, PieceRow, UploadRow};
+use crate::index::Weight;
+use crate::model::{Digests, Durability, ETag, from_millis};
+use crate::segment::Placed;
+
+/// The highest number of a part (OSS).
+pub const MAX_NUMBER: u32 = 10_000;
+/// The most bytes of a part (OSS): 5 GiB.
+pub const MAX_PART: u64 = 5 << 30;
+/// How much of a source is read at once.
+const STEP: u64 = 1 << 20;
+
+/// A part of an upload (OSS: `Part`). To complete an upload only number and entity tag count; a caller who kept no more
+/// than those makes one with [`Part::new`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Part {
+    /// Its number, from 1 to 10,000. The parts of an object stand in the order of their numbers.
+    pub number: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Its entity tag: by default from its BLAKE3 hash, with [`Digests::Oss`] its MD5.
+    pub etag: ETag,
+    /// When it was put.
+    pub modified: SystemTime,
+    /// Its CRC-64, in an upload with [`Digests::Oss`].
+    pub crc64: Option<u64>,
+    /// Its MD5, in an upload with [`Digests::Oss`].
+    pub md5: Option<[u8; 16]>,
+}
+
+impl Part {
+    /// A part of which number and entity tag are known, enough to complete an upload with.
+    pub fn new(number: u32, etag: impl Into<ETag>) -> Part {
+        let (etag, modified) = (etag.into(), SystemTime::UNIX_EPOCH);
+        Part { number, size: 0, etag, modified, crc64: None, md5: None }
+    }
+
+    fn of(number: u32, piece: &PieceRow) -> Part {
+        Part {
+            number,
+            size: piece.size,
+            etag: etag_of(piece),
+            modified: from_millis(piece.modified),
+            crc64: piece.crc64,
+            md5: piece.md5,
+        }
+    }
+}
+
+/// Some of the parts of an upload, in the order of their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartsPage {
+    /// The parts.
+    pub parts: Vec<Part>,
+    /// What to ask for the parts after next; `None` if these were the last ones.
+    pub next: Option<u32>,
+}
+
+/// A part as it lies in the map.
+#[derive(Debug)]
+pub struct Held {
+    /// Its number.
+    pub number: u32,
+    /// Its row.
+    pub piece: PieceRow,
+    /// Its body.
+    pub body: NewBody,
+}
+
+impl Held {
+    /// The entity tag.
+    pub fn etag(&self) -> ETag {
+        etag_of(&self.piece)
+    }
+}
+
+fn etag_of(piece: &PieceRow) -> ETag {
+    match &piece.md5 {
+        Some(md5) => ETag::from_md5(md5),
+        None => ETag::from_hash(&piece.blake3.unwrap_or_default()),
+    }
+}
+
+/// The parts with numbers above `after`, at most `most` of them.
+pub fn list(rows: &impl Rows, blob: BlobId, after: u32, most: usize) -> Result<Vec<Held>> {
+    let mut held = Vec::new();
+    let from = engine::piece_key(blob, u64::from(after) + 1);
+    rows.walk(&from, &engine::end_key(blob), &mut |key| {
+        let number = engine::place_of(key).and_then(|place| u32::try_from(place).ok());
+        let number = number.ok_or_else(|| unreadable("a part has no number"))?;
+        if let Some(found) = rows.get(key)? {
+            let piece: PieceRow = row::decode(&found.payload).map_err(unreadable)?;
+            if number > MAX_NUMBER || piece.size > MAX_PART {
+                return Err(unreadable("a part has an impossible number or length"));
+            }
+            held.push(Held { number, piece, body: found.body });
+        }
+        Ok(held.len() < most)
+    })?;
+    Ok(held)
+}
+
+/// A page of the parts of an upload: those with numbers above `after`, at most `limit` of them.
+pub fn page(reading: &Reading, upload: &UploadRef, after: u32, limit: usize) -> Result<PartsPage> {
+    if limit == 0 {
+        return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
+    }
+    reading.with(|moment| {
+        upload.bucket.state(moment)?;
+        let (row, _) = upload.find(moment)?;
+        let mut held = list(moment, blob_of(&row), after, limit.saturating_add(1))?;
+        let more = held.len() > limit;
+        held.truncate(limit);
+        let parts: Vec<Part> = held.iter().map(|held| Part::of(held.number, &held.piece)).collect();
+        let next = parts.last().filter(|_| more).map(|part| part.number);
+        Ok(PartsPage { parts, next })
+    })
+}
+
+/// The step that puts a part.
+#[derive(Debug)]
+struct PartStep {
+    upload: UploadRef,
+    number: u32,
+    prepared: Prepared,
+}
+
+impl PartStep {
+    fn piece(&self, modified: u64) -> PieceRow {
+        let digests = &self.prepared.digests;
+        let (blake3, md5, crc64) = (digests.blake3, digests.md5, digests.crc64);
+        PieceRow { size: self.prepared.size, modified, blake3, md5, crc64 }
+    }
+}
+
+impl Step for PartStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket(&self.upload.bucket)?;
+        let (mut row, reference) = self.upload.find(staged)?;
+        let blob = blob_of(&row);
+        let place = engine::piece_key(blob, u64::from(self.number));
+        match staged.get(&place)? {
+            Some(old) => {
+                let old: PieceRow = row::decode(&old.payload).map_err(unreadable)?;
+                row.bytes = row.bytes.saturating_sub(old.size);
+            }
+            None => {
+                row.parts += 1;
+                staged.count_pieces(blob, Keyed::Number, 1);
+            }
+        }
+        row.bytes += self.prepared.size;
+        let millis = staged.now.millis;
+        let (body, piece) = (self.prepared.body.clone(), row::encode(&self.piece(millis)));
+        staged.put_new(place, Weight::default(), body, piece);
+        staged.put_new(self.upload.at(), weight_of(&row), reference, row::encode(&row));
+        Chain::new(staged, &state).check_quota()?;
+        Ok(StepOutcome::Number(millis))
+    }
+
+    fn placed(&self) -> Option<&Placed> {
+        self.prepared.placed.as_ref()
+    }
+
+    fn memory(&self) -> usize {
+        self.prepared.memory()
+    }
+}
+
+/// What must hold before a byte of a part is taken in: the number is one, and the upload is there.
+fn admit(engine: &Arc<Engine>, upload: &UploadRef, number: u32) -> Result<UploadRow> {
+    if !(1..=MAX_NUMBER).contains(&number) {
+        return Err(Error::invalid(
+            "InvalidArgument",
+            format!("the number of a part is 1 to {MAX_NUMBER}, not {number}"),
+        ));
+    }
+    engine.check_writable()?;
+    upload.row(&Reading::newest(engine))
+}
+
+fn digests_of(row: &UploadRow) -> Digests {
+    if row.oss_digests { Digests::Oss } else { Digests::Fast }
+}
+
+fn finish(
+    engine: &Arc<Engine>,
+    upload: &UploadRef,
+    number: u32,
+    prepared: Prepared,
+    durability: Durability,
+) -> Result<Part> {
+    let step = PartStep { upload: upload.clone(), number, prepared };
+    let piece = step.piece(0);
+    match batch::commit_one(engine, step, durability)? {
+        StepOutcome::Number(modified) => Ok(Part::of(number, &PieceRow { modified, ..piece })),
+        _ => unreachable!("putting a part comes to the time of it"),
+    }
+}
+
+/// Puts a part, over the one of the same number.
+pub fn put(
+    engine: &Arc<Engine>,
+    upload: &UploadRef,
+    number: u32,
+    body: Body<'_>,
+    durability: Durability,
+) -> Result<Part> {
+    let row = admit(engine, upload, number)?;
+    let owner = engine::piece_key(blob_of(&row), u64::from(number));
+    let (packed_max, digests) = (engine.settings().packed_max, digests_of(&row));
+    let prepared = body::prepare_at_most(engine, &owner, body, packed_max, digests, MAX_PART)?;
+    finish(engine, upload, number, prepared, durability)
+}
+
+/// Puts the bytes of another object, or of a range of it, as a part.
+pub fn copy(
+    engine: &Arc<Engine>,
+    upload: &UploadRef,
+    number: u32,
+    (from, key): (&BucketRef, &str),
+    options: &GetOptions,
+    durability: Durability,
+) -> Result<Part> {
+    let row = admit(engine, upload, number)?;
+    let got = get::get(&Reading::newest(engine), from, key, options)?;
+    check_len(got.range.end - got.range.start, MAX_PART)?;
+    let owner = engine::piece_key(blob_of(&row), u64::from(number));
+    let mut incoming = Incoming::new(owner, engine.settings().packed_max, digests_of(&row));
+    let mut at = got.range.start;
+    while at < got.range.end {
+        // Steps end at multiples of a chunk, so that no chunk is verified twice.
+        let bytes = got.body.read(at..(at + 1).next_multiple_of(STEP).min(got.range.end))?;
+        incoming.write(engine, &bytes)?;
+        at += bytes.len() as u64;
+    }
+    finish(engine, upload, number, incoming.finish(engine)?, durability)
+}
