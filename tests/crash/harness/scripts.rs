@@ -664,12 +664,16 @@ scripts! {
         Op::Compact,
     ]
 
-    /// A prefix is removed of which a part has got another name before: that part stays.
+    /// Two prefixes have changed places, so that neither can be brought back; then one of them is removed together with
+    /// all that is around the place where the other one lies.
     prefix_kept: [
         Op::CreateBucket("one"),
         many("one", "a/", TINY, 1),
         many("one", "a/x/", TINY, 100),
-        rename_prefix("one", "a/x/", "c/"),
+        many("one", "c/", TINY, 200),
+        rename_prefix("one", "a/x/", "t/"),
+        rename_prefix("one", "c/", "a/x/"),
+        rename_prefix("one", "t/", "c/"),
         delete_prefix("one", "a/"),
         put("one", "a/x/00", PACKED, 2),
         Op::Compact,
