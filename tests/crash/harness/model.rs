@@ -307,6 +307,22 @@ impl State {
         Ok(())
     }
 
+    /// The versions by their lengths, with a `-` for a delete marker and an `n` for the null version.
+    fn told(&self) -> String {
+        let each = |(named, thing): &(bool, Option<Arc<Thing>>)| {
+            let what = thing.as_ref().map_or("-".to_string(), |thing| thing.body.len().to_string());
+            if *named { what } else { what + "n" }
+        };
+        let mut out = String::new();
+        for (bucket, (versioning, chains)) in &self.chains {
+            out += &format!("{bucket} ({versioning:?}): ");
+            for (key, chain) in chains.iter().filter(|(_, chain)| chain.len() > 1 || chain[0].1.is_none()) {
+                out += &format!("{key} {:?} ", chain.iter().map(each).collect::<Vec<_>>());
+            }
+        }
+        out
+    }
+
     /// What tells this state from another one, in a few words.
     pub fn differs(&self, other: &State) -> String {
         let mut found = Vec::new();
@@ -337,7 +353,7 @@ impl State {
             }
         }
         if self.chains != other.chains {
-            found.push("the versions are others".into());
+            found.push(format!("the versions are {} here, {} there", self.told(), other.told()));
         }
         if self.kept != other.kept {
             found.push(format!("the buckets are {:?} here, {:?} there", self.kept, other.kept));
