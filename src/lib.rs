@@ -41,11 +41,14 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter, Snapshot,
-    SnapshotBucket, Store, StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing,
-    WriteOptions,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter,
+    RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
+    Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
-pub use engine::{Problem, ReadMode, Settings, Stats, VerifyProgress, VerifyReport};
+pub use engine::{
+    BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
+    SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,
+};
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
     RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
@@ -81,4 +84,35 @@ pub use bytes::Bytes;
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use crate::env::{CutPolicy, Fault, FaultyDisk, Hit, Planted};
+}
+
+/// The cookbook: a page for each feature, every line of it run as a test.
+#[cfg(any(doc, doctest))]
+pub mod cookbook {
+    #[doc = include_str!("../docs/cookbook/versions.md")]
+    pub mod versions {}
+    #[doc = include_str!("../docs/cookbook/conditions.md")]
+    pub mod conditions {}
+    #[doc = include_str!("../docs/cookbook/transactions.md")]
+    pub mod transactions {}
+    #[doc = include_str!("../docs/cookbook/multipart.md")]
+    pub mod multipart {}
+    #[doc = include_str!("../docs/cookbook/append.md")]
+    pub mod append {}
+    #[doc = include_str!("../docs/cookbook/attributes.md")]
+    pub mod attributes {}
+    #[doc = include_str!("../docs/cookbook/retention.md")]
+    pub mod retention {}
+    #[doc = include_str!("../docs/cookbook/copies.md")]
+    pub mod copies {}
+    #[doc = include_str!("../docs/cookbook/past.md")]
+    pub mod past {}
+    #[doc = include_str!("../docs/cookbook/forks.md")]
+    pub mod forks {}
+    #[doc = include_str!("../docs/cookbook/feed.md")]
+    pub mod feed {}
+    #[doc = include_str!("../docs/cookbook/backup.md")]
+    pub mod backup {}
+    #[doc = include_str!("../docs/cookbook/readers.md")]
+    pub mod readers {}
 }

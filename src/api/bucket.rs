@@ -168,7 +168,9 @@ impl Bucket {
     /// delete marker.
     ///
     /// # Errors
-    /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.
+    /// `InvalidObjectName` if a key would be none under the new prefix, say too long; to tell, every key under the
+    /// prefix is looked at if the new one is longer. `FileImmutable` if anything under the prefix is protected;
+    /// `TooManyObjects`; `QuotaExceeded`, where older versions stay.
     pub fn rename_prefix(&self, prefix: &str, new_prefix: &str) -> Result<PrefixOutcome> {
         prefix::rename_prefix(self.store.engine(), &self.reference, prefix, new_prefix)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::catalog::{Audit, HeadRow, Kind, keys};
-use crate::engine::{Engine, VerifyProgress, VerifyReport, place_of};
+use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
 use crate::format::row::{self, PieceRow, UploadRow};
 
@@ -35,35 +35,11 @@ impl<'a> VerifyOptions<'a> {
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
         let mut audit = Audit::default();
-        let mut check = |key: &[u8], stored: &crate::engine::Stored<'_>, hash: Option<&[u8; 32]>| {
-            let place = keys::parse_place(key);
-            if let Err(error) = audit.see(key, place.as_ref(), stored) {
-                return Some(error.to_string());
-            }
-            let (name, known) = match place {
-                Some(place) if matches!(place.kind, Kind::Head | Kind::Version) && !place.shadow => {
-                    let name = String::from_utf8_lossy(&place.key).into_owned();
-                    match HeadRow::read(&name, stored) {
-                        Err(error) => return Some(error.to_string()),
-                        Ok(head) => (name, head.row.blake3),
-                    }
-                }
-                _ if place_of(key).is_some() => match row::decode::<PieceRow>(&stored.payload) {
-                    Err(reason) => return Some(reason.to_string()),
-                    Ok(piece) => ("a piece of a body".to_string(), piece.blake3),
-                },
-                _ if keys::parse_upload(key).is_some() => {
-                    return row::decode::<UploadRow>(&stored.payload).err().map(str::to_string);
-                }
-                _ => return None,
+        let mut check =
+            |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| match audit.see(key, stored) {
+                Ok(()) => wrong(key, stored, hash),
+                Err(error) => Some(error.to_string()),
             };
-            match (known, hash) {
-                (Some(known), Some(hash)) if known != *hash => {
-                    Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
-                }
-                _ => None,
-            }
-        };
         let mut progress = |progress| self.progress.as_mut().is_none_or(|watch| watch(progress));
         let mut report = engine.verify(&mut check, &mut progress)?;
         // What cannot be read all of cannot add up either.
@@ -71,5 +47,32 @@ impl<'a> VerifyOptions<'a> {
             audit.finish().into_iter().for_each(|reason| report.note(None, reason));
         }
         Ok(report)
+    }
+}
+
+/// What is wrong with an entry of which the body has this BLAKE3, if that is known.
+pub(super) fn wrong(key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>) -> Option<String> {
+    let (name, known) = match keys::parse_place(key) {
+        Some(place) if matches!(place.kind, Kind::Head | Kind::Version) && !place.shadow => {
+            let name = String::from_utf8_lossy(&place.key).into_owned();
+            match HeadRow::read(&name, stored) {
+                Err(error) => return Some(error.to_string()),
+                Ok(head) => (name, head.row.blake3),
+            }
+        }
+        _ if place_of(key).is_some() => match row::decode::<PieceRow>(&stored.payload) {
+            Err(reason) => return Some(reason.to_string()),
+            Ok(piece) => ("a piece of a body".to_string(), piece.blake3),
+        },
+        _ if keys::parse_upload(key).is_some() => {
+            return row::decode::<UploadRow>(&stored.payload).err().map(str::to_string);
+        }
+        _ => return None,
+    };
+    match (known, hash) {
+        (Some(known), Some(hash)) if known != *hash => {
+            Some(format!("the body of {name:?} is not the one that was written: its BLAKE3 differs"))
+        }
+        _ => None,
     }
 }

@@ -103,7 +103,7 @@ impl Bucket {
     /// apart from a retention or a legal hold. If that version is current already, nothing happens.
     ///
     /// # Errors
-    /// `NoSuchVersion`; `MethodNotAllowed` for a delete marker; `ObjectNotCopyable` for an appendable object;
+    /// `NoSuchVersion`; `NoSuchKey` for a delete marker; `ObjectNotCopyable` for an appendable object;
     /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
     pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
         versions::restore_version(self.engine(), self.reference(), key, version)

@@ -52,12 +52,12 @@ fn number_of(hashed: impl Hash) -> u64 {
 
 impl Audit {
     /// Sees the next row.
-    pub fn see(&mut self, key: &[u8], place: Option<&Placed>, stored: &Stored<'_>) -> Result<()> {
+    pub fn see(&mut self, key: &[u8], stored: &Stored<'_>) -> Result<()> {
         if let Body::Shared { blob, .. } = &stored.body {
             self.refs = self.refs.wrapping_add(number_of(blob));
         }
-        if let Some(place) = place {
-            self.see_place(key, place);
+        if let Some(place) = keys::parse_place(key) {
+            self.see_place(key, &place);
         } else if key.first() == Some(&BLOB_SPACE) {
             self.see_blob(key, stored)?;
         } else if let Some(name) = keys::bucket_name(key) {

@@ -20,6 +20,7 @@ mod bucket;
 mod change;
 pub mod keys;
 mod lens;
+mod naming;
 pub mod note;
 mod object;
 mod route;
@@ -30,6 +31,7 @@ pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of
 pub use change::{BucketNames, change_of};
 pub use keys::{KINDS, Kind};
 pub use lens::{Lens, layer_ranges};
+pub use naming::KeyNames;
 pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
     no_object, no_such_key, no_such_version, weight_of,

@@ -91,11 +91,7 @@ pub fn etag_of(row: &ObjectRow) -> ETag {
 /// The digests of a row.
 pub fn digests_of(row: &ObjectRow) -> ObjectDigests {
     let rare = row.rare();
-    let mut digests = ObjectDigests::default();
-    digests.blake3 = row.blake3;
-    digests.md5 = rare.md5;
-    digests.crc64 = rare.crc64;
-    digests
+    ObjectDigests { blake3: row.blake3, md5: rare.md5, crc64: rare.crc64 }
 }
 
 /// Looks an object up in the space with the bucket's own id, where those of most buckets lie, and hands what is

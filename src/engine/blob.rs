@@ -81,7 +81,7 @@ pub fn place_of(key: &[u8]) -> Option<u64> {
     key.strip_prefix(&[BLOB_SPACE])?.get(12..).and_then(|place| place.try_into().ok()).map(u64::from_be_bytes)
 }
 
-/// The blob in the key of a head or of a piece.
+/// The blob whose head or piece has this key; `None` for any other key.
 pub fn blob_of(key: &[u8]) -> Option<BlobId> {
     let (lsn, rest) = key.strip_prefix(&[BLOB_SPACE])?.split_first_chunk::<8>()?;
     let (n, _) = rest.split_first_chunk::<4>()?;
@@ -162,6 +162,8 @@ mod tests {
         let blob = BlobId { lsn: 9, n: u32::MAX };
         assert_eq!(place_of(&piece_key(blob, 77)), Some(77));
         assert_eq!(place_of(&head_key(blob)), None);
+        assert_eq!((blob_of(&head_key(blob)), blob_of(&piece_key(blob, 77))), (Some(blob), Some(blob)));
+        assert_eq!(blob_of(&[5; 21]), None);
         assert!(piece_key(blob, u64::MAX) < end_key(blob) && head_key(blob) < piece_key(blob, 0));
     }
 }

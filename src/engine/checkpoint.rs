@@ -412,7 +412,6 @@ impl Engine {
         self.closed.store(true, std::sync::atomic::Ordering::Release);
         drop(turn);
         self.feed.ring();
-        self.commits_seen.ring();
         *self.lock.lock() = None;
         self.leave();
         closed

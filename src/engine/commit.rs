@@ -414,7 +414,6 @@ impl Engine {
         }
         self.view.store(view);
         self.feed.ring();
-        self.commits_seen.ring();
         for (member, lsn) in &group.writing {
             member.settle(Ok(Committed { lsn: Lsn(*lsn), millis: group.millis }));
         }

@@ -323,6 +323,19 @@ impl Engine {
         }
     }
 
+    /// Waits until `nothing_new` says no, at most for so long. It is asked at once, and again behind every commit, and
+    /// when the store is closed. The time is the machine's: a virtual clock that stands still would never end the wait.
+    pub fn wait_while(&self, at_most: Duration, mut nothing_new: impl FnMut() -> bool) -> Result<()> {
+        self.refuse_inside_turn()?;
+        self.feed.waiting.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let mut turn = self.feed.turn.lock();
+        self.feed.bell.wait_while_for(&mut turn, |()| nothing_new(), at_most);
+        drop(turn);
+        self.feed.waiting.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Waits until there is a commit behind `lsn`, at most for so long. Says whether there is one.
     pub fn wait_behind(&self, lsn: u64, at_most: Duration) -> Result<bool> {
         self.refuse_inside_turn()?;

@@ -15,11 +15,12 @@
 //! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
 //! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
+mod backup;
+mod backup_target;
 mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
-mod commits_seen;
 mod feed;
 mod gauges;
 mod layout;
@@ -32,6 +33,8 @@ mod recovery;
 mod refresh;
 mod relocate;
 mod reserve;
+mod salvage;
+mod salvage_scan;
 mod settings;
 mod superblock;
 mod vacuum;
@@ -48,6 +51,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+pub use backup::{BackupProgress, BackupReport, RestoreReport};
 pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
@@ -58,6 +62,8 @@ pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
+pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
+pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
@@ -69,7 +75,6 @@ use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
-use commits_seen::CommitsSeen;
 use feed::Feed;
 use gauges::Gauges;
 use queue::Queue;
@@ -96,7 +101,6 @@ pub struct Engine {
     gauges: Gauges,
     wake: Arc<Wake>,
     feed: Feed,
-    commits_seen: CommitsSeen,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -164,11 +168,6 @@ impl Engine {
     /// Raised when there is work for maintenance.
     pub fn wake(&self) -> &Arc<Wake> {
         &self.wake
-    }
-
-    /// Rings behind every commit that readers see.
-    pub fn commits_seen(&self) -> &CommitsSeen {
-        &self.commits_seen
     }
 
     /// log2 of the chunk size of bodies.

@@ -80,6 +80,10 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
+            Some((_, Found::Store(block))) if block.backup && block.checkpoint.is_none() => {
+                let why = "it is a backup that was never finished; run the backup again, or remove it";
+                return Err(not_a_store(dir, why));
+            }
             Some((file, Found::Store(block))) => {
                 let superblock = SuperblockFile::new(file, &path, (*block).clone());
                 if block.is_young() {
@@ -144,7 +148,6 @@ impl Engine {
         let engine = Engine {
             wake: Arc::new(Wake::default()),
             feed: super::feed::Feed::default(),
-            commits_seen: super::commits_seen::CommitsSeen::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),
@@ -200,15 +203,19 @@ impl Engine {
         let millis = self.millis();
         let next_segment = self.maker.next_id();
         let run = self.maker.run.load(std::sync::atomic::Ordering::Relaxed);
-        self.superblock
-            .update(&self.env, |block| {
+        // The log of a backup ends where its superblock says, so one damaged slot must not bring that one back.
+        let times = if self.superblock.newest().backup { 2 } else { 1 };
+        for _ in 0..times {
+            let update = |block: &mut Superblock| {
                 block.log_known = id;
                 block.next_segment = next_segment;
                 block.run = run;
                 block.written = millis;
                 block.clean = false;
-            })
-            .map_err(|error| self.poison(error))
+            };
+            self.superblock.update(&self.env, update).map_err(|error| self.poison(error))?;
+        }
+        Ok(())
     }
 }
 
@@ -275,7 +282,7 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
 
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
 /// which may be as new.
-fn name_durably(env: &Env, dir: &Path) -> Result<()> {
+pub(super) fn name_durably(env: &Env, dir: &Path) -> Result<()> {
     use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
     for parent in dir.ancestors().skip(1) {
@@ -344,7 +351,7 @@ fn not_a_store(dir: &Path, why: &str) -> Error {
 
 /// Takes the writer's lock. A reader has it for as long as it reads the log of a store that nobody writes, so where there
 /// are readers, this waits for them; not for another writer.
-fn take_lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
+pub(super) fn take_lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
     let path = dir.join(LOCK);
     let mut waits = 0;
     loop {
@@ -410,6 +417,7 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
         page_salt: u32::from_le_bytes(salt),
         written: millis,
         clean: false,
+        backup: false,
     };
     let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
     if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {

@@ -130,11 +130,6 @@ impl NewBody {
 }
 
 impl Change {
-    /// A put.
-    pub fn put(key: Vec<u8>, weight: Weight, body: NewBody, payload: Vec<u8>) -> Change {
-        Change { key, what: What::Put { weight, body, payload }, moved: None }
-    }
-
     /// A delete. Deleting what is not there is a mistake of the proposal: it would leave a tombstone for nothing.
     pub fn delete(key: Vec<u8>) -> Change {
         Change { key, what: What::Delete, moved: None }

@@ -81,6 +81,8 @@ struct Replay<'a> {
     ends: BTreeMap<u64, u64>,
     /// Bulk segments with bodies that only the page cache may have, and where the last of them ends.
     unproved: BTreeMap<u64, u64>,
+    /// Where the log of a backup ends, whatever stands behind.
+    last: Option<Position>,
     /// Where the walk ends, because a living writer says that the log is durable up to here.
     until: Option<Position>,
     /// Whether a record names a segment that is not in the table.
@@ -108,6 +110,8 @@ pub fn recover(
     let until = until.map(|until| until.max(durable));
     let mut replay = Replay::new(engine, engine.tables.current(), from, durable, until);
     replay.rebuild = rebuild;
+    // A living writer knows better: it may have gone on behind what was a backup when the superblock was read.
+    replay.last = Some(durable).filter(|_| block.backup && until.is_none());
     if rebuild {
         replay.check_rebuild(block, &unsound)?;
     }
@@ -118,6 +122,10 @@ pub fn recover(
             engine.feed.begins_behind(checkpoint.lsn);
             replay.view.lsn = checkpoint.lsn;
         }
+    }
+    if let Some(last) = replay.last {
+        // What a later backup has begun to copy is no part of this one.
+        replay.logs.range(last.segment + 1..).for_each(|(id, _)| drop(engine.tables.remove(*id)));
     }
     replay.install(end);
     if !engine.read_only {
@@ -238,6 +246,7 @@ impl<'a> Replay<'a> {
             durable: until.map_or(durable, |until| until.max(durable)),
             ends: BTreeMap::new(),
             unproved: BTreeMap::new(),
+            last: None,
             until,
             wants_more: false,
         }
@@ -247,6 +256,9 @@ impl<'a> Replay<'a> {
     fn walk(&mut self, from: Position, block: &Superblock, unsound: &Unsound) -> Result<Position> {
         if let Some(until) = self.until.filter(|until| *until <= from) {
             return Ok(until);
+        }
+        if self.last == Some(Position::default()) {
+            return Ok(Position::default());
         }
         let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
         let Some(mut id) = first else {
@@ -276,6 +288,14 @@ impl<'a> Replay<'a> {
             }
             if stop.segment != id {
                 return self.end_of_log(stop, end, false);
+            }
+            if let Some(last) = self.last.filter(|last| last.segment == id) {
+                // All of a backup's log was durable before the superblock named it.
+                return if stop == last {
+                    self.end_of_log(stop, end, true)
+                } else {
+                    Err(segment.corrupt(stop.offset, "the log of the backup goes on behind this place"))
+                };
             }
             match self.successor(stop, end, unsound) {
                 next if self.until.is_some_and(|until| next.is_none_or(|next| next > until.segment)) => {
@@ -336,7 +356,7 @@ impl<'a> Replay<'a> {
     /// Reads the records of one segment. Returns where and how they end.
     fn walk_segment(&mut self, segment: &Arc<Segment>, offset: u64) -> Result<(Position, End)> {
         let id = segment.id();
-        let limit = self.until.filter(|until| until.segment == id).map(|until| until.offset);
+        let limit = self.until.or(self.last).filter(|last| last.segment == id).map(|last| last.offset);
         let mut scan = Scan::new(segment, offset, limit)?;
         scan.trust(self.engine.planted(Planted::NoRecordSum));
         loop {

@@ -16,7 +16,6 @@ use crate::format::commit::{self, Position};
 use crate::format::entry::Extent;
 use crate::format::frame::Kind;
 use crate::format::segment_header::SegmentKind;
-use crate::index::Weight;
 use crate::model::Durability;
 use crate::segment::{End, Placed, Scan, Segment};
 
@@ -78,14 +77,6 @@ fn forward_prefix(segment: u64) -> Vec<u8> {
     let mut key = vec![FORWARD_SPACE];
     key.extend_from_slice(&segment.to_be_bytes());
     key
-}
-
-impl Change {
-    /// The rows that let relocation find bodies whose key changes to `owner` while they stay where they are.
-    pub fn forward(body: &OwnedBody, owner: &[u8]) -> Vec<Change> {
-        let row = |extent| Change::put(forward_key(extent), Weight::default(), NewBody::None, owner.to_vec());
-        body.extents().iter().map(row).collect()
-    }
 }
 
 impl Engine {

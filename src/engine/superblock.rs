@@ -120,6 +120,8 @@ impl SuperblockFile {
         let mut newest = self.newest.lock();
         let mut next = newest.clone();
         next.generation += 1;
+        // Whoever writes to a backup makes a store of its own of it.
+        next.backup = false;
         change(&mut next);
         let slot = if env.planted(Planted::OneSlot) { 0 } else { next.generation % SLOTS };
         let at = slot * SLOT_LEN as u64;

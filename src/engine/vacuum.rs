@@ -50,7 +50,7 @@ impl Engine {
         let salt = self.superblock.newest().page_salt;
         let pages = PageFile::open(file, path.display().to_string(), salt, mode)?;
         let tree = self.pin().index.tree.clone();
-        let merged = copy_into(&tree, &pages)?;
+        let merged = copy_into(&tree, &pages, &mut || Ok(()))?;
         pages.sync().map_err(|error| self.poison(error))?;
         let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
         let named = self.superblock.update(&self.env, |block| {

@@ -3,6 +3,7 @@
 use super::view::View;
 use super::{ENGINE_SPACE, Engine};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
 use crate::segment::{End, Scan, Segment};
 
@@ -74,8 +75,7 @@ impl VerifyReport {
     }
 }
 
-/// Looks at an entry with the catalog's eyes: its key, what is stored, the BLAKE3 of its body
-/// (of a body that it only shares, the owner's rows are looked at). Says what is wrong.
+/// Looks at an entry with the catalog's eyes: its key, what is stored, the BLAKE3 of its body. Says what is wrong.
 pub type Check<'a> = dyn FnMut(&[u8], &super::Stored<'_>, Option<&[u8; 32]>) -> Option<String> + 'a;
 
 /// Damage is noted and the walk goes on; any other failure ends it.
@@ -100,123 +100,133 @@ impl Engine {
     ) -> Result<VerifyReport> {
         self.check_open()?;
         self.refuse_inside_turn()?;
-        let mut report = VerifyReport::default();
         let view = self.pin();
-        let tree =
-            view.index.tree.verify(&mut |pages| progress(VerifyProgress { pages, ..Default::default() }))?;
-        report.pages = tree.pages;
-        report.stopped = !tree.complete;
-        for problem in &tree.problems {
-            report.note(None, Error::corrupt(&problem.file, problem.offset, &problem.reason));
-        }
-        if !report.stopped {
-            self.verify_entries(&view, &mut report, check, progress)?;
-        }
-        for segment in view.segments.iter() {
-            if report.stopped {
-                break;
-            }
-            self.verify_segment(segment, &mut report, progress)?;
-        }
-        Ok(report)
+        read_all(&view, self.read_only, &mut || self.writer.lock().log.end(), check, progress)
     }
+}
 
-    fn verify_entries(
-        &self,
-        view: &View,
-        report: &mut VerifyReport,
-        check: &mut Check<'_>,
-        progress: &mut dyn FnMut(VerifyProgress) -> bool,
-    ) -> Result<()> {
-        let mut cursor = view.index.cursor();
-        let begun = cursor.seek(&[ENGINE_SPACE + 1]);
-        if noted(report, None, begun)?.is_none() {
-            return Ok(());
-        }
-        while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
-            report.entries += 1;
-            let item = cursor.item();
-            let read = item.and_then(|item| {
-                let item = item.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
-                let stored = view.stored(&item)?;
-                let (bytes, hash) = self.verify_body(view, &super::OwnedBody::of(&stored.body))?;
-                Ok((bytes, check(&key, &stored, hash.as_ref())))
-            });
-            if let Some((bytes, wrong)) = noted(report, Some(&key), read)? {
-                report.body_bytes += bytes;
-                wrong.into_iter().for_each(|reason| report.note(Some(&key), reason));
-            }
-            if !progress(report.progress()) {
-                report.stopped = true;
-                return Ok(());
-            }
-            let next = cursor.next();
-            if noted(report, None, next)?.is_none() {
-                // Behind a page that cannot be read nothing can be reached in order; the tree walk above has
-                // named it.
-                return Ok(());
-            }
-        }
-        Ok(())
+/// Reads all of a view whose log ends at `end`; `beside` says whether somebody else may write behind that place.
+pub(super) fn read_all(
+    view: &View,
+    beside: bool,
+    end: &mut dyn FnMut() -> Position,
+    check: &mut Check<'_>,
+    progress: &mut dyn FnMut(VerifyProgress) -> bool,
+) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let tree =
+        view.index.tree.verify(&mut |pages| progress(VerifyProgress { pages, ..Default::default() }))?;
+    report.pages = tree.pages;
+    report.stopped = !tree.complete;
+    for problem in &tree.problems {
+        report.note(None, Error::corrupt(&problem.file, problem.offset, &problem.reason));
     }
-
-    /// Reads a body; its length in segments and the BLAKE3 of all of it.
-    fn verify_body(&self, view: &View, body: &super::OwnedBody) -> Result<(u64, Option<[u8; 32]>)> {
-        if let super::OwnedBody::Shared(shared) = body {
-            super::blob::pieces(view, shared.blob, shared.len)?;
-            return Ok((0, None));
-        }
-        let mut bytes = 0;
-        let mut hasher = blake3::Hasher::new();
-        if let super::OwnedBody::Inline(inline) = body {
-            hasher.update(inline);
-        }
-        for extent in body.extents() {
-            let segment = view.segments.get(extent.segment)?;
-            let mut at = 0;
-            while at < extent.len {
-                let end = extent.len.min(at + READ_STEP);
-                hasher.update(&segment.read(extent, at..end)?);
-                at = end;
-            }
-            bytes += extent.len;
-        }
-        Ok((bytes, Some(*hasher.finalize().as_bytes())))
+    if !report.stopped {
+        verify_entries(view, &mut report, check, progress)?;
     }
-
-    /// Reads the records of a segment. A sealed log segment must end cleanly; bodies that nothing names any
-    /// more are stepped over.
-    fn verify_segment(
-        &self,
-        segment: &Segment,
-        report: &mut VerifyReport,
-        progress: &mut dyn FnMut(VerifyProgress) -> bool,
-    ) -> Result<()> {
-        let end = (segment.header.kind == SegmentKind::Log).then(|| self.writer.lock().log.end());
-        if self.read_only && end.is_some_and(|end| segment.id() > end.segment) {
+    for segment in view.segments.iter() {
+        if report.stopped {
+            break;
+        }
+        let end = (segment.header.kind == SegmentKind::Log).then(&mut *end);
+        if beside && end.is_some_and(|end| segment.id() > end.segment) {
             // A writer beside this reader may be in the middle of it.
-            return Ok(());
+            continue;
         }
         let limit = end.filter(|end| end.segment == segment.id()).map(|end| end.offset);
-        let begun = Scan::new(segment, 0, limit);
-        let Some(mut scan) = noted(report, None, begun)? else {
+        verify_segment(segment, limit, &mut report, progress)?;
+    }
+    Ok(report)
+}
+
+fn verify_entries(
+    view: &View,
+    report: &mut VerifyReport,
+    check: &mut Check<'_>,
+    progress: &mut dyn FnMut(VerifyProgress) -> bool,
+) -> Result<()> {
+    let mut cursor = view.index.cursor();
+    let begun = cursor.seek(&[ENGINE_SPACE + 1]);
+    if noted(report, None, begun)?.is_none() {
+        return Ok(());
+    }
+    while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+        report.entries += 1;
+        let item = cursor.item();
+        let read = item.and_then(|item| {
+            let item = item.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let stored = view.stored(&item)?;
+            let (bytes, hash) = verify_body(view, &super::OwnedBody::of(&stored.body))?;
+            Ok((bytes, check(&key, &stored, hash.as_ref())))
+        });
+        if let Some((bytes, wrong)) = noted(report, Some(&key), read)? {
+            report.body_bytes += bytes;
+            wrong.into_iter().for_each(|reason| report.note(Some(&key), reason));
+        }
+        if !progress(report.progress()) {
+            report.stopped = true;
             return Ok(());
-        };
-        loop {
-            let at = scan.position();
-            let next = scan.next(false).map(|step| step.map(|_| ()));
-            match noted(report, None, next)? {
-                Some(Ok(())) => report.records += 1,
-                Some(Err(End::Bad(reason))) if segment.header.kind == SegmentKind::Log => {
-                    report.note(None, segment.corrupt(at, reason));
-                    return Ok(());
-                }
-                Some(Err(_)) | None => return Ok(()),
-            }
-            if !progress(report.progress()) {
-                report.stopped = true;
+        }
+        let next = cursor.next();
+        if noted(report, None, next)?.is_none() {
+            // Behind a page that cannot be read nothing can be reached in order; the tree walk above has
+            // named it.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Reads a body; its length in segments and the BLAKE3 of all of it.
+fn verify_body(view: &View, body: &super::OwnedBody) -> Result<(u64, Option<[u8; 32]>)> {
+    if let super::OwnedBody::Shared(shared) = body {
+        super::blob::pieces(view, shared.blob, shared.len)?;
+        return Ok((0, None));
+    }
+    let mut bytes = 0;
+    let mut hasher = blake3::Hasher::new();
+    if let super::OwnedBody::Inline(inline) = body {
+        hasher.update(inline);
+    }
+    for extent in body.extents() {
+        let segment = view.segments.get(extent.segment)?;
+        let mut at = 0;
+        while at < extent.len {
+            let end = extent.len.min(at + READ_STEP);
+            hasher.update(&segment.read(extent, at..end)?);
+            at = end;
+        }
+        bytes += extent.len;
+    }
+    Ok((bytes, Some(*hasher.finalize().as_bytes())))
+}
+
+/// Reads the records of a segment. A sealed log segment must end cleanly; bodies that nothing names any
+/// more are stepped over.
+fn verify_segment(
+    segment: &Segment,
+    limit: Option<u64>,
+    report: &mut VerifyReport,
+    progress: &mut dyn FnMut(VerifyProgress) -> bool,
+) -> Result<()> {
+    let begun = Scan::new(segment, 0, limit);
+    let Some(mut scan) = noted(report, None, begun)? else {
+        return Ok(());
+    };
+    loop {
+        let at = scan.position();
+        let next = scan.next(false).map(|step| step.map(|_| ()));
+        match noted(report, None, next)? {
+            Some(Ok(())) => report.records += 1,
+            Some(Err(End::Bad(reason))) if segment.header.kind == SegmentKind::Log => {
+                report.note(None, segment.corrupt(at, reason));
                 return Ok(());
             }
+            Some(Err(_)) | None => return Ok(()),
+        }
+        if !progress(report.progress()) {
+            report.stopped = true;
+            return Ok(());
         }
     }
 }

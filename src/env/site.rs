@@ -65,4 +65,10 @@ sites! {
     READERS = "store.readers";
     /// Keeping or spending the reserve.
     RESERVE = "store.reserve";
+    /// Writing a segment of a backup, or of what one is restored to.
+    BACKUP_WRITE = "backup.write";
+    /// Making a segment of a backup, and its name, durable.
+    BACKUP_SYNC = "backup.sync";
+    /// Removing what a backup no longer names.
+    BACKUP_REMOVE = "backup.remove";
 }

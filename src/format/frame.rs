@@ -145,6 +145,16 @@ impl Frame {
     }
 }
 
+/// Every seed under which the frame at `offset` is sound, for a segment of which the seed is lost. Tries all of them.
+pub fn seeds_of(bytes: &[u8; FRAME_LEN], offset: u64) -> Vec<u32> {
+    let sum = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+    let wanted = sum ^ crc(&bytes[..28]);
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Vec::new();
+    }
+    (0..=u32::MAX).filter(|seed| place(*seed, offset, SUM_FRAME) == wanted).collect()
+}
+
 /// Rounds up to where a record may start.
 #[inline]
 pub fn align(len: u64) -> u64 {

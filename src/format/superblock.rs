@@ -24,7 +24,9 @@
 //! 128   u32  salt of the page checksums
 //! 132   u64  milliseconds since 1970 of this write
 //! 140   u8   1 if the store was closed in peace: the log ends exactly at the replay position
-//! 141   ..   0, up to 4092; the wrapped keys of encryption will stand from 512 on
+//! 141   u8   1 if this is a backup that nothing was written to since: the log ends at the replay position, whatever
+//!            stands behind it; without a checkpoint, the backup was never finished
+//! 142   ..   0, up to 4092; the wrapped keys of encryption will stand from 512 on
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
 
@@ -81,6 +83,9 @@ pub struct Superblock {
     pub written: u64,
     /// Whether the store was closed in peace: the log ends exactly at the replay position.
     pub clean: bool,
+    /// Whether this is a backup that nothing was written to since. Its log ends at the replay position: what stands
+    /// behind it was left by a later backup that was cut short. Without a checkpoint it was never finished.
+    pub backup: bool,
 }
 
 /// Why a slot is not used.
@@ -125,7 +130,7 @@ impl Superblock {
         put(120, &self.run.to_le_bytes());
         put(128, &self.page_salt.to_le_bytes());
         put(132, &self.written.to_le_bytes());
-        put(140, &[u8::from(self.clean)]);
+        put(140, &[u8::from(self.clean), u8::from(self.backup)]);
         let sum = crc(&out[..SLOT_LEN - 4]);
         out[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         out
@@ -175,6 +180,7 @@ impl Superblock {
             page_salt: half(128),
             written: word(132),
             clean: bytes[140] == 1,
+            backup: bytes[141] == 1,
         })
     }
 }
@@ -202,6 +208,7 @@ mod tests {
             page_salt: 6,
             written: 2,
             clean: true,
+            backup: true,
         }
     }
 

@@ -187,12 +187,20 @@ impl<'m> Builder<'m> {
             .try_for_each(|index| self.push(level, held.key(index), held.tail(index), held.is_fresh(index)))
     }
 
-    /// Takes over all items of another file's tree.
-    pub(super) fn copy(&mut self, tree: &Tree) -> Result<Option<RootPtr>> {
+    /// Takes over all items of another file's tree; `go_on` is asked now and then and may end it with an error.
+    pub(super) fn copy(
+        &mut self,
+        tree: &Tree,
+        go_on: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<RootPtr>> {
         let mut cursor = TreeCursor::new(tree);
         cursor.seek(&[])?;
-        let mut tail = Vec::new();
+        let (mut tail, mut items) = (Vec::new(), 0u32);
         while let (Some(key), Some(item)) = (cursor.key(), cursor.item()?) {
+            items = items.wrapping_add(1);
+            if items.is_multiple_of(4096) {
+                go_on()?;
+            }
             tail.clear();
             encode_leaf_tail(&mut tail, item.lsn, item.tombstone, item.weight, item.value());
             self.push_item(&[], key, &tail, true)?;

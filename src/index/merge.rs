@@ -78,13 +78,18 @@ pub fn merge(
     }
 }
 
-/// Writes a whole tree into another file, which must be empty, with full pages.
-pub fn copy_into(tree: &Tree, target: &Arc<PageFile>) -> Result<Merged> {
+/// Writes a whole tree into another file, which must be empty, with full pages. `go_on` is asked now and then and may
+/// end it with an error.
+pub fn copy_into(
+    tree: &Tree,
+    target: &Arc<PageFile>,
+    go_on: &mut dyn FnMut() -> Result<()>,
+) -> Result<Merged> {
     let base = target.tree(None)?;
     assert_eq!(base.0.generation, 0, "a tree is copied into a file that nothing was merged into");
     target.learn(None)?;
     let mut builder = Builder::new(target, &base);
-    let copied = builder.copy(tree);
+    let copied = builder.copy(tree, go_on);
     match copied {
         Ok(root) => finish(&base, builder, root, Dropped::default()),
         Err(error) => {

@@ -22,6 +22,7 @@ mod item;
 mod merge;
 mod packer;
 mod pages;
+mod salvage;
 mod space;
 mod tree;
 mod tree_cursor;
@@ -35,6 +36,7 @@ pub use delta::Delta;
 pub use item::{Item, NewItem};
 pub use merge::{Dropped, Merged, copy_into, merge};
 pub use pages::{PageFile, ReadMode, RootPtr};
+pub use salvage::Salvager;
 pub use space::Withheld;
 pub use tree::{Tree, TreeWatch};
 

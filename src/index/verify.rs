@@ -176,7 +176,7 @@ impl Walk<'_> {
 }
 
 /// The keys of a page, checked to be in order, and its hints checked.
-fn keys_of(page: &Page<'_>, height: u8) -> Result<Vec<Vec<u8>>, Reason> {
+pub(super) fn keys_of(page: &Page<'_>, height: u8) -> Result<Vec<Vec<u8>>, Reason> {
     let mut keys: Vec<Vec<u8>> = Vec::with_capacity(page.count());
     for index in 0..page.count() {
         let whole = height == 0 || index > 0;

@@ -19,20 +19,6 @@ pub enum Digests {
     Oss,
 }
 
-impl Digests {
-    /// The number on disk.
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Digests::Fast => 0,
-            Digests::Oss => 1,
-        }
-    }
-
-    pub(crate) fn from_number(number: u8) -> Option<Digests> {
-        [Digests::Fast, Digests::Oss].into_iter().find(|digests| digests.number() == number)
-    }
-}
-
 /// The digests that are known of a body. What was not taken when it was written, or cannot be had without reading it
 /// again (the MD5 of an object made of parts), is `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -292,14 +278,5 @@ mod tests {
             assert_eq!(digests_of(Digests::Oss, &[a, &[], b]), whole, "cut at {cut}");
         }
         assert_eq!(digests_of(Digests::Fast, &[&noise]).blake3, whole.blake3);
-    }
-
-    #[test]
-    fn digests_keep_their_numbers() {
-        assert_eq!((Digests::Fast.number(), Digests::Oss.number()), (0, 1));
-        for number in 0..=u8::MAX {
-            let digests = Digests::from_number(number);
-            assert_eq!(digests.map(Digests::number), (number < 2).then_some(number));
-        }
     }
 }

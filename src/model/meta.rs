@@ -119,6 +119,10 @@ impl ObjectMeta {
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every line is an object, and a box would cost each of them"
+)]
 pub enum Entry {
     /// An object.
     Object(ObjectMeta),

@@ -9,7 +9,6 @@
 //! *Stands on*: `error`.
 //! *Never*: knows how a value is stored.
 //! *Read first*: `name.rs`, then `meta.rs`.
-#![allow(dead_code, unused_imports, reason = "issue 3: the rooms above do not use every noun yet")]
 
 mod acl;
 mod change;
@@ -40,7 +39,7 @@ pub use lsn::Lsn;
 pub use meta::{Durability, Entry, ObjectMeta, Usage};
 pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};
 pub use name::{BucketName, ObjectKey};
-pub(crate) use name::{MAX_ESCAPED_KEY, MAX_KEY_BYTES, check_list_argument};
+pub(crate) use name::{MAX_KEY_BYTES, check_list_argument};
 pub use quota::Quota;
 pub use range::ByteRange;
 pub(crate) use tags::check_tags;

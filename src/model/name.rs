@@ -90,17 +90,6 @@ impl<'a> ObjectKey<'a> {
         Err(ObjectKey::refused(key, reason))
     }
 
-    /// Checks a `key` that is only looked for. It may be longer than one that is written: renaming a prefix to a
-    /// longer one makes such keys.
-    pub fn look(key: &'a str) -> Result<ObjectKey<'a>> {
-        match ObjectKey::new(key) {
-            Err(error) if key.is_empty() || key.len() > 2 * MAX_KEY_BYTES || key.starts_with(['/', '\\']) => {
-                Err(error)
-            }
-            _ => Ok(ObjectKey(key)),
-        }
-    }
-
     fn refused(key: &str, reason: &str) -> Error {
         let shown: String = key.chars().take(40).collect();
         Error::invalid("InvalidObjectName", format!("{shown:?} is not an object name: {reason}"))

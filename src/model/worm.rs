@@ -59,20 +59,6 @@ pub enum WormState {
     Locked,
 }
 
-impl WormState {
-    /// The number on disk.
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            WormState::InProgress => 1,
-            WormState::Locked => 2,
-        }
-    }
-
-    pub(crate) fn from_number(number: u8) -> Option<WormState> {
-        [WormState::InProgress, WormState::Locked].into_iter().find(|state| state.number() == number)
-    }
-}
-
 /// The retention policy of a bucket: no object is overwritten or deleted for so many days after it was written
 /// (OSS: "Retention policies", `?worm`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -253,13 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn modes_and_states_keep_their_numbers() {
+    fn modes_keep_their_numbers() {
         assert_eq!((RetentionMode::Governance.number(), RetentionMode::Compliance.number()), (1, 2));
-        assert_eq!((WormState::InProgress.number(), WormState::Locked.number()), (1, 2));
         for number in 0..=u8::MAX {
             let known = (1..=2).contains(&number).then_some(number);
             assert_eq!(RetentionMode::from_number(number).map(RetentionMode::number), known);
-            assert_eq!(WormState::from_number(number).map(WormState::number), known);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::context::{BucketRef, Reading};
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
 use crate::catalog::{self, Found, HeadRow, Kind, Moment, Rows};
-use crate::engine::{self, BodyReader, Engine, Keyed, NewBody, SharedRef, View};
+use crate::engine::{self, BodyReader, Engine, Keyed, NewBody, SharedRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, PieceRow};
@@ -175,22 +175,38 @@ fn etag(crc64: u64, len: u64) -> ETag {
 }
 
 /// The blob behind a body.
-fn blob_of(found: &Found) -> Option<BlobId> {
+pub fn blob_of(found: &Found) -> Option<BlobId> {
     match &found.body {
         NewBody::Shared(shared) => Some(shared.blob),
         _ => None,
     }
 }
 
-/// The last piece of a blob that begins below `end`: where, and how long it is.
-fn piece_before(rows: &impl Rows, blob: BlobId, end: u64) -> Result<Option<(u64, u64)>> {
+/// The last piece of a blob that begins below `end`: where, how long it is, and its row.
+fn row_before(rows: &impl Rows, blob: BlobId, end: u64) -> Result<Option<(u64, u64, Found)>> {
     let Some(at) = rows.last(&engine::piece_key(blob, 0), &engine::piece_key(blob, end))? else {
         return Ok(None);
     };
     let place = engine::place_of(&at).ok_or_else(|| unreadable("a piece has no place"))?;
     let found = rows.get(&at)?.ok_or_else(|| unreadable("a piece is missing"))?;
     let piece: PieceRow = row::decode(&found.payload).map_err(unreadable)?;
-    Ok(Some((place, piece.size)))
+    Ok(Some((place, piece.size, found)))
+}
+
+/// The same without the row.
+fn piece_before(rows: &impl Rows, blob: BlobId, end: u64) -> Result<Option<(u64, u64)>> {
+    Ok(row_before(rows, blob, end)?.map(|(place, size, _)| (place, size)))
+}
+
+/// The piece of a blob that has the byte `at`, to be read, and where it begins. The other pieces are not looked at.
+pub fn piece_at(moment: &Moment<'_>, blob: BlobId, at: u64) -> Result<(u64, BodyReader)> {
+    let found = row_before(moment, blob, at.saturating_add(1))?;
+    let (place, size, found) = found.ok_or_else(|| unreadable("a piece is missing"))?;
+    let body = BodyReader::new(moment.view, found.body.to_owned_body())?;
+    if body.len() != size || at - place >= size {
+        return Err(unreadable("a piece has another length than its row says"));
+    }
+    Ok((place, body))
 }
 
 /// How many bytes a blob has, whoever refers to how many of them.
@@ -494,15 +510,12 @@ fn detach(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, durability: Durab
         return Ok(());
     };
     let owner = put::owner_key(engine, bucket, key)?;
-    let reader = Whole { body: body_of(&view, from.clone())?, at: 0 };
+    let reader =
+        Whole { body: BodyReader::new(&view, NewBody::Shared(from.clone()).to_owned_body())?, at: 0 };
     let packed_max = engine.settings().packed_max;
     let prepared = body::prepare(engine, &owner, Body::reader(reader), packed_max, Digests::Fast)?;
     let step = DetachStep { bucket: bucket.clone(), key: key.to_string(), from, owner, prepared };
     batch::commit_one(engine, step, durability).map(|_| ())
-}
-
-fn body_of(view: &View, shared: SharedRef) -> Result<BodyReader> {
-    BodyReader::new(view, NewBody::Shared(shared).to_owned_body())
 }
 
 /// Takes the checksum of what is read through it.
@@ -560,10 +573,10 @@ fn merge(engine: &Engine, blob: BlobId, position: u64, appended: &Prepared) -> R
     let Some(from) = places.first().copied() else {
         return Ok(None);
     };
-    let body = body_of(&view, SharedRef::new(blob, position, &[]))?;
     let mut whole = Vec::with_capacity((position - from) as usize + bytes.len());
-    while from + (whole.len() as u64) < position {
-        whole.extend_from_slice(&body.read(from + whole.len() as u64..position)?);
+    for place in &places {
+        let (_, piece) = piece_at(&moment, blob, *place)?;
+        whole.extend_from_slice(&piece.read(0..piece.len())?);
     }
     whole.extend_from_slice(bytes);
     let owner = engine::piece_key(blob, from);

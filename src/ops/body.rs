@@ -199,9 +199,7 @@ pub fn check_len(len: u64, most: u64) -> Result<()> {
 
 fn digest(digests: Digests, bytes: &[u8]) -> ObjectDigests {
     if digests == Digests::Fast {
-        let mut known = ObjectDigests::default();
-        known.blake3 = Some(*blake3::hash(bytes).as_bytes());
-        return known;
+        return ObjectDigests { blake3: Some(*blake3::hash(bytes).as_bytes()), ..ObjectDigests::default() };
     }
     let mut hasher = Hasher::new(digests);
     hasher.update(bytes);

@@ -118,7 +118,7 @@ fn is_same(before: Option<&ObjectMeta>, after: Option<&ObjectMeta>) -> bool {
         ..meta.clone()
     };
     match (before, after) {
-        (Some(before), Some(after)) => before.lsn == after.lsn || told(before) == told(after),
+        (Some(before), Some(after)) => told(before) == told(after),
         (None, None) => true,
         _ => false,
     }

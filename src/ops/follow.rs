@@ -1,5 +1,6 @@
 //! Follow: reads an object that grows, and waits for more of it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 
 use super::append;
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, Moment};
+use crate::catalog::{self, Found, HeadRow, Moment};
 use crate::engine::{BodyReader, Engine};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,13 +26,10 @@ pub struct Following {
     position: u64,
 }
 
-/// The version and the length of the object under a key, and its body.
-fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Option<((u64, u32), BodyReader)>> {
+/// The object under a key.
+fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Option<(HeadRow, Found)>> {
     let state = bucket.state(moment)?;
-    let Some((head, found)) = append::appendable(key, catalog::find_head(state.lens(moment), key)?)? else {
-        return Ok(None);
-    };
-    Ok(Some((head.sequence(), BodyReader::new(moment.view, found.body.to_owned_body())?)))
+    append::appendable(key, catalog::find_head(state.lens(moment), key)?)
 }
 
 impl Following {
@@ -42,8 +40,9 @@ impl Following {
             bucket.admit(moment, key)?;
             look(moment, bucket, key)
         })?;
-        let (version, _) = found.ok_or_else(|| catalog::no_such_key(key))?;
-        Ok(Following { reading, bucket: bucket.clone(), key: key.to_string(), version, position })
+        let (head, _) = found.ok_or_else(|| catalog::no_such_key(key))?;
+        let (bucket, key) = (bucket.clone(), key.to_string());
+        Ok(Following { reading, bucket, key, version: head.sequence(), position })
     }
 
     /// Where the next bytes come from.
@@ -51,8 +50,8 @@ impl Following {
         self.position
     }
 
-    /// What there is at the position now; `None` if that is nothing yet.
-    fn now(&self) -> Result<Option<(BodyReader, u64)>> {
+    /// What there is at the position now: a body, and which range of it; `None` if that is nothing yet.
+    fn now(&self) -> Result<Option<(BodyReader, Range<u64>)>> {
         let gone = || {
             Error::new(
                 ErrorKind::NotFound,
@@ -60,13 +59,20 @@ impl Following {
                 format!("the object {:?} that was followed was deleted or replaced", self.key),
             )
         };
-        let found = match self.reading.with(|moment| look(moment, &self.bucket, &self.key)) {
-            Err(error) if error.code() == "ObjectNotAppendable" => return Err(gone()),
-            found => found?,
-        };
-        let (_, body) = found.filter(|(version, _)| *version == self.version).ok_or_else(gone)?;
-        let end = body.len().min(self.position.saturating_add(STEP));
-        Ok((self.position < end).then_some((body, end)))
+        self.reading.with(|moment| {
+            let found = match look(moment, &self.bucket, &self.key) {
+                Err(error) if error.code() == "ObjectNotAppendable" => return Err(gone()),
+                found => found?,
+            };
+            let (head, found) = found.filter(|(head, _)| head.sequence() == self.version).ok_or_else(gone)?;
+            let Some(blob) = append::blob_of(&found).filter(|_| self.position < head.row.size) else {
+                return Ok(None);
+            };
+            let (start, piece) = append::piece_at(moment, blob, self.position)?;
+            // What a fork has appended to the same bytes is not this object's.
+            let end = piece.len().min(head.row.size - start).min(self.position - start + STEP);
+            Ok(Some((piece, self.position - start..end)))
+        })
     }
 
     /// The next bytes: at least one, or `None` if none came in time.
@@ -74,15 +80,15 @@ impl Following {
         let mut found = self.now();
         if matches!(found, Ok(None)) {
             let engine = self.reading.engine.clone();
-            engine.commits_seen().wait_while(at_most, || {
+            engine.wait_while(at_most, || {
                 found = self.now();
                 matches!(found, Ok(None))
-            });
+            })?;
         }
-        let Some((body, end)) = found? else {
+        let Some((body, range)) = found? else {
             return Ok(None);
         };
-        let bytes = body.read(self.position..end)?;
+        let bytes = body.read(range)?;
         self.position += bytes.len() as u64;
         Ok(Some(bytes))
     }

@@ -103,6 +103,7 @@ impl Step for RenamePrefixStep {
             self.one_by_one(staged, &state, objects)?;
             return Ok(StepOutcome::Number(objects));
         }
+        check_new_keys(staged, &state, old, new)?;
         // Every span under the old prefix goes under the new one, and so does what the span around it holds there.
         let around = state.route.span(old.as_bytes()).clone();
         let moved = |layer: &Layer| Layer {
@@ -150,8 +151,28 @@ impl RenamePrefixStep {
             let body = Bringing::Found(found.body, found.at);
             Chain::new(staged, state).push(&new_key, unheld(head.row), body)?;
         }
+        if state.versioning().is_some() {
+            // What was there before has stayed, below delete markers.
+            Chain::new(staged, state).check_quota()?;
+        }
         Ok(())
     }
+}
+
+/// Refuses if a key would not be one any more under its new prefix. Looks at every key, unless they all get shorter.
+fn check_new_keys(staged: &Staged<'_>, state: &BucketState, old: &str, new: &str) -> Result<()> {
+    let cost = |prefix: &str| prefix.len() + prefix.bytes().filter(|byte| *byte == 0).count();
+    if !new.is_empty() && new.len() <= old.len() && cost(new) <= cost(old) {
+        return Ok(());
+    }
+    let lens = state.lens(staged);
+    let (mut from, end) = (old.as_bytes().to_vec(), end_of(old));
+    while let Some((mut key, _)) = lens.next(Kind::Head, &from, Some(&end))? {
+        ObjectKey::new(&format!("{new}{}", String::from_utf8_lossy(&key[old.len()..])))?;
+        key.push(0);
+        from = key;
+    }
+    Ok(())
 }
 
 /// How many objects are under a prefix.

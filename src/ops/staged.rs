@@ -149,7 +149,8 @@ impl Overlay {
         }
         sum.count_refs();
         sum.settle_blobs(&self.pieces, &mut numbers)?;
-        if !said.is_empty() {
+        // Of nothing there is nothing to say: deleting what is not there is no commit.
+        if !said.is_empty() && !sum.rows.is_empty() {
             sum.put(vec![keys::NOTE], NewBody::None, note::encode(&said));
         }
         Ok(sum.into_changes())

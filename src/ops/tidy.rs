@@ -60,13 +60,6 @@ pub fn step(engine: &Arc<Engine>) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether there is work left, be it that it can be done now or not.
-pub fn is_due(engine: &Engine) -> Result<bool> {
-    let view = engine.view();
-    let (from, end) = keys::all_tidy();
-    Ok(catalog::Moment::now(&view).next(&from, &end)?.is_some())
-}
-
 #[derive(Debug)]
 struct TidyStep {
     key: Vec<u8>,

@@ -36,8 +36,8 @@ pub struct BulkPool {
     unsynced: Mutex<Vec<Arc<Segment>>>,
     /// Held while the list above is worked off.
     syncing: Mutex<()>,
-    /// Ids of segments that a writer holds or that wait for one.
-    open_ids: Mutex<Vec<u64>>,
+    /// Ids of segments that a writer holds or that wait for one, and where their finished records end.
+    open_ids: Mutex<Vec<(u64, u64)>>,
 }
 
 #[derive(Debug)]
@@ -176,7 +176,13 @@ impl BulkPool {
 
     /// Whether a segment is still open for more.
     pub fn is_open(&self, id: u64) -> bool {
-        self.open_ids.lock().contains(&id)
+        self.finished_end(id).is_some()
+    }
+
+    /// Where the finished records of a segment end that is open for more; `None` if nothing is added to it any more.
+    /// What stands before that place never changes.
+    pub fn finished_end(&self, id: u64) -> Option<u64> {
+        self.open_ids.lock().iter().find(|(open, _)| *open == id).map(|(_, end)| *end)
     }
 
     /// Closes every segment that no writer holds, so that it can be relocated and removed.
@@ -186,7 +192,7 @@ impl BulkPool {
         }
         let idle = std::mem::take(&mut *self.idle.lock());
         let mut open = self.open_ids.lock();
-        open.retain(|id| idle.iter().all(|gone| gone.segment.id() != *id));
+        open.retain(|(id, _)| idle.iter().all(|gone| gone.segment.id() != *id));
     }
 
     /// Whether any finished body waits for a sync.
@@ -258,7 +264,7 @@ impl BulkPool {
             Some(spare) => spare,
             None => self.make()?,
         };
-        self.open_ids.lock().push(segment.id());
+        self.open_ids.lock().push((segment.id(), HEADER_LEN as u64));
         self.tables.add(segment.clone());
         Ok(Open { segment, tail: HEADER_LEN as u64, len, made: len, cold })
     }
@@ -268,6 +274,10 @@ impl BulkPool {
             self.filling.store(true, Ordering::Relaxed);
         }
         if open.tail + FRAME_LEN as u64 * 2 < open.made {
+            let id = open.segment.id();
+            let mut ends = self.open_ids.lock();
+            ends.iter_mut().filter(|(open, _)| *open == id).for_each(|(_, end)| *end = open.tail);
+            drop(ends);
             self.idle.lock().push(open);
         } else {
             self.seal(&open);
@@ -275,7 +285,7 @@ impl BulkPool {
     }
 
     fn seal(&self, open: &Open) {
-        self.open_ids.lock().retain(|id| *id != open.segment.id());
+        self.open_ids.lock().retain(|(id, _)| *id != open.segment.id());
     }
 
     fn note_unsynced(&self, segment: &Arc<Segment>) {

@@ -159,12 +159,18 @@ impl SegmentMaker {
     }
 
     fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>, mapped: bool) -> Segment {
+        let seed = segment_seed(&header.store_id, header.id, header.nonce);
+        Segment { mapped, ..self.adopt(header, seed, path, file) }
+    }
+
+    /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
+    pub fn adopt(&self, header: SegmentHeader, seed: u32, path: PathBuf, file: Arc<dyn File>) -> Segment {
         Segment {
-            seed: segment_seed(&header.store_id, header.id, header.nonce),
+            seed,
             header,
             path,
             file,
-            mapped,
+            mapped: self.identity.mapped,
             trusting: self.env.planted(Planted::NoBodySum),
             map: ArcSwapOption::empty(),
             touched: ArcSwap::from_pointee(Vec::new()),
@@ -268,7 +274,8 @@ impl Segment {
         Error::corrupt(self.path.display(), offset, reason)
     }
 
-    pub(super) fn failed(&self, doing: &str, error: std::io::Error) -> Error {
+    /// A failed call to the operating system about this file.
+    pub fn failed(&self, doing: &str, error: std::io::Error) -> Error {
         Error::io(format!("{doing} {}", self.path.display()), error)
     }
 

@@ -6,6 +6,7 @@
     reason = "these tests make and read files as a user of the tool does"
 )]
 
+mod backup;
 mod commands;
 mod export;
 mod feed;

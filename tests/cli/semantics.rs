@@ -98,3 +98,18 @@ fn the_past_is_listed_while_it_is_kept() {
     tool.ok(&["history", "off"]);
     assert!(tool.fails(&["ls", "--as-of", &lsn, "cats"]).contains("does not show"));
 }
+
+#[test]
+fn tags_are_shown_replaced_and_taken_off() {
+    let tool = begun();
+    put(&tool, "cats/tom", "meow");
+    assert_eq!(tool.ok(&["tag", "cats/tom"]), "");
+    tool.ok(&["tag", "cats/tom", "team=red", "year=2026"]);
+    assert_eq!(tool.ok(&["tag", "cats/tom"]), "team=red\nyear=2026\n");
+    tool.ok(&["tag", "cats/tom", "team=blue"]);
+    assert_eq!(tool.ok(&["tag", "cats/tom"]), "team=blue\n");
+    tool.ok(&["tag", "--clear", "cats/tom"]);
+    assert_eq!(tool.ok(&["tag", "cats/tom"]), "");
+    assert!(tool.fails(&["tag", "cats/felix"]).contains("felix"));
+    assert!(tool.fails(&["tag", "cats/tom", "a%b=1"]).contains("tag"));
+}

@@ -7,6 +7,7 @@
     reason = "a test measures its time, kills processes and prints what it has counted"
 )]
 
+mod backup;
 mod cuts;
 mod damage;
 mod determinism;

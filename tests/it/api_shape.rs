@@ -160,6 +160,28 @@ fn the_store_is_as_written() -> Result<()> {
     assert!(report.is_clean());
     store
         .verify_with(VerifyOptions::new().progress(|progress: VerifyProgress| progress.entries < u64::MAX))?;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(MemoryVfs::new());
+    let other = Store::builder("/store").vfs(disk.clone()).open()?;
+    let report: BackupReport = other.backup("/backup")?;
+    let (_, _, _, false): (Lsn, u64, u64, bool) =
+        (report.lsn, report.files_copied, report.bytes_copied, report.stopped)
+    else {
+        unreachable!("nobody stopped it")
+    };
+    other.backup_with(
+        "/backup",
+        BackupOptions::new().progress(|now: BackupProgress| now.files <= now.files_total),
+    )?;
+    let options = RestoreOptions::new().vfs(disk.clone()).progress(|_: BackupProgress| true);
+    let report: RestoreReport = Store::restore_with("/backup", "/again", options)?;
+    let (_, _, _): (Lsn, u64, u64) = (report.lsn, report.files, report.entries);
+    other.close()?;
+    let options = SalvageOptions::new().vfs(disk).progress(|_: SalvageProgress| true);
+    let report: SalvageReport = Store::salvage_with("/store", "/saved", options)?;
+    assert!(report.is_whole() && report.lost.is_empty() && report.doubtful.is_empty());
+    assert!(Store::restore(dir.path().join("none"), dir.path().join("to")).is_err());
+    assert!(Store::salvage(dir.path().join("none"), dir.path().join("to")).is_err());
     let usage: Usage = store.usage()?;
     let (_, _): (u64, u64) = (usage.objects, usage.bytes);
     let _: Stats = store.stats();

@@ -25,7 +25,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 
 /// Appends bodies of these lengths and gives what the object must hold.
 fn grow(bucket: &Bucket, key: &str, lengths: impl IntoIterator<Item = usize>) -> Vec<u8> {
-    let mut whole = bucket.exists(key).unwrap().then(|| read(bucket, key)).unwrap_or_default();
+    let mut whole = if bucket.exists(key).unwrap() { read(bucket, key) } else { Vec::new() };
     for len in lengths {
         let bytes = noise(whole.len() as u64 + 1, len);
         let options = AppendOptions::new().durability(Durability::Buffered);

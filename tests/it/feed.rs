@@ -793,7 +793,7 @@ fn play(store: &Store, dice: &mut Dice) {
                 })
                 .unwrap();
         }
-        18 => drop(bucket.delete_prefix(&prefix(dice)[..]).unwrap()),
+        18 => drop(bucket.delete_prefix(prefix(dice)).unwrap()),
         19 => drop(bucket.rename_prefix(prefix(dice), prefix(dice)).unwrap()),
         20 => drop(store.fork_bucket(name(dice), name(dice))),
         21 if dice.below(4) == 0 => bucket.set_config(&Versioning::Enabled).unwrap(),

@@ -371,7 +371,7 @@ fn usage_and_bodies_are_exact_through_everything_and_the_space_comes_back() {
         if history.is_some() {
             store.close().unwrap();
             drop(store);
-            store = open(dir.path(), false);
+            store = open_with(dir.path(), false, Some(Duration::ZERO));
         }
         let _ = store.delete_bucket("fork");
         for (name, _) in BUCKETS {

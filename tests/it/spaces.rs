@@ -315,3 +315,96 @@ fn prefixes_and_forks_are_as_if_every_key_were_moved() {
 fn every_retained_moment_stays_as_it_was() {
     (0..seeds(3)).for_each(|seed| play(1000 + seed, 120, true));
 }
+
+/// A note of what was done is no change by itself.
+#[test]
+fn deleting_what_is_not_there_is_no_commit_in_a_fork_either() {
+    let store = Store::in_memory().unwrap();
+    store.create_bucket("root").unwrap();
+    let fork = store.fork_bucket("root", "fork").unwrap();
+    let before = store.stats().lsn;
+    fork.delete("a").unwrap();
+    fork.delete_many(["b", "c"]).unwrap();
+    store
+        .write(|tx| {
+            tx.put(&fork, "d", b"1")?;
+            tx.delete(&fork, "d")
+        })
+        .unwrap();
+    assert_eq!(store.stats().lsn, before);
+}
+
+/// Two buckets that one commit writes to are not the same for that.
+#[test]
+fn what_one_commit_wrote_into_both_buckets_differs() {
+    let store = Store::in_memory().unwrap();
+    let root = store.create_bucket("root").unwrap();
+    let fork = store.fork_bucket("root", "fork").unwrap();
+    store
+        .write(|tx| {
+            tx.put(&root, "a", b"1")?;
+            tx.put(&fork, "a", b"2")
+        })
+        .unwrap();
+    assert_eq!(fork.diff(&root).unwrap().count(), 1);
+}
+
+/// The keys of rows are hashed in the past, which orders them anew; the buckets before them are still told apart.
+#[test]
+fn the_past_of_buckets_is_read_beside_that_of_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { history: Some(Duration::from_secs(3600)), ..Settings::default() };
+    let store =
+        Store::builder(dir.path()).settings(settings).maintenance(Maintenance::Manual).open().unwrap();
+    store.create_bucket("root").unwrap().put("a", b"1").unwrap();
+    let write = |value: &[u8]| {
+        let rows = |tx: &mut ossicle::Transaction<'_>| {
+            (0u32..20).try_for_each(|n| tx.put_row("t", &n.to_be_bytes(), value))
+        };
+        store.write(rows).unwrap();
+    };
+    write(b"old");
+    let then = store.snapshot().unwrap().lsn();
+    write(b"new");
+    store.create_bucket("other").unwrap();
+    let past = store.as_of(then).unwrap();
+    assert_eq!(past.usage().unwrap().objects, 1);
+    assert_eq!(past.row("t", &3u32.to_be_bytes()).unwrap().as_deref(), Some(&b"old"[..]));
+}
+
+/// Renaming may make keys that nobody could write; one by one they are refused, and as a whole prefix as well.
+#[test]
+fn a_prefix_is_not_renamed_where_a_key_would_be_none() {
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("root").unwrap();
+    let buffered = || PutOptions::new().durability(Durability::Buffered);
+    for n in 0..100 {
+        bucket.put_with(&format!("a/{n}"), b"1", buffered()).unwrap();
+    }
+    bucket.put_with(&format!("a/{}", "k".repeat(1000)), b"1", buffered()).unwrap();
+    bucket.put_with("a//x", b"1", buffered()).unwrap();
+    for bad in ["", "a/longer-by-twenty-bytes/"] {
+        let refused = bucket.rename_prefix("a/", bad).unwrap_err();
+        assert_eq!(refused.code(), "InvalidObjectName", "{bad:?}");
+    }
+    bucket.rename_prefix("a/", "b/").unwrap();
+    assert_eq!(bucket.usage("b/").unwrap().objects, 102);
+    // Not even looked for, or marked as deleted.
+    bucket.set_config(&ossicle::Versioning::Enabled).unwrap();
+    assert_eq!(bucket.delete(&"k".repeat(2000)).unwrap_err().code(), "InvalidObjectName");
+}
+
+/// Among objects that are there already, versions stay behind, and they count.
+#[test]
+fn renaming_a_prefix_among_others_keeps_to_the_quota() {
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("root").unwrap();
+    bucket.set_config(&ossicle::Versioning::Enabled).unwrap();
+    bucket.put("a/1", b"1").unwrap();
+    bucket.put("b/2", b"2").unwrap();
+    bucket.set_config(&ossicle::Quota { objects: Some(2), bytes: None }).unwrap();
+    assert_eq!(bucket.rename_prefix("a/", "b/").unwrap_err().code(), "QuotaExceeded");
+    assert!(bucket.exists("a/1").unwrap() && !bucket.exists("b/1").unwrap());
+    bucket.set_config(&ossicle::Quota { objects: Some(3), bytes: None }).unwrap();
+    assert_eq!(bucket.rename_prefix("a/", "b/").unwrap().objects, 1);
+}

@@ -45,7 +45,7 @@ fn worm(days: u32, state: WormState) -> Worm {
 /// A way of losing what is under the key `a/k` of a bucket without versions, or of changing what it holds.
 type Way = (&'static str, fn(&Store, &Bucket) -> Result<()>);
 
-const WAYS: [Way; 19] = [
+const WAYS: [Way; 20] = [
     ("put", |_, bucket| bucket.put("a/k", b"x").map(drop)),
     ("put of a long body", |_, bucket| bucket.put("a/k", vec![0; 500_000]).map(drop)),
     ("writer", |_, bucket| {
@@ -62,6 +62,15 @@ const WAYS: [Way; 19] = [
     ("copy over it", |_, bucket| bucket.copy("other", "a/k").map(drop)),
     ("copy onto itself", |_, bucket| {
         bucket.copy_from(bucket, "a/k", "a/k", CopyOptions::new().content_type("x/y")).map(drop)
+    }),
+    ("upload in parts", |_, bucket| {
+        let upload = bucket.upload("a/k", ossicle::UploadOptions::new())?;
+        upload.put_part(1, b"part")?;
+        let done = upload.complete(&upload.parts()?).map(drop);
+        if done.is_err() {
+            upload.abort()?;
+        }
+        done
     }),
     ("symlink over it", |_, bucket| bucket.symlink("a/k", "other").map(drop)),
     ("metadata", |_, bucket| bucket.set_metadata("a/k", [("a", "b")])),

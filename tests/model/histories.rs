@@ -1,8 +1,10 @@
 //! Random histories under every kind of store and settings.
 //!
-//! Every run plays the same histories; `PROPTEST_RNG_SEED` draws others, `PROPTEST_CASES` draws more.
+//! Every run plays the same histories; `PROPTEST_RNG_SEED` draws others, `OSSICLE_MODEL_TIMES=10` ten times as many,
+//! `PROPTEST_CASES` so many. With `--nocapture` each test says how many calls it has compared.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use ossicle::{ReadMode, Settings};
 use proptest::prelude::*;
@@ -12,9 +14,15 @@ use crate::history::{Op, history};
 use crate::play::Play;
 use crate::world::{World, small};
 
-/// Plays `cases` histories of at most `most` calls, each in worlds of its own.
-fn play(seed: u64, cases: u32, most: usize, worlds: impl Fn() -> Vec<World>) -> u64 {
-    play_some(seed, cases, most, |_| true, worlds)
+/// How many times as many histories are played as usual; 1, or what `OSSICLE_MODEL_TIMES` says.
+fn times() -> u32 {
+    std::env::var("OSSICLE_MODEL_TIMES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Plays `cases` histories of at most `most` calls, each in worlds of its own. In all at least `least` calls must come
+/// of it, of which every answer was compared; how many there were is printed.
+fn play(seed: u64, cases: u32, most: usize, least: u64, worlds: impl Fn() -> Vec<World>) {
+    play_some(seed, cases, most, least, |_| true, worlds)
 }
 
 /// The same with only such calls in the histories as `keep` keeps.
@@ -22,13 +30,14 @@ fn play_some(
     seed: u64,
     cases: u32,
     most: usize,
+    least: u64,
     keep: fn(&Op) -> bool,
     worlds: impl Fn() -> Vec<World>,
-) -> u64 {
+) {
     let mut config =
         ProptestConfig { failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
+        config.cases = cases * times();
     }
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
         config.rng_seed = RngSeed::Fixed(seed);
@@ -47,31 +56,37 @@ fn play_some(
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    played.into_inner().unwrap()
+    let played = played.into_inner().unwrap();
+    println!("{played} calls compared");
+    assert!(played >= least || std::env::var_os("PROPTEST_CASES").is_some(), "only {played} calls compared");
 }
 
 #[test]
 fn a_store_in_memory_read_through_maps_answers_as_the_model() {
-    let played = play(1, 260, 400, || vec![World::in_memory(small(ReadMode::Mapped))]);
-    assert!(played > 60_000, "only {played} calls were compared");
+    play(1, 260, 400, 60_000, || vec![World::in_memory(small(ReadMode::Mapped))]);
 }
 
 #[test]
 fn a_store_in_memory_read_by_position_answers_as_the_model() {
-    let played = play(2, 260, 400, || vec![World::in_memory(small(ReadMode::Positioned))]);
-    assert!(played > 60_000, "only {played} calls were compared");
+    play(2, 260, 400, 60_000, || vec![World::in_memory(small(ReadMode::Positioned))]);
 }
 
 #[test]
 fn a_store_on_disk_read_through_maps_answers_as_the_model() {
-    let played = play(3, 30, 300, || vec![World::on_disk(small(ReadMode::Mapped))]);
-    assert!(played > 5_000, "only {played} calls were compared");
+    play(3, 30, 300, 5_000, || vec![World::on_disk(small(ReadMode::Mapped))]);
 }
 
 #[test]
 fn a_store_on_disk_read_by_position_answers_as_the_model() {
-    let played = play(4, 30, 300, || vec![World::on_disk(small(ReadMode::Positioned))]);
-    assert!(played > 5_000, "only {played} calls were compared");
+    play(4, 30, 300, 5_000, || vec![World::on_disk(small(ReadMode::Positioned))]);
+}
+
+/// Whatever was retained of the past is as it was, however the store was closed and opened and compacted since.
+#[test]
+fn a_store_with_a_past_answers_as_the_model() {
+    let past = |history| Settings { history: Some(Duration::from_secs(history)), ..small(ReadMode::Mapped) };
+    play(7, 100, 400, 60_000, || vec![World::in_memory(past(8))]);
+    play(8, 30, 400, 20_000, || vec![World::in_memory(past(3600))]);
 }
 
 /// The settings decide how a store does things and never what it answers.
@@ -81,8 +96,7 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
     let everything_packed = Settings { packed_max: 4 << 20, inline_max: 700, ..small(ReadMode::Positioned) };
     let large_chunks = Settings { chunk_size: 16 << 20, garbage_percent: 90, ..small(ReadMode::Mapped) };
     let all = [Settings::default(), nothing_packed, everything_packed, large_chunks];
-    let played = play(5, 40, 300, || all.iter().cloned().map(World::in_memory).collect());
-    assert!(played > 40_000, "only {played} calls were compared");
+    play(5, 40, 300, 40_000, || all.iter().cloned().map(World::in_memory).collect());
 }
 
 /// Maintenance at any moment changes no answer. Its thread works on the same store while the history is played.
@@ -90,6 +104,5 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
 fn a_store_with_a_maintenance_thread_answers_as_the_model() {
     let world = || vec![World::in_memory(small(ReadMode::Mapped)).with_background()];
     // Without renames, because taking away their traces is a commit, and nobody knows when it happens.
-    let played = play_some(6, 100, 400, |op| !op.renames(), world);
-    assert!(played > 25_000, "only {played} calls were compared");
+    play_some(6, 100, 400, 25_000, |op| !op.renames(), world);
 }

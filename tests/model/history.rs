@@ -1,12 +1,16 @@
 //! Random histories: what is called, with keys, bodies and options that are meant to hurt.
 
+use ossicle::{Acl, Versioning};
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::reference::Range;
 
-/// Names of buckets: three that are used, and three that no bucket may have.
-pub const BUCKETS: [&str; 6] = ["aaa", "bbb", "c-c", "Ab", "-ab", "a.b"];
+/// Names of buckets: those that are used, and three that no bucket may have.
+pub const BUCKETS: [&str; 8] = ["aaa", "bbb", "c-c", "fork-1", "fork-2", "Ab", "-ab", "a.b"];
+
+/// How many of them a bucket may have.
+pub const VALID: usize = 5;
 
 /// Keys that lie close together or look like something else.
 const KEYS: [&str; 40] = [
@@ -58,7 +62,8 @@ const BAD_KEYS: [&str; 4] = ["", "/a", "\\a", "//"];
 /// A key: one of the table, or generated.
 pub fn key() -> impl Strategy<Value = String> {
     prop_oneof![
-        60 => select(&KEYS[..]).prop_map(str::to_string),
+        30 => select(&["a", "a/b", "b/a", "a/b/c"][..]).prop_map(str::to_string),
+        45 => select(&KEYS[..]).prop_map(str::to_string),
         25 => "[ab][ab/]{0,4}",
         8 => (0u32..400).prop_map(|number| format!("many/{number:04}")),
         3 => select(&["k", "\u{1F408}", "a/"][..]).prop_map(|unit| longest(unit, 1023)),
@@ -134,6 +139,7 @@ pub struct Extras {
     pub metadata: Option<Vec<(String, String)>>,
     pub if_absent: bool,
     pub if_match: Tag,
+    pub if_none_match: Tag,
     pub synced: bool,
 }
 
@@ -171,16 +177,26 @@ fn content_type() -> impl Strategy<Value = Option<String>> {
 }
 
 fn extras() -> impl Strategy<Value = Extras> {
-    let plain =
-        Extras { content_type: None, metadata: None, if_absent: false, if_match: Tag::None, synced: false };
-    let any = (content_type(), metadata(), prop::bool::weighted(0.15), tag(), prop::bool::weighted(0.1))
-        .prop_map(|(content_type, metadata, if_absent, if_match, synced)| Extras {
+    let plain = Extras {
+        content_type: None,
+        metadata: None,
+        if_absent: false,
+        if_match: Tag::None,
+        if_none_match: Tag::None,
+        synced: false,
+    };
+    let rarely = || prop::bool::weighted(0.1);
+    let unless = prop_oneof![8 => Just(Tag::None), 1 => tag()];
+    let any = (content_type(), metadata(), prop::bool::weighted(0.15), tag(), unless, rarely()).prop_map(
+        |(content_type, metadata, if_absent, if_match, if_none_match, synced)| Extras {
             content_type,
             metadata,
             if_absent,
             if_match,
+            if_none_match,
             synced,
-        });
+        },
+    );
     prop_oneof![1 => Just(plain), 1 => any]
 }
 
@@ -193,16 +209,45 @@ pub struct Spot {
 }
 
 fn bucket() -> impl Strategy<Value = usize> {
-    prop_oneof![6 => Just(0usize), 3 => Just(1), 1 => Just(2)]
+    prop_oneof![6 => Just(0usize), 4 => Just(1), 1 => Just(2), 2 => Just(3), 1 => Just(4)]
 }
 
 fn spot() -> impl Strategy<Value = Spot> {
     (bucket(), prop::bool::weighted(0.03), key()).prop_map(|(bucket, stale, key)| Spot { bucket, stale, key })
 }
 
+/// Which version of an object.
+#[derive(Clone, Copy, Debug)]
+pub enum Pick {
+    Current,
+    /// The nth newest that there is.
+    Nth(usize),
+    Null,
+    Unknown,
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![
+        10 => Just(Pick::Current),
+        4 => (0usize..6).prop_map(Pick::Nth),
+        1 => Just(Pick::Null),
+        1 => Just(Pick::Unknown),
+    ]
+}
+
+/// Prefixes that hold much, little or nothing, lie within each other, and some that none may be.
+fn prefix() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => select(&["a/", "b/", "a/b/", "c/", "many/", "m/"][..]).prop_map(str::to_string),
+        3 => select(&["", "a", "many/0", "a/b", "k", "\u{1F408}", "a//"][..]).prop_map(str::to_string),
+        1 => select(&["/", "\\a", "/a"][..]).prop_map(str::to_string),
+    ]
+}
+
 /// Conditions of a read. Moments are seconds after the object was written.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    pub pick: Pick,
     pub range: Option<Range>,
     pub if_match: Tag,
     pub if_none_match: Tag,
@@ -228,8 +273,9 @@ fn asked() -> impl Strategy<Value = Asked> {
         edge().prop_map(Range::Last),
     ];
     let moment = || prop::option::weighted(0.1, -2i64..3);
-    (prop::option::of(range), tag(), tag(), moment(), moment()).prop_map(
-        |(range, if_match, if_none_match, if_modified_since, if_unmodified_since)| Asked {
+    (pick(), prop::option::of(range), tag(), tag(), moment(), moment()).prop_map(
+        |(pick, range, if_match, if_none_match, if_modified_since, if_unmodified_since)| Asked {
+            pick,
             range,
             if_match,
             if_none_match,
@@ -291,7 +337,9 @@ fn row_len() -> impl Strategy<Value = usize> {
 #[derive(Clone, Debug)]
 pub enum Step {
     Put(Spot, Body, Extras),
-    Delete(Spot, Tag),
+    Delete(Spot, Pick, Tag),
+    Undelete(Spot),
+    RestoreVersion(Spot, Pick),
     Copy(Spot, Spot),
     Rename(Spot, Spot),
     Get(Spot),
@@ -304,7 +352,9 @@ pub enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (spot(), body(), extras()).prop_map(|(at, body, extras)| Step::Put(at, body, extras)),
-        3 => (spot(), tag()).prop_map(|(at, tag)| Step::Delete(at, tag)),
+        3 => (spot(), pick(), tag()).prop_map(|(at, pick, tag)| Step::Delete(at, pick, tag)),
+        1 => spot().prop_map(Step::Undelete),
+        1 => (spot(), pick()).prop_map(|(at, pick)| Step::RestoreVersion(at, pick)),
         2 => (spot(), spot()).prop_map(|(from, to)| Step::Copy(from, to)),
         3 => (spot(), spot()).prop_map(|(from, to)| Step::Rename(from, to)),
         2 => spot().prop_map(Step::Get),
@@ -332,19 +382,40 @@ pub enum Reopening {
 #[derive(Clone, Debug)]
 pub enum Op {
     CreateBucket(usize),
+    CreateBucketWith(usize, Versioning),
     DeleteBucket(usize),
+    /// From the first to the second.
+    Fork(usize, usize),
+    SetVersioning(usize, Option<Versioning>),
+    /// So many objects and bytes more than there are.
+    SetQuota(usize, (Option<i64>, Option<i64>)),
+    SetAcl(usize, Acl),
+    Configs(usize, bool),
+    DeletePrefix(usize, String),
+    RenamePrefix(usize, String, String),
+    Diff(usize, usize),
+    /// At a moment of the past, by its commit or by its time.
+    LookBack(usize, bool),
     Put(Spot, Body, How, Extras),
     /// As many small objects as fill the memory of changes, so that checkpoints happen.
     PutMany(usize, u32, u32),
     Get(Spot, Asked),
     Head(Spot, Asked),
     Exists(Spot),
-    Delete(Spot, Tag),
+    Delete(Spot, Pick, Tag),
     DeleteMany(usize, Vec<String>),
-    Copy(Spot, Spot, Tag, Extras),
+    Copy(Spot, Pick, Spot, Tag, Extras),
     Rename(Spot, String, Extras),
     List(usize, Lines),
     Pages(usize, Lines),
+    /// Behind a version of the key that the listing starts after.
+    Versions(usize, Lines, Pick),
+    VersionPages(usize, Lines),
+    /// Every version of an object.
+    Chain(Spot),
+    Undelete(Spot),
+    RestoreVersion(Spot, Pick),
+    DeleteVersions(usize, Vec<(String, Pick)>),
     Usage(Spot),
     Row(RowAt),
     Transaction {
@@ -370,10 +441,11 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether an object may get another key.
+    /// Whether maintenance may have to commit something after it: an object may get another key, or a prefix or a fork
+    /// is left to be cleaned up.
     pub fn renames(&self) -> bool {
         match self {
-            Op::Rename(..) => true,
+            Op::Rename(..) | Op::Fork(..) | Op::DeletePrefix(..) | Op::RenamePrefix(..) => true,
             Op::Transaction { steps, .. } => steps.iter().any(|step| matches!(step, Step::Rename(..))),
             _ => false,
         }
@@ -392,13 +464,44 @@ fn objects() -> impl Strategy<Value = Op> {
         12 => (spot(), asked()).prop_map(|(at, asked)| Op::Get(at, asked)),
         4 => (spot(), asked()).prop_map(|(at, asked)| Op::Head(at, asked)),
         3 => spot().prop_map(Op::Exists),
-        10 => (spot(), tag()).prop_map(|(at, tag)| Op::Delete(at, tag)),
+        10 => (spot(), pick(), tag()).prop_map(|(at, pick, tag)| Op::Delete(at, pick, tag)),
         2 => (bucket(), prop::collection::vec(key(), 0..12)).prop_map(|(at, keys)| Op::DeleteMany(at, keys)),
-        4 => (spot(), spot(), tag(), extras()).prop_map(|(from, to, tag, extras)| Op::Copy(from, to, tag, extras)),
+        4 => (spot(), pick(), spot(), tag(), extras())
+            .prop_map(|(from, pick, to, tag, extras)| Op::Copy(from, pick, to, tag, extras)),
         4 => (spot(), key(), extras()).prop_map(|(from, to, extras)| Op::Rename(from, to, extras)),
         8 => (bucket(), lines()).prop_map(|(at, lines)| Op::List(at, lines)),
         2 => (bucket(), lines()).prop_map(|(at, lines)| Op::Pages(at, lines)),
         4 => spot().prop_map(Op::Usage),
+        4 => (bucket(), lines(), pick()).prop_map(|(at, lines, pick)| Op::Versions(at, lines, pick)),
+        2 => (bucket(), lines()).prop_map(|(at, lines)| Op::VersionPages(at, lines)),
+        2 => spot().prop_map(Op::Chain),
+        4 => spot().prop_map(Op::Undelete),
+        3 => (spot(), pick()).prop_map(|(at, pick)| Op::RestoreVersion(at, pick)),
+        1 => (bucket(), prop::collection::vec((key(), pick()), 0..8))
+            .prop_map(|(at, versions)| Op::DeleteVersions(at, versions)),
+    ]
+}
+
+fn spaces() -> impl Strategy<Value = Op> {
+    let versioning = || select(&[Versioning::Enabled, Versioning::Enabled, Versioning::Suspended][..]);
+    let more = || prop::option::weighted(0.3, prop_oneof![Just(0i64), 0i64..5, -3i64..20_000]);
+    let name = || 0usize..BUCKETS.len();
+    prop_oneof![
+        3 => name().prop_map(Op::CreateBucket),
+        1 => (name(), versioning()).prop_map(|(at, versioning)| Op::CreateBucketWith(at, versioning)),
+        4 => name().prop_map(Op::DeleteBucket),
+        5 => (bucket(), 2usize..VALID).prop_map(|(from, to)| Op::Fork(from, to)),
+        1 => (name(), name()).prop_map(|(from, to)| Op::Fork(from, to)),
+        4 => (bucket(), prop::option::weighted(0.9, versioning()))
+            .prop_map(|(at, versioning)| Op::SetVersioning(at, versioning)),
+        3 => (bucket(), (more(), more())).prop_map(|(at, more)| Op::SetQuota(at, more)),
+        3 => bucket().prop_map(|at| Op::SetQuota(at, (None, None))),
+        1 => (bucket(), select(&[Acl::Private, Acl::PublicRead][..])).prop_map(|(at, acl)| Op::SetAcl(at, acl)),
+        3 => (bucket(), prop::bool::weighted(0.1)).prop_map(|(at, stale)| Op::Configs(at, stale)),
+        5 => (bucket(), prefix()).prop_map(|(at, prefix)| Op::DeletePrefix(at, prefix)),
+        8 => (bucket(), prefix(), prefix()).prop_map(|(at, old, new)| Op::RenamePrefix(at, old, new)),
+        4 => (bucket(), bucket()).prop_map(|(before, after)| Op::Diff(before, after)),
+        6 => (0usize..8, any::<bool>()).prop_map(|(at, by_time)| Op::LookBack(at, by_time)),
     ]
 }
 
@@ -414,9 +517,7 @@ fn op() -> impl Strategy<Value = Op> {
     );
     let transaction = (prop::collection::vec(step(), 0..8), any::<bool>(), prop::bool::weighted(0.15));
     let rest = prop_oneof![
-        3 => (0usize..6).prop_map(Op::CreateBucket),
-        2 => (0usize..6).prop_map(Op::DeleteBucket),
-        2 => (bucket(), 0u32..400, 1u32..60).prop_map(|(at, from, count)| Op::PutMany(at, from, count)),
+        3 => (bucket(), 0u32..400, 1u32..60).prop_map(|(at, from, count)| Op::PutMany(at, from, count)),
         2 => row_at().prop_map(Op::Row),
         20 => (transaction, prop::bool::weighted(0.1)).prop_map(|((steps, forgives, fails), synced)|
             Op::Transaction { steps, forgives, fails, synced }),
@@ -434,7 +535,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => reopening.prop_map(Op::Reopen),
         4 => (0u64..3000).prop_map(Op::Advance),
     ];
-    prop_oneof![3 => objects(), 1 => rest]
+    prop_oneof![9 => objects(), 3 => rest, 2 => spaces()]
 }
 
 /// A history of at most `most` calls.

@@ -75,6 +75,11 @@ impl World {
         self.builder().open().unwrap()
     }
 
+    /// For how long the past is retained.
+    pub fn history(&self) -> Option<Duration> {
+        self.settings.history
+    }
+
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }

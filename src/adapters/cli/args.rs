@@ -49,6 +49,8 @@ pub enum Command {
     Cp(CpArgs),
     /// Give an object another key, or with `-r` everything below one; no byte is copied
     Mv(MvArgs),
+    /// Show the tags of an object, or replace them
+    Tag(TagArgs),
     /// Show or set whether a bucket keeps versions
     Versioning(VersioningArgs),
     /// List versions and delete markers, of each key the newest first
@@ -75,6 +77,12 @@ pub enum Command {
     Compact,
     /// Show facts about the store
     Info,
+    /// Back a store up into a directory; run again, it copies only what is new
+    Backup(BackupArgs),
+    /// Copy a backup to a new directory and check all of it
+    RestoreBackup(RestoreArgs),
+    /// Write what can be read of a damaged store into a new one; the damaged one is not changed
+    Salvage(SalvageArgs),
     /// See all of it at work on a real directory, checked file by file
     Tour(TourArgs),
 }
@@ -186,6 +194,19 @@ pub struct MvArgs {
     /// Everything below the key, as in a tree: one commit, whatever it is
     #[arg(short, long)]
     pub recursive: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// The tags it has from now on; without any, they are shown
+    #[arg(value_name = "KEY=VALUE", value_parser = pair)]
+    pub tags: Vec<(String, String)>,
+    /// Take all tags off
+    #[arg(long, conflicts_with = "tags")]
+    pub clear: bool,
 }
 
 #[derive(Debug, Args)]
@@ -330,6 +351,39 @@ pub struct TourArgs {
     /// Keep the temporary directory
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The backup is the store as it was at one commit, whole, and is itself a store: `ossicle --store \
+    TARGET ls` shows what is in it. Stopped by Ctrl-C, by an error or by a full disk, it leaves the backup before as \
+    it was; run it again. A program that has the store open backs it up by itself, with `Store::backup`."
+)]
+pub struct BackupArgs {
+    /// The directory of the store
+    pub source: PathBuf,
+    /// Where to: missing, empty, or with an earlier backup of the same store
+    pub target: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The directory of the backup
+    pub backup: PathBuf,
+    /// Where to: missing or empty
+    pub target: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is lost, and what could be saved only as it was before, is listed by name, with the damaged \
+    files. The exit code is 0 if nothing is missing as far as that can be told, and 1 otherwise."
+)]
+pub struct SalvageArgs {
+    /// The directory of the damaged store
+    pub damaged: PathBuf,
+    /// Where to: missing or empty
+    pub target: PathBuf,
 }
 
 /// A range of bytes as people write it.

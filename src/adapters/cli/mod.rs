@@ -19,6 +19,7 @@
 
 mod address;
 mod args;
+mod backup;
 mod buckets;
 mod care;
 mod export;
@@ -34,6 +35,7 @@ mod opening;
 mod origin;
 mod progress;
 mod stop;
+mod tags;
 mod tally;
 mod tour;
 mod tree;
@@ -77,6 +79,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Stat(args) => objects::stat(store, &args, out),
         Command::Cp(args) => moving::copy(store, &args, out),
         Command::Mv(args) => moving::rename(store, &args, out),
+        Command::Tag(args) => tags::command(store, &args, out),
         Command::Versioning(args) => versions::versioning(store, &args, out),
         Command::Versions(args) => versions::list(store, &args, out),
         Command::Undelete(args) => versions::undelete(store, &args, out),
@@ -89,6 +92,9 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Verify => care::verify(store, out),
         Command::Compact => care::compact(store, out),
         Command::Info => care::info(store, out),
+        Command::Backup(args) => backup::backup(&args, out),
+        Command::RestoreBackup(args) => backup::restore(&args, out),
+        Command::Salvage(args) => backup::salvage(&args, out),
         Command::Tour(args) => tour::command(store, &args, out),
     }
 }

@@ -190,7 +190,7 @@ fn a_copy_is_equal_and_compact() {
         }
     }
     let target = open(&mapped_file(), ReadMode::Map);
-    let copied = copy_into(&index.tree, &target).unwrap();
+    let copied = copy_into(&index.tree, &target, &mut || Ok(())).unwrap();
     let copy = Index::new(copied.publish().0);
     let (old, new) = (assert_sound(&index.tree), assert_sound(&copy.tree));
     assert_eq!(old.items, new.items);

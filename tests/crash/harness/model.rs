@@ -141,8 +141,14 @@ impl State {
             Op::Wait(_) | Op::Retain(_) => {}
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
-            Op::Look | Op::Flush | Op::Checkpoint | Op::Maintain | Op::Compact | Op::Reopen | Op::Rebuild => {
-            }
+            Op::Look
+            | Op::Flush
+            | Op::Checkpoint
+            | Op::Maintain
+            | Op::Compact
+            | Op::Backup
+            | Op::Reopen
+            | Op::Rebuild => {}
         }
         Ok(next)
     }

@@ -11,6 +11,9 @@ use super::Dice;
 use super::model::TABLE;
 use super::upload::Uploading;
 
+/// Where backups go.
+pub const BACKUP: &str = "/backup";
+
 /// A bucket and a key.
 pub type At = (&'static str, String);
 
@@ -154,6 +157,8 @@ pub enum Op {
     Checkpoint,
     Maintain,
     Compact,
+    /// Backs the store up to a place beside it.
+    Backup,
     /// Two readers in what might be other processes look at the store: one stays what it was at its first look, the
     /// other one is refreshed.
     Look,
@@ -259,6 +264,7 @@ impl Op {
             Op::Checkpoint => store.checkpoint(),
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
             Op::Compact => store.compact(CompactOptions::new()).map(drop),
+            Op::Backup => store.backup(BACKUP).map(drop),
             Op::Retain(_) | Op::Reopen | Op::Rebuild => store.close(),
         }
     }

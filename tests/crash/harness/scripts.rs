@@ -925,6 +925,20 @@ scripts! {
         upload("one", "b", Uploading::Complete(vec![10_000])),
         delete("one", "a"),
     ]
+
+    /// Backed up, written to, and backed up again, with segments gone between.
+    backed_up: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", STREAMED, 2),
+        Op::Backup,
+        put("one", "b", STREAMED, 3),
+        put_buffered("one", "c", STREAMED, 4),
+        delete("one", "a"),
+        Op::Compact,
+        Op::Backup,
+        put("one", "d", TINY, 5),
+    ]
 }
 
 /// An upload of more parts than a commit removes: maintenance removes them, step by step. Too long to be run in every

@@ -1,0 +1,143 @@
+//! Copies of a store as a whole: `backup`, `restore-backup`, `salvage`.
+
+use std::io::Write;
+use std::time::Instant;
+
+use super::args::{BackupArgs, RestoreArgs, SalvageArgs};
+use super::failure::Failure;
+use super::progress::Progress;
+use super::{opening, stop, words};
+use crate::{BackupOptions, BackupProgress, RestoreOptions, SalvageNote, SalvageOptions, Store};
+
+/// Takes the counters, which are sums, to a bar, which takes steps.
+struct Steps<'a> {
+    progress: &'a Progress,
+    things: u64,
+    bytes: u64,
+}
+
+impl<'a> Steps<'a> {
+    fn new(progress: &'a Progress) -> Steps<'a> {
+        Steps { progress, things: 0, bytes: 0 }
+    }
+
+    fn reach(&mut self, things: u64, bytes: u64) -> bool {
+        (self.things..things).for_each(|_| self.progress.thing());
+        self.progress.bytes(bytes.saturating_sub(self.bytes));
+        (self.things, self.bytes) = (self.things.max(things), self.bytes.max(bytes));
+        !stop::asked()
+    }
+
+    fn reach_copied(&mut self, now: BackupProgress) -> bool {
+        self.reach(now.files, now.bytes_copied)
+    }
+}
+
+/// `backup`
+pub fn backup(args: &BackupArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let store = opening::to_write(Some(&args.source))?;
+    stop::listen();
+    let begun = Instant::now();
+    let progress = Progress::begin("copying", None);
+    let mut steps = Steps::new(&progress);
+    let options = BackupOptions::new().progress(|now| steps.reach_copied(now));
+    let report = store.backup_with(&args.target, options);
+    progress.end();
+    let report = report?;
+    if report.stopped {
+        writeln!(out, "stopped; the backup before is as it was, and the same command goes on from here")?;
+        return Err(Failure::Stopped);
+    }
+    writeln!(
+        out,
+        "backed up to commit {} in {}: copied {} in {}, kept {} in {}, removed {}",
+        report.lsn,
+        words::time(begun.elapsed()),
+        words::bytes(report.bytes_copied),
+        words::counted(report.files_copied, "segment"),
+        words::bytes(report.bytes_kept),
+        words::count(report.files_kept),
+        words::count(report.files_removed),
+    )?;
+    out.flush()?;
+    store.close().map_err(Failure::from)
+}
+
+/// `restore-backup`
+pub fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    stop::listen();
+    let begun = Instant::now();
+    let progress = Progress::begin("copying", None);
+    let mut steps = Steps::new(&progress);
+    let options = RestoreOptions::new().progress(|now| steps.reach_copied(now));
+    let report = Store::restore_with(&args.backup, &args.target, options);
+    progress.end();
+    let report = report?;
+    if report.stopped {
+        writeln!(out, "stopped; what lies in {} is no store", words::path(&args.target))?;
+        return Err(Failure::Stopped);
+    }
+    writeln!(
+        out,
+        "restored commit {} in {}: {} in {}, {} read and found right",
+        report.lsn,
+        words::time(begun.elapsed()),
+        words::bytes(report.bytes),
+        words::counted(report.files, "segment"),
+        if report.entries == 1 {
+            "1 entry".to_string()
+        } else {
+            format!("{} entries", words::count(report.entries))
+        },
+    )?;
+    Ok(())
+}
+
+/// `salvage`
+pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    stop::listen();
+    let begun = Instant::now();
+    let progress = Progress::begin("saving", None);
+    let mut steps = Steps::new(&progress);
+    let options = SalvageOptions::new().progress(|now| steps.reach(now.saved, now.bytes));
+    let report = Store::salvage_with(&args.damaged, &args.target, options);
+    progress.end();
+    let report = report?;
+    for file in &report.damaged {
+        writeln!(out, "damaged  {}: {}", words::path(&file.path), words::name(&file.reason))?;
+    }
+    tell(out, "made", &report.made, report.made.len() as u64)?;
+    tell(out, "older", &report.doubtful, report.doubtful_count)?;
+    tell(out, "lost", &report.lost, report.lost_count)?;
+    if report.uncertain {
+        writeln!(
+            out,
+            "unknown  a part of the log is lost; what was written there is not known and not counted"
+        )?;
+    }
+    writeln!(
+        out,
+        "saved {} with {} of bodies in {}, {} of them in an older state; lost {}; {}",
+        words::count(report.saved),
+        words::bytes(report.bytes),
+        words::time(begun.elapsed()),
+        words::count(report.doubtful_count),
+        words::count(report.lost_count),
+        words::counted(report.damaged.len() as u64, "damaged file"),
+    )?;
+    out.flush()?;
+    if report.stopped {
+        return Err(Failure::Stopped);
+    }
+    if report.is_whole() { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn tell(out: &mut dyn Write, what: &str, notes: &[SalvageNote], count: u64) -> Result<(), Failure> {
+    for note in notes {
+        writeln!(out, "{what:<8} {}: {}", words::name(&note.name), words::name(&note.reason))?;
+    }
+    if count > notes.len() as u64 {
+        writeln!(out, "{what:<8} and {} more", words::count(count - notes.len() as u64))?;
+    }
+    Ok(())
+}

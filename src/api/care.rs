@@ -1,0 +1,283 @@
+//! Backup and restore as people ask for them: with a watcher who may stop them.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Store;
+use super::verify::wrong;
+use crate::catalog::KeyNames;
+use crate::engine::{
+    BackupProgress, BackupReport, Engine, RestoreReport, SalvageFrom, SalvageProgress, SalvageReport,
+    Settings,
+};
+use crate::env::{Env, Vfs};
+use crate::error::Result;
+
+/// How a store is backed up.
+#[derive(Default)]
+#[must_use]
+pub struct BackupOptions<'a> {
+    progress: Option<Box<dyn FnMut(BackupProgress) -> bool + 'a>>,
+}
+
+impl fmt::Debug for BackupOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackupOptions").field("watched", &self.progress.is_some()).finish()
+    }
+}
+
+impl<'a> BackupOptions<'a> {
+    /// Nobody watches.
+    pub fn new() -> BackupOptions<'a> {
+        BackupOptions::default()
+    }
+
+    /// Tells `watch` how far it is, often; when it answers `false`, the backup stops there and the one before it
+    /// stays. What was copied by then is not copied again by the next one.
+    pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> BackupOptions<'a> {
+        self.progress = Some(Box::new(watch));
+        self
+    }
+}
+
+/// How a backup is restored.
+#[derive(Default)]
+#[must_use]
+pub struct RestoreOptions<'a> {
+    vfs: Option<Arc<dyn Vfs>>,
+    progress: Option<Box<dyn FnMut(BackupProgress) -> bool + 'a>>,
+}
+
+impl fmt::Debug for RestoreOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RestoreOptions").field("watched", &self.progress.is_some()).finish()
+    }
+}
+
+impl<'a> RestoreOptions<'a> {
+    /// On the file system of the machine, with nobody watching.
+    pub fn new() -> RestoreOptions<'a> {
+        RestoreOptions::default()
+    }
+
+    /// Sets the file system that both directories lie in.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> RestoreOptions<'a> {
+        self.vfs = Some(vfs);
+        self
+    }
+
+    /// Tells `watch` how far it is, often; when it answers `false`, the restore stops there, and what was written by
+    /// then is no store.
+    pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreOptions<'a> {
+        self.progress = Some(Box::new(watch));
+        self
+    }
+}
+
+/// How a damaged store is salvaged.
+#[derive(Default)]
+#[must_use]
+pub struct SalvageOptions<'a> {
+    vfs: Option<Arc<dyn Vfs>>,
+    settings: Settings,
+    progress: Option<Box<dyn FnMut(SalvageProgress) -> bool + 'a>>,
+}
+
+impl fmt::Debug for SalvageOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SalvageOptions").field("watched", &self.progress.is_some()).finish()
+    }
+}
+
+impl<'a> SalvageOptions<'a> {
+    /// On the file system of the machine, with nobody watching.
+    pub fn new() -> SalvageOptions<'a> {
+        SalvageOptions::default()
+    }
+
+    /// Sets the file system that both directories lie in.
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> SalvageOptions<'a> {
+        self.vfs = Some(vfs);
+        self
+    }
+
+    /// Sets how the new store is written.
+    pub fn settings(mut self, settings: Settings) -> SalvageOptions<'a> {
+        self.settings = settings;
+        self
+    }
+
+    /// Tells `watch` how far it is, often; when it answers `false`, the salvage stops there. What was saved by then
+    /// is a store.
+    pub fn progress(mut self, watch: impl FnMut(SalvageProgress) -> bool + 'a) -> SalvageOptions<'a> {
+        self.progress = Some(Box::new(watch));
+        self
+    }
+}
+
+/// The machine's own environment, perhaps with another file system.
+fn env(vfs: Option<Arc<dyn Vfs>>) -> Env {
+    let mut env = Env::real();
+    env.vfs = vfs.unwrap_or(env.vfs);
+    env
+}
+
+impl Store {
+    /// Backs the store up into the directory `target`, which is made if it is missing, while reading and writing go
+    /// on. The backup is exactly the store behind one commit, which the report names; everything committed before
+    /// the call is in it.
+    ///
+    /// Into a directory with an earlier backup of the same store, only what is new since is copied, and what the
+    /// store no longer has is removed. Whatever happens meanwhile (an error, a full disk, a crash), the directory
+    /// holds the backup before or the new one, never a mixture. A backup is itself the directory of a store and may
+    /// be opened (best with [`read_only`](crate::StoreBuilder::read_only)); once it was written to, it takes no
+    /// more backups.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (path, target, again) = (dir.path().join("store"), dir.path().join("backup"), dir.path().join("again"));
+    /// use ossicle::Store;
+    /// let store = Store::open(&path)?;
+    /// store.create_bucket("cats")?.put("tom", b"meow")?;
+    /// let first = store.backup(&target)?;
+    /// store.bucket("cats")?.put("kitty", b"purr")?;
+    /// let second = store.backup(&target)?;
+    /// assert!(second.lsn > first.lsn);
+    /// store.close()?;
+    ///
+    /// Store::restore(&target, &again)?;
+    /// let restored = Store::open(&again)?;
+    /// assert_eq!(&restored.bucket("cats")?.get("kitty")?.bytes()?[..], b"purr");
+    /// # restored.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` if the directory is the store itself, holds anything but a backup of this store, or holds a newer
+    /// one; `Busy` if it is open as a store; `Quota` if the disk is full; `Denied` and `Closed` if this store cannot
+    /// make a checkpoint, because it was opened for reading only or has failed.
+    pub fn backup(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
+        self.backup_with(target, BackupOptions::new())
+    }
+
+    /// [`backup`](Store::backup), with a watcher of its progress who may stop it.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// use ossicle::{BackupOptions, Store};
+    /// # let store = Store::open(dir.path().join("store"))?;
+    /// # let target = dir.path().join("backup");
+    /// let watch = BackupOptions::new().progress(|so_far| so_far.bytes_copied < 10 << 30);
+    /// let report = store.backup_with(&target, watch)?;
+    /// assert!(!report.stopped);
+    /// # store.close()
+    /// # }
+    /// ```
+    pub fn backup_with(&self, target: impl AsRef<Path>, options: BackupOptions<'_>) -> Result<BackupReport> {
+        let BackupOptions { mut progress } = options;
+        self.engine().backup(target.as_ref(), &mut |now| progress.as_mut().is_none_or(|watch| watch(now)))
+    }
+
+    /// Copies the backup in `backup` to the directory `target`, which must be missing or empty, and reads all of the
+    /// copy: index, log and the body of every object. The backup itself is only read; it must not be open for writing.
+    /// See [`backup`](Store::backup) for an example.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if `target` is not empty; `NotFound` and `Invalid` if there is no finished backup; `Corrupt`
+    /// if it is damaged: then what was written to `target` is no store, and `Store::salvage` gets out what can be
+    /// read.
+    pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<RestoreReport> {
+        Store::restore_with(backup, target, RestoreOptions::new())
+    }
+
+    /// [`restore`](Store::restore), with options.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, RestoreOptions, Store};
+    /// use std::sync::Arc;
+    /// let disk = Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk.clone()).open()?;
+    /// store.create_bucket("cats")?;
+    /// store.backup("/backup")?;
+    /// let options = RestoreOptions::new().vfs(disk.clone());
+    /// let report = Store::restore_with("/backup", "/again", options)?;
+    /// assert!(report.files > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restore_with(
+        backup: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: RestoreOptions<'_>,
+    ) -> Result<RestoreReport> {
+        let RestoreOptions { vfs, mut progress } = options;
+        let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
+        Engine::restore(&env(vfs), backup.as_ref(), target.as_ref(), &mut wrong, &mut watch)
+    }
+
+    /// Writes everything that can be read of the damaged store in `damaged` into a new store in `target`, which must
+    /// be missing or empty. `damaged` is only read, and must not be open.
+    ///
+    /// Superblock, index and segments may be damaged anywhere or be missing. For each key the newest state is saved
+    /// whose record and body verify to the last byte; where that is not the newest that was written, the report says
+    /// so, and it names what is lost. Deletes are honoured where a trace of them is left. Objects whose bucket is
+    /// lost come into a bucket named `salvaged-…`. Memory grows with the number of rows in the log, never with bodies.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (path, target) = (dir.path().join("store"), dir.path().join("saved"));
+    /// use ossicle::Store;
+    /// let store = Store::open(&path)?;
+    /// store.create_bucket("cats")?.put("tom", b"meow")?;
+    /// store.close()?;
+    /// std::fs::remove_file(path.join("SUPERBLOCK")).unwrap();
+    /// assert!(Store::open(&path).is_err());
+    ///
+    /// let report = Store::salvage(&path, &target)?;
+    /// assert_eq!((report.lost_count, report.damaged.len()), (0, 1));
+    /// let saved = Store::open(&target)?;
+    /// assert_eq!(&saved.bucket("cats")?.get("tom")?.bytes()?[..], b"meow");
+    /// # saved.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if there is no directory; `Corrupt` if nothing in it can be told to be of a store; `Busy` if it is
+    /// open for writing; `AlreadyExists` if `target` is not empty; `Quota` if the disk is full.
+    pub fn salvage(damaged: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<SalvageReport> {
+        Store::salvage_with(damaged, target, SalvageOptions::new())
+    }
+
+    /// [`salvage`](Store::salvage), with options.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, SalvageOptions, Store};
+    /// use std::sync::Arc;
+    /// let disk = Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk.clone()).open()?;
+    /// store.write(|tx| tx.put_row("app", b"row", b"value"))?;
+    /// store.close()?;
+    /// let options = SalvageOptions::new().vfs(disk.clone()).progress(|so_far| so_far.bytes < 10 << 30);
+    /// let report = Store::salvage_with("/store", "/saved", options)?;
+    /// assert_eq!((report.saved, report.stopped), (1, false));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn salvage_with(
+        damaged: impl AsRef<Path>,
+        target: impl AsRef<Path>,
+        options: SalvageOptions<'_>,
+    ) -> Result<SalvageReport> {
+        let SalvageOptions { vfs, settings, mut progress } = options;
+        let (from, to) = (damaged.as_ref().to_path_buf(), target.as_ref().to_path_buf());
+        let places = SalvageFrom { env: env(vfs), from, to, settings };
+        let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
+        Engine::salvage(places, &mut KeyNames::default(), &mut watch)
+    }
+}

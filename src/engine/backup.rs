@@ -1,0 +1,288 @@
+//! Backup and restore: a store at one moment, written into another directory, of which only what is new is copied.
+//!
+//! 1. The source makes a checkpoint and lends what belongs together: its superblock, the tree (whose pages stay while a
+//!    clone lives) and the segments (whose files stay while somebody holds them). Writers go on at once.
+//! 2. Segments are copied to the names that they have. Nothing in them ever changes, so what is there already is
+//!    right, and writing more of it disturbs nobody: a backup's log ends where its superblock says, and its tree
+//!    names no byte that was not there. A segment counts as complete when it is longer than what it must hold, and
+//!    it gets that length only once its bytes are durable.
+//! 3. The tree goes into the index file that the target's superblock does not name.
+//! 4. One slot of the superblock makes all of it count at once. Only then is removed what it does not name.
+//!
+//! So a crash, a full disk or a stop anywhere leaves the backup before or the new one, and the next one goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::backup_target::{Copied, Target};
+use super::open::LOCK;
+use super::{Engine, OpenOptions, Settings};
+use crate::env::{Env, Lock, LockMode, Site};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::frame::ALIGN;
+use crate::format::segment_header::SegmentKind;
+use crate::format::superblock::{Checkpoint, Superblock};
+use crate::index::Tree;
+use crate::model::Lsn;
+use crate::segment::Segment;
+
+/// What a backup has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// The last commit in the backup: it is the store as it was behind this commit and before the next.
+    pub lsn: Lsn,
+    /// Segments of which something was written.
+    pub files_copied: u64,
+    /// Bytes written, those of the index included.
+    pub bytes_copied: u64,
+    /// Segments that were there already.
+    pub files_kept: u64,
+    /// Bytes that were there already.
+    pub bytes_kept: u64,
+    /// Segments that were removed because the new state does not name them.
+    pub files_removed: u64,
+    /// Whether the watcher stopped it. The backup before it is as it was.
+    pub stopped: bool,
+}
+
+/// How far a backup or a restore has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupProgress {
+    /// Segments dealt with so far.
+    pub files: u64,
+    /// Segments there are.
+    pub files_total: u64,
+    /// Bytes written so far.
+    pub bytes_copied: u64,
+    /// Bytes that were there already.
+    pub bytes_kept: u64,
+}
+
+/// What a restore has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// The last commit in the store.
+    pub lsn: Lsn,
+    /// Segments that were copied.
+    pub files: u64,
+    /// Bytes written, those of the index included.
+    pub bytes: u64,
+    /// Entries whose bodies were read and verified in the copy.
+    pub entries: u64,
+    /// Whether the watcher stopped it. What was written by then is no store.
+    pub stopped: bool,
+}
+
+/// Hears how far it is and says whether to go on.
+pub type Watch<'a> = dyn FnMut(BackupProgress) -> bool + 'a;
+
+/// A store at one moment, with everything that it takes to write it down elsewhere.
+pub struct Source {
+    /// Its superblock.
+    pub block: Superblock,
+    /// The newest checkpoint.
+    pub checkpoint: Checkpoint,
+    /// The tree of it.
+    pub tree: Tree,
+    /// The segments of it.
+    pub pieces: Vec<Piece>,
+    /// No segment has this id or a higher one.
+    pub next_segment: u64,
+}
+
+/// A segment, and how much of it belongs to the moment.
+pub struct Piece {
+    /// The segment.
+    pub segment: Arc<Segment>,
+    /// Where what belongs to it ends.
+    pub end: u64,
+}
+
+/// What was done so far, and who watches.
+pub struct Pace<'w> {
+    watch: &'w mut Watch<'w>,
+    /// How far it is.
+    pub now: BackupProgress,
+    /// Segments of which something was written.
+    pub files_copied: u64,
+    /// Segments that were there.
+    pub files_kept: u64,
+    /// Whether the watcher has stopped it.
+    pub stopped: bool,
+}
+
+impl Pace<'_> {
+    /// Tells the watcher how far it is; an error, if that is to be all.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.stopped |= !(self.watch)(self.now);
+        if self.stopped {
+            Err(Error::new(ErrorKind::Busy, "Stopped", "the watcher stopped it"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Engine {
+    /// Writes the store as it is now into the directory `dir`, where an earlier backup of it may be, while writers and
+    /// readers go on.
+    pub fn backup(&self, dir: &Path, watch: &mut Watch<'_>) -> Result<BackupReport> {
+        self.refuse_inside_turn()?;
+        self.check_writable()?;
+        refuse_nested(&self.dir, dir)?;
+        // Before the checkpoint, so that a target that will not do costs nothing.
+        let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN)?;
+        let source = self.moment()?;
+        target.refuse_other_branch(&source)?;
+        target.confirm()?;
+        let mut watch = |progress| watch(progress);
+        let mut pace = Pace::new(&mut watch, &source);
+        let written = target.take(&source, &mut pace);
+        let mut report = BackupReport {
+            lsn: Lsn(source.checkpoint.lsn),
+            files_copied: pace.files_copied,
+            bytes_copied: pace.now.bytes_copied,
+            files_kept: pace.files_kept,
+            bytes_kept: pace.now.bytes_kept,
+            files_removed: 0,
+            stopped: pace.stopped,
+        };
+        match written {
+            Err(_) if pace.stopped => return Ok(report),
+            Err(error) => return Err(error),
+            Ok(Copied { checkpoint, index_file, .. }) => {
+                target.name(&source, checkpoint, index_file, true)?;
+                report.files_removed = target.remove_unnamed(&source)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Makes a checkpoint and takes hold of what it names.
+    fn moment(&self) -> Result<Source> {
+        let mut state = self.checkpointing.lock();
+        self.check_writable()?;
+        self.checkpoint_with(&mut state)?;
+        self.lend()
+    }
+
+    /// What the newest checkpoint names. With the lock of checkpoints held, or in a store that nobody writes.
+    fn lend(&self) -> Result<Source> {
+        let block = self.superblock.newest();
+        let none = || Error::new(ErrorKind::Invalid, "InvalidArgument", "the store has no checkpoint");
+        let checkpoint = block.checkpoint.ok_or_else(none)?;
+        let tree = self.pin().index.tree.clone();
+        let mut pieces = Vec::new();
+        for segment in self.tables.current().iter() {
+            // Asked before the size: to a segment that is closed nothing is added.
+            let finished = self.pool.finished_end(segment.id());
+            let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
+            // Behind what a backup holds of a segment stands what says that it is complete.
+            let size = if block.backup { size - size.min(ALIGN) } else { size };
+            let end = match segment.header.kind {
+                SegmentKind::Log if segment.id() > checkpoint.replay.segment => continue,
+                SegmentKind::Log if segment.id() == checkpoint.replay.segment => checkpoint.replay.offset,
+                _ => finished.unwrap_or(size),
+            };
+            if size < end {
+                return Err(segment.corrupt(size, "the segment ends before its records do"));
+            }
+            pieces.push(Piece { segment: segment.clone(), end });
+        }
+        Ok(Source { block, checkpoint, tree, pieces, next_segment: self.maker.next_id() })
+    }
+
+    /// Writes the backup in `from` into the fresh directory `to` and reads all of it there; `check` looks at each entry.
+    pub fn restore(
+        env: &Env,
+        from: &Path,
+        to: &Path,
+        check: &mut super::verify::Check<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<RestoreReport> {
+        refuse_nested(from, to)?;
+        refuse_filled(env, to)?;
+        let options = OpenOptions {
+            dir: from.to_path_buf(),
+            env: env.clone(),
+            settings: Settings::default(),
+            read_only: true,
+            create: false,
+            rebuild_index: false,
+        };
+        // No backup is written there meanwhile, and no store.
+        let _lock = lock_quietly(env, from)?;
+        let engine = Engine::open(options)?;
+        let source = engine.lend()?;
+        let view = engine.pin();
+        if view.lsn != source.checkpoint.lsn || !view.index.active.is_empty() || !source.block.clean {
+            let why =
+                "it is no finished backup: its index is lost or behind its log; open it, or use salvage";
+            return Err(Error::invalid("InvalidArgument", format!("{}: {why}", from.display())));
+        }
+        let target = Target::open(env, to, &source.block, 0)?;
+        let mut watch = |progress| watch(progress);
+        let mut pace = Pace::new(&mut watch, &source);
+        let mut report = RestoreReport { lsn: Lsn(source.checkpoint.lsn), ..RestoreReport::default() };
+        let done = target.take(&source, &mut pace).and_then(|copied| {
+            report.entries = target.read_back(&source, &copied, check, &mut pace)?;
+            target.name(&source, copied.checkpoint, copied.index_file, false)
+        });
+        report.files = pace.files_copied;
+        report.bytes = pace.now.bytes_copied;
+        report.stopped = pace.stopped;
+        match done {
+            Err(_) if report.stopped => Ok(report),
+            Err(error) => Err(error),
+            Ok(()) => Ok(report),
+        }
+    }
+}
+
+/// What is read and what is written must be apart.
+pub(super) fn refuse_nested(from: &Path, to: &Path) -> Result<()> {
+    if to.starts_with(from) || from.starts_with(to) {
+        let why = format!("{} and {} lie in one another", from.display(), to.display());
+        return Err(Error::invalid("InvalidArgument", format!("{why}; choose a directory elsewhere")));
+    }
+    Ok(())
+}
+
+/// Keeps writers out of a directory that is read, if it has a file to lock. Nothing is made for it.
+pub(super) fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
+    match env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::new(
+            ErrorKind::Busy,
+            "StoreBusy",
+            format!("the store at {} is open; close it first", dir.display()),
+        )),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A directory that something is to be written to must be missing or empty.
+pub(super) fn refuse_filled(env: &Env, dir: &Path) -> Result<()> {
+    match env.vfs.list(dir, Site::STORE_LIST) {
+        Ok(names) => match names.iter().find(|listed| listed.name != LOCK) {
+            None => Ok(()),
+            Some(other) => Err(Error::new(
+                ErrorKind::AlreadyExists,
+                "InvalidArgument",
+                format!("{} is not empty, it holds {:?}; choose a new directory", dir.display(), other.name),
+            )),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io(format!("listing {}", dir.display()), error)),
+    }
+}
+
+impl<'w> Pace<'w> {
+    fn new(watch: &'w mut Watch<'w>, source: &Source) -> Pace<'w> {
+        let now = BackupProgress { files_total: source.pieces.len() as u64, ..BackupProgress::default() };
+        Pace { watch, now, files_copied: 0, files_kept: 0, stopped: false }
+    }
+}

@@ -1,0 +1,497 @@
+//! Salvage: what can be read of a damaged store is written into a new one, at the lsns that it had.
+//!
+//! For each key the newest row counts whose entry and body verify to the last chunk; a delete that is newer than any
+//! such row is honoured. Nothing in the damaged directory is changed. What the engine keeps for itself is made anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::backup::{lock_quietly, refuse_filled, refuse_nested};
+use super::blob::{self, BlobHead, Keyed};
+use super::open::{SUPERBLOCK, name_durably};
+use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
+use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
+use super::superblock::SuperblockFile;
+use super::view::decode;
+use super::{Engine, OpenOptions, Settings, Spender, Stored};
+use crate::env::{Env, Site};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Position;
+use crate::format::entry::{BlobId, Body, Extent, Payload};
+use crate::format::superblock::{Checkpoint, Superblock};
+use crate::index::Weight;
+use crate::model::{Durability, Lsn};
+use crate::segment::{Placed, bulk_dir, log_dir};
+
+/// How much of a long body is copied at once.
+const STEP: u64 = 1 << 20;
+/// The most rows in a commit, and about how many bytes.
+const BATCH_ROWS: usize = 256;
+const BATCH_BYTES: u64 = 1 << 20;
+/// The most keys that each list of a report names; more are only counted.
+const NAMED: usize = 100_000;
+
+/// What a salvage has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageReport {
+    /// The newest commit that anything was found of.
+    pub lsn: Lsn,
+    /// Entries that were saved: objects, buckets, rows and whatever else a store keeps.
+    pub saved: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Keys of which only an older state could be saved, the first hundred thousand of them.
+    pub doubtful: Vec<SalvageNote>,
+    /// How many those are.
+    pub doubtful_count: u64,
+    /// Keys of which no state could be saved, the first hundred thousand of them.
+    pub lost: Vec<SalvageNote>,
+    /// How many those are.
+    pub lost_count: u64,
+    /// Whether more may be lost than is named: a part of the log cannot be read that the index does not cover, and what
+    /// keys were written there is not known.
+    pub uncertain: bool,
+    /// Files in which something is wrong, or which are missing.
+    pub damaged: Vec<DamagedFile>,
+    /// Entries that were made because others cannot be reached without them.
+    pub made: Vec<SalvageNote>,
+    /// Whether the watcher stopped it. What was saved by then is a store, but not all that could be saved.
+    pub stopped: bool,
+}
+
+impl SalvageReport {
+    /// Whether everything was saved as it was written last, as far as that can be told.
+    pub fn is_whole(&self) -> bool {
+        let named = self.lost_count + self.doubtful_count + self.made.len() as u64;
+        named == 0 && !self.uncertain && !self.stopped
+    }
+}
+
+/// A key and what is to be said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageNote {
+    /// The key as people know it, such as `bucket/key`.
+    pub name: String,
+    /// Why it is named.
+    pub reason: String,
+}
+
+/// How far a salvage has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SalvageProgress {
+    /// Segments of the log read so far.
+    pub segments: u64,
+    /// Rows found so far.
+    pub rows: u64,
+    /// Entries saved so far.
+    pub saved: u64,
+    /// Bytes of bodies saved so far.
+    pub bytes: u64,
+}
+
+/// What the catalog knows of keys.
+pub trait Naming {
+    /// The key as people know it.
+    fn name(&self, key: &[u8]) -> String;
+    /// An entry was saved; they come in the order of their keys.
+    fn saved(&mut self, key: &[u8], stored: &Stored<'_>);
+    /// Entries that must be made so that others can be reached: key, lsn, weight and payload.
+    fn missing(&mut self) -> Vec<(Vec<u8>, u64, Weight, Vec<u8>)>;
+}
+
+/// Where a salvage reads and writes.
+#[derive(Debug)]
+pub struct SalvageFrom {
+    /// Files, time and chance.
+    pub env: Env,
+    /// The damaged directory.
+    pub from: PathBuf,
+    /// The new directory.
+    pub to: PathBuf,
+    /// How the new store behaves.
+    pub settings: Settings,
+}
+
+/// An entry that is about to be written.
+#[derive(Debug)]
+struct Saved {
+    key: Vec<u8>,
+    lsn: u64,
+    weight: Weight,
+    body: NewBody,
+    payload: Vec<u8>,
+}
+
+/// A commit of saved entries.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<Saved>,
+    bytes: u64,
+}
+
+impl Proposal for Batch {
+    fn decide(&mut self, _: &State<'_>) -> Result<Vec<Change>> {
+        let change = |saved: &Saved| Change {
+            key: saved.key.clone(),
+            what: What::Put {
+                weight: saved.weight,
+                body: saved.body.clone(),
+                payload: saved.payload.clone(),
+            },
+            moved: Some(Moved { lsn: saved.lsn, made: 0 }),
+        };
+        Ok(self.entries.iter().map(change).collect())
+    }
+
+    fn may_use_reserve(&self) -> Option<Spender> {
+        None
+    }
+}
+
+/// What was saved of a shared body.
+#[derive(Debug, Default)]
+struct SavedBlob {
+    /// The lsn of the head that was saved, and what it says.
+    head: Option<(u64, BlobHead)>,
+    /// Pieces that were saved, and bytes of them.
+    pieces: u64,
+    bytes: u64,
+    /// Whether no piece is keyed by anything but the offset of its first byte.
+    by_offset: bool,
+    /// The lsn of the newest piece.
+    lsn: u64,
+    /// Whether a piece is lost.
+    broken: bool,
+    /// Entries that were saved and refer to it.
+    refs: u64,
+}
+
+impl SavedBlob {
+    /// Whether the first `len` bytes are all there.
+    fn reaches(&self, len: u64) -> bool {
+        let told = self.head.as_ref().is_none_or(|(_, head)| {
+            self.pieces >= head.pieces && (self.by_offset || head.keyed == Keyed::Number)
+        });
+        told && !self.broken && self.bytes >= len
+    }
+
+    /// The head that it must have so that none of its pieces is removed too early; `None` if it has that. One that
+    /// counts too many entries only keeps bytes longer than is needed.
+    fn mended(&self) -> Option<(u64, BlobHead)> {
+        if self.head.is_some_and(|(_, head)| head.refs >= self.refs) || self.refs == 0 {
+            return None;
+        }
+        let keyed = if self.by_offset { Keyed::Offset } else { Keyed::Number };
+        let (lsn, head) = self.head.unwrap_or((self.lsn, BlobHead { refs: 0, pieces: 0, keyed }));
+        Some((lsn, BlobHead { refs: self.refs, pieces: self.pieces, ..head }))
+    }
+}
+
+/// A salvage at work.
+struct Salvage<'a> {
+    remains: Remains,
+    engine: Engine,
+    naming: &'a mut dyn Naming,
+    report: SalvageReport,
+    batch: Batch,
+    /// Bodies that lie in bulk segments and wait for their commit.
+    placed: Vec<Placed>,
+    /// Shared bodies, of which the rows come before those of the entries that refer to them.
+    blobs: BTreeMap<BlobId, SavedBlob>,
+}
+
+impl Engine {
+    /// Writes everything that can be read of the store in one directory into a new store in another.
+    pub fn salvage(
+        options: SalvageFrom,
+        naming: &mut dyn Naming,
+        watch: &mut dyn FnMut(SalvageProgress) -> bool,
+    ) -> Result<SalvageReport> {
+        let SalvageFrom { env, from, to, settings } = options;
+        settings.check()?;
+        if env.vfs.list(&from, Site::STORE_LIST).is_err() {
+            let why = format!("there is no directory that can be read at {}", from.display());
+            return Err(Error::new(ErrorKind::NotFound, "NoSuchStore", why));
+        }
+        refuse_nested(&from, &to)?;
+        refuse_filled(&env, &to)?;
+        let _lock = lock_quietly(&env, &from)?;
+        let mut progress = SalvageProgress::default();
+        let read = read_remains(&env, &from, &mut |segments, rows| {
+            (progress.segments, progress.rows) = (segments, rows);
+            go_on(&mut *watch, progress)
+        });
+        let remains = match read {
+            Err(error) if error.code() == STOPPED => {
+                return Ok(SalvageReport { stopped: true, ..SalvageReport::default() });
+            }
+            read => read?,
+        };
+        let engine = begin(&env, &to, settings, &remains)?;
+        let lsn = Lsn(remains.highest.lsn);
+        let report = SalvageReport { lsn, uncertain: remains.uncertain, ..SalvageReport::default() };
+        let (batch, placed, blobs) = (Batch::default(), Vec::new(), BTreeMap::new());
+        let mut salvage = Salvage { remains, engine, naming, report, batch, placed, blobs };
+        let done = salvage.run(&mut |report| {
+            (progress.saved, progress.bytes) = (report.saved, report.bytes);
+            go_on(&mut *watch, progress)
+        });
+        match done {
+            Err(error) if error.code() == STOPPED => salvage.report.stopped = true,
+            done => done?,
+        }
+        salvage.commit()?;
+        salvage.make_missing()?;
+        salvage.engine.checkpoint()?;
+        salvage.engine.close()?;
+        let Salvage { remains, mut report, .. } = salvage;
+        report.damaged = remains.damaged;
+        Ok(report)
+    }
+}
+
+const STOPPED: &str = "Stopped";
+
+fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgress) -> Result<()> {
+    if watch(progress) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Busy, STOPPED, "the watcher stopped it"))
+}
+
+/// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
+fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
+    let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
+    for sub in [log_dir(to), bulk_dir(to, 0)] {
+        env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
+    }
+    let bulk = to.join("bulk");
+    env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed(&bulk, e))?;
+    name_durably(env, to)?;
+    let mut salt = [0; 4];
+    env.entropy.fill(&mut salt);
+    let checkpoint = Checkpoint { root: None, lsn: remains.highest.lsn, replay: Position::default() };
+    let block = Superblock {
+        generation: 1,
+        optional_features: 0,
+        store_id: remains.store_id,
+        created: remains.created,
+        chunk_log2: remains.chunk_log2,
+        index_file: 0,
+        checkpoint: Some(checkpoint),
+        next_segment: remains.highest.segment + 1,
+        log_known: 0,
+        run: remains.highest.run,
+        page_salt: u32::from_le_bytes(salt),
+        written: remains.created,
+        clean: false,
+        backup: false,
+    };
+    SuperblockFile::create(env, &to.join(SUPERBLOCK), block)?;
+    env.vfs.sync_dir(to, Site::STORE_DIR).map_err(|e| failed(to, e))?;
+    Engine::open(OpenOptions {
+        dir: to.to_path_buf(),
+        env: env.clone(),
+        settings,
+        read_only: false,
+        create: false,
+        rebuild_index: false,
+    })
+}
+
+impl Salvage<'_> {
+    /// Saves key after key.
+    fn run(&mut self, go_on: &mut dyn FnMut(&SalvageReport) -> Result<()>) -> Result<()> {
+        let mut rows = std::mem::take(&mut self.remains.rows);
+        while let Some((key, rows)) = rows.pop_first() {
+            self.save(key, rows)?;
+            if self.batch.entries.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES {
+                self.commit()?;
+            }
+            go_on(&self.report)?;
+        }
+        self.commit()
+    }
+
+    /// Saves the newest row of a key that can be saved.
+    fn save(&mut self, key: Vec<u8>, rows: Vec<Row>) -> Result<()> {
+        let newest = rows.first().map_or(0, |row| row.lsn);
+        let mut reason = None;
+        for row in rows {
+            let Some((weight, value)) = row.put else {
+                // It was deleted, and what stood there before must not come back.
+                break;
+            };
+            match self.read(&key, &value) {
+                Ok((body, payload, bytes)) => {
+                    let entry = decode(&value)?;
+                    self.note_blob(&key, row.lsn, &entry.body, &payload, bytes);
+                    let stored =
+                        Stored { lsn: row.lsn, weight, payload: (&payload[..]).into(), body: entry.body };
+                    self.naming.saved(&key, &stored);
+                    self.report.saved += 1;
+                    self.report.bytes += bytes;
+                    if row.lsn != newest {
+                        let why = reason.map_or(String::new(), |error: Error| error.to_string());
+                        let reason = format!(
+                            "saved as it was after commit {}, because what commit {newest} wrote is damaged: {why}",
+                            row.lsn
+                        );
+                        self.report.doubtful_count += 1;
+                        if self.report.doubtful.len() < NAMED {
+                            self.report.doubtful.push(SalvageNote { name: self.naming.name(&key), reason });
+                        }
+                    }
+                    self.batch.bytes += 64 + key.len() as u64 + payload.len() as u64;
+                    self.batch.entries.push(Saved { key, lsn: row.lsn, weight, body, payload });
+                    return Ok(());
+                }
+                // The damaged directory cannot be read here; that is what a salvage is for.
+                Err(Unsaved::Damaged(error)) => reason = Some(reason.unwrap_or(error)),
+                Err(Unsaved::Failed(error)) => return Err(error),
+            }
+        }
+        if let Some(blob) = blob::blob_of(&key).filter(|_| reason.is_some()) {
+            let piece = blob::place_of(&key).is_some();
+            self.blobs.entry(blob).or_default().broken |= piece;
+        }
+        self.tell_lost(&key, newest, reason);
+        Ok(())
+    }
+
+    /// Keeps book of shared bodies: what of them is saved, and who refers to them.
+    fn note_blob(&mut self, key: &[u8], lsn: u64, body: &Body<'_>, payload: &[u8], bytes: u64) {
+        if let Some(blob) = blob::blob_of(key) {
+            let saved = self.blobs.entry(blob).or_default();
+            match blob::place_of(key) {
+                None => saved.head = BlobHead::decode(payload).ok().map(|head| (lsn, head)),
+                Some(place) => {
+                    saved.by_offset = (saved.pieces == 0 || saved.by_offset) && place == saved.bytes;
+                    saved.lsn = saved.lsn.max(lsn);
+                    saved.pieces += 1;
+                    saved.bytes = saved.bytes.saturating_add(bytes);
+                }
+            }
+        }
+        if let Body::Shared { blob, .. } = body {
+            self.blobs.entry(*blob).or_default().refs += 1;
+        }
+    }
+
+    fn tell_lost(&mut self, key: &[u8], newest: u64, reason: Option<Error>) {
+        // Without a reason it was deleted, and is not missed.
+        let Some(reason) = reason else { return };
+        self.report.lost_count += 1;
+        if self.report.lost.len() < NAMED {
+            let reason = format!("what commit {newest} wrote is damaged: {reason}");
+            self.report.lost.push(SalvageNote { name: self.naming.name(key), reason });
+        }
+    }
+
+    /// Reads an entry with its payload and its body and makes them ready for the new store. Says how long the body is.
+    fn read(&mut self, key: &[u8], value: &[u8]) -> Result<(NewBody, Vec<u8>, u64), Unsaved> {
+        let entry = decode(value).map_err(Unsaved::Damaged)?;
+        let payload = match entry.payload {
+            Payload::Inline(bytes) => bytes.to_vec(),
+            Payload::Spilled(extent) => self.read_extent(&extent, 0..extent.len)?.to_vec(),
+        };
+        let extents: Vec<Extent> = match &entry.body {
+            Body::Extents(list) => list.iter().collect(),
+            Body::Shared { blob, len, .. }
+                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(*len)) =>
+            {
+                let shared = format!("the shared body {}-{}", blob.lsn, blob.n);
+                let why = "pieces of it are lost, or are shorter than what refers to them";
+                return Err(Unsaved::Damaged(Error::corrupt(shared, 0, why)));
+            }
+            other => return Ok((NewBody::stored(other), payload, other_len(other))),
+        };
+        let total = extents.iter().map(|extent| extent.len).sum();
+        if let [extent] = &extents[..]
+            && extent.len <= self.engine.settings().packed_max as u64
+        {
+            let bytes = self.read_extent(extent, 0..extent.len)?;
+            self.batch.bytes += extent.len;
+            return Ok((NewBody::packed(bytes, self.engine.chunk_log2()), payload, total));
+        }
+        let mut copied = Vec::with_capacity(extents.len());
+        for extent in &extents {
+            let placed = self.copy(key, extent)?;
+            copied.push(placed.extent);
+            self.placed.push(placed);
+        }
+        Ok((NewBody::Extents(copied), payload, total))
+    }
+
+    /// Copies a body into a bulk segment of the new store, piece by piece.
+    fn copy(&mut self, key: &[u8], extent: &Extent) -> Result<Placed, Unsaved> {
+        let mut writer = self.engine.body_writer(key.to_vec()).map_err(Unsaved::Failed)?;
+        let mut at = 0;
+        while at < extent.len {
+            let end = extent.len.min(at + STEP);
+            let bytes = self.read_extent(extent, at..end)?;
+            writer.write(&bytes).map_err(Unsaved::Failed)?;
+            at = end;
+        }
+        writer.finish().map_err(Unsaved::Failed)
+    }
+
+    fn read_extent(&mut self, extent: &Extent, range: std::ops::Range<u64>) -> Result<bytes::Bytes, Unsaved> {
+        let segment = match self.remains.segments.get(extent.segment) {
+            Ok(segment) => segment.clone(),
+            Err(error) => {
+                let name = Path::new(&crate::segment::file_name(extent.segment)).to_path_buf();
+                self.remains.note(&name, "it is missing or cannot be read, and entries name it");
+                return Err(Unsaved::Damaged(error));
+            }
+        };
+        segment.read(extent, range).map_err(|error| {
+            self.remains.note(segment.path(), "bodies in it are damaged");
+            Unsaved::Damaged(error)
+        })
+    }
+
+    /// Writes what was gathered.
+    fn commit(&mut self) -> Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        if !batch.entries.is_empty() {
+            let (_, committed) = self.engine.commit(batch, Durability::Buffered);
+            committed?;
+        }
+        self.placed.clear();
+        Ok(())
+    }
+
+    /// Makes what is needed to reach what was saved.
+    fn make_missing(&mut self) -> Result<()> {
+        let mended = self.blobs.iter().filter_map(|(blob, saved)| Some((*blob, saved.mended()?)));
+        for (blob, (lsn, head)) in mended {
+            let (key, payload, weight) = (blob::head_key(blob), head.encode(), Weight::default());
+            self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
+        }
+        for (key, lsn, weight, payload) in self.naming.missing() {
+            let reason = "what was written there is lost; made anew to reach what it held".to_string();
+            self.report.made.push(SalvageNote { name: self.naming.name(&key), reason });
+            self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
+        }
+        self.commit()
+    }
+}
+
+/// Why an entry was not saved.
+enum Unsaved {
+    /// It cannot be read.
+    Damaged(Error),
+    /// The new store cannot be written.
+    Failed(Error),
+}
+
+fn other_len(body: &Body<'_>) -> u64 {
+    match body {
+        Body::Inline(bytes) => bytes.len() as u64,
+        _ => 0,
+    }
+}
