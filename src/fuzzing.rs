@@ -7,16 +7,20 @@
 //! A fuzzer does not guess a checksum. So the functions look at the bytes as they are and once more with the sums
 //! set right, and the `reseal` functions do the same to whole files.
 
+use crate::catalog::note;
+use crate::engine::BlobHead;
 use crate::format::FORMAT_VERSION;
 use crate::format::checksum::{crc, place, segment_seed};
 use crate::format::commit::{self, Change};
 use crate::format::entry::{Body, Entry, Payload};
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
 use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
-use crate::format::row::{self, BucketRow, ObjectRow, Row};
+use crate::format::row::{self, BucketRow, ObjectRow, PieceRow, Row, TidyRow, UploadRow};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
 use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
 
+/// No row is of a kind with a higher number.
+const MOST_KINDS: u8 = 8;
 const SUM_PAYLOAD: u64 = 1 << 32;
 const SUM_FRAME: u64 = (1 << 32) + 1;
 
@@ -84,17 +88,31 @@ pub fn entry(bytes: &[u8]) {
     }
 }
 
-/// A row of the catalog.
+/// A row of the catalog, of every kind and schema.
 pub fn row(bytes: &[u8]) {
+    row_as_it_is(bytes);
+    for kind in 1..=MOST_KINDS {
+        for schema in 1..=ObjectRow::SCHEMA.max(BucketRow::SCHEMA) {
+            // The head set right, so that any body reaches the codec.
+            let mut framed = vec![kind, schema];
+            crate::format::varint::put(&mut framed, bytes.len() as u64);
+            framed.extend_from_slice(bytes);
+            row_as_it_is(&framed);
+        }
+    }
+}
+
+fn row_as_it_is(bytes: &[u8]) {
     row_of::<ObjectRow>(bytes);
     row_of::<BucketRow>(bytes);
-    for kind in [ObjectRow::KIND, BucketRow::KIND] {
-        // The head set right, so that any body reaches the codec.
-        let mut framed = vec![kind, 1];
-        crate::format::varint::put(&mut framed, bytes.len() as u64);
-        framed.extend_from_slice(bytes);
-        row_of::<ObjectRow>(&framed);
-        row_of::<BucketRow>(&framed);
+    row_of::<PieceRow>(bytes);
+    row_of::<UploadRow>(bytes);
+    row_of::<TidyRow>(bytes);
+    if let Ok(said) = note::decode(bytes) {
+        assert_eq!(note::decode(&note::encode(&said)).ok(), Some(said));
+    }
+    if let Ok(head) = BlobHead::decode(bytes) {
+        assert_eq!(BlobHead::decode(&head.encode()).ok(), Some(head));
     }
 }
 

@@ -17,11 +17,7 @@ struct Word(Vec<u8>);
 
 impl Word {
     fn text(&self) -> String {
-        self.0
-            .iter()
-            .take(24)
-            .map(|letter| LETTERS[usize::from(*letter) % LETTERS.len()])
-            .collect()
+        self.0.iter().take(24).map(|letter| LETTERS[usize::from(*letter) % LETTERS.len()]).collect()
     }
 }
 
@@ -45,9 +41,7 @@ struct Question {
 
 fuzz_target!(|case: Case| {
     let disk = FaultyDisk::new(1);
-    let store = builder(&disk, 1, case.in_tree % 2 == 0)
-        .open()
-        .expect("a new store");
+    let store = builder(&disk, 1, case.in_tree % 2 == 0).open().expect("a new store");
     let keys = fill(&store, &case);
     for question in case.questions.iter().take(8) {
         ask(&store, &keys, question);
@@ -91,11 +85,7 @@ fn expected(
 ) -> Vec<(String, bool)> {
     let mut entries = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix)) {
-        let cut = if delimiter.is_empty() {
-            None
-        } else {
-            key[prefix.len()..].find(delimiter)
-        };
+        let cut = if delimiter.is_empty() { None } else { key[prefix.len()..].find(delimiter) };
         let entry = match cut {
             Some(at) => (key[..prefix.len() + at + delimiter.len()].to_string(), true),
             None => (key.clone(), false),
@@ -116,41 +106,22 @@ fn ask(store: &Store, keys: &BTreeSet<String>, question: &Question) {
     let (prefix, delimiter) = (question.prefix.text(), question.delimiter.text());
     let start_after = question.start_after.text();
     let wanted = expected(keys, &prefix, &delimiter, &start_after);
-    let options = ListOptions::new()
-        .prefix(&prefix)
-        .delimiter(&delimiter)
-        .start_after(&start_after);
+    let options = ListOptions::new().prefix(&prefix).delimiter(&delimiter).start_after(&start_after);
 
-    let all: Vec<_> = bucket
-        .list_with(options.clone())
-        .unwrap()
-        .map(|entry| told(&entry.unwrap()))
-        .collect();
+    let all: Vec<_> = bucket.list_with(options.clone()).unwrap().map(|entry| told(&entry.unwrap())).collect();
     assert_eq!(all, wanted, "the iterator, {question:?}");
 
     let limit = usize::from(question.limit % 7) + 1;
-    let some: Vec<_> = bucket
-        .list_with(options.clone().limit(limit))
-        .unwrap()
-        .map(|entry| told(&entry.unwrap()))
-        .collect();
-    assert_eq!(
-        some,
-        wanted[..limit.min(wanted.len())],
-        "the iterator with a limit, {question:?}"
-    );
+    let some: Vec<_> =
+        bucket.list_with(options.clone().limit(limit)).unwrap().map(|entry| told(&entry.unwrap())).collect();
+    assert_eq!(some, wanted[..limit.min(wanted.len())], "the iterator with a limit, {question:?}");
 
     let (mut paged, mut after) = (Vec::new(), start_after.clone());
     loop {
-        let page = bucket
-            .list_page(options.clone().start_after(&after).limit(limit))
-            .unwrap();
+        let page = bucket.list_page(options.clone().start_after(&after).limit(limit)).unwrap();
         assert!(page.entries.len() <= limit);
         paged.extend(page.entries.iter().map(told));
-        assert!(
-            paged.len() <= wanted.len(),
-            "pages go round in a circle, {question:?}"
-        );
+        assert!(paged.len() <= wanted.len(), "pages go round in a circle, {question:?}");
         match page.next {
             Some(next) => {
                 assert_eq!(page.entries.len(), limit, "a page that is not the last is full");
@@ -163,9 +134,5 @@ fn ask(store: &Store, keys: &BTreeSet<String>, question: &Question) {
 
     let below = keys.iter().filter(|key| key.starts_with(&prefix)).count() as u64;
     let usage = bucket.usage(&prefix).unwrap();
-    assert_eq!(
-        (usage.objects, usage.bytes),
-        (below, below * 3),
-        "usage of {prefix:?}"
-    );
+    assert_eq!((usage.objects, usage.bytes), (below, below * 3), "usage of {prefix:?}");
 }

@@ -32,53 +32,16 @@ struct Case {
 
 #[derive(Debug, Arbitrary)]
 enum Damage {
-    Flip {
-        file: u8,
-        at: u32,
-        mask: u8,
-    },
-    Write {
-        file: u8,
-        at: u32,
-        bytes: Vec<u8>,
-    },
-    Number {
-        file: u8,
-        at: u32,
-        value: u64,
-    },
-    Zero {
-        file: u8,
-        at: u32,
-        len: u16,
-    },
-    Truncate {
-        file: u8,
-        at: u32,
-    },
-    Append {
-        file: u8,
-        bytes: Vec<u8>,
-    },
-    Splice {
-        from: u8,
-        from_at: u32,
-        to: u8,
-        to_at: u32,
-        len: u16,
-    },
-    Swap {
-        one: u8,
-        other: u8,
-    },
-    Erase {
-        file: u8,
-    },
-    Copy {
-        file: u8,
-        id: u8,
-        bulk: bool,
-    },
+    Flip { file: u8, at: u32, mask: u8 },
+    Write { file: u8, at: u32, bytes: Vec<u8> },
+    Number { file: u8, at: u32, value: u64 },
+    Zero { file: u8, at: u32, len: u16 },
+    Truncate { file: u8, at: u32 },
+    Append { file: u8, bytes: Vec<u8> },
+    Splice { from: u8, from_at: u32, to: u8, to_at: u32, len: u16 },
+    Swap { one: u8, other: u8 },
+    Erase { file: u8 },
+    Copy { file: u8, id: u8, bulk: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
@@ -157,15 +120,8 @@ fn look(store: &Store, known: Option<&BTreeMap<String, BTreeSet<Vec<u8>>>>) {
             };
             let Ok(bytes) = object.bytes() else { continue };
             if let Some(known) = known {
-                let sound = known
-                    .get(entry.name())
-                    .is_some_and(|bodies| bodies.contains(&bytes[..]));
-                assert!(
-                    sound,
-                    "{} bytes under {:?} that nobody put there",
-                    bytes.len(),
-                    entry.name()
-                );
+                let sound = known.get(entry.name()).is_some_and(|bodies| bodies.contains(&bytes[..]));
+                assert!(sound, "{} bytes under {:?} that nobody put there", bytes.len(), entry.name());
             }
         }
     }
@@ -194,9 +150,7 @@ fn apply(disk: &FaultyDisk, damage: &Damage) {
             edit(*file, *at, &mut |place| overlay(place, &value.to_le_bytes()))
         }
         Damage::Zero { file, at, len } => {
-            edit(*file, *at, &mut |place| {
-                overlay(place, &vec![0; usize::from(*len) % SPLICE])
-            });
+            edit(*file, *at, &mut |place| overlay(place, &vec![0; usize::from(*len) % SPLICE]));
         }
         Damage::Truncate { file, at } => {
             let used = used(&disk.contents(named(*file)).unwrap_or_default()) as u64;
@@ -207,13 +161,7 @@ fn apply(disk: &FaultyDisk, damage: &Damage) {
             whole.extend_from_slice(&bytes[..bytes.len().min(SPLICE)]);
             disk.put_contents(named(*file), whole);
         }
-        Damage::Splice {
-            from,
-            from_at,
-            to,
-            to_at,
-            len,
-        } => {
+        Damage::Splice { from, from_at, to, to_at, len } => {
             let source = disk.contents(named(*from)).unwrap_or_default();
             let at = *from_at as usize % source.len().max(1);
             let end = source.len().min(at + usize::from(*len) % SPLICE);
@@ -294,28 +242,14 @@ impl Author {
         let store = builder(&disk, seed, false).open().unwrap();
         store.create_bucket(BUCKET).unwrap();
         store.create_bucket("other").unwrap();
-        Author {
-            disk,
-            store,
-            bodies: BTreeMap::new(),
-        }
+        Author { disk, store, bodies: BTreeMap::new() }
     }
 
     fn put(&mut self, key: &str, seed: u64, len: usize) {
         let bytes = body(seed, len);
-        let options = PutOptions::new()
-            .content_type("text/plain")
-            .metadata("owner", "ann");
-        let options = if seed % 3 == 0 {
-            options.metadata("long", "m".repeat(2000))
-        } else {
-            options
-        };
-        self.store
-            .bucket(BUCKET)
-            .unwrap()
-            .put_with(key, &bytes, options)
-            .unwrap();
+        let options = PutOptions::new().content_type("text/plain").metadata("owner", "ann");
+        let options = if seed % 3 == 0 { options.metadata("long", "m".repeat(2000)) } else { options };
+        self.store.bucket(BUCKET).unwrap().put_with(key, &bytes, options).unwrap();
         self.bodies.entry(key.into()).or_default().insert(bytes);
     }
 
@@ -337,31 +271,20 @@ impl Author {
         self.bodies.entry("dir/moved".into()).or_default().extend(moved);
         let renamed = self.bodies["p0"].clone();
         self.bodies.entry("renamed".into()).or_default().extend(renamed);
-        self.bodies
-            .entry("after".into())
-            .or_default()
-            .insert(body(99, 300));
-        self.store
-            .write(|tx| tx.put_row("table", b"row", b"value"))
-            .unwrap();
+        self.bodies.entry("after".into()).or_default().insert(body(99, 300));
+        self.store.write(|tx| tx.put_row("table", b"row", b"value")).unwrap();
     }
 
     /// What is on the disk if the process is killed now. Most of the room behind the records is cut off: reading
     /// zeros is slow and finds nothing.
     fn killed(self) -> Scene {
         let disk = self.disk.restart(CutPolicy::KeepAll);
-        for path in disk
-            .paths()
-            .iter()
-            .filter(|path| path.extension().is_some_and(|ending| ending == "seg"))
+        for path in disk.paths().iter().filter(|path| path.extension().is_some_and(|ending| ending == "seg"))
         {
             let bytes = disk.contents(path).unwrap_or_default();
             disk.truncate(path, (used(&bytes) as u64).next_multiple_of(4096));
         }
-        Scene {
-            disk,
-            bodies: self.bodies,
-        }
+        Scene { disk, bodies: self.bodies }
     }
 }
 
@@ -391,11 +314,7 @@ fn wide() -> Scene {
         .write(|tx| (0..120).try_for_each(|at| tx.put(&bucket, &format!("w{at:03}"), body(at, 20))))
         .unwrap();
     for at in 0..120 {
-        author
-            .bodies
-            .entry(format!("w{at:03}"))
-            .or_default()
-            .insert(body(at, 20));
+        author.bodies.entry(format!("w{at:03}")).or_default().insert(body(at, 20));
     }
     author.store.checkpoint().unwrap();
     author.put("t0", 301, 9);

@@ -20,11 +20,7 @@ pub fn settings(mapped: bool) -> Settings {
         segment_size: 1 << 20,
         delta_bytes: 64 << 10,
         checkpoint_log_bytes: 1 << 20,
-        read_mode: if mapped {
-            ReadMode::Mapped
-        } else {
-            ReadMode::Positioned
-        },
+        read_mode: if mapped { ReadMode::Mapped } else { ReadMode::Positioned },
         page_cache_bytes: 64 << 10,
         reserve_bytes: 0,
         ..Settings::default()
@@ -35,9 +31,7 @@ pub fn settings(mapped: bool) -> Settings {
 pub fn builder(disk: &FaultyDisk, seed: u64, mapped: bool) -> StoreBuilder {
     Store::builder(Path::new(DIR))
         .vfs(disk.vfs())
-        .clock(VirtualClock::at(
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-        ))
+        .clock(VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)))
         .entropy(SeededEntropy::new(seed))
         .settings(settings(mapped))
         .maintenance(Maintenance::Manual)
@@ -48,9 +42,7 @@ pub fn body(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed ^ ((len as u64) << 32) ^ 0x9e37_79b9_7f4a_7c15;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
-        state = state
-            .wrapping_mul(0x5851_f42d_4c95_7f2d)
-            .wrapping_add(0x1405_7b7e_f767_814f);
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         bytes.extend_from_slice(&(state ^ (state >> 29)).to_le_bytes());
     }
     bytes.truncate(len);

@@ -334,7 +334,7 @@ impl<'s> Transaction<'s> {
 
 impl ReadState<'_> {
     fn now(&self, engine: &Engine) -> Instant {
-        Instant { lsn: self.view.lsn + 1, millis: engine.millis() }
+        Instant { lsn: self.view.lsn + 1, millis: engine.millis(), mistake: engine.mistake() }
     }
 
     fn staged(&mut self, engine: &Engine) -> Staged<'_> {

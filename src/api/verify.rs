@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::catalog::{HeadRow, Kind, keys};
+use crate::catalog::{Audit, HeadRow, Kind, keys};
 use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
 use crate::format::row::{self, PieceRow, UploadRow};
@@ -34,7 +34,19 @@ impl<'a> VerifyOptions<'a> {
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
-        engine.verify(&mut wrong, &mut |progress| self.progress.as_mut().is_none_or(|watch| watch(progress)))
+        let mut audit = Audit::default();
+        let mut check =
+            |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| match audit.see(key, stored) {
+                Ok(()) => wrong(key, stored, hash),
+                Err(error) => Some(error.to_string()),
+            };
+        let mut progress = |progress| self.progress.as_mut().is_none_or(|watch| watch(progress));
+        let mut report = engine.verify(&mut check, &mut progress)?;
+        // What cannot be read all of cannot add up either.
+        if report.is_clean() {
+            audit.finish().into_iter().for_each(|reason| report.note(None, reason));
+        }
+        Ok(report)
     }
 }
 

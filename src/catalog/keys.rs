@@ -207,6 +207,11 @@ pub fn is_tidy(key: &[u8]) -> bool {
     key.first() == Some(&TIDY)
 }
 
+/// Whether a key is that of a row that says when one of the retained past was superseded.
+pub fn is_trim(key: &[u8]) -> bool {
+    key.first() == Some(&TRIMS)
+}
+
 /// The lsn in the key of work left to be done, or of a row to be trimmed.
 pub fn numbered_lsn(key: &[u8]) -> Option<u64> {
     key.get(1..9).and_then(|lsn| lsn.try_into().ok()).map(u64::from_be_bytes)
@@ -257,6 +262,11 @@ pub fn space_id(lsn: u64, n: u32) -> u64 {
 /// The commit that made a space, or the bucket that has its id.
 pub fn maker_of(space: u64) -> u64 {
     space & ((1 << SPACE_SHIFT) - 1)
+}
+
+/// The space in a key that counts the buckets that read it.
+pub fn parse_space_refs(key: &[u8]) -> Option<u64> {
+    key.strip_prefix(&[SPACES])?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// The key of a bucket's name by its id.

@@ -6,7 +6,8 @@
 //! 1. The current version of an object is one seek away from its bucket's id and its key, in most buckets.
 //! 2. Keys of a space are one range, in the order of their bytes.
 //! 3. A row that cannot be read is `Corrupt` and names its key.
-//! 4. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
+//! 4. What the rows of a store add up to can be audited in one pass over them (`audit.rs`).
+//! 5. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
 //!    committed or not yet.
 //! 5. What a commit did can be told from its rows alone.
 //!
@@ -14,6 +15,7 @@
 //! *Never*: writes; checks a condition; reads a clock.
 //! *Read first*: `keys.rs`, then `rows.rs`, `route.rs` and `lens.rs`.
 
+mod audit;
 mod bucket;
 mod change;
 pub mod keys;
@@ -24,6 +26,7 @@ mod object;
 mod route;
 mod rows;
 
+pub use audit::Audit;
 pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of};
 pub use change::{BucketNames, change_of};
 pub use keys::{KINDS, Kind};

@@ -224,7 +224,7 @@ impl Engine {
                 continue;
             }
             let lsn = group.working.lsn + 1;
-            let state = State { view: &group.working, lsn, millis: group.millis };
+            let state = State { view: &group.working, lsn, millis: group.millis, mistake: self.mistake() };
             let changes = match member.with(|proposal| proposal.decide(&state)) {
                 Ok(changes) => changes,
                 Err(error) => {

@@ -69,7 +69,7 @@ pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
-use crate::env::{Env, Lock, Planted};
+use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
@@ -273,6 +273,11 @@ impl Engine {
 
     /// Whether the mistake is switched on; never, but in a build that tests the tests.
     #[inline]
+    /// The mistake that is switched on, for those above.
+    pub fn mistake(&self) -> Mistake {
+        self.env.mistake()
+    }
+
     fn planted(&self, mistake: Planted) -> bool {
         self.env.planted(mistake)
     }

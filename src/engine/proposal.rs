@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::blob::SharedRef;
 use super::reserve::Spender;
 use super::view::{OwnedBody, View};
+use crate::env::Mistake;
 use crate::error::Result;
 use crate::format::entry::{self, Extent};
 use crate::format::frame;
@@ -33,6 +34,8 @@ pub struct State<'a> {
     pub lsn: u64,
     /// The clock, in milliseconds since 1970.
     pub millis: u64,
+    /// The mistake that is switched on.
+    pub mistake: Mistake,
 }
 
 impl State<'_> {

@@ -40,7 +40,7 @@ pub use entropy::{OsEntropy, SeededEntropy};
 pub use faulty::{CutPolicy, Fault, FaultyDisk, Hit};
 pub use memory::{MemoryMap, MemoryVfs};
 pub use mmap::RealMap;
-pub use planted::Planted;
+pub use planted::{Mistake, Planted};
 pub use real::RealVfs;
 pub use site::Site;
 
@@ -78,6 +78,14 @@ impl Env {
             #[cfg(feature = "planted-bugs")]
             mistake: None,
         }
+    }
+
+    /// The mistake that is switched on.
+    pub fn mistake(&self) -> Mistake {
+        Mistake::of(
+            #[cfg(feature = "planted-bugs")]
+            self.mistake,
+        )
     }
 
     /// Whether this mistake is switched on. Without the feature `planted-bugs` the answer is always no, and the

@@ -55,6 +55,26 @@ pub enum Planted {
     ForgetCursors,
     /// The feed tells commits that a power cut may take back.
     TellUnsynced,
+    /// Of the references to a shared body that a commit takes away, none is counted.
+    ShareUncounted,
+    /// References to a shared body that a commit takes away count twice.
+    ShareCountedTwice,
+    /// Relocation is not told of a body that goes to another key.
+    NoForward,
+    /// What is deleted in a bucket with layers is not hidden.
+    NoShadow,
+    /// Cleaning removes prefixes that are still read.
+    CleanAll,
+    /// What is superseded is noted as retained, but not kept.
+    NoPast,
+    /// A current version that is removed leaves no version current.
+    NoPromotion,
+    /// The null version beneath stays when another one is put on top.
+    NullStays,
+    /// A space goes when the first of the buckets that read it does.
+    LetGoEarly,
+    /// The retained past is trimmed up to now.
+    TrimAll,
 }
 
 impl Planted {
@@ -87,5 +107,45 @@ impl Planted {
         Planted::TellTooEarly,
         Planted::ForgetCursors,
         Planted::TellUnsynced,
+        Planted::ShareUncounted,
+        Planted::ShareCountedTwice,
+        Planted::NoForward,
+        Planted::NoShadow,
+        Planted::CleanAll,
+        Planted::NoPast,
+        Planted::NoPromotion,
+        Planted::NullStays,
+        Planted::LetGoEarly,
+        Planted::TrimAll,
     ];
+}
+
+/// The mistake that is switched on, to be carried to where there is no environment. Without the feature `planted-bugs` it
+/// is nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mistake {
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<Planted>,
+}
+
+impl Mistake {
+    /// The mistake of an environment.
+    pub(super) fn of(#[cfg(feature = "planted-bugs")] planted: Option<Planted>) -> Mistake {
+        Mistake {
+            #[cfg(feature = "planted-bugs")]
+            planted,
+        }
+    }
+
+    /// Whether it is this one.
+    #[inline]
+    pub fn is(self, mistake: Planted) -> bool {
+        #[cfg(feature = "planted-bugs")]
+        return self.planted == Some(mistake);
+        #[cfg(not(feature = "planted-bugs"))]
+        {
+            let _ = mistake;
+            false
+        }
+    }
 }

@@ -87,7 +87,7 @@ impl Batch {
 
 impl Proposal for Batch {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
-        let now = Instant { lsn: state.lsn, millis: state.millis };
+        let now = Instant { lsn: state.lsn, millis: state.millis, mistake: state.mistake };
         let mut overlay = Overlay::default();
         self.outcomes.clear();
         for step in &self.steps {

@@ -7,6 +7,7 @@ use super::staged::Staged;
 use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Rows, keys};
 use crate::engine::NewBody;
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow, MARKER, ObjectRow};
 use crate::index::Weight;
@@ -130,7 +131,9 @@ impl<'c, 'a> Chain<'c, 'a> {
         };
         self.guard(key, &head)?;
         self.forget_hold(key, &head)?;
-        if current {
+        if current && self.staged.now.mistake.is(Planted::NoPromotion) {
+            self.lift(Kind::Head, key, b"")?;
+        } else if current {
             self.promote(key)?;
         } else {
             self.lift(Kind::Version, key, &head.tail())?;
@@ -166,6 +169,9 @@ impl<'c, 'a> Chain<'c, 'a> {
                 return self.forget_hold(key, &head);
             }
             self.push_down(key, &head, found)?;
+        }
+        if self.staged.now.mistake.is(Planted::NullStays) {
+            return Ok(());
         }
         if let Some(pointer) = self.state.lens(self.staged).get(Kind::Null, key.as_bytes(), b"")? {
             let tail = pointer.payload;
@@ -233,7 +239,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let Some(shadow) = self.state.lens(self.staged).shadow_key(kind, key.as_bytes(), tail) else {
             return Ok(());
         };
-        if self.staged.has(&shadow)? {
+        if self.staged.has(&shadow)? || self.staged.now.mistake.is(Planted::NoShadow) {
             return Ok(());
         }
         let below = self.state.lens(self.staged).get_below(1, kind, key.as_bytes(), tail)?;

@@ -8,6 +8,7 @@ use super::context::Reading;
 use super::staged::{Staged, unreadable};
 use crate::catalog::{Moment, Rows, keys};
 use crate::engine::Engine;
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::varint;
 use crate::index::Weight;
@@ -206,7 +207,8 @@ pub fn trim(engine: &Arc<Engine>) -> Result<bool> {
     let kept = match Retained::read(&moment)? {
         None => None,
         Some(retained) => {
-            let cut = engine.millis().saturating_sub(retained.millis);
+            let retained = if engine.mistake().is(Planted::TrimAll) { 0 } else { retained.millis };
+            let cut = engine.millis().saturating_sub(retained);
             // The state at the last commit before the cut is still to be read.
             let last = moment.last(&times, &keys::time(cut.saturating_add(1), 0))?;
             let Some((_, lsn)) = last.as_deref().and_then(keys::parse_time) else {

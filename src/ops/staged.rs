@@ -15,6 +15,7 @@ use crate::catalog::{self, BucketState, Found, Moment, Rows, keys};
 use crate::engine::{
     self, BLOB_SPACE, BlobHead, Change, FORWARD_SPACE, Keyed, NewBody, SharedRef, View, What,
 };
+use crate::env::{Mistake, Planted};
 use crate::error::{Error, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, BucketRow, ObjectRow, PieceRow, TidyRow};
@@ -60,6 +61,8 @@ pub struct Instant {
     pub lsn: u64,
     /// Its time.
     pub millis: u64,
+    /// The mistake that is switched on.
+    pub mistake: Mistake,
 }
 
 /// A view with the changes so far.
@@ -215,6 +218,9 @@ impl Sum<'_> {
             let trim = keys::trim(self.now.lsn, self.past);
             self.past += 1;
             self.put(trim, NewBody::None, at.clone());
+            if self.now.mistake.is(Planted::NoPast) {
+                continue;
+            }
             self.rows.insert(at, Row { what: Some((weight, body, payload)), moved: true });
         }
         if kept_any {
@@ -287,6 +293,9 @@ impl Sum<'_> {
             Some(NewBody::Extents(extents)) => extents.iter().copied().collect(),
             _ => BTreeSet::new(),
         };
+        if self.now.mistake.is(Planted::NoForward) {
+            return;
+        }
         for extent in extents.iter().filter(|extent| !before.contains(extent)) {
             forwards.push((engine::forward_key(extent), key.to_vec()));
         }
@@ -299,9 +308,14 @@ impl Sum<'_> {
                 *self.refs.entry(shared.blob).or_default() += 1;
             }
         }
+        let each = match self.now.mistake {
+            mistake if mistake.is(Planted::ShareUncounted) => 0,
+            mistake if mistake.is(Planted::ShareCountedTwice) => 2,
+            _ => 1,
+        };
         for old in self.old.values() {
             if let NewBody::Shared(shared) = &old.body {
-                *self.refs.entry(shared.blob).or_default() -= 1;
+                *self.refs.entry(shared.blob).or_default() -= each;
             }
         }
     }

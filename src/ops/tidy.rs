@@ -17,6 +17,7 @@ use super::staged::{Staged, unreadable};
 use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, HeadRow, KINDS, Kind, Layer, Route, Rows, Span, keys, layer_ranges};
 use crate::engine::{self, Engine};
+use crate::env::Planted;
 use crate::error::Result;
 use crate::format::entry::BlobId;
 use crate::format::row::{self, BucketRow, TidyRow};
@@ -97,6 +98,7 @@ impl Step for TidyStep {
 
 impl TidyStep {
     fn clean(&self, staged: &mut Staged<'_>, layer: &Layer, keep: &[String]) -> Result<bool> {
+        let keep = if staged.now.mistake.is(Planted::CleanAll) { &[] } else { keep };
         let mut found = Vec::new();
         for kind in KINDS {
             for (mut from, end) in layer_ranges(layer, kind) {

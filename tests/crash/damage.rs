@@ -18,6 +18,11 @@ fn stores() -> Vec<(&'static str, World, Vec<State>)> {
         ("moved", scripts::moved_twice()),
         ("transactions", scripts::transactions()),
         ("copies", scripts::copies()),
+        ("versions", scripts::null_slot()),
+        ("shared", scripts::shared_at_once()),
+        ("forks", scripts::forks()),
+        ("uploads", scripts::parts_move()),
+        ("past", scripts::history()),
     ] {
         let (world, run) = calm(&script, seed(), None).unwrap();
         let state = run.newest().clone();

@@ -14,10 +14,13 @@ mod harness;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use harness::aftermath::hold;
 use harness::damage::{copy, files, offsets, survey};
 use harness::run::calm;
 use harness::script::Script;
+use harness::world::{observe, verify};
 use harness::{Verdict, cuts, errors, full, nested, race, scripts};
+use ossicle::CompactOptions;
 use ossicle::testing::Planted;
 
 /// How long the hunt for one mistake may take.
@@ -32,6 +35,19 @@ fn cut(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
 
 fn fail(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
     errors::every_change(script, seed, mistake).map(drop)
+}
+
+/// No fault but the mistake: what the script leads to, what it adds up to, and what maintenance makes of it.
+fn play(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let (world, run) = calm(script, seed, mistake)?;
+    let Some(store) = &run.store else { return Ok(()) };
+    verify(store)?;
+    store
+        .compact(CompactOptions::new().garbage_percent(0))
+        .map_err(|error| format!("compaction: {error}"))?;
+    hold(&observe(store)?, &[run.newest()])?;
+    run.check_past(&world, store)?;
+    verify(store)
 }
 
 fn tear(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
@@ -103,6 +119,16 @@ fn likely(mistake: Planted) -> &'static [Hunt] {
         Planted::ReserveForAll => &[fill],
         Planted::RelocateStale => &[race],
         Planted::ForgetReaders | Planted::MeetNoReaders | Planted::TellTooEarly => &[look],
+        Planted::ShareUncounted
+        | Planted::ShareCountedTwice
+        | Planted::NoForward
+        | Planted::NoShadow
+        | Planted::CleanAll
+        | Planted::NoPast
+        | Planted::NoPromotion
+        | Planted::NullStays
+        | Planted::LetGoEarly
+        | Planted::TrimAll => &[play],
         _ => &[cut, nest, fail],
     }
 }
@@ -122,6 +148,9 @@ macro_rules! caught {
         /// The hunts themselves find nothing where there is nothing.
         #[test]
         fn without_a_mistake_nothing_is_found() {
+            for script in scripts::all() {
+                play(&script, 1, None).unwrap();
+            }
             for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions(), scripts::readers()] {
                 for hunt in [cut, fail, fill, nest, damage, tear, race] as [Hunt; 7] {
                     hunt(&script, 1, None).unwrap();
@@ -164,4 +193,14 @@ caught! {
     tell_too_early: TellTooEarly
     forget_cursors: ForgetCursors
     tell_unsynced: TellUnsynced
+    share_uncounted: ShareUncounted
+    share_counted_twice: ShareCountedTwice
+    no_forward: NoForward
+    no_shadow: NoShadow
+    clean_all: CleanAll
+    no_past: NoPast
+    no_promotion: NoPromotion
+    null_stays: NullStays
+    let_go_early: LetGoEarly
+    trim_all: TrimAll
 }

@@ -1,10 +1,11 @@
 //! Power cuts: at every changing call of a script, under several ways for the disk to lose what was not synced.
 
+use ossicle::CompactOptions;
 use ossicle::testing::{CutPolicy, Fault, Planted};
 
-use super::run::{Weather, calm, run};
+use super::run::{Run, Weather, calm, run};
 use super::script::Script;
-use super::world::World;
+use super::world::{World, verify};
 use super::{Dice, Tally, Verdict, aftermath, policy_of};
 
 /// Cuts the power at call `at` and checks what comes back under each policy.
@@ -28,12 +29,25 @@ pub fn cut(
         aftermath::check(&after, &run.allowed())
             .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), policy))?;
         tally.add(&after.disk);
+        if !run.past.is_empty() {
+            past(&world.restart(*policy), &run).map_err(|why| wrong(why, policy))?;
+        }
     }
     let killed = world.after_kill();
     aftermath::check(&killed, &run.killed())
         .map_err(|why| wrong(format!("{why} [the script: {:?}]", run.stopped), &"a kill instead"))?;
     tally.add(&killed.disk);
     Ok(tally)
+}
+
+/// What is retained of the past is there after a failure, and after all that can be had was given back.
+fn past(world: &World, run: &Run) -> Verdict {
+    let told = |error: ossicle::Error| format!("looking at the past after a failure: {error}");
+    let store = world.open().map_err(told)?;
+    run.check_past(world, &store)?;
+    store.compact(CompactOptions::new().garbage_percent(0)).map_err(told)?;
+    run.check_past(world, &store)?;
+    verify(&store)
 }
 
 /// Every call with the policy that loses most and one that a number decides.

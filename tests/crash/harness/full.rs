@@ -69,8 +69,11 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     for (name, keys) in &names {
         let bucket = store.bucket(name).map_err(|e| told("finding a bucket", e))?;
         for key in keys {
+            if state.write(name, key, None).is_err() {
+                // It is retained.
+                continue;
+            }
             bucket.delete(key).map_err(|e| told(&format!("deleting {key}"), e))?;
-            state.buckets.get_mut(name).expect("it is there").remove(key);
         }
     }
     for (name, key) in std::mem::take(&mut state.uploads).into_keys() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ossicle::{ErrorKind, Versioning};
+use ossicle::{ErrorKind, Quota, Versioning};
 
 use super::script::{Body, Op, Step};
 use super::upload::Uploads;
@@ -25,6 +25,17 @@ pub type Objects = BTreeMap<String, Arc<Thing>>;
 /// The versions of a key, the newest first: whether it has a name of its own, and what it is unless it is a marker.
 pub type Chain = Vec<(bool, Option<Arc<Thing>>)>;
 
+/// What a bucket is told about itself, and where it came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How much it may hold.
+    pub quota: Option<Quota>,
+    /// For how many days objects are retained.
+    pub worm: Option<u32>,
+    /// The bucket that it was forked from.
+    pub origin: Option<String>,
+}
+
 /// All that a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
@@ -32,6 +43,8 @@ pub struct State {
     pub buckets: BTreeMap<String, Objects>,
     /// The chains of the buckets that keep versions, or kept some once.
     pub chains: BTreeMap<String, (Versioning, BTreeMap<String, Chain>)>,
+    /// What the buckets are told about themselves, where it is anything.
+    pub kept: BTreeMap<String, Kept>,
     /// The rows of the table [`TABLE`].
     pub rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// The cursors of the feed.
@@ -56,14 +69,17 @@ impl State {
             Op::DeleteBucket(name) if next.uploads.keys().any(|(bucket, _)| bucket == name) => {
                 return Err(ErrorKind::AlreadyExists);
             }
-            Op::DeleteBucket(name) => match next.buckets.remove(*name) {
-                None => return Err(ErrorKind::NotFound),
-                Some(objects) if !objects.is_empty() => return Err(ErrorKind::AlreadyExists),
-                Some(_) if next.chains.remove(*name).is_some_and(|(_, chains)| !chains.is_empty()) => {
+            Op::DeleteBucket(name) => {
+                let objects = next.buckets.remove(*name).ok_or(ErrorKind::NotFound)?;
+                let chains = next.chains.remove(*name).map(|(_, chains)| chains).unwrap_or_default();
+                let kept = next.kept.remove(*name).unwrap_or_default();
+                if kept.origin.is_none() && !(objects.is_empty() && chains.is_empty()) {
                     return Err(ErrorKind::AlreadyExists);
                 }
-                Some(_) => {}
-            },
+            }
+            Op::Versioning(name, _) if next.kept.get(*name).is_some_and(|kept| kept.worm.is_some()) => {
+                return Err(ErrorKind::Unsupported);
+            }
             Op::Versioning(name, state) => {
                 let null =
                     |(key, thing): (&String, &Arc<Thing>)| (key.clone(), vec![(false, Some(thing.clone()))]);
@@ -91,6 +107,38 @@ impl State {
             }
             Op::Upload { bucket, key, what } => what.apply(&mut next, bucket, key)?,
             Op::Together { steps, .. } => steps.iter().try_for_each(|step| next.apply(step))?,
+            Op::Quota(name, quota) => {
+                next.bucket(name)?;
+                next.tell(name, |kept| kept.quota = *quota);
+            }
+            Op::Worm(name, days) => {
+                next.bucket(name)?;
+                if days.is_some() && next.chains.contains_key(*name) {
+                    return Err(ErrorKind::Unsupported);
+                }
+                next.tell(name, |kept| kept.worm = *days);
+            }
+            Op::DeletePrefix(name, prefix) => {
+                for (key, _) in next.under(name, prefix)? {
+                    next.write(name, &key, None)?;
+                }
+            }
+            Op::RenamePrefix { bucket, prefix, new_prefix } => {
+                next.rename_prefix(bucket, prefix, new_prefix)?;
+            }
+            Op::Fork { from, name } => {
+                let objects = next.bucket(from)?.clone();
+                if next.buckets.insert((*name).into(), objects).is_some() {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                if let Some(chains) = next.chains.get(*from).cloned() {
+                    next.chains.insert((*name).into(), chains);
+                }
+                let kept = next.kept.get(*from).cloned().unwrap_or_default();
+                let origin = Some((*from).to_string());
+                next.kept.insert((*name).into(), Kept { origin, worm: None, ..kept });
+            }
+            Op::Wait(_) | Op::Retain(_) => {}
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
             Op::Look
@@ -109,8 +157,67 @@ impl State {
         self.buckets.get_mut(name).ok_or(ErrorKind::NotFound)
     }
 
-    /// Writes an object, or deletes it, by the bucket's versioning.
-    fn write(&mut self, bucket: &str, key: &str, thing: Option<Arc<Thing>>) -> Result<(), ErrorKind> {
+    /// Changes what a bucket is told about itself.
+    fn tell(&mut self, name: &str, change: impl FnOnce(&mut Kept)) {
+        let kept = self.kept.entry(name.to_string()).or_default();
+        change(kept);
+        if *kept == Kept::default() {
+            self.kept.remove(name);
+        }
+    }
+
+    /// Refuses if a bucket holds more than it may.
+    fn check_quota(&mut self, name: &str) -> Result<(), ErrorKind> {
+        let Some(quota) = self.kept.get(name).and_then(|kept| kept.quota) else { return Ok(()) };
+        let things: Vec<Arc<Thing>> = match self.chains.get(name) {
+            None => self.bucket(name)?.values().cloned().collect(),
+            Some((_, chains)) => chains.values().flatten().filter_map(|(_, thing)| thing.clone()).collect(),
+        };
+        let bytes: u64 = things.iter().map(|thing| thing.body.len() as u64).sum();
+        let over = quota.bytes.is_some_and(|most| bytes > most)
+            || quota.objects.is_some_and(|most| things.len() as u64 > most);
+        if over { Err(ErrorKind::Quota) } else { Ok(()) }
+    }
+
+    fn under(&mut self, name: &str, prefix: &str) -> Result<Vec<(String, Arc<Thing>)>, ErrorKind> {
+        let objects = self.bucket(name)?.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(objects.map(|(key, thing)| (key.clone(), thing.clone())).collect())
+    }
+
+    /// Objects move one by one onto others that are there already, and leave delete markers then; otherwise they move
+    /// with their versions. A few of a bucket that never kept any move one by one as well, and nobody sees a difference.
+    fn rename_prefix(&mut self, name: &str, old: &str, new: &str) -> Result<(), ErrorKind> {
+        let things = self.under(name, old)?;
+        let in_chains =
+            self.chains.get(name).is_some_and(|(_, all)| all.keys().any(|key| key.starts_with(new)));
+        let taken = in_chains || !self.under(name, new)?.is_empty();
+        if taken && !new.starts_with(old) {
+            for (key, _) in &things {
+                self.write(name, key, None)?;
+            }
+            for (key, thing) in things {
+                self.write(name, &format!("{new}{}", &key[old.len()..]), Some(thing))?;
+            }
+            return Ok(());
+        }
+        let moved = |key: String| match key.strip_prefix(old) {
+            Some(rest) => format!("{new}{rest}"),
+            None => key,
+        };
+        let objects = self.bucket(name)?;
+        *objects = std::mem::take(objects).into_iter().map(|(key, thing)| (moved(key), thing)).collect();
+        if let Some((_, chains)) = self.chains.get_mut(name) {
+            *chains = std::mem::take(chains).into_iter().map(|(key, chain)| (moved(key), chain)).collect();
+        }
+        Ok(())
+    }
+
+    /// Writes an object, or deletes it, by the bucket's versioning and retention.
+    pub fn write(&mut self, bucket: &str, key: &str, thing: Option<Arc<Thing>>) -> Result<(), ErrorKind> {
+        let worm = self.kept.get(bucket).is_some_and(|kept| kept.worm.is_some());
+        if worm && self.bucket(bucket)?.contains_key(key) {
+            return Err(ErrorKind::Immutable);
+        }
         self.change(bucket, key, |state, chain| match state {
             Some(Versioning::Enabled) => chain.insert(0, (true, thing)),
             Some(Versioning::Suspended) => {
@@ -157,6 +264,7 @@ impl State {
         match step {
             Step::Put { bucket, key, body } => {
                 self.write(bucket, key, Some(Arc::new(body.thing())))?;
+                self.check_quota(bucket)?;
             }
             Step::Delete { bucket, key } => {
                 self.write(bucket, key, None)?;
@@ -165,12 +273,14 @@ impl State {
                 self.bucket(to.0)?;
                 let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
                 self.write(to.0, &to.1, Some(thing))?;
+                self.check_quota(to.0)?;
                 self.write(from.0, &from.1, None)?;
             }
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
                 let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
                 self.write(to.0, &to.1, Some(thing))?;
+                self.check_quota(to.0)?;
             }
             Step::DeleteVersion { bucket, key, place } => {
                 self.change(bucket, key, |_, chain| {
@@ -204,6 +314,22 @@ impl State {
         Ok(())
     }
 
+    /// The versions by their lengths, with a `-` for a delete marker and an `n` for the null version.
+    fn told(&self) -> String {
+        let each = |(named, thing): &(bool, Option<Arc<Thing>>)| {
+            let what = thing.as_ref().map_or("-".to_string(), |thing| thing.body.len().to_string());
+            if *named { what } else { what + "n" }
+        };
+        let mut out = String::new();
+        for (bucket, (versioning, chains)) in &self.chains {
+            out += &format!("{bucket} ({versioning:?}): ");
+            for (key, chain) in chains.iter().filter(|(_, chain)| chain.len() > 1 || chain[0].1.is_none()) {
+                out += &format!("{key} {:?} ", chain.iter().map(each).collect::<Vec<_>>());
+            }
+        }
+        out
+    }
+
     /// What tells this state from another one, in a few words.
     pub fn differs(&self, other: &State) -> String {
         let mut found = Vec::new();
@@ -234,7 +360,10 @@ impl State {
             }
         }
         if self.chains != other.chains {
-            found.push("the versions are others".into());
+            found.push(format!("the versions are {} here, {} there", self.told(), other.told()));
+        }
+        if self.kept != other.kept {
+            found.push(format!("the buckets are {:?} here, {:?} there", self.kept, other.kept));
         }
         if self.rows != other.rows {
             found.push("the rows are others".into());

@@ -1,13 +1,15 @@
 //! Runs a script on a world, beside the model, until it ends or the disk does.
 
+use std::time::SystemTime;
+
 use ossicle::testing::Planted;
-use ossicle::{Error, ErrorKind, Store};
+use ossicle::{Error, ErrorKind, Lsn, Store};
 
 use super::Verdict;
 use super::model::State;
 use super::readers::Readers;
 use super::script::{Op, Script};
-use super::world::{World, observe};
+use super::world::{World, observe, shows};
 
 /// How far a script came, and what its store may hold from now on.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Run {
     pub poisoned: bool,
     /// How many operations failed without ending the run.
     pub refused: u64,
+    /// Moments of the retained past: the commit, the time, the place in `history`.
+    pub past: Vec<(Lsn, SystemTime, usize)>,
 }
 
 impl Run {
@@ -44,6 +48,31 @@ impl Run {
     /// The newest state.
     pub fn newest(&self) -> &State {
         self.history.last().expect("the empty state at least")
+    }
+
+    /// Notes where the store stands, to look back at it later.
+    fn remember(&mut self, world: &World) {
+        let lsn = self.store.as_ref().and_then(|store| store.snapshot().ok()).map(|snapshot| snapshot.lsn());
+        if let Some(lsn) = lsn {
+            self.past.push((lsn, world.now(), self.history.len() - 1));
+        }
+    }
+
+    /// Whether the store still shows the moments of the past that must be retained, and those that need not be, rightly
+    /// or not at all.
+    pub fn check_past(&self, world: &World, store: &Store) -> Verdict {
+        let told = |error: Error| format!("looking at the past failed: {error}");
+        let newest = store.snapshot().map_err(told)?.lsn();
+        let since = world.now() - world.retained().unwrap_or_default();
+        for (lsn, at, place) in self.past.iter().filter(|(lsn, ..)| *lsn <= newest) {
+            match store.as_of(*lsn) {
+                Ok(snapshot) => shows(&snapshot, &self.history[*place])
+                    .map_err(|wrong| format!("as of commit {lsn}: {wrong}"))?,
+                Err(error) if error.kind() == ErrorKind::NotFound && *at < since => {}
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Ok(())
     }
 
     fn stop(&mut self, why: impl ToString) {
@@ -75,6 +104,7 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
         stopped: None,
         poisoned: false,
         refused: 0,
+        past: Vec::new(),
     };
     let mut rebuild = false;
     for (number, op) in script.ops.iter().enumerate() {
@@ -105,16 +135,26 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
                 Err(Err(wrong)) => return Err(format!("{}: {wrong}", described())),
             }
         }
-        let closing = matches!(op, Op::Reopen | Op::Rebuild);
+        if let Op::Wait(time) = op {
+            world.wait(*time);
+        }
+        let closing = matches!(op, Op::Reopen | Op::Rebuild | Op::Retain(_));
         if closing {
             run.store = None;
             rebuild = matches!(op, Op::Rebuild);
+            if let Op::Retain(time) = op {
+                world.retain(*time);
+                run.past.clear();
+            }
         }
         match (expected, outcome) {
             (Ok(next), Ok(())) => {
                 run.history.push(next);
                 if op.is_synced() {
                     run.floor = run.history.len() - 1;
+                }
+                if world.retained().is_some() {
+                    run.remember(world);
                 }
             }
             (Err(_), Ok(())) => return Err(format!("{} succeeded and should not have", described())),
@@ -139,7 +179,9 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
             }
         }
     }
-    if let Some(store) = &run.store {
+    // What the last operation leaves to chance may be what the power was cut at.
+    let dark = world.disk.hits().iter().any(|hit| hit.fault == "power-cut");
+    if let Some(store) = run.store.as_ref().filter(|_| !dark) {
         let seen = observe(store)
             .or_else(|wrong| if weather == Weather::Calm { Err(wrong) } else { observe(store) })?;
         if seen != *run.newest() {
@@ -147,6 +189,9 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
                 "at the end of the script the store differs: {}",
                 seen.differs(run.newest())
             ));
+        }
+        if weather == Weather::Calm {
+            run.check_past(world, store)?;
         }
     }
     Ok(run)

@@ -2,10 +2,10 @@
 
 use ossicle::{
     AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
-    Result, Store, VersionId, Versioning, WriteOptions,
+    Quota, Result, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Dice;
 use super::model::TABLE;
@@ -136,6 +136,23 @@ pub enum Op {
     RemoveCursor(&'static str),
     /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
     Follow(&'static str),
+    Quota(&'static str, Option<Quota>),
+    /// A policy of retention that is not locked, or none.
+    Worm(&'static str, Option<u32>),
+    DeletePrefix(&'static str, String),
+    RenamePrefix {
+        bucket: &'static str,
+        prefix: String,
+        new_prefix: String,
+    },
+    Fork {
+        from: &'static str,
+        name: &'static str,
+    },
+    /// So much time goes by.
+    Wait(Duration),
+    /// Closes the store and opens it again with the past retained for so long from now on, or not at all.
+    Retain(Option<Duration>),
     Flush,
     Checkpoint,
     Maintain,
@@ -166,7 +183,7 @@ impl Op {
                 *durability == Durability::Synced
             }
             Op::Upload { what, .. } => what.is_synced(),
-            Op::Maintain | Op::Look | Op::Abandon { .. } => false,
+            Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } => false,
             _ => true,
         }
     }
@@ -181,7 +198,7 @@ impl Op {
         }
     }
 
-    /// Does it. `Reopen` and `Rebuild` only close, and `Look` is not the writer's work.
+    /// Does it. `Retain`, `Reopen` and `Rebuild` only close, and `Look` and `Wait` are not the writer's work.
     pub fn run(&self, store: &Store) -> Result<()> {
         match self {
             Op::CreateBucket(name) => store.create_bucket(name).map(drop),
@@ -225,7 +242,19 @@ impl Op {
                     Ok(())
                 })
             }
-            Op::Look => Ok(()),
+            Op::Quota(name, Some(quota)) => store.bucket(name)?.set_config(quota),
+            Op::Quota(name, None) => store.bucket(name)?.clear_config::<Quota>(),
+            Op::Worm(name, Some(days)) => {
+                let (state, created) = (WormState::InProgress, SystemTime::UNIX_EPOCH);
+                store.bucket(name)?.set_config(&Worm { days: *days, state, created })
+            }
+            Op::Worm(name, None) => store.bucket(name)?.clear_config::<Worm>(),
+            Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
+            Op::RenamePrefix { bucket, prefix, new_prefix } => {
+                store.bucket(bucket)?.rename_prefix(prefix, new_prefix).map(drop)
+            }
+            Op::Fork { from, name } => store.fork_bucket(from, name).map(drop),
+            Op::Look | Op::Wait(_) => Ok(()),
             Op::RemoveCursor(name) => store.remove_cursor(name),
             Op::Follow(name) => match store.cursor(name)? {
                 Some(after) => store.changes(after)?.try_for_each(|change| change.map(drop)),
@@ -236,7 +265,7 @@ impl Op {
             Op::Maintain => store.maintain(Duration::from_secs(3600)).map(drop),
             Op::Compact => store.compact(CompactOptions::new()).map(drop),
             Op::Backup => store.backup(BACKUP).map(drop),
-            Op::Reopen | Op::Rebuild => store.close(),
+            Op::Retain(_) | Op::Reopen | Op::Rebuild => store.close(),
         }
     }
 }

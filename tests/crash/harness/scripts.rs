@@ -1,7 +1,10 @@
 //! The scripts: small programs that between them reach every path to the disk.
 
+use std::time::Duration;
+
 use ossicle::Durability::{Buffered, Synced};
 use ossicle::Versioning::{Enabled, Suspended};
+use ossicle::{Quota, Versioning};
 
 use super::script::{Body, Op, Script, Step};
 use super::upload::Uploading;
@@ -92,6 +95,30 @@ fn part_buffered(bucket: &'static str, key: &str, number: u32, len: usize, seed:
 fn together(steps: Vec<Step>, reads: bool) -> Op {
     Op::Together { steps, durability: Synced, reads }
 }
+
+fn keep(bucket: &'static str, versioning: Versioning) -> Op {
+    Op::Versioning(bucket, versioning)
+}
+
+/// More objects under a prefix than are touched one by one.
+fn many(bucket: &'static str, prefix: &str, len: usize, seed: u64) -> Op {
+    let put = |i: u64| step_put(bucket, &format!("{prefix}{i:02}"), len, seed + i);
+    Op::Together { steps: (0..70).map(put).collect(), durability: Synced, reads: false }
+}
+
+fn delete_prefix(bucket: &'static str, prefix: &str) -> Op {
+    Op::DeletePrefix(bucket, prefix.into())
+}
+
+fn rename_prefix(bucket: &'static str, prefix: &str, new_prefix: &str) -> Op {
+    Op::RenamePrefix { bucket, prefix: prefix.into(), new_prefix: new_prefix.into() }
+}
+
+fn fork(from: &'static str, name: &'static str) -> Op {
+    Op::Fork { from, name }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes scripts by name.
 macro_rules! scripts {
@@ -476,6 +503,333 @@ scripts! {
         delete("one", "waste"),
         Op::Compact,
         Op::Reopen,
+    ]
+
+    /// Versions, delete markers that stack, the null slot, and the promotion of what lies beneath.
+    version_chains: [
+        Op::CreateBucket("one"),
+        put("one", "k", PACKED, 1),
+        keep("one", Enabled),
+        put("one", "k", STREAMED, 2),
+        put("one", "k", TINY, 3),
+        delete("one", "k"),
+        delete("one", "k"),
+        put("one", "other", PACKED, 4),
+        delete_version("one", "k", 0),
+        delete_version("one", "k", 0),
+        Op::Checkpoint,
+        delete_version("one", "k", 0),
+        Op::Compact,
+        delete_version("one", "k", 0),
+        put("one", "k", STREAMED, 5),
+        delete_version("one", "k", 1),
+        Op::Rebuild,
+        delete_version("one", "k", 0),
+    ]
+
+    /// Versioning that is suspended: the one null version is overwritten, whatever lies above it.
+    null_slot: [
+        Op::CreateBucket("one"),
+        put("one", "k", STREAMED, 1),
+        keep("one", Enabled),
+        put("one", "k", PACKED, 2),
+        keep("one", Suspended),
+        put("one", "k", PACKED, 3),
+        put("one", "k", STREAMED, 4),
+        delete("one", "k"),
+        put("one", "k", TINY, 5),
+        keep("one", Enabled),
+        put("one", "k", STREAMED, 6),
+        Op::Compact,
+        keep("one", Suspended),
+        delete("one", "k"),
+        delete_version("one", "k", 0),
+        delete_version("one", "k", 1),
+        Op::Compact,
+        Op::Reopen,
+    ]
+
+    /// Bodies that several objects have: either side is overwritten or deleted, and they move meanwhile.
+    shared_bodies: [
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        put("one", "large", STREAMED, 1),
+        put_noted("one", "packed", PACKED, 201),
+        put("one", "waste", STREAMED, 3),
+        copy(("one", "large"), ("two", "large")),
+        copy(("one", "packed"), ("one", "packed again")),
+        delete("one", "waste"),
+        Op::Compact,
+        put("one", "large", TINY, 4),
+        Op::Do(Step::Copy { from: ("two", "large".into()), to: ("one", "third".into()) }, Buffered),
+        delete("two", "large"),
+        Op::Checkpoint,
+        delete("one", "packed"),
+        put("one", "waste", PACKED, 5),
+        Op::Compact,
+        rename(("one", "third"), ("two", "third")),
+        Op::Rebuild,
+        put("one", "packed again", TINY, 6),
+        delete("two", "third"),
+        Op::Compact,
+    ]
+
+    /// Copies, renames and writes of the same keys in one commit.
+    shared_at_once: [
+        Op::CreateBucket("one"),
+        put("one", "a", STREAMED, 1),
+        put("one", "b", PACKED, 2),
+        together(vec![
+            Step::Copy { from: ("one", "a".into()), to: ("one", "c".into()) },
+            step_rename(("one", "c"), ("one", "d")),
+            step_put("one", "c", PACKED, 3),
+            Step::Copy { from: ("one", "b".into()), to: ("one", "e".into()) },
+            Step::Delete { bucket: "one", key: "b".into() },
+        ], true),
+        Op::Compact,
+        together(vec![
+            Step::Copy { from: ("one", "d".into()), to: ("one", "f".into()) },
+            Step::Delete { bucket: "one", key: "a".into() },
+            step_rename(("one", "f"), ("one", "d")),
+            step_rename(("one", "d"), ("one", "g")),
+        ], false),
+        Op::Together { steps: vec![
+            step_put("one", "h", STREAMED, 4),
+            Step::Copy { from: ("one", "h".into()), to: ("one", "i".into()) },
+            Step::Delete { bucket: "one", key: "h".into() },
+        ], durability: Buffered, reads: false },
+        Op::Compact,
+        delete("one", "g"),
+        Op::Rebuild,
+        delete("one", "i"),
+        Op::Compact,
+    ]
+
+    /// Renames between a bucket that keeps versions and one that does not.
+    rename_across: [
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        keep("two", Enabled),
+        put("one", "large", STREAMED, 1),
+        put("two", "packed", PACKED, 2),
+        rename(("one", "large"), ("two", "packed")),
+        rename(("two", "packed"), ("one", "back")),
+        put("one", "waste", PACKED, 3),
+        delete("one", "waste"),
+        Op::Compact,
+        delete_version("two", "packed", 0),
+        delete_version("two", "packed", 0),
+        put("one", "back", TINY, 4),
+        Op::Compact,
+        Op::Rebuild,
+        rename(("two", "packed"), ("one", "last")),
+    ]
+
+    /// A prefix with many objects is removed, written to again, and brought back to where it would lead anyway.
+    prefix_deleted: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        put("one", "a/large", STREAMED, 2),
+        put("one", "b", PACKED, 3),
+        copy(("one", "a/large"), ("one", "kept")),
+        delete_prefix("one", "a/"),
+        put("one", "a/00", PACKED, 4),
+        put("one", "a/new", STREAMED, 5),
+        Op::Maintain,
+        delete("one", "a/new"),
+        Op::Reopen,
+        Op::Compact,
+        put("one", "a/00", TINY, 6),
+        Op::Rebuild,
+        delete_prefix("one", ""),
+    ]
+
+    /// A prefix with many objects gets another one, and then one beneath itself.
+    prefix_renamed: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        put("one", "a/large", STREAMED, 2),
+        rename_prefix("one", "a/", "b/"),
+        put("one", "a/again", PACKED, 3),
+        put("one", "b/00", PACKED, 4),
+        delete("one", "b/01"),
+        Op::Checkpoint,
+        copy(("one", "b/large"), ("one", "a/large")),
+        Op::Maintain,
+        rename_prefix("one", "b/", "b/b/"),
+        put("one", "b/02", TINY, 5),
+        Op::Compact,
+        Op::Rebuild,
+        delete_prefix("one", "b/"),
+        Op::Compact,
+    ]
+
+    /// Two prefixes have changed places, so that neither can be brought back; then one of them is removed together with
+    /// all that is around the place where the other one lies.
+    prefix_kept: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        many("one", "a/x/", TINY, 100),
+        many("one", "c/", TINY, 200),
+        rename_prefix("one", "a/x/", "t/"),
+        rename_prefix("one", "c/", "a/x/"),
+        rename_prefix("one", "t/", "c/"),
+        delete_prefix("one", "a/"),
+        put("one", "a/x/00", PACKED, 2),
+        Op::Compact,
+        put("one", "c/00", STREAMED, 3),
+        Op::Rebuild,
+        rename_prefix("one", "c/", "a/x/"),
+        Op::Maintain,
+    ]
+
+    /// Prefixes of a bucket that keeps versions.
+    prefixes_of_versions: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        keep("one", Enabled),
+        put("one", "a/00", STREAMED, 2),
+        put("one", "a/00", PACKED, 3),
+        delete("one", "a/01"),
+        rename_prefix("one", "a/", "b/"),
+        delete_version("one", "b/00", 0),
+        put("one", "a/02", PACKED, 4),
+        Op::Compact,
+        delete_version("one", "b/00", 0),
+        delete_prefix("one", "b/0"),
+        Op::Compact,
+        Op::Rebuild,
+        delete_version("one", "b/01", 0),
+    ]
+
+    /// A bucket and its fork go their own ways; the fork of the fork outlives it.
+    forks: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", STREAMED, 2),
+        put("one", "c", TINY, 3),
+        fork("one", "two"),
+        put("one", "a", TINY, 4),
+        put("two", "b", PACKED, 5),
+        delete("two", "c"),
+        put("two", "d", STREAMED, 6),
+        Op::Compact,
+        fork("two", "three"),
+        rename(("three", "d"), ("one", "d")),
+        copy(("two", "a"), ("three", "c")),
+        Op::DeleteBucket("two"),
+        Op::Maintain,
+        put("three", "a", PACKED, 7),
+        Op::DeleteBucket("three"),
+        Op::Compact,
+        Op::Rebuild,
+        delete("one", "b"),
+    ]
+
+    /// What a bucket was forked from goes, and the fork keeps what it reads of it.
+    fork_alone: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", STREAMED, 2),
+        keep("one", Enabled),
+        put("one", "a", STREAMED, 3),
+        fork("one", "two"),
+        delete("two", "b"),
+        Op::DeleteBucket("two"),
+        fork("one", "two"),
+        delete_version("one", "a", 0),
+        delete_version("one", "a", 0),
+        delete_version("one", "b", 0),
+        Op::DeleteBucket("one"),
+        Op::Maintain,
+        delete_version("two", "a", 0),
+        Op::Compact,
+        Op::Rebuild,
+        put("two", "a", TINY, 4),
+    ]
+
+    /// Forks and prefixes: what a fork still reads stays, whatever its parent does with the prefix.
+    forks_and_prefixes: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        put("one", "a/large", STREAMED, 2),
+        fork("one", "two"),
+        delete_prefix("one", "a/"),
+        put("one", "a/00", PACKED, 3),
+        rename_prefix("two", "a/", "b/"),
+        put("two", "b/00", PACKED, 4),
+        Op::Compact,
+        Op::DeleteBucket("two"),
+        Op::Maintain,
+        put("one", "a/01", PACKED, 5),
+        Op::Compact,
+        Op::Rebuild,
+    ]
+
+    /// The retained past: what is overwritten, deleted and renamed is read as it was, and trimmed when it is old.
+    history: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        Op::Retain(Some(HOUR)),
+        put("one", "b", STREAMED, 2),
+        put("one", "a", STREAMED, 3),
+        delete("one", "b"),
+        copy(("one", "a"), ("one", "c")),
+        rename(("one", "a"), ("one", "b")),
+        Op::Compact,
+        put("one", "b", TINY, 4),
+        Op::Wait(HOUR / 2),
+        put("one", "c", PACKED, 5),
+        Op::Wait(HOUR * 3 / 4),
+        Op::Maintain,
+        Op::Compact,
+        put("one", "b", PACKED, 6),
+        Op::Wait(HOUR * 2),
+        Op::Retain(None),
+        Op::Compact,
+        Op::Rebuild,
+    ]
+
+    /// The retained past of prefixes and forks.
+    history_of_prefixes: [
+        Op::CreateBucket("one"),
+        many("one", "a/", TINY, 1),
+        Op::Retain(Some(HOUR)),
+        put("one", "a/00", PACKED, 2),
+        delete_prefix("one", "a/"),
+        put("one", "a/01", STREAMED, 3),
+        fork("one", "two"),
+        put("two", "a/01", PACKED, 4),
+        Op::Compact,
+        Op::DeleteBucket("two"),
+        Op::Wait(HOUR * 2),
+        put("one", "b", TINY, 5),
+        Op::Maintain,
+        Op::Compact,
+    ]
+
+    /// What a bucket is told about itself.
+    configurations: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        Op::Quota("one", Some(Quota { bytes: Some(10_000), objects: Some(3) })),
+        put("one", "large", STREAMED, 2),
+        put("one", "b", PACKED, 3),
+        copy(("one", "a"), ("one", "c")),
+        put("one", "d", TINY, 4),
+        Op::Quota("one", None),
+        put("one", "d", TINY, 5),
+        Op::CreateBucket("two"),
+        put("two", "a", PACKED, 6),
+        Op::Worm("two", Some(5)),
+        put("two", "a", TINY, 7),
+        put("two", "b", TINY, 8),
+        delete("two", "b"),
+        Op::Compact,
+        Op::Worm("two", None),
+        delete("two", "b"),
+        keep("two", Suspended),
+        Op::Rebuild,
     ]
 
     /// Objects that grow by bodies of every kind, synced and not, merged, moved, renamed and removed.

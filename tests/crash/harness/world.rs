@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    Bucket, ChangeOp, Entry, GetOptions, Lsn, Maintenance, ReadMode, SeededEntropy, Settings, Store,
-    StoreBuilder, Versioning, VirtualClock,
+    Bucket, ChangeOp, Clock, Entry, GetOptions, Lsn, Maintenance, Quota, ReadMode, SeededEntropy, Settings,
+    Snapshot, Store, StoreBuilder, Versioning, VirtualClock, Worm,
 };
 
-use super::model::{Chain, Objects, State, TABLE, Thing};
+use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
 use super::{Verdict, upload};
 
 /// Where the store lies on the simulated disk.
@@ -25,6 +25,8 @@ pub struct World {
     pub settings: Settings,
     pub mistake: Option<Planted>,
     clock: VirtualClock,
+    /// For how many milliseconds the past is retained, 0 for not at all; the same for all that come from this world.
+    retained: Arc<AtomicU64>,
     /// So that no two openings draw the same random numbers.
     openings: Arc<AtomicU64>,
 }
@@ -53,6 +55,7 @@ impl World {
             settings: Settings { read_mode, ..settings() },
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+            retained: Arc::default(),
             openings: Arc::default(),
         }
     }
@@ -70,6 +73,26 @@ impl World {
     /// The world after the process was killed, on the same running machine.
     pub fn after_kill(&self) -> World {
         self.with(self.disk.after_kill())
+    }
+
+    /// From the next opening on the past is retained for so long.
+    pub fn retain(&self, time: Option<Duration>) {
+        self.retained.store(time.map_or(0, |time| time.as_millis() as u64), Ordering::Relaxed);
+    }
+
+    /// For how long the past is retained.
+    pub fn retained(&self) -> Option<Duration> {
+        Some(self.retained.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(Duration::from_millis)
+    }
+
+    /// Lets time go by.
+    pub fn wait(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// The time.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// Opens the store.
@@ -93,7 +116,7 @@ impl World {
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
             .entropy(SeededEntropy::new(number))
-            .settings(self.settings.clone())
+            .settings(Settings { history: self.retained(), ..self.settings.clone() })
             .maintenance(Maintenance::Manual);
         #[cfg(feature = "planted-bugs")]
         let builder = builder.mistake(self.mistake);
@@ -150,7 +173,15 @@ pub fn observe(store: &Store) -> Verdict<State> {
                     "usage says {usage:?}, the versions {older} older ones and {markers} markers"
                 ));
             }
+            let current = |(key, chain): (&String, &Chain)| chain[0].1.as_ref() == objects.get(key);
+            if !chains.iter().all(current) || !objects.keys().all(|key| chains.contains_key(key)) {
+                return Err("the listing of versions has other current ones than that of objects".into());
+            }
             state.chains.insert(bucket.name().to_string(), (versioning, chains));
+        }
+        let kept = told_of(&bucket).map_err(|e| told("reading a configuration", e))?;
+        if kept != Kept::default() {
+            state.kept.insert(bucket.name().to_string(), kept);
         }
         all_objects += usage.objects;
         all_bytes += usage.bytes;
@@ -169,6 +200,39 @@ pub fn observe(store: &Store) -> Verdict<State> {
         follow(store, cursor.lsn, &state)?;
     }
     Ok(state)
+}
+
+/// What a bucket is told about itself.
+fn told_of(bucket: &Bucket) -> ossicle::Result<Kept> {
+    Ok(Kept {
+        quota: bucket.config::<Quota>()?,
+        worm: bucket.config::<Worm>()?.map(|worm| worm.days),
+        origin: bucket.forked_from()?.map(|(name, _)| name.to_string()),
+    })
+}
+
+/// Whether a look at the past shows this state.
+pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
+    let told = |doing: &str, error: ossicle::Error| format!("in the past, {doing} failed: {error}");
+    for (name, objects) in &state.buckets {
+        let bucket = snapshot.bucket(name).map_err(|e| told("finding a bucket", e))?;
+        let mut listed = Vec::new();
+        for entry in bucket.list("").map_err(|e| told("listing", e))? {
+            listed.push(entry.map_err(|e| told("listing", e))?.name().to_string());
+        }
+        if !listed.iter().eq(objects.keys()) {
+            return Err(format!("in the past {name} holds {listed:?}, not {:?}", objects.keys()));
+        }
+        for (key, thing) in objects {
+            let object = bucket.get(key).map_err(|e| told(&format!("getting {name}/{key}"), e))?;
+            let content_type = object.meta().content_type.clone();
+            let body = object.bytes().map_err(|e| told(&format!("reading {name}/{key}"), e))?;
+            if body[..] != thing.body[..] || content_type != thing.content_type {
+                return Err(format!("in the past {name}/{key} is another one"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Every version of every key.
