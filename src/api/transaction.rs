@@ -322,7 +322,7 @@ impl<'s> Transaction<'s> {
         if self.reading.is_none() {
             let turn = self.engine.exclusive()?;
             let view = turn.view();
-            let mut state = ReadState { turn, view, overlay: Overlay::default() };
+            let mut state = ReadState { turn, view, overlay: Overlay::that_lives_on() };
             for step in &self.batch.steps {
                 state.apply(&**step, self.engine)?;
             }

@@ -43,6 +43,8 @@ pub struct Overlay {
     changed: BTreeMap<Vec<u8>, Local>,
     /// What each key that the current step has changed held before it.
     undo: Vec<(Vec<u8>, Option<Local>)>,
+    /// Whether it lives on after a step that fails, which must then leave no trace.
+    lives_on: bool,
     /// Buckets whose rows were looked up; they follow from the rows.
     buckets: Vec<Arc<BucketState>>,
     /// Pieces that blobs get (or lose), and what they are keyed by.
@@ -76,7 +78,12 @@ pub struct Staged<'a> {
 }
 
 impl Overlay {
-    /// Applies a step. An error leaves the overlay as it was.
+    /// An overlay that is used on after a step that fails.
+    pub fn that_lives_on() -> Overlay {
+        Overlay { lives_on: true, ..Overlay::default() }
+    }
+
+    /// Applies a step. An error leaves the overlay as it was if it is to live on.
     pub fn apply(&mut self, view: &View, step: &dyn Step, now: Instant) -> Result<StepOutcome> {
         self.undo.clear();
         let (said, pieces) = (self.said.len(), self.pieces.clone());
@@ -113,6 +120,9 @@ impl Overlay {
     pub fn into_changes(self, view: &View, now: Instant, keeps_past: bool) -> Result<Vec<Change>> {
         let blobs = !self.pieces.is_empty() || has_blobs(view)?;
         let carried = self.changed.values().any(|local| matches!(local, Local::Put { carried: Some(_), .. }));
+        if !blobs && !keeps_past && !carried && self.said.is_empty() {
+            return plain_changes(self.changed, view);
+        }
         let mut sum =
             Sum { view, now, rows: BTreeMap::new(), refs: BTreeMap::new(), old: BTreeMap::new(), past: 0 };
         let mut sources = Vec::new();
@@ -155,6 +165,24 @@ impl Overlay {
         }
         Ok(sum.into_changes())
     }
+}
+
+/// The changes of a commit from which nothing follows: most commits.
+fn plain_changes(changed: BTreeMap<Vec<u8>, Local>, view: &View) -> Result<Vec<Change>> {
+    let mut changes = Vec::with_capacity(changed.len());
+    for (key, local) in changed {
+        match local {
+            Local::Put { weight, body, payload, .. } => {
+                changes.push(Change { key, what: What::Put { weight, body, payload }, moved: None });
+            }
+            Local::Gone => {
+                if view.index.get(&key)?.is_some_and(|item| !item.tombstone) {
+                    changes.push(Change::delete(key));
+                }
+            }
+        }
+    }
+    Ok(changes)
 }
 
 fn has_blobs(view: &View) -> Result<bool> {
@@ -481,8 +509,12 @@ impl Staged<'_> {
 
     fn set(&mut self, key: Vec<u8>, local: Local) {
         debug_assert!(key.first() != Some(&FORWARD_SPACE));
-        let before = self.overlay.changed.insert(key.clone(), local);
-        self.overlay.undo.push((key, before));
+        if self.overlay.lives_on {
+            let before = self.overlay.changed.insert(key.clone(), local);
+            self.overlay.undo.push((key, before));
+        } else {
+            self.overlay.changed.insert(key, local);
+        }
     }
 
     fn is_gone(&self, key: &[u8]) -> bool {
