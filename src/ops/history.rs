@@ -94,9 +94,14 @@ impl Step for RetainStep {
 pub fn begin(engine: &Arc<Engine>) -> Result<()> {
     let kept = get(&Reading::newest(engine))?;
     engine.set_keeps_past(kept.is_some());
-    match engine.settings().history {
-        Some(wanted) if !engine.is_read_only() => set(engine, Some(wanted).filter(|span| !span.is_zero())),
-        _ => Ok(()),
+    let Some(wanted) = engine.settings().history.filter(|_| !engine.is_read_only()) else { return Ok(()) };
+    match set(engine, Some(wanted).filter(|span| !span.is_zero())) {
+        // A full store must open, or nothing could be deleted from it; what is wanted begins with the next opening.
+        Err(error) if error.is_full() => {
+            engine.set_keeps_past(kept.is_some());
+            Ok(())
+        }
+        done => done,
     }
 }
 

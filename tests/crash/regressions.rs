@@ -148,3 +148,23 @@ fn a_writer_beside_relocation_reads_what_it_wrote() {
         race::relocation_beside_a_writer(seed, 60, None).unwrap();
     }
 }
+
+#[test]
+fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
+    let (world, store, bucket) = store();
+    world.disk.set_capacity(Some(512 << 10));
+    let mut count = 0;
+    while bucket.put(&format!("k{count}"), vec![1; 1000]).is_ok() {
+        count += 1;
+    }
+    store.close().unwrap();
+    drop((bucket, store));
+    world.disk.set_capacity(Some(world.disk.used()));
+    world.retain(Some(std::time::Duration::from_secs(3600)));
+    let store = world.open().unwrap();
+    let bucket = store.bucket("one").unwrap();
+    assert_eq!(bucket.get("k0").unwrap().bytes().unwrap().len(), 1000);
+    world.disk.set_capacity(None);
+    (0..count).for_each(|number| drop(bucket.delete(&format!("k{number}")).unwrap()));
+    bucket.put("again", b"room").unwrap();
+}
