@@ -109,6 +109,6 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
 #[test]
 fn a_store_with_a_maintenance_thread_answers_as_the_model() {
     let world = || vec![World::in_memory(small(ReadMode::Mapped)).with_background()];
-    // Without renames, because taking away their traces is a commit, and nobody knows when it happens.
-    play_some(6, 100, 400, 80_000, |op| !op.renames(), world);
+    // Without renames and the like, because taking away their traces is a commit, and nobody knows when it happens.
+    play_some(6, 100, 400, 80_000, |op| !op.leaves_work(), world);
 }

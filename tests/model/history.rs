@@ -453,6 +453,7 @@ pub enum Op {
     Undelete(Spot),
     RestoreVersion(Spot, Pick),
     DeleteVersions(usize, Vec<(String, Pick)>),
+    SetTags(Spot, Pick, usize),
     Usage(Spot),
     Row(RowAt),
     Transaction {
@@ -498,6 +499,7 @@ impl Op {
             | Op::Chain(at)
             | Op::Undelete(at)
             | Op::RestoreVersion(at, _)
+            | Op::SetTags(at, ..)
             | Op::Usage(at)
             | Op::Upload(at, _)
             | Op::CopyPart(_, _, at, _)
@@ -523,10 +525,11 @@ impl Op {
         word.0
     }
 
-    /// Whether maintenance may have to commit something after it: an object may get another key, or a prefix or a fork
-    /// is left to be cleaned up.
-    pub fn renames(&self) -> bool {
+    /// Whether maintenance may have to commit something after it: a body may come under another key, as that of a version
+    /// does which is no more the current one, or a prefix, a fork or an upload is left to be cleaned up.
+    pub fn leaves_work(&self) -> bool {
         match self {
+            Op::SetVersioning(..) | Op::CreateBucketWith(..) | Op::Upload(..) => true,
             Op::Rename(..) | Op::Fork(..) | Op::DeletePrefix(..) | Op::RenamePrefix(..) => true,
             Op::Transaction { steps, .. } => steps.iter().any(|step| matches!(step, Step::Rename(..))),
             _ => false,
@@ -558,6 +561,7 @@ fn objects() -> impl Strategy<Value = Op> {
         2 => (bucket(), lines()).prop_map(|(at, lines)| Op::VersionPages(at, lines)),
         2 => spot().prop_map(Op::Chain),
         4 => spot().prop_map(Op::Undelete),
+        4 => (spot(), pick(), 0usize..4).prop_map(|(at, pick, count)| Op::SetTags(at, pick, count)),
         3 => (spot(), 0usize..6).prop_map(|(at, nth)| Op::RestoreVersion(at, Pick::Nth(nth))),
         1 => (bucket(), prop::collection::vec((key(), pick()), 0..8))
             .prop_map(|(at, versions)| Op::DeleteVersions(at, versions)),

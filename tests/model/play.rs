@@ -89,7 +89,11 @@ impl<'w> Play<'w> {
     pub fn all(world: &World, history: &[Op], tally: &mut BTreeMap<String, (u64, u64)>) -> u64 {
         let mut play = Play::begin(world);
         play.op(&Op::CreateBucket(0));
-        play.op(&Op::CreateBucketWith(1, Versioning::Enabled));
+        // What a thread does for versions is commits, and nobody knows when.
+        play.op(&match world.is_background() {
+            true => Op::CreateBucket(1),
+            false => Op::CreateBucketWith(1, Versioning::Enabled),
+        });
         for op in history {
             let mut op = op.clone();
             op.spots().into_iter().for_each(|spot| play.hit(spot));
@@ -308,6 +312,10 @@ impl<'w> Play<'w> {
             }
             Op::RestoreVersion(at, pick) => {
                 self.restore_version(at, *pick);
+                at.clone()
+            }
+            Op::SetTags(at, pick, count) => {
+                self.set_tags(at, *pick, *count);
                 at.clone()
             }
             Op::DeleteVersions(bucket, versions) => {

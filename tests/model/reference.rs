@@ -51,6 +51,7 @@ pub struct Object {
     pub lsn: u64,
     /// The commits that moved it with its prefix, each of which may be said instead.
     pub moved: Vec<u64>,
+    pub tags: Vec<(String, String)>,
     /// Of how many parts it was made, if it was uploaded in parts.
     pub parts: u32,
 }

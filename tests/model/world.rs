@@ -75,6 +75,11 @@ impl World {
         self.builder().open().unwrap()
     }
 
+    /// Whether a thread does the maintenance.
+    pub fn is_background(&self) -> bool {
+        self.maintenance == Maintenance::Background
+    }
+
     /// For how long the past is retained.
     pub fn history(&self) -> Option<Duration> {
         self.settings.history

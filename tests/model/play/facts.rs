@@ -18,6 +18,7 @@ pub struct Facts {
     metadata: BTreeMap<String, String>,
     modified: u64,
     parts: u32,
+    tags: Vec<(String, String)>,
     lsn: Commits,
     version: Version,
 }
@@ -65,6 +66,7 @@ impl Facts {
             metadata: meta.metadata.clone(),
             modified: modified.as_millis() as u64,
             parts: meta.parts(),
+            tags: meta.tags().to_vec(),
             lsn: Commits(vec![meta.lsn.0]),
             version: Version::Seen(meta.version.as_ref().map(ToString::to_string)),
         }
@@ -80,6 +82,7 @@ impl Facts {
             metadata: object.metadata.clone(),
             modified: object.modified,
             parts: object.parts,
+            tags: object.tags.clone(),
             lsn: Commits(object.lsns()),
             version: Version::Told(versioned.then(|| object.name.clone())),
         }

@@ -86,9 +86,9 @@ impl Play<'_> {
     }
 
     /// Whether a configuration that was set as it stood is a commit, nobody promises.
-    fn take_lsn(&mut self) {
+    pub(super) fn take_lsn(&mut self) {
         let lsn = self.store.stats().lsn.0;
-        assert!((self.model.lsn..=self.model.lsn + 1).contains(&lsn));
+        assert!((self.model.lsn.saturating_sub(1)..=self.model.lsn + 1).contains(&lsn));
         self.model.lsn = lsn;
     }
 

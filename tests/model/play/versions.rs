@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use ossicle::{Error, ListOptions, VersionEntry, VersionId};
+use ossicle::{AttributeOptions, Error, ListOptions, VersionEntry, VersionId};
 
 use super::Play;
 use super::facts::{Facts, Version, code, list, list_options, same};
@@ -158,6 +158,22 @@ impl Play<'_> {
             let real = bucket.restore_version(&at.key, &version);
             same_put(real, self.model.restore_version(&handle, &at.key, &which));
         }
+    }
+
+    pub(super) fn set_tags(&mut self, at: &Spot, pick: Pick, count: usize) {
+        let Some((bucket, handle)) = self.spot(at) else {
+            return;
+        };
+        let tags: Vec<_> = (0..count).map(|n| (format!("tag-{n}"), at.key.len().to_string())).collect();
+        let (which, version) = self.which(pick, &handle, &at.key);
+        let mut options = AttributeOptions::new();
+        if let Some(version) = version {
+            options = options.version(version);
+        }
+        let real = bucket.set_tags_with(&at.key, tags.clone(), options);
+        same(real, self.model.set_tags(&handle, &at.key, &which, &tags));
+        // Whether tags that are set as they stand are a commit, nobody promises.
+        self.take_lsn();
     }
 
     pub(super) fn delete_versions(&mut self, at: usize, versions: &[(String, Pick)]) {

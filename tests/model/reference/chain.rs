@@ -170,6 +170,7 @@ impl Object {
             modified,
             lsn,
             moved: Vec::new(),
+            tags: Vec::new(),
             parts: 0,
         }
     }

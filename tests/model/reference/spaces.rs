@@ -151,5 +151,6 @@ impl Object {
             && self.content_type == other.content_type
             && self.metadata == other.metadata
             && self.parts == other.parts
+            && self.tags == other.tags
     }
 }

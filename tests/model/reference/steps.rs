@@ -227,6 +227,7 @@ impl Steps {
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
+            tags: Vec::new(),
             parts: 0,
         };
         let decided = self.push((bucket, key), object, wants, Vec::new());

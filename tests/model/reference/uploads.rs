@@ -109,6 +109,7 @@ impl Reference {
             modified: self.now,
             lsn,
             moved: Vec::new(),
+            tags: Vec::new(),
             parts: parts.len() as u32,
         };
         let etag = object.etag.clone();

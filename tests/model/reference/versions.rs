@@ -94,6 +94,29 @@ impl Reference {
     }
 }
 
+impl Reference {
+    /// Gives a version other tags. It stays that of the commit and the time that wrote it.
+    pub fn set_tags(
+        &mut self,
+        bucket: &Handle,
+        key: &str,
+        which: &Which,
+        tags: &[(String, String)],
+    ) -> Answer<()> {
+        self.alone(|steps| {
+            let object = steps.scratch.find_version(bucket, key, which)?.clone();
+            if object.marker {
+                return Err(NO_KEY);
+            }
+            let tagged = Object { tags: tags.to_vec(), ..Object::clone(&object) };
+            let mut chain = steps.scratch.chain(bucket, key).to_vec();
+            let at = chain.iter().position(|other| other.name == object.name).expect("found");
+            chain[at] = Arc::new(tagged);
+            steps.make(vec![(bucket.id, key.to_string(), chain)], None)
+        })
+    }
+}
+
 impl Steps {
     /// Takes the delete markers on top of an object away.
     pub fn undelete(&mut self, bucket: &Handle, key: &str) -> Answer<Made> {
