@@ -11,6 +11,7 @@ use super::superblock::{Found, SuperblockFile};
 use super::view::View;
 use crate::env::{Env, File, Lock, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::commit::Position;
 use crate::format::frame::ALIGN;
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
 use crate::format::superblock::{Checkpoint, Superblock};
@@ -130,6 +131,15 @@ impl<'e> Target<'e> {
         }
         if self.superblock.newest().next_segment > source.next_segment {
             return Err(not_a_target(&self.dir, "another copy of the store was backed up into it"));
+        }
+        let replay =
+            self.superblock.newest().checkpoint.map_or(Position::default(), |checkpoint| checkpoint.replay);
+        let goes_on = |piece: &&Piece| piece.segment.id() == replay.segment && replay.offset > piece.end;
+        if let Some(piece) = source.pieces.iter().find(goes_on) {
+            // The log is never cut below a checkpoint, so another copy of the store has gone on in that segment.
+            let path = self.path_of(&piece.segment);
+            let why = format!("another copy of the store went on in its segment {}", path.display());
+            return Err(not_a_target(&self.dir, &why));
         }
         for piece in &source.pieces {
             let path = self.path_of(&piece.segment);

@@ -342,10 +342,10 @@ impl Engine {
         self.feed.waiting.fetch_add(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         let mut turn = self.feed.turn.lock();
-        // Looked at behind the count: whoever publishes later sees it and rings.
-        if self.view.load().lsn <= lsn && self.check_open().is_ok() {
-            self.feed.bell.wait_for(&mut turn, at_most);
-        }
+        // Looked at behind the count: whoever publishes later sees it and rings. The bell rings for groups that change
+        // nothing and for moves as well, so it is looked at again after each.
+        let nothing_new = |(): &mut ()| self.view.load().lsn <= lsn && self.check_open().is_ok();
+        self.feed.bell.wait_while_for(&mut turn, nothing_new, at_most);
         drop(turn);
         self.feed.waiting.fetch_sub(1, Ordering::SeqCst);
         self.check_open()?;

@@ -239,7 +239,7 @@ impl<'a> Batch<'a> {
     fn gather(&mut self, view: &View, scan: &mut Scan<'_>) -> Result<Option<End>> {
         let segment = self.segment;
         let mut keys = Vec::new();
-        while self.bytes < BATCH_BYTES && self.rows.len() < BATCH_ROWS {
+        while !self.is_full() {
             let at = scan.position();
             let record = match scan.next(false)? {
                 Ok(record) => record,
@@ -263,6 +263,11 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether there is enough for a commit.
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES || self.rows.len().max(self.done_forwards.len()) >= BATCH_ROWS
     }
 
     /// Takes the row of `key` along if any part of it lies in the segment.
@@ -301,13 +306,15 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// The keys that own bodies of this segment without the segment saying so.
+    /// The keys that own bodies of this segment without the segment saying so; as many as fit into this commit. Those
+    /// that are dealt with are gone when the rest is asked for.
     fn consider_forwarded(&mut self, view: &View) -> Result<()> {
         let prefix = forward_prefix(self.segment.id());
         let mut found = Vec::new();
         let mut cursor = view.index.cursor();
         cursor.seek(&prefix)?;
-        while let Some(key) = cursor.key().filter(|key| key.starts_with(&prefix)) {
+        while let Some(key) = cursor.key().filter(|key| found.len() < BATCH_ROWS && key.starts_with(&prefix))
+        {
             let item =
                 cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             found.push((key.to_vec(), item.lsn, view.stored(&item)?.payload.into_owned()));
@@ -315,6 +322,9 @@ impl<'a> Batch<'a> {
             cursor.next()?;
         }
         for (forward, lsn, owner) in found {
+            if self.is_full() {
+                break;
+            }
             self.consider(view, owner)?;
             self.done_forwards.push((forward, lsn));
         }
@@ -437,5 +447,53 @@ impl Proposal for DropForwards {
 
     fn may_use_reserve(&self) -> Option<Spender> {
         Some(Spender::Relocation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::Store;
+
+    #[test]
+    fn relocation_of_many_renamed_bodies_is_done_in_small_commits() {
+        let settings =
+            crate::engine::Settings { chunk_size: 4096, segment_size: 1 << 20, ..Default::default() };
+        let vfs = Arc::new(crate::env::MemoryVfs::new());
+        let store = Store::builder("/s")
+            .vfs(vfs)
+            .settings(settings)
+            .maintenance(crate::api::Maintenance::Manual)
+            .open()
+            .unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        let count = 4 * BATCH_ROWS;
+        store
+            .write(|tx| (0..count).try_for_each(|n| tx.put(&bucket, &format!("old/{n}"), vec![7; 300])))
+            .unwrap();
+        let engine = store.engine();
+        engine.seal_all().unwrap();
+        let victim = engine.segment_uses().iter().find(|each| each.live > 300 * count as u64).unwrap().id;
+        store
+            .write(|tx| {
+                let names = |n| (format!("old/{n}"), format!("new/{n}"));
+                (0..count).map(names).try_for_each(|(old, new)| tx.rename(&bucket, &old, &bucket, &new))
+            })
+            .unwrap();
+        let before = engine.view().lsn;
+        let mut progress = Relocated::of(victim);
+        while !progress.done {
+            engine.relocate(&mut progress, 1).unwrap();
+        }
+        let mut commits = engine.commits_after(before).unwrap();
+        let mut dropped = 0;
+        while let Some(commit) = commits.next().unwrap() {
+            assert!(commit.changes.len() <= BATCH_ROWS, "{} rows in one commit", commit.changes.len());
+            dropped += commit.changes.len();
+        }
+        assert_eq!(dropped, count);
+        assert_eq!(bucket.get("new/5").unwrap().bytes().unwrap(), [7; 300][..]);
     }
 }

@@ -165,17 +165,25 @@ struct SavedBlob {
     lsn: u64,
     /// Whether a piece is lost.
     broken: bool,
+    /// Whether a piece could only be saved as it was before another one took its place.
+    stale: bool,
     /// Entries that were saved and refer to it.
     refs: u64,
 }
 
 impl SavedBlob {
-    /// Whether the first `len` bytes are all there.
+    /// Whether the first `len` bytes are all there, and are those that were there last. Where pieces have numbers, only
+    /// their number and their length tell whether one is missing, or one that was taken out has come back.
     fn reaches(&self, len: u64) -> bool {
-        let told = self.head.as_ref().is_none_or(|(_, head)| {
-            self.pieces >= head.pieces && (self.by_offset || head.keyed == Keyed::Number)
-        });
-        told && !self.broken && self.bytes >= len
+        let head = self.head.map(|(_, head)| head);
+        if self.broken || head.is_some_and(|head| self.pieces < head.pieces) {
+            return false;
+        }
+        match head.map_or(self.by_offset, |head| head.keyed == Keyed::Offset) {
+            true => (self.by_offset || self.pieces == 0) && self.bytes >= len,
+            // Nothing but an upload in progress refers to none of its bytes; its parts are looked at when it is completed.
+            false => len == 0 || (!self.stale && self.bytes == len),
+        }
     }
 
     /// The head that it must have so that none of its pieces is removed too early; `None` if it has that. One that
@@ -329,6 +337,9 @@ impl Salvage<'_> {
                 Ok((body, payload, bytes)) => {
                     let entry = decode(&value)?;
                     self.note_blob(&key, row.lsn, &entry.body, &payload, bytes);
+                    if let Some(blob) = blob::blob_of(&key).filter(|_| row.lsn != newest) {
+                        self.blobs.entry(blob).or_default().stale |= blob::place_of(&key).is_some();
+                    }
                     let stored =
                         Stored { lsn: row.lsn, weight, payload: (&payload[..]).into(), body: entry.body };
                     self.naming.saved(&key, &stored);
