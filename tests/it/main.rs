@@ -28,6 +28,7 @@ mod put;
 mod ranges;
 mod readers;
 mod rebuild;
+mod regressions_semantics;
 mod rows;
 mod salvage;
 mod sharing;
