@@ -352,5 +352,6 @@ fn borrow_changes(staged: &mut Staged<'_>, state: &BucketState, route: &Route) -
             }
         }
     }
-    Ok(())
+    // What it wrote to until now and only reads from now on was not counted so far.
+    fork::count_once(staged, &route.borrowed())
 }
