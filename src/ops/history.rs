@@ -7,7 +7,7 @@ use super::batch::{self, Batch, Step, StepOutcome};
 use super::context::Reading;
 use super::staged::{Staged, unreadable};
 use crate::catalog::{Moment, Rows, keys};
-use crate::engine::Engine;
+use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::varint;
 use crate::index::Weight;
@@ -91,8 +91,6 @@ impl Step for RetainStep {
 
 /// Begins, goes on or ends to retain the past, as the store and the settings say. To be called when a store was opened.
 pub fn begin(engine: &Arc<Engine>) -> Result<()> {
-    let kept = get(&Reading::newest(engine))?;
-    engine.set_keeps_past(kept.is_some());
     match engine.settings().history {
         Some(wanted) if !engine.is_read_only() => set(engine, Some(wanted).filter(|span| !span.is_zero())),
         _ => Ok(()),
@@ -104,13 +102,12 @@ pub fn set(engine: &Arc<Engine>, span: Option<Duration>) -> Result<()> {
     if get(&Reading::newest(engine))? == span {
         return Ok(());
     }
-    // Who commits between the two keeps the past for nothing; the other way round it would have a gap.
-    if span.is_some() {
-        engine.set_keeps_past(true);
-    }
-    batch::commit_one(engine, RetainStep(span), Durability::Synced)?;
-    engine.set_keeps_past(span.is_some());
-    Ok(())
+    batch::commit_one(engine, RetainStep(span), Durability::Synced).map(|_| ())
+}
+
+/// Whether the commit after this view keeps what it supersedes.
+pub fn is_on(view: &View) -> Result<bool> {
+    Ok(view.index.get(&[keys::RETAINED])?.is_some_and(|item| !item.tombstone))
 }
 
 /// For how long the past is retained; `None` if it is not.
