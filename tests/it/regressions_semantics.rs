@@ -130,3 +130,38 @@ fn the_past_has_no_gap_where_it_begins() {
         }
     }
 }
+
+#[test]
+fn a_fork_that_goes_takes_nothing_of_what_its_parent_reads_beneath_a_layer() {
+    for steps in 0..24 {
+        let (_dir, store, bucket) = manual();
+        let step = |count| (0..count).for_each(|_| drop(store.maintain(Duration::ZERO).unwrap()));
+        fill(&bucket, "a/", 70);
+        store.fork_bucket("cats", "first").unwrap();
+        bucket.delete_prefix("a/").unwrap();
+        fill(&bucket, "a/", 70);
+        fill(&bucket, "a/c/", 70);
+        bucket.delete_prefix("a/c/").unwrap();
+        fill(&bucket, "a/c/", 600);
+        // Some of it has moved down into the space that `a/` leads to.
+        step(6);
+        let fork = store.fork_bucket("cats", "second").unwrap();
+        fork.delete_prefix("a/c/").unwrap();
+        fork.rename_prefix("a/", "r/").unwrap();
+        fill(&fork, "q/", 70);
+        fork.rename_prefix("r/", "zz/").unwrap();
+        fork.rename_prefix("", "q/").unwrap();
+        fork.rename_prefix("q/zz/", "r/").unwrap();
+        fork.delete_prefix("q/").unwrap();
+        store.delete_bucket("first").unwrap();
+        tidy(&store);
+        store.delete_bucket("second").unwrap();
+        step(steps);
+        store.fork_bucket("cats", "third").unwrap();
+        store.delete_bucket("third").unwrap();
+        tidy(&store);
+        assert_eq!(bucket.list("a/c/").unwrap().count(), 600, "{steps}");
+        assert_eq!(bucket.list("a/").unwrap().count(), 670, "{steps}");
+        assert_eq!(bucket.usage("a/").unwrap().objects, 670, "{steps}");
+    }
+}
