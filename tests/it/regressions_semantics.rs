@@ -135,7 +135,11 @@ fn the_past_has_no_gap_where_it_begins() {
 fn a_fork_that_goes_takes_nothing_of_what_its_parent_reads_beneath_a_layer() {
     for steps in 0..24 {
         let (_dir, store, bucket) = manual();
-        let step = |count| (0..count).for_each(|_| drop(store.maintain(Duration::ZERO).unwrap()));
+        let step = |count| {
+            (0..count).for_each(|_| {
+                store.maintain(Duration::ZERO).unwrap();
+            })
+        };
         fill(&bucket, "a/", 70);
         store.fork_bucket("cats", "first").unwrap();
         bucket.delete_prefix("a/").unwrap();
