@@ -96,7 +96,7 @@ impl<'s> Transaction<'s> {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
             Some(reading) => {
                 batch::sync_bodies(self.engine, &self.batch, durability)?;
-                reading.turn.commit(self.batch.for_engine(self.engine), durability).1.map(|_| ())
+                reading.turn.commit(self.batch.keeping_past(), durability).1.map(|_| ())
             }
         }
     }

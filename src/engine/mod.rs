@@ -104,7 +104,6 @@ pub struct Engine {
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
-    keeps_past: std::sync::atomic::AtomicBool,
     /// How long each write rests before it begins, in microseconds: set while garbage grows faster than it is
     /// given back.
     pace: AtomicU64,
@@ -143,16 +142,6 @@ impl Engine {
     /// The settings it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// Whether rows that are superseded are kept for those who read the past.
-    pub fn keeps_past(&self) -> bool {
-        self.keeps_past.load(Ordering::Acquire)
-    }
-
-    /// Says whether rows that are superseded are kept.
-    pub fn set_keeps_past(&self, keeps: bool) {
-        self.keeps_past.store(keeps, Ordering::Release);
     }
 
     /// Files, time and chance.

@@ -155,7 +155,6 @@ impl Engine {
             gauges: Gauges::default(),
             failed: std::sync::OnceLock::new(),
             closed: false.into(),
-            keeps_past: false.into(),
             pace: 0.into(),
             exclusive: 0.into(),
             lock: Mutex::new(lock),

@@ -61,7 +61,7 @@ pub struct Batch {
     pub outcomes: Vec<StepOutcome>,
     /// Whether a step that is refused because of its own object leaves the others to happen.
     each_alone: bool,
-    /// Whether what is superseded is kept.
+    /// Whether what is superseded is kept, if the store retains the past.
     keeps_past: bool,
     /// Whether it has left work for maintenance.
     leaves_work: bool,
@@ -78,9 +78,9 @@ impl Batch {
         Batch { each_alone: true, ..Batch::default() }
     }
 
-    /// Makes it ready for the commit: whether the past is kept is a matter of the store.
-    pub fn for_engine(mut self, engine: &Engine) -> Batch {
-        self.keeps_past = engine.keeps_past();
+    /// Makes it keep what it supersedes if the store retains the past when it is committed.
+    pub fn keeping_past(mut self) -> Batch {
+        self.keeps_past = true;
         self
     }
 }
@@ -98,7 +98,9 @@ impl Proposal for Batch {
             self.outcomes.push(outcome);
         }
         self.leaves_work = overlay.leaves_work();
-        overlay.into_changes(state.view, now, self.keeps_past)
+        // Seen only here: what was so before the batch had its turn may be otherwise now, and the past must have no gap.
+        let keeps_past = self.keeps_past && super::history::is_on(state.view)?;
+        overlay.into_changes(state.view, now, keeps_past)
     }
 
     fn may_use_reserve(&self) -> Option<Spender> {
@@ -114,7 +116,7 @@ fn is_its_own(error: &Error) -> bool {
 /// Commits a batch and returns what each step came to.
 pub fn commit(engine: &Arc<Engine>, batch: Batch, durability: Durability) -> Result<(Vec<StepOutcome>, Lsn)> {
     sync_bodies(engine, &batch, durability)?;
-    let (batch, committed) = engine.commit(batch.for_engine(engine), durability);
+    let (batch, committed) = engine.commit(batch.keeping_past(), durability);
     let lsn = committed?.lsn;
     if batch.leaves_work {
         engine.wake().raise();

@@ -49,14 +49,22 @@ impl BucketRef {
         if let Some(state) = self.known(moment) {
             return Ok(state);
         }
-        let state = match catalog::find_bucket(moment, &self.name)? {
-            Some(state) if state.row.id == self.id => state,
-            _ => return Err(catalog::no_such_bucket(&self.name)),
-        };
+        let state = self.state_unkept(moment)?;
         if moment.at.is_none() {
             self.known.store(Some(Arc::new((moment.view.structure, state.clone()))));
         }
         Ok(state)
+    }
+
+    /// The same, from a view that is not published yet: the handle does not keep the answer.
+    pub fn state_unkept(&self, moment: &Moment<'_>) -> Result<Arc<BucketState>> {
+        if let Some(state) = self.known(moment) {
+            return Ok(state);
+        }
+        match catalog::find_bucket(moment, &self.name)? {
+            Some(state) if state.row.id == self.id => Ok(state),
+            _ => Err(catalog::no_such_bucket(&self.name)),
+        }
     }
 
     /// Checks a key that is looked for. No bucket holds one that could not be written, however it got there.

@@ -106,12 +106,23 @@ fn set_borrowers(staged: &mut Staged<'_>, space: u64, count: u64) {
     staged.put(keys::space_refs(space), Weight::default(), payload);
 }
 
+/// Counts a bucket among those that read these spaces, where nobody is counted though it reads them.
+pub fn count_once(staged: &mut Staged<'_>, spaces: &[u64]) -> Result<()> {
+    for space in spaces {
+        if borrowers(staged, *space)? == 0 {
+            set_borrowers(staged, *space, 1);
+        }
+    }
+    Ok(())
+}
+
 /// Counts the spaces that a bucket reads now and did not before, and lets go of those that it reads no more.
 pub fn borrow(staged: &mut Staged<'_>, before: &[u64], after: &[u64]) -> Result<()> {
     for space in after.iter().filter(|space| !before.contains(space)) {
         let count = borrowers(staged, *space)?;
         set_borrowers(staged, *space, count + 1);
     }
+    count_once(staged, after)?;
     for space in before.iter().filter(|space| !after.contains(space)) {
         let_go(staged, *space)?;
     }

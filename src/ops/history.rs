@@ -7,7 +7,7 @@ use super::batch::{self, Batch, Step, StepOutcome};
 use super::context::Reading;
 use super::staged::{Staged, unreadable};
 use crate::catalog::{Moment, Rows, keys};
-use crate::engine::Engine;
+use crate::engine::{Engine, View};
 use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::varint;
@@ -92,15 +92,10 @@ impl Step for RetainStep {
 
 /// Begins, goes on or ends to retain the past, as the store and the settings say. To be called when a store was opened.
 pub fn begin(engine: &Arc<Engine>) -> Result<()> {
-    let kept = get(&Reading::newest(engine))?;
-    engine.set_keeps_past(kept.is_some());
     let Some(wanted) = engine.settings().history.filter(|_| !engine.is_read_only()) else { return Ok(()) };
     match set(engine, Some(wanted).filter(|span| !span.is_zero())) {
         // A full store must open, or nothing could be deleted from it; what is wanted begins with the next opening.
-        Err(error) if error.is_full() => {
-            engine.set_keeps_past(kept.is_some());
-            Ok(())
-        }
+        Err(error) if error.is_full() => Ok(()),
         done => done,
     }
 }
@@ -110,13 +105,12 @@ pub fn set(engine: &Arc<Engine>, span: Option<Duration>) -> Result<()> {
     if get(&Reading::newest(engine))? == span {
         return Ok(());
     }
-    // Who commits between the two keeps the past for nothing; the other way round it would have a gap.
-    if span.is_some() {
-        engine.set_keeps_past(true);
-    }
-    batch::commit_one(engine, RetainStep(span), Durability::Synced)?;
-    engine.set_keeps_past(span.is_some());
-    Ok(())
+    batch::commit_one(engine, RetainStep(span), Durability::Synced).map(|_| ())
+}
+
+/// Whether the commit after this view keeps what it supersedes.
+pub fn is_on(view: &View) -> Result<bool> {
+    Ok(view.index.get(&[keys::RETAINED])?.is_some_and(|item| !item.tombstone))
 }
 
 /// For how long the past is retained; `None` if it is not.

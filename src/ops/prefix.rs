@@ -27,6 +27,10 @@ const MOST_AT_ONCE: u64 = 50_000;
 /// So many prefixes of a bucket may lead elsewhere before they are brought back first.
 const MAX_SPANS: usize = 64;
 
+/// By so many bytes the place of a key may be longer than the key: the map takes keys of 1,100 bytes, and the longest
+/// key of an object has 1,055 there at most, as a version of the retained past.
+const SPARE: usize = 40;
+
 /// What removing or renaming a prefix came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,7 +100,8 @@ impl Step for RenamePrefixStep {
         check_protected(staged, &state, old)?;
         let within = new.starts_with(old.as_str());
         let target = state.lens(staged).next(Kind::Head, new.as_bytes(), Some(&end_of(new)))?;
-        let merges = target.is_some() && !within;
+        // Where they lie, keys go on under the long prefix, and not every key would have room behind it.
+        let merges = target.is_some() && !within || is_cramped(&state, old, new);
         // One by one, older versions would stay behind.
         let versioned = state.versioning().is_some();
         if merges || (objects <= ONE_BY_ONE && !versioned) {
@@ -159,9 +164,26 @@ impl RenamePrefixStep {
     }
 }
 
+/// What a prefix takes of the room for a key; NULs may be written twice.
+fn cost(prefix: &str) -> usize {
+    prefix.len() + prefix.bytes().filter(|byte| *byte == 0).count()
+}
+
+/// Whether the places that an old prefix leads to are so much longer than the new one that the longest keys under that
+/// would not fit into the map.
+fn is_cramped(state: &BucketState, old: &str, new: &str) -> bool {
+    let around = state.route.span(old.as_bytes());
+    let rest = cost(old) - cost(&around.prefix);
+    let here = around.layers.iter().map(|layer| (cost(&layer.prefix) + rest, cost(new)));
+    let within = state.route.spans().iter().filter(|span| span.prefix.starts_with(old)).flat_map(|span| {
+        let logical = cost(new) + cost(&span.prefix) - cost(old);
+        span.layers.iter().map(move |layer| (cost(&layer.prefix), logical))
+    });
+    here.chain(within).any(|(there, logical)| there > logical + SPARE)
+}
+
 /// Refuses if a key would not be one any more under its new prefix. Looks at every key, unless they all get shorter.
 fn check_new_keys(staged: &Staged<'_>, state: &BucketState, old: &str, new: &str) -> Result<()> {
-    let cost = |prefix: &str| prefix.len() + prefix.bytes().filter(|byte| *byte == 0).count();
     if !new.is_empty() && new.len() <= old.len() && cost(new) <= cost(old) {
         return Ok(());
     }
@@ -237,17 +259,21 @@ fn outside(state: &BucketState, prefix: &str) -> Vec<Span> {
 
 /// Gives a bucket another route, and leaves to be removed what the new one does not lead to under these prefixes.
 fn reroute(staged: &mut Staged<'_>, state: &BucketState, route: &Route, prefixes: &[&str]) -> Result<()> {
+    let own = state.route.own_spaces();
     let mut gone: Vec<Layer> = Vec::new();
     for prefix in prefixes {
-        // Only the upper layer is the bucket's own; those beneath go when nobody reads them any more.
+        // Only what lies in spaces that are written to is the bucket's own, be it beneath another layer that is being
+        // folded into it; the other layers go when nobody reads them any more.
+        let is_own = |layer: &&Layer| own.contains(&layer.space);
         for span in state.route.spans().iter().filter(|span| span.prefix.starts_with(prefix)) {
-            gone.push(span.layers[0].clone());
+            gone.extend(span.layers.iter().filter(is_own).cloned());
         }
         let span = state.route.span(prefix.as_bytes());
         if span.prefix.len() < prefix.len() {
-            let own = &span.layers[0];
-            let there = format!("{}{}", own.prefix, &prefix[span.prefix.len()..]);
-            gone.push(Layer { space: own.space, prefix: there });
+            for layer in span.layers.iter().filter(is_own) {
+                let there = format!("{}{}", layer.prefix, &prefix[span.prefix.len()..]);
+                gone.push(Layer { space: layer.space, prefix: there });
+            }
         }
     }
     gone.sort();

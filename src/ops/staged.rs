@@ -427,7 +427,9 @@ impl Staged<'_> {
                 .filter(|state| state.row.id == bucket.id)
                 .ok_or_else(|| catalog::no_such_bucket(&bucket.name))?
         } else {
-            bucket.state(&Moment::now(self.view))?
+            // The view may have commits of the same group, which may come to nothing yet: the handle must not keep
+            // what they say.
+            bucket.state_unkept(&Moment::now(self.view))?
         };
         self.overlay.buckets.push(state.clone());
         Ok(state)

@@ -50,7 +50,7 @@ pub fn step(engine: &Arc<Engine>) -> Result<bool> {
         // Rows that nothing leads to have no past to keep; rows that move have.
         let keeps = !matches!(work, TidyRow::Clean { .. } | TidyRow::Blob { .. });
         let batch = Batch::of(TidyStep { key, work });
-        let batch = if keeps { batch.for_engine(engine) } else { batch };
+        let batch = if keeps { batch.keeping_past() } else { batch };
         let (batch, committed) = engine.commit(batch, Durability::Buffered);
         committed?;
         if matches!(batch.outcomes.first(), Some(StepOutcome::Number(1))) {
@@ -354,5 +354,6 @@ fn borrow_changes(staged: &mut Staged<'_>, state: &BucketState, route: &Route) -
             }
         }
     }
-    Ok(())
+    // What it wrote to until now and only reads from now on was not counted so far.
+    fork::count_once(staged, &route.borrowed())
 }

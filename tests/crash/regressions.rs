@@ -165,6 +165,8 @@ fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
     let bucket = store.bucket("one").unwrap();
     assert_eq!(bucket.get("k0").unwrap().bytes().unwrap().len(), 1000);
     world.disk.set_capacity(None);
-    (0..count).for_each(|number| drop(bucket.delete(&format!("k{number}")).unwrap()));
+    for number in 0..count {
+        bucket.delete(&format!("k{number}")).unwrap();
+    }
     bucket.put("again", b"room").unwrap();
 }

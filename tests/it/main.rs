@@ -29,6 +29,7 @@ mod ranges;
 mod readers;
 mod rebuild;
 mod regressions_engine;
+mod regressions_semantics;
 mod rows;
 mod salvage;
 mod sharing;

@@ -173,12 +173,15 @@ impl Bucket {
     }
 }
 
+/// The application's rows, by table and key.
+type Table = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
 /// The whole store.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
     buckets: BTreeMap<String, u64>,
     held: BTreeMap<u64, Arc<Bucket>>,
-    rows: Arc<BTreeMap<(String, Vec<u8>), Vec<u8>>>,
+    rows: Arc<Table>,
     /// The names that the store has made up for versions; no two are the same.
     names: Arc<Mutex<BTreeSet<String>>>,
     /// The last commit.

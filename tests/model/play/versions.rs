@@ -13,7 +13,14 @@ use crate::reference::{Handle, List, Object, VersionLine, Which};
 /// A line of a listing of versions, in a form that both sides can say.
 #[derive(Debug, PartialEq)]
 pub(super) enum Shown {
-    Version { key: String, version: Version, marker: bool, latest: bool, modified: u64, facts: Option<Facts> },
+    Version {
+        key: String,
+        version: Version,
+        marker: bool,
+        latest: bool,
+        modified: u64,
+        facts: Option<Box<Facts>>,
+    },
     Prefix(String),
 }
 
@@ -22,7 +29,7 @@ impl Shown {
         let facts = entry.meta.as_ref().map(|meta| {
             let told = (entry.size, entry.etag.as_ref(), entry.class, entry.kind);
             assert_eq!(told, (meta.size, Some(&meta.etag), Some(meta.class), Some(meta.kind)));
-            Facts::of(meta)
+            Box::new(Facts::of(meta))
         });
         assert_eq!(facts.is_none(), entry.marker);
         assert!(!entry.marker || entry.size == 0);
@@ -45,7 +52,7 @@ impl Shown {
                 marker: object.marker,
                 latest: *latest,
                 modified: object.modified,
-                facts: (!object.marker).then(|| Facts::told(key, object, versioned)),
+                facts: (!object.marker).then(|| Box::new(Facts::told(key, object, versioned))),
             },
         }
     }
