@@ -80,7 +80,7 @@ impl Audit {
             }
         } else if keys::is_trim(key) {
             self.past = self.past.wrapping_sub(number_of(&stored.payload[..]));
-        } else if keys::parse_history(key).is_some() {
+        } else if keys::is_history(key) {
             self.past = self.past.wrapping_add(number_of(key));
         }
         Ok(())

@@ -342,6 +342,11 @@ pub fn history_at(key: &[u8], lsn: u64) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Whether a row belongs to the retained past.
+pub fn is_history(key: &[u8]) -> bool {
+    key.first() == Some(&HISTORY)
+}
+
 /// The key whose past a row keeps, and since when it held; `None` for rows of the application's own.
 pub fn parse_history(at: &[u8]) -> Option<(Vec<u8>, u64)> {
     let rest = at.strip_prefix(&[HISTORY])?;

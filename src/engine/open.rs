@@ -80,11 +80,8 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
-            Some((_, Found::Store(block))) if block.backup && block.checkpoint.is_none() => {
-                let why = "it is a backup that was never finished; run the backup again, or remove it";
-                return Err(not_a_store(dir, why));
-            }
             Some((file, Found::Store(block))) => {
+                refuse_unfinished(dir, &block)?;
                 let superblock = SuperblockFile::new(file, &path, (*block).clone());
                 if block.is_young() {
                     // Whoever made it may have been killed before it was durable.
@@ -340,6 +337,15 @@ pub(super) fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create
             "NoSuchStore",
             format!("there is no store at {}", dir.display()),
         ));
+    }
+    Ok(())
+}
+
+/// A backup that was begun and never finished holds nothing that could be read.
+pub(super) fn refuse_unfinished(dir: &Path, block: &Superblock) -> Result<()> {
+    if block.backup && block.checkpoint.is_none() {
+        let why = "it is a backup that was never finished; run the backup again, or remove it";
+        return Err(not_a_store(dir, why));
     }
     Ok(())
 }

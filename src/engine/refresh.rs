@@ -172,6 +172,7 @@ fn superblock_of(options: &OpenOptions) -> Result<(std::sync::Arc<dyn File>, Sup
     let OpenOptions { dir, env, .. } = options;
     let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
     if let Ok((file, Found::Store(block))) = opened {
+        open::refuse_unfinished(dir, &block)?;
         return Ok((file, *block));
     }
     let names = open::list(env, dir)?;

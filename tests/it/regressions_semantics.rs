@@ -169,3 +169,14 @@ fn a_fork_that_goes_takes_nothing_of_what_its_parent_reads_beneath_a_layer() {
         assert_eq!(bucket.usage("a/").unwrap().objects, 670, "{steps}");
     }
 }
+
+#[test]
+fn a_past_of_rows_of_the_application_is_sound() {
+    let (_dir, store, _bucket) = manual();
+    store.set_history(Some(Duration::from_secs(3600))).unwrap();
+    for value in 0..3 {
+        store.write(|tx| tx.put_row("table", b"key", &[value])).unwrap();
+    }
+    let verified = store.verify().unwrap();
+    assert!(verified.is_clean(), "{verified:?}");
+}

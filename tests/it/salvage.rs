@@ -492,7 +492,8 @@ fn a_damaged_shared_body_is_told_of_every_object_that_had_it() {
         assert!(lost.contains(&name), "{name} is not among {lost:?}");
     }
     let saved = open(&at("saved"));
-    assert!(saved.verify().unwrap().is_clean());
+    let verified = saved.verify().unwrap();
+    assert!(verified.is_clean(), "{verified:?}");
     let cats = saved.bucket("cats").unwrap();
     assert!(read(&cats, "other") == body(2, 90_000));
     assert_eq!(cats.list("").unwrap().count(), 71);

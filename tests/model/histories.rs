@@ -50,7 +50,7 @@ fn play_some(
         history.retain(keep);
         let mut told = Vec::new();
         for world in worlds() {
-            let mut sum = played.lock().unwrap();
+            let mut sum = played.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let (played, tally) = &mut *sum;
             *played += Play::all(&world, &history, tally);
             told.push(Play::begin(&world).told());
@@ -61,7 +61,7 @@ fn play_some(
     if let Err(failure) = outcome {
         panic!("{failure}");
     }
-    let (played, tally) = played.into_inner().unwrap();
+    let (played, tally) = played.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     println!("calls and commits: {tally:?}");
     println!("{played} calls compared");
     assert!(played >= least || std::env::var_os("PROPTEST_CASES").is_some(), "only {played} calls compared");
