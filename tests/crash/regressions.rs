@@ -160,7 +160,7 @@ fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
     store.close().unwrap();
     drop((bucket, store));
     world.disk.set_capacity(Some(world.disk.used()));
-    world.retain(Some(std::time::Duration::from_secs(3600)));
+    world.retain(std::time::Duration::from_secs(3600));
     let store = world.open().unwrap();
     let bucket = store.bucket("one").unwrap();
     assert_eq!(bucket.get("k0").unwrap().bytes().unwrap().len(), 1000);

@@ -153,7 +153,7 @@ pub fn run(world: &World, script: &Script, weather: Weather) -> Verdict<Run> {
                 if op.is_synced() {
                     run.floor = run.history.len() - 1;
                 }
-                if world.retained().is_some() {
+                if world.retained().is_some_and(|time| !time.is_zero()) {
                     run.remember(world);
                 }
             }

@@ -151,8 +151,8 @@ pub enum Op {
     },
     /// So much time goes by.
     Wait(Duration),
-    /// Closes the store and opens it again with the past retained for so long from now on, or not at all.
-    Retain(Option<Duration>),
+    /// Closes the store and opens it again with the past retained for so long from now on; zero ends it.
+    Retain(Duration),
     Flush,
     Checkpoint,
     Maintain,

@@ -770,7 +770,7 @@ scripts! {
     history: [
         Op::CreateBucket("one"),
         put("one", "a", PACKED, 1),
-        Op::Retain(Some(HOUR)),
+        Op::Retain(HOUR),
         put("one", "b", STREAMED, 2),
         put("one", "a", STREAMED, 3),
         delete("one", "b"),
@@ -785,7 +785,7 @@ scripts! {
         Op::Compact,
         put("one", "b", PACKED, 6),
         Op::Wait(HOUR * 2),
-        Op::Retain(None),
+        Op::Retain(Duration::ZERO),
         Op::Compact,
         Op::Rebuild,
     ]
@@ -794,7 +794,7 @@ scripts! {
     history_of_prefixes: [
         Op::CreateBucket("one"),
         many("one", "a/", TINY, 1),
-        Op::Retain(Some(HOUR)),
+        Op::Retain(HOUR),
         put("one", "a/00", PACKED, 2),
         delete_prefix("one", "a/"),
         put("one", "a/01", STREAMED, 3),

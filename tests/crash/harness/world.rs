@@ -18,6 +18,9 @@ use super::{Verdict, upload};
 /// Where the store lies on the simulated disk.
 pub const DIR: &str = "/store";
 
+/// The settings of a store that is opened say nothing of the past.
+const UNSAID: u64 = u64::MAX;
+
 /// A disk, and how the store on it is opened.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -25,7 +28,8 @@ pub struct World {
     pub settings: Settings,
     pub mistake: Option<Planted>,
     clock: VirtualClock,
-    /// For how many milliseconds the past is retained, 0 for not at all; the same for all that come from this world.
+    /// For how many milliseconds stores that are opened retain the past, `UNSAID` if the settings say nothing of it; the
+    /// same for all that come from this world.
     retained: Arc<AtomicU64>,
     /// So that no two openings draw the same random numbers.
     openings: Arc<AtomicU64>,
@@ -55,7 +59,7 @@ impl World {
             settings: Settings { read_mode, ..settings() },
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
-            retained: Arc::default(),
+            retained: Arc::new(AtomicU64::new(UNSAID)),
             openings: Arc::default(),
         }
     }
@@ -76,13 +80,15 @@ impl World {
     }
 
     /// From the next opening on the past is retained for so long.
-    pub fn retain(&self, time: Option<Duration>) {
-        self.retained.store(time.map_or(0, |time| time.as_millis() as u64), Ordering::Relaxed);
+    pub fn retain(&self, time: Duration) {
+        self.retained.store(time.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// For how long the past is retained.
+    /// For how long the past is retained, if the settings say so.
     pub fn retained(&self) -> Option<Duration> {
-        Some(self.retained.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(Duration::from_millis)
+        Some(self.retained.load(Ordering::Relaxed))
+            .filter(|millis| *millis != UNSAID)
+            .map(Duration::from_millis)
     }
 
     /// Lets time go by.
