@@ -42,7 +42,7 @@ pub mod fuzzing;
 
 pub use api::{
     BackupOptions, Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter,
-    RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
+    RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
     Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{
@@ -56,9 +56,10 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    Acl, BucketName, Change, ChangeOp, ContentHeaders, Digests, Durability, ETag, Entry, FeedCursor, Lsn,
-    ObjectDigests, ObjectKind, ObjectMeta, Quota, Retention, RetentionMode, StorageClass, UploadId, Usage,
-    VersionId, Versioning, Worm, WormState,
+    Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests, Durability, ETag,
+    Entry, FeedCursor, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority, RestoreStatus,
+    RestoreTimes, Retention, RetentionMode, StorageClass, UploadId, Usage, VersionId, Versioning, Worm,
+    WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
@@ -75,6 +76,7 @@ pub use ops::multipart::UploadOptions;
 pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::restore::RestoreOptions;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};
 
@@ -101,6 +103,8 @@ pub mod cookbook {
     pub mod append {}
     #[doc = include_str!("../docs/cookbook/attributes.md")]
     pub mod attributes {}
+    #[doc = include_str!("../docs/cookbook/classes.md")]
+    pub mod classes {}
     #[doc = include_str!("../docs/cookbook/retention.md")]
     pub mod retention {}
     #[doc = include_str!("../docs/cookbook/copies.md")]

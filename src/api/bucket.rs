@@ -78,7 +78,8 @@ impl Bucket {
     /// Gets an object.
     ///
     /// # Errors
-    /// `NoSuchKey`; `NoSuchBucket`; `InvalidObjectName`.
+    /// `NoSuchKey`; `NoSuchBucket`; `InvalidObjectName`; `InvalidObjectState` for an object that is frozen in an archive
+    /// class, or a symlink to one, which is read after [`restore`](Bucket::restore).
     pub fn get(&self, key: &str) -> Result<Object> {
         self.get_with(key, GetOptions::new())
     }
@@ -126,7 +127,11 @@ impl Bucket {
         delete::delete_each(self.store.engine(), &self.reference, keys, &DeleteOptions::new())
     }
 
-    /// Copies an object to another key of this bucket, with its content type and metadata.
+    /// Copies an object to another key of this bucket, with its content type and metadata. Its class is that of the
+    /// bucket, unless [`copy_from`](Bucket::copy_from) is told another.
+    ///
+    /// # Errors
+    /// `NoSuchKey`; `InvalidObjectState` for a frozen object, which must be restored first.
     pub fn copy(&self, key: &str, new_key: &str) -> Result<PutOutcome> {
         self.copy_from(self, key, new_key, CopyOptions::new())
     }
@@ -142,7 +147,8 @@ impl Bucket {
         copy::copy(self.store.engine(), (&from.reference, key), (&self.reference, new_key), options)
     }
 
-    /// Gives an object another key, replacing what was under it. One commit, whatever the size.
+    /// Gives an object another key, replacing what was under it. One commit, whatever the size. The object keeps its
+    /// class and, if it is restored, its days: a rename reads no body, so a frozen object has no need to be restored.
     pub fn rename(&self, key: &str, new_key: &str) -> Result<PutOutcome> {
         self.rename_with(key, new_key, CopyOptions::new())
     }

@@ -44,32 +44,32 @@ impl<'a> BackupOptions<'a> {
 /// How a backup is restored.
 #[derive(Default)]
 #[must_use]
-pub struct RestoreOptions<'a> {
+pub struct RestoreBackupOptions<'a> {
     vfs: Option<Arc<dyn Vfs>>,
     progress: Option<Box<dyn FnMut(BackupProgress) -> bool + 'a>>,
 }
 
-impl fmt::Debug for RestoreOptions<'_> {
+impl fmt::Debug for RestoreBackupOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RestoreOptions").field("watched", &self.progress.is_some()).finish()
+        f.debug_struct("RestoreBackupOptions").field("watched", &self.progress.is_some()).finish()
     }
 }
 
-impl<'a> RestoreOptions<'a> {
+impl<'a> RestoreBackupOptions<'a> {
     /// On the file system of the machine, with nobody watching.
-    pub fn new() -> RestoreOptions<'a> {
-        RestoreOptions::default()
+    pub fn new() -> RestoreBackupOptions<'a> {
+        RestoreBackupOptions::default()
     }
 
     /// Sets the file system that both directories lie in.
-    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> RestoreOptions<'a> {
+    pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> RestoreBackupOptions<'a> {
         self.vfs = Some(vfs);
         self
     }
 
     /// Tells `watch` how far it is, often; when it answers `false`, the restore stops there, and what was written by
     /// then is no store.
-    pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreOptions<'a> {
+    pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreBackupOptions<'a> {
         self.progress = Some(Box::new(watch));
         self
     }
@@ -190,20 +190,20 @@ impl Store {
     /// if it is damaged: then what was written to `target` is no store, and `Store::salvage` gets out what can be
     /// read.
     pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<RestoreReport> {
-        Store::restore_with(backup, target, RestoreOptions::new())
+        Store::restore_with(backup, target, RestoreBackupOptions::new())
     }
 
     /// [`restore`](Store::restore), with options.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
-    /// use ossicle::{MemoryVfs, RestoreOptions, Store};
+    /// use ossicle::{MemoryVfs, RestoreBackupOptions, Store};
     /// use std::sync::Arc;
     /// let disk = Arc::new(MemoryVfs::new());
     /// let store = Store::builder("/store").vfs(disk.clone()).open()?;
     /// store.create_bucket("cats")?;
     /// store.backup("/backup")?;
-    /// let options = RestoreOptions::new().vfs(disk.clone());
+    /// let options = RestoreBackupOptions::new().vfs(disk.clone());
     /// let report = Store::restore_with("/backup", "/again", options)?;
     /// assert!(report.files > 0);
     /// # Ok(())
@@ -212,9 +212,9 @@ impl Store {
     pub fn restore_with(
         backup: impl AsRef<Path>,
         target: impl AsRef<Path>,
-        options: RestoreOptions<'_>,
+        options: RestoreBackupOptions<'_>,
     ) -> Result<RestoreReport> {
-        let RestoreOptions { vfs, mut progress } = options;
+        let RestoreBackupOptions { vfs, mut progress } = options;
         let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
         Engine::restore(&env(vfs), backup.as_ref(), target.as_ref(), &mut wrong, &mut watch)
     }

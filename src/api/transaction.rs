@@ -229,9 +229,7 @@ impl<'s> Transaction<'s> {
 
     /// [`get`](Transaction::get), with a version, a range or conditions.
     pub fn get_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<Object> {
-        let (meta, body) = self.find(bucket, key, options.version.as_ref())?;
-        let body = body.ok_or_else(|| catalog::no_such_key(key))?;
-        get::select((meta, body), &options).map(Object::new)
+        get::select(self.find(bucket, key, options.version.as_ref())?, &options).map(Object::new)
     }
 
     /// What is known of an object, with the changes that this transaction has made so far.
@@ -241,7 +239,7 @@ impl<'s> Transaction<'s> {
 
     /// [`head`](Transaction::head), with a version or conditions. A range has no effect.
     pub fn head_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<ObjectMeta> {
-        let (meta, _) = self.find(bucket, key, options.version.as_ref())?;
+        let meta = self.find(bucket, key, options.version.as_ref())?.meta;
         options.check(&meta)?;
         Ok(meta)
     }
@@ -311,7 +309,7 @@ impl<'s> Transaction<'s> {
                 return Ok(None);
             };
             let body = BodyReader::new(&view, found.body.to_owned_body())?;
-            Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, Some(body))))
+            Seen::of(key, head, versioned, Some(body), || engine.millis()).map(Some)
         };
         let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;
         get::follow(own, |target| find(target, None))

@@ -104,7 +104,7 @@ impl Bucket {
     ///
     /// # Errors
     /// `NoSuchVersion`; `NoSuchKey` for a delete marker; `ObjectNotCopyable` for an appendable object;
-    /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
+    /// `InvalidObjectState` for a frozen version, which is copied after [`restore`](Bucket::restore); `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
     pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
         versions::restore_version(self.engine(), self.reference(), key, version)
     }

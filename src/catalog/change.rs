@@ -26,7 +26,8 @@ pub fn change_of(commit: RawCommit, name_of: &mut dyn FnMut(u64) -> Result<Strin
         Some(Some(put)) => note::decode(&put.payload)?,
         _ => Vec::new(),
     };
-    let mut telling = Telling { lsn: commit.lsn, rows: &rows, ops: Vec::with_capacity(rows.len()) };
+    let mut telling =
+        Telling { lsn: commit.lsn, millis: commit.millis, rows: &rows, ops: Vec::with_capacity(rows.len()) };
     telling.tell_keys(&said, name_of)?;
     telling.tell_note(said)?;
     Ok(Change { lsn, time, ops: telling.ops })
@@ -35,6 +36,8 @@ pub fn change_of(commit: RawCommit, name_of: &mut dyn FnMut(u64) -> Result<Strin
 /// A commit that is being told.
 struct Telling<'a> {
     lsn: u64,
+    /// When it was made: what it did is told as it was then.
+    millis: u64,
     rows: &'a BTreeMap<Vec<u8>, Option<RawPut>>,
     ops: Vec<ChangeOp>,
 }
@@ -120,7 +123,7 @@ impl Telling<'_> {
             Some(head) => {
                 // Versions that have no name are numbered too, where versions are kept.
                 let versioned = head.row.named || head.row.n > 0;
-                let meta = Box::new(meta_of(key.clone(), head, versioned)?);
+                let meta = Box::new(meta_of(key.clone(), head, versioned, || self.millis)?);
                 ChangeOp::Put { bucket, key, meta }
             }
         };
@@ -206,7 +209,7 @@ mod tests {
     }
 
     fn told_put(bucket: &str, key: &str, row: ObjectRow) -> ChangeOp {
-        let meta = meta_of(key.into(), HeadRow { row, lsn: 9 }, false).unwrap();
+        let meta = meta_of(key.into(), HeadRow { row, lsn: 9 }, false, || 0).unwrap();
         ChangeOp::Put { bucket: bucket.into(), key: key.into(), meta: Box::new(meta) }
     }
 

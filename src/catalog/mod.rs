@@ -33,8 +33,8 @@ pub use keys::{KINDS, Kind};
 pub use lens::{Lens, layer_ranges};
 pub use naming::KeyNames;
 pub use object::{
-    HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
-    no_object, no_such_key, no_such_version, weight_of,
+    HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_frozen, is_marker,
+    meta_of, no_object, no_such_key, no_such_version, weight_of,
 };
 pub use route::{Layer, Route, Span};
 pub use rows::{Found, Moment, Rows, encode_past};

@@ -5,11 +5,11 @@ use super::lens::Lens;
 use super::rows::{Found, Rows};
 use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, ObjectRow};
+use crate::format::row::{self, ObjectRow, Restoring};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, Retention, RetentionMode,
-    StorageClass, VersionId, from_millis,
+    Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, RestorePriority,
+    RestoreStatus, Retention, RetentionMode, StorageClass, VersionId, from_millis,
 };
 
 /// The slot of the totals that delete markers are counted in.
@@ -139,8 +139,29 @@ pub fn find_version<R: Rows>(
     Ok((head.version() == *version).then_some((head, found, false)))
 }
 
-/// What people are told of a version. In a bucket that never kept versions it has no name.
-pub fn meta_of(key: String, head: HeadRow, versioned: bool) -> Result<ObjectMeta> {
+/// How far the restoring of a body has come at `now`; nothing if it was never asked for or is over.
+pub fn restore_of(row: &ObjectRow, now: u64) -> Option<RestoreStatus> {
+    let Restoring { ready, until, priority } = row.rare().cold.restore?;
+    let until = (now < until).then(|| from_millis(until))?;
+    if now >= ready {
+        return Some(RestoreStatus::Restored { until });
+    }
+    let (priority, ready) = (RestorePriority::from_number(priority), from_millis(ready));
+    Some(RestoreStatus::Ongoing { priority, ready, until })
+}
+
+/// Whether the body of a version must be restored before it is read. A symlink has no body, and a class that is not
+/// known is told where the row is read. The clock is looked at only if it matters.
+pub fn is_frozen(row: &ObjectRow, now: impl FnOnce() -> u64) -> bool {
+    row.class >= StorageClass::Archive.number()
+        && row.kind != ObjectKind::Symlink.number()
+        && !(row.rare().cold.restore.is_some()
+            && restore_of(row, now()).is_some_and(|status| status.is_restored()))
+}
+
+/// What people are told of a version at `now`, which is looked at only if it matters. In a bucket that never kept
+/// versions it has no name.
+pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -> u64) -> Result<ObjectMeta> {
     let version = versioned.then(|| head.version());
     let etag = head.etag();
     let digests = digests_of(&head.row);
@@ -148,6 +169,8 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool) -> Result<ObjectMeta
     let class =
         StorageClass::from_number(row.class).ok_or_else(|| damaged(&key, "its storage class is unknown"))?;
     let kind = ObjectKind::from_number(row.kind).ok_or_else(|| damaged(&key, "its kind is unknown"))?;
+    let restoring = row.rare().cold.restore.is_some();
+    let restore = if restoring { restore_of(&row, now()) } else { None };
     let rare = row.extra.map(|extra| {
         Box::new(Rare {
             headers: ContentHeaders::from_array(extra.headers),
@@ -159,6 +182,8 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool) -> Result<ObjectMeta
             }),
             legal_hold: extra.legal_hold,
             parts: extra.parts,
+            restore,
+            class_since: extra.cold.since.map(from_millis),
         })
     });
     Ok(ObjectMeta {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::model::RestoreTimes;
 
 /// How bytes are read from files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,10 @@ pub struct Settings {
     /// Sets at opening for how long what was overwritten or deleted can still be read by `Store::as_of`; zero for
     /// not at all, which forgets the past. See `Store::set_history`. Default none: as the store has it.
     pub history: Option<Duration>,
+    /// How long it takes until a frozen body that was asked for can be read, by the store's clock. Counts from the
+    /// moment it is asked for; a later change of the setting does not change that. Default what OSS promises: a minute
+    /// for `Archive`, up to 48 hours for the coldest. [`RestoreTimes::NONE`] for no time at all.
+    pub restore_times: RestoreTimes,
 }
 
 impl Default for Settings {
@@ -74,6 +79,7 @@ impl Default for Settings {
             feed_bytes: 1 << 30,
             sync_interval: None,
             history: None,
+            restore_times: RestoreTimes::OSS,
         }
     }
 }

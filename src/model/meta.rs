@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::{Acl, ContentHeaders, ETag, ObjectDigests, ObjectKind, Retention, StorageClass, VersionId};
+use super::{
+    Acl, ContentHeaders, ETag, ObjectDigests, ObjectKind, RestoreStatus, Retention, StorageClass, VersionId,
+};
 use crate::error::{Error, Result};
 
 /// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
@@ -64,6 +66,9 @@ pub(crate) struct Rare {
     pub(crate) retention: Option<Retention>,
     pub(crate) legal_hold: bool,
     pub(crate) parts: u32,
+    pub(crate) restore: Option<RestoreStatus>,
+    /// When a lifecycle brought it into its class, if its minimum duration counts from then.
+    pub(crate) class_since: Option<SystemTime>,
 }
 
 impl ObjectMeta {
@@ -76,6 +81,8 @@ impl ObjectMeta {
             retention: None,
             legal_hold: false,
             parts: 0,
+            restore: None,
+            class_since: None,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -108,6 +115,26 @@ impl ObjectMeta {
     /// Whether it may be neither changed nor removed until its legal hold is lifted.
     pub fn legal_hold(&self) -> bool {
         self.rare().legal_hold
+    }
+
+    /// Of an object of an archive class: how far its restoring had come when this was read, by the store's clock.
+    /// `None` if it is frozen and nobody has asked for it, or not any more; also for the other classes.
+    pub fn restore(&self) -> Option<RestoreStatus> {
+        self.rare().restore
+    }
+
+    /// Until when OSS charges for the object even if it goes earlier: the minimum duration of its class from when it
+    /// was written, or from when a lifecycle moved it into `ColdArchive` or `DeepColdArchive`. `None` for `Standard`.
+    /// Nothing keeps it from going earlier.
+    pub fn minimum_until(&self) -> Option<SystemTime> {
+        let since = self.rare().class_since.unwrap_or(self.modified);
+        let least = self.class.minimum_duration();
+        (!least.is_zero()).then(|| since.checked_add(least).unwrap_or(since))
+    }
+
+    /// How many bytes OSS charges for: the size, and at least 64 KiB in every class but `Standard`.
+    pub fn billable_bytes(&self) -> u64 {
+        self.size.max(self.class.minimum_bytes())
     }
 
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.
@@ -164,6 +191,46 @@ pub struct Usage {
     pub pinned_bytes: u64,
     /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
     pub garbage_bytes: u64,
+}
+
+/// What OSS would charge for under a prefix: what lies there, by storage class, current and other versions together, and
+/// delete markers and uploads apart. Nothing of this is enforced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Billing {
+    /// The classes that have a version, from the warmest to the coldest.
+    pub classes: Vec<ClassBilling>,
+}
+
+impl Billing {
+    /// Bytes as they are, in all classes.
+    pub fn bytes(&self) -> u64 {
+        self.classes.iter().map(|class| class.bytes).sum()
+    }
+
+    /// Bytes as OSS counts them, in all classes.
+    pub fn billable_bytes(&self) -> u64 {
+        self.classes.iter().map(|class| class.billable_bytes).sum()
+    }
+}
+
+/// What OSS would charge for in one storage class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClassBilling {
+    /// The class.
+    pub class: StorageClass,
+    /// How many versions.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub bytes: u64,
+    /// The same with at least 64 KiB for each, in every class but `Standard`.
+    pub billable_bytes: u64,
+    /// How many of them have not been there for the minimum duration of the class: to delete, overwrite or convert one
+    /// of them now would be charged for as if it stayed until then.
+    pub early_objects: u64,
+    /// What that would come to: billable bytes times the days that are left, each begun day whole.
+    pub early_byte_days: u128,
 }
 
 /// A moment as milliseconds since 1970; moments before that count as 1970.

@@ -10,10 +10,10 @@ use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::attributes::check_class;
 use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Prepared, Source};
 use super::chain::{Bringing, Chain};
+use super::class::{check_class, check_readable};
 use super::context::{BucketRef, Reading};
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
@@ -267,6 +267,7 @@ fn merges(
 
 /// What is known of an object before it is appended to, from the newest view.
 struct Known {
+    head: Option<HeadRow>,
     blob: Option<BlobId>,
     length: u64,
     diverged: bool,
@@ -275,7 +276,7 @@ struct Known {
 fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Known> {
     let state = bucket.state(moment)?;
     let Some((head, found)) = appendable(key, catalog::find_head(state.lens(moment), key)?)? else {
-        return Ok(Known { blob: None, length: 0, diverged: false });
+        return Ok(Known { head: None, blob: None, length: 0, diverged: false });
     };
     let blob = blob_of(&found);
     let length = head.row.size;
@@ -283,7 +284,7 @@ fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Known> {
         Some(blob) => blob_len(moment, blob)? != length,
         None => false,
     };
-    Ok(Known { blob, length, diverged })
+    Ok(Known { head: Some(head), blob, length, diverged })
 }
 
 /// The step of an append.
@@ -422,6 +423,7 @@ impl Step for Arc<AppendStep> {
         };
         if let (Some(head), Some(found)) = (&head, &found) {
             chain.guard(&self.key, head)?;
+            check_readable(&self.key, head, || chain.staged.now.millis)?;
             if self.prepared.size == 0 {
                 return Ok(outcome(&head.row, head.version(), found.lsn));
             }
@@ -606,6 +608,9 @@ pub fn append(
     // Looked at here, so that no byte is written in vain; decided in the commit.
     let known = Reading::newest(engine).with(|moment| look(moment, bucket, key))?;
     check_position(key, position, known.length)?;
+    if let Some(head) = &known.head {
+        check_readable(key, head, || engine.millis())?;
+    }
     let owner = match known.blob {
         Some(blob) => engine::piece_key(blob, position),
         None => put::owner_key(engine, bucket, key)?,

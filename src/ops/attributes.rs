@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
 use super::chain::Chain;
+use super::class;
 use super::context::{BucketRef, Reading};
 use super::put::Conditions;
 use super::retention;
@@ -18,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Durability, ETag, ObjectKind, ObjectMeta, Retention, StorageClass, VersionId,
+    Acl, ContentHeaders, Durability, ETag, ObjectMeta, Retention, StorageClass, VersionId,
     check_content_type, check_metadata, check_tags, from_millis,
 };
 
@@ -153,10 +154,7 @@ impl Attribute {
             Attribute::Metadata(metadata) => row.metadata = metadata.clone(),
             Attribute::ContentType(text) => row.content_type = Some(text.clone()),
             Attribute::Headers(headers) => row.rare_mut().headers = headers.to_array(),
-            Attribute::Class(class) => {
-                check_class(ObjectKind::from_number(row.kind), *class)?;
-                row.class = class.number();
-            }
+            Attribute::Class(class) => class::change(row, *class, None)?,
             Attribute::Retention(retention) => {
                 row.rare_mut().retention = retention.map(|retention| retention::to_row(&retention));
             }
@@ -164,19 +162,6 @@ impl Attribute {
         }
         row.trim();
         Ok(())
-    }
-}
-
-/// Refuses the coldest classes to objects that OSS does not keep in them: those that grow, and those that only lead to
-/// others.
-pub fn check_class(kind: Option<ObjectKind>, class: StorageClass) -> Result<()> {
-    let coldest = matches!(class, StorageClass::ColdArchive | StorageClass::DeepColdArchive);
-    match kind {
-        Some(kind @ (ObjectKind::Appendable | ObjectKind::Symlink)) if coldest => Err(Error::invalid(
-            "InvalidArgument",
-            format!("an object of kind {kind} cannot be kept in the class {class} (OSS); take a warmer one"),
-        )),
-        _ => Ok(()),
     }
 }
 
@@ -209,6 +194,9 @@ impl Step for AttributeStep {
         if let Attribute::Retention(next) = &self.attribute {
             let bypass = self.options.bypass_governance;
             retention::check_change(&self.key, &head.row, next.as_ref(), from_millis(millis), bypass)?;
+        }
+        if matches!(self.attribute, Attribute::Class(_)) {
+            class::check_readable(&self.key, &head, || millis)?;
         }
         let before = head.kept();
         let mut row = before.clone();

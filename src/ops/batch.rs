@@ -9,7 +9,7 @@ use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
 use crate::engine::{Change, Engine, Proposal, Spender, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Durability, Lsn};
+use crate::model::{Durability, Lsn, RestoreStatus};
 use crate::segment::Placed;
 
 /// One step of a batch: what a verb does to the rows, decided in its turn.
@@ -42,6 +42,8 @@ pub enum StepOutcome {
     Append(AppendOutcome),
     /// Of a delete.
     Delete(DeleteOutcome),
+    /// Of asking for a frozen body.
+    Restore(RestoreStatus),
     /// A number: the id of a new bucket.
     Number(u64),
     /// Two numbers: the name of an upload.

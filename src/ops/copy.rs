@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
+use super::class;
 use super::context::BucketRef;
 use super::get::GetOptions;
 use super::put::{Conditions, PutOutcome, commit};
@@ -149,13 +150,16 @@ impl Step for CopyStep {
         let options = &self.options;
         let (head, found) = Chain::new(staged, &from).object(&self.key, options.source.version.as_ref())?;
         let versioned = from.versioning().is_some();
-        options.source.check(&catalog::meta_of(self.key.clone(), head.clone(), versioned)?)?;
+        options
+            .source
+            .check(&catalog::meta_of(self.key.clone(), head.clone(), versioned, || staged.now.millis)?)?;
         let to = staged.bucket(&self.to)?;
         let self_copy = self.from == self.to && self.key == self.new_key;
         let appendable = head.row.kind == ObjectKind::Appendable.number();
         if appendable && (versioned || !self_copy) {
             return Err(not_copyable(&self.key));
         }
+        class::check_readable(&self.key, &head, || staged.now.millis)?;
         let mut row = unheld(head.row);
         if let Some(text) = &options.content_type {
             row.content_type = Some(text.clone());
@@ -164,7 +168,8 @@ impl Step for CopyStep {
             row.metadata = metadata.clone();
         }
         row.modified = staged.now.millis;
-        row.class = options.class.map_or(to.row.class, StorageClass::number);
+        let class = options.class.or_else(|| StorageClass::from_number(to.row.class)).unwrap_or_default();
+        class::change(&mut row, class, None)?;
         if row.extra.is_some() || options.headers.is_some() || options.tags.is_some() || options.acl.is_some()
         {
             let rare = row.rare_mut();

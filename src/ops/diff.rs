@@ -65,7 +65,8 @@ impl DiffWalk {
         let moment = Moment::now(&self.view);
         match catalog::find_head(state.lens(&moment), key)? {
             Some((head, _)) if !head.row.is_marker() => {
-                catalog::meta_of(key.to_string(), head, state.versioning().is_some()).map(Some)
+                let versioned = state.versioning().is_some();
+                catalog::meta_of(key.to_string(), head, versioned, || self.engine.millis()).map(Some)
             }
             _ => Ok(None),
         }

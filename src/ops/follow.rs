@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::append;
+use super::class::check_readable;
 use super::context::{BucketRef, Reading};
 use crate::catalog::{self, Found, HeadRow, Moment};
 use crate::engine::{BodyReader, Engine};
@@ -68,6 +69,7 @@ impl Following {
             let Some(blob) = append::blob_of(&found).filter(|_| self.position < head.row.size) else {
                 return Ok(None);
             };
+            check_readable(&self.key, &head, || self.reading.engine.millis())?;
             let (start, piece) = append::piece_at(moment, blob, self.position)?;
             // What a fork has appended to the same bytes is not this object's.
             let end = piece.len().min(head.row.size - start).min(self.position - start + STEP);

@@ -3,11 +3,12 @@
 use std::ops::{Range, RangeBounds};
 use std::time::SystemTime;
 
+use super::class;
 use super::context::{BucketRef, Reading};
 use crate::catalog::{self, Found, HeadRow, Lens, Moment, Rows, keys};
-use crate::engine::{BodyReader, OwnedBody};
+use crate::engine::{BodyReader, Engine, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, VersionId};
+use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, StorageClass, VersionId};
 
 /// What a get is asked to do.
 ///
@@ -127,17 +128,42 @@ pub struct Got {
     pub range: Range<u64>,
 }
 
-/// What is known of an object, and its body if it was asked for.
-pub type Seen = (ObjectMeta, Option<BodyReader>);
+/// An object that was looked up.
+#[derive(Debug)]
+pub struct Seen {
+    /// What is known of it.
+    pub meta: ObjectMeta,
+    /// Its body, if that was asked for.
+    pub body: Option<BodyReader>,
+    /// The class that the body is frozen in, if it must be restored before it is read.
+    pub frozen: Option<StorageClass>,
+}
+
+impl Seen {
+    /// What a row says at `now`.
+    pub fn of(
+        key: &str,
+        head: HeadRow,
+        versioned: bool,
+        body: Option<BodyReader>,
+        now: impl Fn() -> u64,
+    ) -> Result<Seen> {
+        let is_frozen = catalog::is_frozen(&head.row, &now);
+        let meta = catalog::meta_of(key.to_string(), head, versioned, &now)?;
+        let frozen = is_frozen.then_some(meta.class);
+        Ok(Seen { meta, body, frozen })
+    }
+}
 
 /// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
 fn find(
+    engine: &Engine,
     moment: &Moment<'_>,
-    bucket: &BucketRef,
-    key: &str,
+    (bucket, key): (&BucketRef, &str),
     version: Option<&VersionId>,
     body: bool,
 ) -> Result<Option<Seen>> {
+    let now = || engine.millis();
     let state = bucket.state(moment)?;
     let versioned = state.versioning().is_some();
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
@@ -147,7 +173,7 @@ fn find(
                 return Ok(None);
             }
             let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
-            Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+            Seen::of(key, head, versioned, body, now).map(Some)
         })?;
         return Ok(found.flatten());
     }
@@ -156,7 +182,7 @@ fn find(
         return Ok(None);
     };
     let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
-    Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+    Seen::of(key, head, versioned, body, now).map(Some)
 }
 
 /// The same for any rows and version.
@@ -178,12 +204,12 @@ pub fn find_anywhere<R: Rows>(
 /// Follows a symlink, exactly one level (OSS): body, size and digests are those of the target, the later of the two
 /// times counts, everything else is the link's.
 pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Result<Seen> {
-    let (mut meta, own) = seen;
-    if meta.kind != ObjectKind::Symlink {
-        return Ok((meta, own));
+    if seen.meta.kind != ObjectKind::Symlink {
+        return Ok(seen);
     }
+    let mut meta = seen.meta;
     let target = meta.target().unwrap_or_default().to_string();
-    let Some((found, body)) = find(&target)? else {
+    let Some(Seen { meta: found, body, frozen }) = find(&target)? else {
         return Err(Error::new(
             ErrorKind::NotFound,
             "SymlinkTargetNotExist",
@@ -200,23 +226,30 @@ pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Re
     meta.etag = found.etag;
     meta.digests = found.digests;
     meta.modified = meta.modified.max(found.modified);
-    Ok((meta, body))
+    Ok(Seen { meta, body, frozen })
 }
 
 /// Gets an object.
 pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<Got> {
-    let (meta, body) = reading.with(|moment| {
+    let engine = &reading.engine;
+    let seen = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let seen = find(moment, bucket, key, options.version.as_ref(), true)?;
+        let seen = find(engine, moment, (bucket, key), options.version.as_ref(), true)?;
         let seen = seen.ok_or_else(|| catalog::no_such_key(key))?;
-        follow(seen, |target| find(moment, bucket, target, None, true))
+        follow(seen, |target| find(engine, moment, (bucket, target), None, true))
     })?;
-    select((meta, body.ok_or_else(|| catalog::no_such_key(key))?), options)
+    select(seen, options)
 }
 
-/// Applies conditions and the range to an object that was found.
-pub fn select((meta, body): (ObjectMeta, BodyReader), options: &GetOptions) -> Result<Got> {
+/// Applies conditions and the range to an object that was found, and refuses a body that is frozen: that comes behind
+/// the conditions, for "not modified" needs no body, and before the range.
+pub fn select(seen: Seen, options: &GetOptions) -> Result<Got> {
+    let Seen { meta, body, frozen } = seen;
     options.check(&meta)?;
+    if let Some(class) = frozen {
+        return Err(class::frozen(meta.target().unwrap_or(&meta.key), class));
+    }
+    let body = body.ok_or_else(|| catalog::no_such_key(&meta.key))?;
     if body.len() != meta.size {
         return Err(Error::corrupt(
             format!("the row of object {:?}", meta.key),
@@ -240,9 +273,10 @@ pub fn head(
 ) -> Result<Option<ObjectMeta>> {
     reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let seen = find(moment, bucket, key, version, false)?;
-        let follow = |seen| follow(seen, |target| find(moment, bucket, target, None, false));
-        seen.map(|seen| Ok(follow(seen)?.0)).transpose()
+        let engine = &reading.engine;
+        let seen = find(engine, moment, (bucket, key), version, false)?;
+        let follow = |seen| follow(seen, |target| find(engine, moment, (bucket, target), None, false));
+        seen.map(|seen| Ok(follow(seen)?.meta)).transpose()
     })
 }
 
@@ -255,9 +289,9 @@ pub fn head_itself(
 ) -> Result<ObjectMeta> {
     let seen = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        find(moment, bucket, key, version, false)
+        find(&reading.engine, moment, (bucket, key), version, false)
     })?;
-    Ok(seen.ok_or_else(|| catalog::no_such_key(key))?.0)
+    Ok(seen.ok_or_else(|| catalog::no_such_key(key))?.meta)
 }
 
 /// Whether there is an object (a symlink counts, whatever it leads to).
@@ -269,7 +303,7 @@ pub fn exists(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<bool> 
             let found = moment.view.index.get(&keys::object(space, key))?.is_some_and(|item| !item.tombstone);
             return Ok(found);
         }
-        Ok(find(moment, bucket, key, None, false)?.is_some())
+        Ok(find(&reading.engine, moment, (bucket, key), None, false)?.is_some())
     })
 }
 

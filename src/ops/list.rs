@@ -257,7 +257,7 @@ impl Walk {
                 continue;
             }
             if let Some(head) = head {
-                entries.push(Entry::Object(catalog::meta_of(key, head, versioned)?));
+                entries.push(Entry::Object(catalog::meta_of(key, head, versioned, || self.engine.millis())?));
             }
             if self.descending { cursor.prev()? } else { cursor.next()? }
         }
@@ -298,7 +298,7 @@ impl Walk {
                 entries.push(Entry::Prefix(group.to_string()));
                 continue;
             }
-            entries.push(Entry::Object(catalog::meta_of(key, head, versioned)?));
+            entries.push(Entry::Object(catalog::meta_of(key, head, versioned, || self.engine.millis())?));
             from = self.step_over(at);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::attributes::{self, AttributeOptions, check_class};
+use super::attributes::{self, AttributeOptions};
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
+use super::class::check_class;
 use super::context::{BucketRef, Reading};
 use super::put::{self, BUCKETS_CLASS, Conditions, PutOptions, PutOutcome};
 use super::staged::Staged;
@@ -12,7 +13,7 @@ use crate::catalog;
 use crate::engine::{Engine, NewBody};
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
-use crate::model::{ETag, Lsn, ObjectKey, ObjectKind};
+use crate::model::{ETag, Lsn, ObjectKey, ObjectKind, StorageClass};
 
 /// The step that makes a symlink.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ impl Step for SymlinkStep {
         }
         if row.class == BUCKETS_CLASS {
             row.class = state.row.class;
+            if let Some(class) = StorageClass::from_number(row.class) {
+                check_class(Some(ObjectKind::Symlink), class)?;
+            }
         }
         let etag = catalog::etag_of(&row);
         let version = chain.push(&self.key, row, Bringing::New(NewBody::None))?;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
+use super::class;
 use super::context::{BucketRef, Reading};
 use super::copy::{not_copyable, unheld};
 use super::list::{BATCH, ListOptions, PAGE, end_of, group_of};
@@ -254,7 +255,8 @@ impl VersionWalk {
             meta: None,
         };
         if !entry.marker {
-            let meta = catalog::meta_of(key.to_string(), head, self.state.versioning().is_some())?;
+            let versioned = self.state.versioning().is_some();
+            let meta = catalog::meta_of(key.to_string(), head, versioned, || self.engine.millis())?;
             entry.etag = Some(meta.etag.clone());
             (entry.class, entry.kind) = (Some(meta.class), Some(meta.kind));
             entry.meta = Some(Box::new(meta));
@@ -391,8 +393,10 @@ impl Step for RestoreVersionStep {
         if head.row.kind == ObjectKind::Appendable.number() {
             return Err(not_copyable(key));
         }
+        class::check_readable(key, &head, || chain.staged.now.millis)?;
         let etag = head.etag();
-        let row = ObjectRow { modified: chain.staged.now.millis, ..unheld(head.row) };
+        let mut row = ObjectRow { modified: chain.staged.now.millis, ..unheld(head.row) };
+        row.warm();
         let version = chain.push(key, row, Bringing::Found(found.body, found.at))?;
         chain.check_quota()?;
         Ok(StepOutcome::Put(PutOutcome { etag, version, lsn: Lsn(chain.staged.now.lsn) }))

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ossicle::testing::{CutPolicy, Fault};
-use ossicle::{CompactOptions, ErrorKind, Maintenance, RestoreOptions, Result, SeededEntropy, Store};
+use ossicle::{CompactOptions, ErrorKind, Maintenance, RestoreBackupOptions, Result, SeededEntropy, Store};
 
 use crate::harness::model::State;
 use crate::harness::script::{BACKUP, Body, Op, Step};
@@ -78,7 +78,7 @@ fn held(world: &World) -> std::result::Result<Option<State>, String> {
         return Err("the backup is another one with its index made anew".into());
     }
     drop(rebuilt);
-    let options = RestoreOptions::new().vfs(world.disk.vfs());
+    let options = RestoreBackupOptions::new().vfs(world.disk.vfs());
     Store::restore_with(BACKUP, "/restored", options)
         .map_err(|e| told("the backup cannot be restored", e))?;
     for path in ["/restored", BACKUP] {

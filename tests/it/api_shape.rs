@@ -173,7 +173,7 @@ fn the_store_is_as_written() -> Result<()> {
         "/backup",
         BackupOptions::new().progress(|now: BackupProgress| now.files <= now.files_total),
     )?;
-    let options = RestoreOptions::new().vfs(disk.clone()).progress(|_: BackupProgress| true);
+    let options = RestoreBackupOptions::new().vfs(disk.clone()).progress(|_: BackupProgress| true);
     let report: RestoreReport = Store::restore_with("/backup", "/again", options)?;
     let (_, _, _): (Lsn, u64, u64) = (report.lsn, report.files, report.entries);
     other.close()?;

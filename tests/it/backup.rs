@@ -317,7 +317,7 @@ fn an_empty_store_can_be_backed_up_and_grow() {
     opened.close().unwrap();
     store.create_bucket("cats").unwrap().put("a", body(1, 1_000_000)).unwrap();
     store.backup("/backup").unwrap();
-    let options = || RestoreOptions::new().vfs(disk.clone());
+    let options = || RestoreBackupOptions::new().vfs(disk.clone());
     Store::restore_with("/backup", "/again", options()).unwrap();
     let again = Store::builder("/again").vfs(disk.clone()).open().unwrap();
     assert_eq!(everything(&again), everything(&store));

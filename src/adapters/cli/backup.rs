@@ -7,7 +7,7 @@ use super::args::{BackupArgs, RestoreArgs, SalvageArgs};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::{opening, stop, words};
-use crate::{BackupOptions, BackupProgress, RestoreOptions, SalvageNote, SalvageOptions, Store};
+use crate::{BackupOptions, BackupProgress, RestoreBackupOptions, SalvageNote, SalvageOptions, Store};
 
 /// Takes the counters, which are sums, to a bar, which takes steps.
 struct Steps<'a> {
@@ -69,7 +69,7 @@ pub fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let begun = Instant::now();
     let progress = Progress::begin("copying", None);
     let mut steps = Steps::new(&progress);
-    let options = RestoreOptions::new().progress(|now| steps.reach_copied(now));
+    let options = RestoreBackupOptions::new().progress(|now| steps.reach_copied(now));
     let report = Store::restore_with(&args.backup, &args.target, options);
     progress.end();
     let report = report?;

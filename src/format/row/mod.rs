@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
 #[cfg(test)]
-use object::ObjectExtra;
-pub use object::{MARKER, ObjectRow, PieceRow, UploadRow};
+use object::{Cold, ObjectExtra};
+pub use object::{MARKER, ObjectRow, PieceRow, Restoring, UploadRow};
 
 use super::varint;
 
@@ -30,7 +30,13 @@ pub trait Row: Serialize + DeserializeOwned {
     /// The schema that this code writes.
     const SCHEMA: u8;
 
-    /// Reads a body of an older schema, or says that there is none such.
+    /// The schema and body of a value that [`Row::SCHEMA`] has no place for; what it has none for is rare, so that
+    /// nearly all rows stay as they were.
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        None
+    }
+
+    /// Reads a body of another schema, or says that there is none such.
     fn upgrade(_schema: u8, _body: &[u8]) -> Result<Self, &'static str> {
         Err(UNKNOWN)
     }
@@ -87,14 +93,18 @@ mod optional_hash {
     }
 }
 
+/// Encodes the body of a row.
+fn encode_body(row: &impl Serialize) -> Vec<u8> {
+    bincode::serde::encode_to_vec(row, CONFIG).expect("rows have no type that bincode cannot write")
+}
+
 /// Encodes a row.
 pub fn encode<R: Row>(row: &R) -> Vec<u8> {
-    let body =
-        bincode::serde::encode_to_vec(row, CONFIG).expect("rows have no type that bincode cannot write");
+    let (schema, body) = row.encode_newer().unwrap_or_else(|| (R::SCHEMA, encode_body(row)));
     assert!(body.len() <= MAX_ROW, "a row of {} bytes", body.len());
     let mut out = Vec::with_capacity(body.len() + 6);
     out.push(R::KIND);
-    out.push(R::SCHEMA);
+    out.push(schema);
     varint::put(&mut out, body.len() as u64);
     out.extend_from_slice(&body);
     out
@@ -147,6 +157,33 @@ mod tests {
         let mut padded = bytes;
         padded.push(0);
         assert!(decode::<ObjectRow>(&padded).is_err());
+    }
+
+    #[test]
+    fn what_only_cold_objects_have_is_schema_3_and_no_other_row_is() {
+        let cold = |restore, since| Cold { restore, since };
+        let restoring = Restoring { ready: 1 << 40, until: 1 << 41, priority: 2 };
+        let plain = ObjectRow { size: 7, content_type: Some("a/b".into()), ..Default::default() };
+        for extra in [None, Some(Box::new(ObjectExtra { acl: 2, ..Default::default() }))] {
+            let plain = ObjectRow { extra, ..plain.clone() };
+            let short = encode(&plain);
+            assert_eq!(short[..2], [2, 2]);
+            for has in [cold(Some(restoring), None), cold(None, Some(5)), cold(Some(restoring), Some(5))] {
+                let mut row = plain.clone();
+                row.rare_mut().cold = has;
+                let bytes = encode(&row);
+                assert_eq!(bytes[..2], [2, 3]);
+                assert_eq!(decode::<ObjectRow>(&bytes), Ok(row.clone()));
+                for cut in 0..bytes.len() {
+                    assert!(decode::<ObjectRow>(&bytes[..cut]).is_err(), "cut at {cut}");
+                }
+                row.warm();
+                assert_eq!(encode(&row), short);
+            }
+        }
+        let mut unknown = encode(&plain);
+        unknown[1] = 4;
+        assert_eq!(decode::<ObjectRow>(&unknown), Err(UNKNOWN));
     }
 
     #[test]

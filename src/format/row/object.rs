@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, decode_body, hash, optional_hash};
+use super::{Row, decode_body, encode_body, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
@@ -60,13 +60,59 @@ pub struct ObjectExtra {
     pub legal_hold: bool,
     /// Of a multipart object: how many parts; of an appendable one: how many appends.
     pub parts: u32,
+    /// What only objects of cold classes have; no part of schema 2.
+    #[serde(skip)]
+    pub cold: Cold,
 }
+
+/// What only objects of cold classes have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cold {
+    /// The restoring that was asked for last, be it over or not.
+    pub restore: Option<Restoring>,
+    /// When (milliseconds since 1970) it came into its class, if its minimum duration counts from then and not from
+    /// when it was modified.
+    pub since: Option<u64>,
+}
+
+impl Cold {
+    const NONE: Cold = Cold { restore: None, since: None };
+}
+
+/// A restoring of a frozen body, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoring {
+    /// From when on the body can be read.
+    pub ready: u64,
+    /// From when on it is frozen again.
+    pub until: u64,
+    /// The number of the priority.
+    pub priority: u8,
+}
+
+/// The schema of a row with something in [`Cold`].
+const WITH_COLD: u8 = 3;
 
 impl Row for ObjectRow {
     const KIND: u8 = 2;
     const SCHEMA: u8 = 2;
 
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        let cold = self.rare().cold;
+        (cold != Cold::NONE).then(|| {
+            let mut plain = self.clone();
+            plain.warm();
+            (WITH_COLD, encode_body(&(plain, cold)))
+        })
+    }
+
     fn upgrade(schema: u8, body: &[u8]) -> Result<ObjectRow, &'static str> {
+        if schema == WITH_COLD {
+            let (mut row, cold): (ObjectRow, Cold) = decode_body(body)?;
+            row.rare_mut().cold = cold;
+            row.trim();
+            return Ok(row);
+        }
         if schema != 1 {
             return Err(super::UNKNOWN);
         }
@@ -103,6 +149,7 @@ impl ObjectRow {
             retention: None,
             legal_hold: false,
             parts: 0,
+            cold: Cold::NONE,
         };
         self.extra.as_deref().unwrap_or(&NONE)
     }
@@ -116,6 +163,14 @@ impl ObjectRow {
     pub fn release(&mut self) {
         if let Some(extra) = &mut self.extra {
             (extra.retention, extra.legal_hold) = (None, false);
+            self.trim();
+        }
+    }
+
+    /// Forgets what it has of its class: it comes into one anew.
+    pub fn warm(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.cold = Cold::NONE;
             self.trim();
         }
     }
