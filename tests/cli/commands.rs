@@ -117,7 +117,7 @@ fn listings_roll_up_recurse_and_tell_sizes() {
     assert_eq!(tool.ok(&["ls", "-r", "cats"]), "a\na/x\na/y\nb\n");
     let long = tool.ok(&["ls", "-l", "cats"]);
     let fields: Vec<Vec<&str>> = long.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!((fields[0][0], fields[0][4]), ("4", "a"));
+    assert_eq!((fields[0][0], fields[0][3], fields[0][5]), ("4", "Standard", "a"));
     assert_eq!(fields[1].last(), Some(&"a/"));
     assert_eq!(tool.ok(&["du", "cats/a/"]).split_whitespace().next(), Some("3"));
     assert!(tool.ok(&["du"]).lines().last().unwrap().contains("4 objects"));

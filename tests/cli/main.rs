@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod classes;
 mod commands;
 mod export;
 mod feed;

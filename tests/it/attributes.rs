@@ -73,7 +73,7 @@ fn only_tags_and_retention_leave_the_time_as_it_is() {
         |bucket| bucket.set_metadata("a", [("Owner", "ann")]),
         |bucket| bucket.set_content_type("a", "text/plain"),
         |bucket| bucket.set_headers("a", cache("no-store")),
-        |bucket| bucket.set_storage_class("a", StorageClass::Archive),
+        |bucket| bucket.set_storage_class("a", StorageClass::InfrequentAccess),
         |bucket| bucket.clear_acl("a"),
     ];
     for change in changes {
@@ -88,7 +88,10 @@ fn only_tags_and_retention_leave_the_time_as_it_is() {
     let after = bucket.head("a").unwrap();
     // Still the same object: the commit that wrote it, its tag, its body.
     assert_eq!((after.lsn, &after.etag, after.size), (before.lsn, &before.etag, before.size));
-    assert_eq!((after.content_type.as_deref(), after.class), (Some("text/plain"), StorageClass::Archive));
+    assert_eq!(
+        (after.content_type.as_deref(), after.class),
+        (Some("text/plain"), StorageClass::InfrequentAccess)
+    );
     assert_eq!(after.metadata.into_iter().collect::<Vec<_>>(), owned(&[("owner", "ann")]));
     assert_eq!(bucket.head("a").unwrap().headers().cache_control.as_deref(), Some("no-store"));
     assert_eq!(read(&bucket, "a"), b"x");
@@ -196,7 +199,7 @@ fn bodies_of_all_lengths_stay_through_changes_compaction_and_a_lost_index() {
         bucket.set_tags(&format!("{len}"), [("n", "1")]).unwrap();
         bucket.copy(&format!("{len}"), &format!("copy-{len}")).unwrap();
         bucket.set_metadata(&format!("{len}"), [("long", "m".repeat(3000))]).unwrap();
-        bucket.set_storage_class(&format!("copy-{len}"), StorageClass::Archive).unwrap();
+        bucket.set_storage_class(&format!("copy-{len}"), StorageClass::InfrequentAccess).unwrap();
     }
     bucket.put("waste", vec![9; 2_000_000]).unwrap();
     bucket.delete("waste").unwrap();
@@ -210,7 +213,7 @@ fn bodies_of_all_lengths_stay_through_changes_compaction_and_a_lost_index() {
         }
         let classes = bucket.usage("").unwrap().classes;
         let sum: u64 = lengths.iter().map(|len| *len as u64).sum();
-        assert_eq!(classes, [(StorageClass::Standard, 5, sum), (StorageClass::Archive, 5, sum)]);
+        assert_eq!(classes, [(StorageClass::Standard, 5, sum), (StorageClass::InfrequentAccess, 5, sum)]);
     };
     check(&bucket);
     assert!(store.verify().unwrap().is_clean());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::address::{Address, with_key};
+use crate::{RestorePriority, StorageClass};
 
 /// An object store in a directory: buckets and objects with the semantics of Alibaba Cloud OSS, and no server.
 #[derive(Debug, Parser)]
@@ -30,7 +31,7 @@ pub struct Invocation {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a bucket (and the store, if it is missing)
-    Mb(BucketArgs),
+    Mb(MbArgs),
     /// Remove an empty bucket, or a fork with all that was written to it
     Rb(BucketArgs),
     /// List the buckets, or what is in one
@@ -51,6 +52,10 @@ pub enum Command {
     Mv(MvArgs),
     /// Show the tags of an object, or replace them
     Tag(TagArgs),
+    /// Show the storage class of an object, or change it
+    Class(ClassArgs),
+    /// Ask for the body of an object in an archive class, to be read for some days
+    Restore(RestoreArgs),
     /// Show or set whether a bucket keeps versions
     Versioning(VersioningArgs),
     /// List versions and delete markers, of each key the newest first
@@ -80,11 +85,20 @@ pub enum Command {
     /// Back a store up into a directory; run again, it copies only what is new
     Backup(BackupArgs),
     /// Copy a backup to a new directory and check all of it
-    RestoreBackup(RestoreArgs),
+    RestoreBackup(RestoreBackupArgs),
     /// Write what can be read of a damaged store into a new one; the damaged one is not changed
     Salvage(SalvageArgs),
     /// See all of it at work on a real directory, checked file by file
     Tour(TourArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct MbArgs {
+    /// The name: 3 to 63 of a-z, 0-9 and hyphen
+    pub bucket: String,
+    /// The storage class of objects that are written without one
+    #[arg(long, value_name = "CLASS", default_value_t)]
+    pub class: StorageClass,
 }
 
 #[derive(Debug, Args)]
@@ -100,7 +114,7 @@ pub struct LsArgs {
     /// Everything under the prefix, instead of rolling up at the next `/`
     #[arg(short, long)]
     pub recursive: bool,
-    /// With size, time (UTC) and entity tag
+    /// With size, time (UTC), storage class and entity tag
     #[arg(short, long)]
     pub long: bool,
     /// As it was: after this commit (a number), or at this time (`2026-02-03 04:05:06`, UTC), as far back as
@@ -121,6 +135,9 @@ pub struct PutArgs {
     /// A pair of user metadata; may be given often
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub metadata: Vec<(String, String)>,
+    /// The storage class: Standard, IA, Archive, ColdArchive or DeepColdArchive; without it, the bucket's
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<StorageClass>,
     /// Fail if there is an object under the key already
     #[arg(long)]
     pub if_absent: bool,
@@ -180,6 +197,9 @@ pub struct CpArgs {
     /// This version of the object
     #[arg(long, value_name = "VERSION")]
     pub version: Option<String>,
+    /// The storage class of the copies; without it, that of the bucket they go to
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<StorageClass>,
     /// Fail if there is an object under the new key already
     #[arg(long)]
     pub if_absent: bool,
@@ -207,6 +227,35 @@ pub struct TagArgs {
     /// Take all tags off
     #[arg(long, conflicts_with = "tags")]
     pub clear: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ClassArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// The class it has from now on: Standard, IA, Archive, ColdArchive or DeepColdArchive; what is frozen must be
+    /// restored first
+    pub class: Option<StorageClass>,
+    /// This version of the object
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// For how many days: 1 to 7 in Archive, 1 to 365 in the colder classes [default: 1]
+    #[arg(long, value_name = "DAYS")]
+    pub days: Option<u32>,
+    /// How urgently, in the colder classes: Expedited, Standard or Bulk [default: Standard]
+    #[arg(long, value_name = "PRIORITY")]
+    pub priority: Option<RestorePriority>,
+    /// This version of the object
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -367,7 +416,7 @@ pub struct BackupArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RestoreArgs {
+pub struct RestoreBackupArgs {
     /// The directory of the backup
     pub backup: PathBuf,
     /// Where to: missing or empty

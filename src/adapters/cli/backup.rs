@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::args::{BackupArgs, RestoreArgs, SalvageArgs};
+use super::args::{BackupArgs, RestoreBackupArgs, SalvageArgs};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::{opening, stop, words};
@@ -64,7 +64,7 @@ pub fn backup(args: &BackupArgs, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// `restore-backup`
-pub fn restore(args: &RestoreArgs, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn restore(args: &RestoreBackupArgs, out: &mut dyn Write) -> Result<(), Failure> {
     stop::listen();
     let begun = Instant::now();
     let progress = Progress::begin("copying", None);

@@ -3,17 +3,17 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::args::{BucketArgs, DuArgs, LsArgs};
+use super::args::{BucketArgs, DuArgs, LsArgs, MbArgs};
 use super::failure::Failure;
 use super::{opening, words};
-use crate::{Entry, ListOptions, ObjectMeta, Store};
+use crate::{CreateBucketOptions, Entry, ListOptions, ObjectMeta, Store};
 
 /// `mb`
-pub fn make(store: Option<&Path>, args: &BucketArgs, _: &mut dyn Write) -> Result<(), Failure> {
+pub fn make(store: Option<&Path>, args: &MbArgs, _: &mut dyn Write) -> Result<(), Failure> {
     // A name that is refused must not leave an empty store behind.
     crate::BucketName::new(&args.bucket)?;
     let store = opening::or_make(store)?;
-    store.create_bucket(&args.bucket)?;
+    store.create_bucket_with(&args.bucket, CreateBucketOptions::new().storage_class(args.class))?;
     Ok(store.close()?)
 }
 
@@ -45,7 +45,7 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
         match entry? {
             Entry::Object(meta) if args.long => list_long(&meta, out)?,
             Entry::Prefix(prefix) if args.long => {
-                writeln!(out, "{:>14}  {:20}  {:32}  {}", "-", "-", "-", words::name(&prefix))?;
+                writeln!(out, "{:>14}  {:20}  {:15}  {:32}  {}", "-", "-", "-", "-", words::name(&prefix))?;
             }
             entry => writeln!(out, "{}", words::name(entry.name()))?,
         }
@@ -55,7 +55,7 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
 
 fn list_long(meta: &ObjectMeta, out: &mut dyn Write) -> Result<(), Failure> {
     let (time, name) = (words::moment(meta.modified), words::name(&meta.key));
-    writeln!(out, "{:>14}  {time}  {}  {name}", meta.size, meta.etag)?;
+    writeln!(out, "{:>14}  {time}  {:15}  {}  {name}", meta.size, meta.class, meta.etag)?;
     Ok(())
 }
 

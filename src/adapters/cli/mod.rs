@@ -22,6 +22,7 @@ mod args;
 mod backup;
 mod buckets;
 mod care;
+mod classes;
 mod export;
 mod failure;
 mod feed;
@@ -80,6 +81,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Cp(args) => moving::copy(store, &args, out),
         Command::Mv(args) => moving::rename(store, &args, out),
         Command::Tag(args) => tags::command(store, &args, out),
+        Command::Class(args) => classes::class(store, &args, out),
+        Command::Restore(args) => classes::restore(store, &args, out),
         Command::Versioning(args) => versions::versioning(store, &args, out),
         Command::Versions(args) => versions::list(store, &args, out),
         Command::Undelete(args) => versions::undelete(store, &args, out),

@@ -11,6 +11,10 @@ use crate::{Bucket, CopyOptions, Durability, Entry, ErrorKind, Store, VersionId}
 
 /// `cp`
 pub fn copy(store: Option<&Path>, args: &CpArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut options = CopyOptions::new();
+    if let Some(class) = args.class {
+        options = options.storage_class(class);
+    }
     let store = opening::to_write(store)?;
     let (from, to) = (store.bucket(&args.from.bucket)?, store.bucket(&args.to.bucket)?);
     if args.recursive {
@@ -19,13 +23,12 @@ pub fn copy(store: Option<&Path>, args: &CpArgs, out: &mut dyn Write) -> Result<
         }
         let copied = each_below(&from, &to, args, &mut |key, new_key| {
             // One sync at the end makes all of them durable.
-            to.copy_from(&from, key, new_key, CopyOptions::new().durability(Durability::Buffered)).map(drop)
+            to.copy_from(&from, key, new_key, options.clone().durability(Durability::Buffered)).map(drop)
         })?;
         store.flush()?;
         writeln!(out, "copied {}", words::counted(copied, "object"))?;
         return Ok(store.close()?);
     }
-    let mut options = CopyOptions::new();
     if let Some(version) = &args.version {
         options = options.source_version(version.parse::<VersionId>()?);
     }

@@ -23,6 +23,9 @@ pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<()
     if args.if_absent {
         options = options.if_absent();
     }
+    if let Some(class) = args.class {
+        options = options.storage_class(class);
+    }
     for (name, value) in &args.metadata {
         options = options.metadata(name, value);
     }
@@ -175,6 +178,12 @@ pub fn stat(store: Option<&Path>, args: &StatArgs, out: &mut dyn Write) -> Resul
         writeln!(out, "blake3    {}", words::hex(hash))?;
     }
     writeln!(out, "class     {}", meta.class)?;
+    if meta.class.is_archive() {
+        writeln!(out, "restore   {}", super::classes::told(meta.restore()))?;
+    }
+    if let Some(until) = meta.minimum_until() {
+        writeln!(out, "charged   until {} at least", words::moment(until))?;
+    }
     writeln!(out, "commit    {}", meta.lsn.0)?;
     for (name, value) in &meta.metadata {
         writeln!(out, "meta      {name}: {}", words::name(value))?;
