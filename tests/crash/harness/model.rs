@@ -3,21 +3,46 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ossicle::{ErrorKind, Quota, Versioning};
+use ossicle::{ErrorKind, Quota, StorageClass, Versioning};
 
 use super::script::{Body, Op, Step};
 use super::upload::Uploads;
 
 /// An object, as the model knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Thing {
-    /// The bytes.
+    /// The bytes; none of a frozen object that was looked at.
     pub body: Vec<u8>,
     /// The media type.
     pub content_type: Option<String>,
     /// The user metadata.
     pub metadata: BTreeMap<String, String>,
+    /// The storage class.
+    pub class: StorageClass,
+    /// Whether it is restored.
+    pub restored: bool,
+    /// Of a frozen object that was looked at, the hash of its body.
+    pub hash: Option<[u8; 32]>,
 }
+
+impl Thing {
+    /// Whether the body cannot be read.
+    pub fn is_frozen(&self) -> bool {
+        self.class.is_archive() && !self.restored
+    }
+}
+
+impl PartialEq for Thing {
+    /// Bodies that cannot be read are told apart by their hashes.
+    fn eq(&self, other: &Thing) -> bool {
+        let hash = |thing: &Thing| thing.hash.unwrap_or_else(|| *blake3::hash(&thing.body).as_bytes());
+        (&self.content_type, &self.metadata, self.class, self.restored)
+            == (&other.content_type, &other.metadata, other.class, other.restored)
+            && if self.is_frozen() { hash(self) == hash(other) } else { self.body == other.body }
+    }
+}
+
+impl Eq for Thing {}
 
 /// The objects of a bucket, by key.
 pub type Objects = BTreeMap<String, Arc<Thing>>;
@@ -94,7 +119,7 @@ impl State {
                 let objects = next.bucket(bucket)?;
                 let before = objects.get(key).map(|thing| thing.body.clone()).unwrap_or_default();
                 let body = [before, body.bytes()].concat();
-                let thing = Thing { body, content_type: None, metadata: BTreeMap::new() };
+                let thing = Thing { body, ..Thing::default() };
                 objects.insert(key.clone(), Arc::new(thing));
             }
             Op::Abandon { bucket, .. } => {
@@ -137,6 +162,20 @@ impl State {
                 let kept = next.kept.get(*from).cloned().unwrap_or_default();
                 let origin = Some((*from).to_string());
                 next.kept.insert((*name).into(), Kept { origin, worm: None, ..kept });
+            }
+            Op::Class { bucket, key, class } => {
+                let thing = next.bucket(bucket)?.get(key).cloned().ok_or(ErrorKind::NotFound)?;
+                if thing.is_frozen() {
+                    return Err(ErrorKind::Archived);
+                }
+                next.alter(bucket, key, |thing| (thing.class, thing.restored) = (*class, false))?;
+            }
+            Op::Restore { bucket, key } => {
+                let thing = next.bucket(bucket)?.get(key).cloned().ok_or(ErrorKind::NotFound)?;
+                if !thing.class.is_archive() {
+                    return Err(ErrorKind::Unsupported);
+                }
+                next.alter(bucket, key, |thing| thing.restored = true)?;
             }
             Op::Wait(_) | Op::Retain(_) => {}
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
@@ -228,6 +267,15 @@ impl State {
         })
     }
 
+    /// Changes the current version of an object where it stands.
+    fn alter(&mut self, bucket: &str, key: &str, work: impl FnOnce(&mut Thing)) -> Result<(), ErrorKind> {
+        self.change(bucket, key, |_, chain| {
+            if let Some((_, Some(thing))) = chain.first_mut() {
+                work(Arc::make_mut(thing));
+            }
+        })
+    }
+
     /// Changes the chain of a key, and with it what is current.
     fn change(
         &mut self,
@@ -279,7 +327,11 @@ impl State {
             Step::Copy { from, to } => {
                 self.bucket(to.0)?;
                 let thing = self.bucket(from.0)?.get(&from.1).cloned().ok_or(ErrorKind::NotFound)?;
-                self.write(to.0, &to.1, Some(thing))?;
+                if thing.is_frozen() {
+                    return Err(ErrorKind::Archived);
+                }
+                let thing = Thing { class: StorageClass::Standard, restored: false, ..Thing::clone(&thing) };
+                self.write(to.0, &to.1, Some(Arc::new(thing)))?;
                 self.check_quota(to.0)?;
             }
             Step::DeleteVersion { bucket, key, place } => {
@@ -387,6 +439,6 @@ impl Body {
             len => BTreeMap::from([("note".to_string(), "n".repeat(len))]),
         };
         let content_type = (self.seed % 2 == 1).then(|| format!("test/{}", self.seed));
-        Thing { body: self.bytes(), content_type, metadata }
+        Thing { body: self.bytes(), content_type, metadata, ..Thing::default() }
     }
 }

@@ -2,7 +2,7 @@
 
 use ossicle::{
     AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
-    Quota, Result, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
+    Quota, RestoreOptions, Result, StorageClass, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -139,6 +139,17 @@ pub enum Op {
     Quota(&'static str, Option<Quota>),
     /// A policy of retention that is not locked, or none.
     Worm(&'static str, Option<u32>),
+    /// Gives an object another storage class.
+    Class {
+        bucket: &'static str,
+        key: String,
+        class: StorageClass,
+    },
+    /// Restores a frozen object, which takes no time here.
+    Restore {
+        bucket: &'static str,
+        key: String,
+    },
     DeletePrefix(&'static str, String),
     RenamePrefix {
         bucket: &'static str,
@@ -249,6 +260,12 @@ impl Op {
                 store.bucket(name)?.set_config(&Worm { days: *days, state, created })
             }
             Op::Worm(name, None) => store.bucket(name)?.clear_config::<Worm>(),
+            Op::Class { bucket, key, class } => store.bucket(bucket)?.set_storage_class(key, *class),
+            Op::Restore { bucket, key } => {
+                let status = store.bucket(bucket)?.restore(key, RestoreOptions::new().days(7))?;
+                assert!(status.is_restored(), "{status:?}");
+                Ok(())
+            }
             Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
             Op::RenamePrefix { bucket, prefix, new_prefix } => {
                 store.bucket(bucket)?.rename_prefix(prefix, new_prefix).map(drop)

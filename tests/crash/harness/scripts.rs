@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ossicle::Durability::{Buffered, Synced};
+use ossicle::StorageClass::{Archive, ColdArchive, InfrequentAccess, Standard};
 use ossicle::Versioning::{Enabled, Suspended};
-use ossicle::{Quota, Versioning};
+use ossicle::{Quota, StorageClass, Versioning};
 
 use super::script::{Body, Op, Script, Step};
 use super::upload::Uploading;
@@ -112,6 +113,14 @@ fn delete_prefix(bucket: &'static str, prefix: &str) -> Op {
 
 fn rename_prefix(bucket: &'static str, prefix: &str, new_prefix: &str) -> Op {
     Op::RenamePrefix { bucket, prefix: prefix.into(), new_prefix: new_prefix.into() }
+}
+
+fn class(bucket: &'static str, key: &str, class: StorageClass) -> Op {
+    Op::Class { bucket, key: key.into(), class }
+}
+
+fn restore(bucket: &'static str, key: &str) -> Op {
+    Op::Restore { bucket, key: key.into() }
 }
 
 fn fork(from: &'static str, name: &'static str) -> Op {
@@ -938,6 +947,64 @@ scripts! {
         Op::Compact,
         Op::Backup,
         put("one", "d", TINY, 5),
+    ]
+
+    /// Objects get colder, are restored and come back, with bodies of each kind, and move meanwhile.
+    classes: [
+        Op::CreateBucket("one"),
+        put("one", "a", TINY, 1),
+        put("one", "b", PACKED, 2),
+        put("one", "c", STREAMED, 3),
+        put_noted("one", "d", PACKED, 2000),
+        class("one", "a", InfrequentAccess),
+        class("one", "b", Archive),
+        class("one", "c", ColdArchive),
+        class("one", "d", Archive),
+        copy(("one", "b"), ("one", "x")),
+        class("one", "c", Standard),
+        restore("one", "a"),
+        put("one", "waste", STREAMED * 2, 4),
+        delete("one", "waste"),
+        Op::Compact,
+        restore("one", "b"),
+        restore("one", "c"),
+        restore("one", "d"),
+        Op::Reopen,
+        copy(("one", "c"), ("one", "x")),
+        class("one", "b", ColdArchive),
+        class("one", "c", Standard),
+        rename(("one", "d"), ("one", "e")),
+        Op::Rebuild,
+        restore("one", "b"),
+        put("one", "a", TINY, 5),
+        put("one", "e", PACKED, 6),
+        Op::Compact,
+        delete("one", "b"),
+    ]
+
+    /// The same where versions and the past are kept, and in a fork.
+    classes_of_versions: [
+        Op::CreateBucket("one"),
+        keep("one", Enabled),
+        Op::Retain(HOUR),
+        put("one", "a", STREAMED, 1),
+        class("one", "a", Archive),
+        put("one", "a", PACKED, 2),
+        class("one", "a", ColdArchive),
+        restore("one", "a"),
+        fork("one", "two"),
+        class("two", "a", Standard),
+        Op::Compact,
+        Op::Reopen,
+        delete("one", "a"),
+        undelete("one", "a"),
+        delete_version("one", "a", 0),
+        restore("one", "a"),
+        delete("two", "a"),
+        Op::Wait(HOUR * 2),
+        Op::Maintain,
+        Op::Rebuild,
+        class("one", "a", InfrequentAccess),
     ]
 }
 

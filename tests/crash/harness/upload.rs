@@ -71,7 +71,7 @@ impl Uploading {
                     body.extend_from_slice(piece.body.as_ref().expect("the model knows the bytes"));
                 }
                 let (content_type, metadata) = (Some(TYPE.to_string()), BTreeMap::new());
-                let thing = Arc::new(Thing { body, content_type, metadata });
+                let thing = Arc::new(Thing { body, content_type, metadata, ..Thing::default() });
                 state.uploads.remove(&at);
                 state.buckets.get_mut(bucket).expect("looked up above").insert(key.into(), thing);
             }

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    Bucket, ChangeOp, Clock, Entry, GetOptions, Lsn, Maintenance, Quota, ReadMode, SeededEntropy, Settings,
-    Snapshot, Store, StoreBuilder, Versioning, VirtualClock, Worm,
+    Bucket, ChangeOp, Clock, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta, Quota, ReadMode,
+    RestoreTimes, SeededEntropy, Settings, Snapshot, Store, StoreBuilder, Versioning, VirtualClock, Worm,
 };
 
 use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
@@ -46,6 +46,7 @@ pub fn settings() -> Settings {
         checkpoint_log_bytes: 1 << 20,
         reserve_bytes: 64 << 10,
         page_cache_bytes: 64 << 10,
+        restore_times: RestoreTimes::NONE,
         ..Settings::default()
     }
 }
@@ -145,17 +146,15 @@ pub fn observe(store: &Store) -> Verdict<State> {
                 return Err(format!("a listing without delimiter has {entry:?}"));
             };
             let key = entry.name().to_string();
-            let object = bucket.get(&key).map_err(|e| told(&format!("getting {key}"), e))?;
-            let meta = object.meta().clone();
+            let meta = bucket.head(&key).map_err(|e| told(&format!("looking at {key}"), e))?;
             if meta != *listed {
                 return Err(format!("the listing of {key} says {listed:?}, the object {meta:?}"));
             }
-            let body = object.bytes().map_err(|e| told(&format!("reading {key}"), e))?.to_vec();
-            if body.len() as u64 != meta.size {
-                return Err(format!("{key} has {} bytes, its row says {}", body.len(), meta.size));
-            }
             bytes += meta.size;
-            let thing = Thing { body, content_type: meta.content_type, metadata: meta.metadata };
+            let thing = look(&meta, bucket.get(&key)).map_err(|e| told(&format!("reading {key}"), e))?;
+            if !thing.is_frozen() && thing.body.len() as u64 != meta.size {
+                return Err(format!("{key} has {} bytes, its row says {}", thing.body.len(), meta.size));
+            }
             if objects.insert(key.clone(), Arc::new(thing)).is_some() {
                 return Err(format!("the listing has {key} twice"));
             }
@@ -217,6 +216,24 @@ fn told_of(bucket: &Bucket) -> ossicle::Result<Kept> {
     })
 }
 
+/// An object as it is found; of a frozen one, what is known of its body.
+fn look(meta: &ObjectMeta, got: ossicle::Result<ossicle::Object>) -> ossicle::Result<Thing> {
+    let restored = meta.restore().is_some_and(|status| status.is_restored());
+    let (content_type, metadata) = (meta.content_type.clone(), meta.metadata.clone());
+    let thing = Thing { content_type, metadata, class: meta.class, restored, ..Thing::default() };
+    match got {
+        Err(error) if error.kind() == ErrorKind::Archived && thing.is_frozen() => {
+            Ok(Thing { hash: meta.digests.blake3, ..thing })
+        }
+        got => {
+            let object = got?;
+            assert_eq!(object.meta(), meta, "an object is what was said of it");
+            assert!(!thing.is_frozen(), "{meta:?} was read");
+            Ok(Thing { body: object.bytes()?.to_vec(), ..thing })
+        }
+    }
+}
+
 /// Whether a look at the past shows this state.
 pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
     let told = |doing: &str, error: ossicle::Error| format!("in the past, {doing} failed: {error}");
@@ -230,10 +247,10 @@ pub fn shows(snapshot: &Snapshot, state: &State) -> Verdict {
             return Err(format!("in the past {name} holds {listed:?}, not {:?}", objects.keys()));
         }
         for (key, thing) in objects {
-            let object = bucket.get(key).map_err(|e| told(&format!("getting {name}/{key}"), e))?;
-            let content_type = object.meta().content_type.clone();
-            let body = object.bytes().map_err(|e| told(&format!("reading {name}/{key}"), e))?;
-            if body[..] != thing.body[..] || content_type != thing.content_type {
+            let meta = bucket.head(key).map_err(|e| told(&format!("looking at {name}/{key}"), e))?;
+            let found =
+                look(&meta, bucket.get(key)).map_err(|e| told(&format!("reading {name}/{key}"), e))?;
+            if found != **thing {
                 return Err(format!("in the past {name}/{key} is another one"));
             }
         }
@@ -249,9 +266,8 @@ fn chains(bucket: &Bucket) -> ossicle::Result<BTreeMap<String, Chain>> {
         let thing = match entry.meta {
             None => None,
             Some(meta) => {
-                let object = bucket.get_with(&entry.key, GetOptions::new().version(&entry.version))?;
-                let body = object.bytes()?.to_vec();
-                Some(Arc::new(Thing { body, content_type: meta.content_type, metadata: meta.metadata }))
+                let options = GetOptions::new().version(&entry.version);
+                Some(Arc::new(look(&meta, bucket.get_with(&entry.key, options))?))
             }
         };
         chains.entry(entry.key).or_default().push((!entry.version.is_null(), thing));
