@@ -53,3 +53,29 @@ pub fn frozen(key: &str, class: StorageClass) -> Error {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ObjectMeta, from_millis};
+
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+
+    fn meta(row: &ObjectRow) -> ObjectMeta {
+        catalog::meta_of("a".to_string(), HeadRow { row: row.clone(), lsn: 1 }, false, || 0).unwrap()
+    }
+
+    /// A lifecycle leaves the time of an object as it is. Into IA and Archive its clock runs on, into the colder classes
+    /// it begins anew; and a copy begins anew whatever was before.
+    #[test]
+    fn the_minimum_duration_counts_from_a_conversion_where_that_is_said() {
+        let mut row = ObjectRow { modified: DAY * 10, ..ObjectRow::default() };
+        change(&mut row, StorageClass::Archive, None).unwrap();
+        assert_eq!(meta(&row).minimum_until(), Some(from_millis(DAY * 70)));
+        change(&mut row, StorageClass::ColdArchive, Some(DAY * 40)).unwrap();
+        assert_eq!(meta(&row).minimum_until(), Some(from_millis(DAY * 220)));
+        assert_eq!(meta(&row).modified, from_millis(DAY * 10));
+        change(&mut row, StorageClass::Standard, None).unwrap();
+        assert_eq!((meta(&row).minimum_until(), row.extra), (None, None));
+    }
+}

@@ -181,6 +181,11 @@ mod tests {
                 assert_eq!(encode(&row), short);
             }
         }
+        let mut golden = ObjectRow { size: 7, modified: 300, class: 3, ..Default::default() };
+        golden.rare_mut().cold = cold(Some(Restoring { ready: 1000, until: 70_000, priority: 2 }), Some(5));
+        let bytes = encode(&golden);
+        let first = [2, 3, 25, 7, 251, 44, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(bytes, [&first[..], &[1, 251, 232, 3, 252, 112, 17, 1, 0, 2, 1, 5]].concat());
         let mut unknown = encode(&plain);
         unknown[1] = 4;
         assert_eq!(decode::<ObjectRow>(&unknown), Err(UNKNOWN));
