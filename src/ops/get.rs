@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::class;
 use super::context::{BucketRef, Reading};
 use crate::catalog::{self, Found, HeadRow, Lens, Moment, Rows, keys};
-use crate::engine::{BodyReader, Engine, OwnedBody};
+use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, StorageClass, VersionId};
 
@@ -157,13 +157,13 @@ impl Seen {
 
 /// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
 fn find(
-    engine: &Engine,
-    moment: &Moment<'_>,
-    (bucket, key): (&BucketRef, &str),
+    (reading, moment): (&Reading, &Moment<'_>),
+    bucket: &BucketRef,
+    key: &str,
     version: Option<&VersionId>,
     body: bool,
 ) -> Result<Option<Seen>> {
-    let now = || engine.millis();
+    let now = || reading.engine.millis();
     let state = bucket.state(moment)?;
     let versioned = state.versioning().is_some();
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
@@ -231,12 +231,11 @@ pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Re
 
 /// Gets an object.
 pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<Got> {
-    let engine = &reading.engine;
     let seen = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let seen = find(engine, moment, (bucket, key), options.version.as_ref(), true)?;
+        let seen = find((reading, moment), bucket, key, options.version.as_ref(), true)?;
         let seen = seen.ok_or_else(|| catalog::no_such_key(key))?;
-        follow(seen, |target| find(engine, moment, (bucket, target), None, true))
+        follow(seen, |target| find((reading, moment), bucket, target, None, true))
     })?;
     select(seen, options)
 }
@@ -273,9 +272,8 @@ pub fn head(
 ) -> Result<Option<ObjectMeta>> {
     reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let engine = &reading.engine;
-        let seen = find(engine, moment, (bucket, key), version, false)?;
-        let follow = |seen| follow(seen, |target| find(engine, moment, (bucket, target), None, false));
+        let seen = find((reading, moment), bucket, key, version, false)?;
+        let follow = |seen| follow(seen, |target| find((reading, moment), bucket, target, None, false));
         seen.map(|seen| Ok(follow(seen)?.meta)).transpose()
     })
 }
@@ -289,7 +287,7 @@ pub fn head_itself(
 ) -> Result<ObjectMeta> {
     let seen = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        find(&reading.engine, moment, (bucket, key), version, false)
+        find((reading, moment), bucket, key, version, false)
     })?;
     Ok(seen.ok_or_else(|| catalog::no_such_key(key))?.meta)
 }
@@ -303,7 +301,7 @@ pub fn exists(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<bool> 
             let found = moment.view.index.get(&keys::object(space, key))?.is_some_and(|item| !item.tombstone);
             return Ok(found);
         }
-        Ok(find(&reading.engine, moment, (bucket, key), None, false)?.is_some())
+        Ok(find((reading, moment), bucket, key, None, false)?.is_some())
     })
 }
 
