@@ -180,3 +180,26 @@ fn a_past_of_rows_of_the_application_is_sound() {
     let verified = store.verify().unwrap();
     assert!(verified.is_clean(), "{verified:?}");
 }
+
+#[test]
+fn no_link_is_kept_in_the_coldest_classes_however_it_gets_there() {
+    use ossicle::{CopyOptions, CreateBucketOptions, StorageClass};
+    let (_dir, store, bucket) = manual();
+    bucket.symlink("link", "target").unwrap();
+    bucket.append("grown", 0, b"line").unwrap();
+    for class in [StorageClass::ColdArchive, StorageClass::DeepColdArchive] {
+        let cold = CreateBucketOptions::new().storage_class(class);
+        let cold = store.create_bucket_with(&format!("cold-{}", class as u8), cold).unwrap();
+        let refused = |outcome: ossicle::Result<ossicle::PutOutcome>| {
+            assert_eq!(outcome.unwrap_err().code(), "InvalidArgument", "{class}");
+        };
+        refused(cold.symlink("link", "target"));
+        refused(cold.copy_from(&bucket, "link", "link", CopyOptions::new()));
+        refused(bucket.copy_from(&bucket, "link", "other", CopyOptions::new().storage_class(class)));
+        refused(bucket.copy_from(&bucket, "grown", "grown", CopyOptions::new().storage_class(class)));
+        let warm = CopyOptions::new().storage_class(StorageClass::Archive);
+        cold.copy_from(&bucket, "link", "link", warm).unwrap();
+        assert_eq!(cold.head("link").unwrap_err().code(), "SymlinkTargetNotExist");
+        assert_eq!(cold.usage("").unwrap().classes, [(StorageClass::Archive, 1, 0)]);
+    }
+}
