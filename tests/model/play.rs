@@ -10,7 +10,9 @@ use ossicle::{
     Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId, Versioning,
 };
 
+mod attributes;
 mod facts;
+mod growing;
 mod listings;
 mod objects;
 mod spaces;
@@ -19,7 +21,7 @@ mod uploads;
 mod versions;
 
 use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, Spot, Tag, VALID};
-use crate::reference::{Handle, Name, Reference, Wants, Which};
+use crate::reference::{Handle, Name, Read, Reference, Wants, Which};
 use crate::world::World;
 use facts::same;
 use listings::look_at_snapshot;
@@ -92,7 +94,7 @@ impl<'w> Play<'w> {
         // What a thread does for versions is commits, and nobody knows when.
         play.op(&match world.is_background() {
             true => Op::CreateBucket(1),
-            false => Op::CreateBucketWith(1, Versioning::Enabled),
+            false => Op::CreateBucketWith(1, Some(Versioning::Enabled), None),
         });
         for op in history {
             let mut op = op.clone();
@@ -154,16 +156,15 @@ impl<'w> Play<'w> {
         }
     }
 
+    /// An entity tag that is asked for of what is under a key.
     fn tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
-        let wrong = "0123456789ABCDEF0123456789ABCDEF";
-        let current = || self.model.find(bucket, key).map_or(wrong.to_string(), |object| object.etag.clone());
-        match tag {
-            Tag::None => None,
-            Tag::Current => Some(current()),
-            Tag::CurrentQuoted => Some(format!("\"{}\"", current().to_ascii_lowercase())),
-            Tag::Any => Some("*".to_string()),
-            Tag::Wrong => Some(wrong.to_string()),
-        }
+        tag_of(tag, || self.model.find(bucket, key).ok().map(|object| object.etag.clone()))
+    }
+
+    /// The same of what is read there: that of a link's target.
+    fn read_tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
+        let read = Read::default();
+        tag_of(tag, || self.model.head(bucket, key, &read).ok().map(|object| object.etag.clone()))
     }
 
     /// A version that is asked for, in the words of the reference and of the store.
@@ -314,8 +315,16 @@ impl<'w> Play<'w> {
                 self.restore_version(at, *pick);
                 at.clone()
             }
-            Op::SetTags(at, pick, count) => {
-                self.set_tags(at, *pick, *count);
+            Op::Set(at, pick, tag, bypass, change) => {
+                self.set(at, *pick, *tag, *bypass, change);
+                at.clone()
+            }
+            Op::Append(at, place, body, extras) => {
+                self.append(at, *place, *body, extras);
+                at.clone()
+            }
+            Op::Symlink(at, to, extras) => {
+                self.symlink(at, to, extras);
                 at.clone()
             }
             Op::DeleteVersions(bucket, versions) => {
@@ -345,6 +354,8 @@ impl<'w> Play<'w> {
             Op::Versions(bucket, lines, after) => self.versions(*bucket, lines, *after),
             Op::VersionPages(bucket, lines) => self.version_pages(*bucket, lines),
             Op::Chain(at) => self.chain(at),
+            Op::Carried(at, pick) => self.carried(at, *pick),
+            Op::Follow(at, place) => self.follow(at, *place),
             Op::Usage(at) => self.usage(at),
             Op::Row(at) => {
                 let real = self.store.row(&at.table, &at.key).map(|row| row.map(|row| row.to_vec()));
@@ -400,6 +411,18 @@ impl<'w> Play<'w> {
             same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
         }
         self.resume(uploads);
+    }
+}
+
+fn tag_of(tag: Tag, current: impl Fn() -> Option<String>) -> Option<String> {
+    let wrong = "0123456789ABCDEF0123456789ABCDEF";
+    let current = || current().unwrap_or(wrong.to_string());
+    match tag {
+        Tag::None => None,
+        Tag::Current => Some(current()),
+        Tag::CurrentQuoted => Some(format!("\"{}\"", current().to_ascii_lowercase())),
+        Tag::Any => Some("*".to_string()),
+        Tag::Wrong => Some(wrong.to_string()),
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ossicle::ObjectKind;
+
+use super::attributes::check_class;
 use super::{
-    Answer, BAD_KEY, Chain, Dress, Handle, NO_KEY, Name, Object, Outcome, Place, Read, Reference, Wants,
-    Which, check_bucket_name, check_key, check_row, etag,
+    Answer, BAD_KEY, Chain, Dress, Handle, IMMUTABLE, NOT_COPYABLE, Name, Object, Outcome, Place, Read,
+    Reference, Wants, Which, check_bucket_name, check_key, check_row, digests_of, etag_by,
 };
 
 /// Steps on their way into one commit.
@@ -73,6 +76,7 @@ impl Reference {
         if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
             return Err("BucketNotEmpty");
         }
+        self.check_holds(bucket)?;
         self.buckets.remove(name);
         self.held.remove(&handle.id);
         self.lsn += 1;
@@ -99,7 +103,7 @@ impl Reference {
             let mut answers = Vec::new();
             for key in keys {
                 match steps.delete(bucket, key, &Which::Current, &Wants::default()) {
-                    Err(BAD_KEY) => answers.push(Err(BAD_KEY)),
+                    Err(code @ (BAD_KEY | IMMUTABLE)) => answers.push(Err(code)),
                     other => answers.push(Ok(other?)),
                 }
             }
@@ -201,7 +205,7 @@ impl Steps {
         let its = self.scratch.check(bucket)?;
         wants.check(its.current(key).map(|object| &**object))?;
         let etag = object.etag.clone();
-        let (chain, version) = its.pushed(key, object, &self.scratch.names);
+        let (chain, version) = its.pushed(key, object, self.scratch.now, &self.scratch.names)?;
         changes.push((bucket.id, key.to_string(), chain));
         self.make(changes, Some(bucket.id))?;
         Ok(Made { etag, version, lsns: vec![self.lsn()] })
@@ -216,19 +220,14 @@ impl Steps {
         wants: &Wants,
     ) -> Answer<Made> {
         check_key(key)?;
-        let metadata = dress.check()?.unwrap_or_default();
+        let checked = dress.check()?;
         let object = Object {
-            name: Name::Null,
-            marker: false,
             body: body.clone(),
-            etag: etag(body),
-            content_type: dress.content_type.clone(),
-            metadata,
-            modified: self.scratch.now,
-            lsn: self.lsn(),
-            moved: Vec::new(),
-            tags: Vec::new(),
-            parts: 0,
+            etag: etag_by(dress.digests, body),
+            digests: digests_of(dress.digests, body),
+            dressed: checked.begin(self.scratch.class_of(bucket)),
+            marker: false,
+            ..Object::marker(self.scratch.now, self.lsn())
         };
         let decided = self.push((bucket, key), object, wants, Vec::new());
         self.note(decided)
@@ -245,10 +244,11 @@ impl Steps {
         wants.check(its.current(key).map(|object| &**object))?;
         let (chain, outcome) = match which {
             Which::Current => {
-                let (chain, outcome) = its.deleted(key, (self.scratch.now, self.lsn()), &self.scratch.names);
+                let (chain, outcome) =
+                    its.deleted(key, (self.scratch.now, self.lsn()), &self.scratch.names)?;
                 (Some(chain), outcome)
             }
-            which => its.without(key, which),
+            which => its.without(key, which, self.scratch.now)?,
         };
         let changes = chain.map(|chain| (bucket.id, key.to_string(), chain));
         self.make(changes.into_iter().collect(), None)?;
@@ -266,14 +266,17 @@ impl Steps {
         check_key(key)?;
         check_key(to.1)?;
         let given = dress.check()?;
-        let source = match self.scratch.head(from, key, read) {
-            // A delete marker is nothing that could be copied.
-            Err("MethodNotAllowed") => return Err(NO_KEY),
-            other => other?,
-        };
+        // A delete marker is nothing that could be copied, and a link is copied itself.
+        let source = self.scratch.carried(from, key, &read.which, None)?;
+        read.check(&source)?;
+        let class = self.scratch.check(to.0)?.class;
+        if source.kind == ObjectKind::Appendable && ((from, key) != to || self.scratch.keeps_versions(from)) {
+            return Err(NOT_COPYABLE);
+        }
+        let dressed = given.over(&source.dressed, class);
+        check_class(source.kind, dressed.class)?;
         let object = Object {
-            content_type: dress.content_type.clone().or(source.content_type.clone()),
-            metadata: given.unwrap_or_else(|| source.metadata.clone()),
+            dressed,
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
@@ -294,8 +297,10 @@ impl Steps {
             return Ok(Made { etag: object.etag.clone(), version, lsns: object.lsns() });
         }
         let lsn = self.lsn();
-        let (left, _) = its.deleted(from.1, (self.scratch.now, lsn), &self.scratch.names);
-        let moved = Object { lsn, moved: Vec::new(), ..Object::clone(&object) };
+        wants.check(self.scratch.check(to.0)?.current(to.1).map(|object| &**object))?;
+        let (left, _) = its.deleted(from.1, (self.scratch.now, lsn), &self.scratch.names)?;
+        let dressed = object.dressed.unheld();
+        let moved = Object { lsn, moved: Vec::new(), dressed, ..Object::clone(&object) };
         self.push(to, moved, wants, vec![(from.0.id, from.1.to_string(), left)])
     }
 
@@ -329,7 +334,7 @@ impl Steps {
     pub fn get(&mut self, bucket: &Handle, key: &str) -> Answer<Arc<Object>> {
         check_key(key)?;
         self.read()?;
-        self.scratch.find(bucket, key).cloned()
+        self.scratch.head(bucket, key, &Read::default())
     }
 
     /// Whether objects of a bucket say their version.
