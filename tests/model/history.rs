@@ -146,6 +146,10 @@ pub enum Op {
     Complete(usize, Completing),
     Abort(usize),
     Uploads(usize, String),
+    /// Reads what is new in the change feed.
+    Changes,
+    /// Sets a cursor so many commits back, perhaps in a transaction, or removes it.
+    Cursor(usize, Option<i64>, bool),
     Snapshot,
     LookAtSnapshot(usize),
     DropSnapshot(usize),
@@ -185,6 +189,26 @@ impl Op {
             | Op::Hold(at) => vec![at],
             Op::Copy(from, _, to, ..) | Op::Symlink(from, to, _) => vec![from, to],
             Op::Transaction { steps, .. } => steps.iter_mut().flat_map(Step::spots).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What its writes carry.
+    pub fn extras(&mut self) -> Vec<&mut Extras> {
+        match self {
+            Op::Put(_, _, _, extras)
+            | Op::Copy(_, _, _, _, extras)
+            | Op::Rename(_, _, extras)
+            | Op::Append(_, _, _, extras)
+            | Op::Symlink(_, _, extras)
+            | Op::Upload(_, extras) => vec![extras],
+            Op::Transaction { steps, .. } => steps
+                .iter_mut()
+                .filter_map(|step| match step {
+                    Step::Put(_, _, extras) => Some(extras),
+                    _ => None,
+                })
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -348,6 +372,9 @@ fn op() -> impl Strategy<Value = Op> {
         2 => row_at().prop_map(Op::Row),
         20 => (transaction, prop::bool::weighted(0.1)).prop_map(|((steps, forgives, fails), synced)|
             Op::Transaction { steps, forgives, fails, synced }),
+        3 => Just(Op::Changes),
+        1 => (0usize..4, prop::option::weighted(0.8, -1i64..9), any::<bool>())
+            .prop_map(|(name, ago, in_transaction)| Op::Cursor(name, ago, in_transaction)),
         3 => Just(Op::Snapshot),
         3 => (0usize..4).prop_map(Op::LookAtSnapshot),
         2 => (0usize..4).prop_map(Op::DropSnapshot),

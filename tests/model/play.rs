@@ -12,6 +12,7 @@ use ossicle::{
 
 mod attributes;
 mod facts;
+mod feed;
 mod growing;
 mod listings;
 mod objects;
@@ -50,6 +51,8 @@ pub struct Play<'w> {
     /// Calls of a history that could not be made, because there is no such bucket.
     missed: Cell<u64>,
     uploads: Vec<uploads::Pair>,
+    /// Who follows the change feed, if anybody does.
+    mirror: Option<feed::Mirror>,
     /// By the name of a call: how often it was made, and how often a commit came of it.
     pub tally: BTreeMap<String, (u64, u64)>,
     /// Calls that were compared.
@@ -70,6 +73,8 @@ impl<'w> Play<'w> {
         let mut model = Reference::at(crate::world::START);
         // A store that begins to retain its past notes that.
         model.lsn = store.stats().lsn.0;
+        let mirror = world.is_followed().then(|| feed::Mirror::begin(&store, model.now));
+        model.lsn = store.stats().lsn.0;
         let (handles, snapshots, held, past, recent, missed, uploads, tally) = Default::default();
         Play {
             world,
@@ -82,6 +87,7 @@ impl<'w> Play<'w> {
             recent,
             missed,
             uploads,
+            mirror,
             tally,
             played: 0,
         }
@@ -105,6 +111,7 @@ impl<'w> Play<'w> {
         play.op(&Op::Reopen(Reopening::Closed));
         play.op(&Op::LookAtAll);
         play.op(&Op::Verify);
+        play.op(&Op::Changes);
         play.op(&Op::ReadHeld);
         for (name, (calls, commits)) in &play.tally {
             let sum = tally.entry(name.clone()).or_default();
@@ -204,6 +211,7 @@ impl<'w> Play<'w> {
         if self.object_op(op).is_continue()
             && self.space_op(op).is_continue()
             && self.upload_op(op).is_continue()
+            && self.feed_op(op).is_continue()
         {
             self.store_op(op);
         }

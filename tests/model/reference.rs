@@ -15,7 +15,7 @@ mod steps;
 mod uploads;
 mod versions;
 
-pub use attributes::{Attributes, Change, Dress, retention};
+pub use attributes::{Attributes, Change, Dress, moment, retention};
 pub use chain::{Chain, Name, Outcome, Which};
 pub use checks::{Range, Read, Wants};
 use checks::{check_bucket_name, check_key, check_prefix, check_row};

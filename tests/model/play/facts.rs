@@ -11,7 +11,7 @@ use crate::history::{Extras, Lines};
 use crate::reference::{self, Answer, Attributes, Dress, Line, List, Name, Usage, Wants};
 
 /// What is known of an object, in a form that both sides can say.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     key: String,
     size: u64,
@@ -27,7 +27,7 @@ pub struct Facts {
 }
 
 /// The commit that wrote something; of an object that was moved with its prefix, each that may be said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Commits(pub Vec<u64>);
 
 impl PartialEq for Commits {
@@ -37,7 +37,7 @@ impl PartialEq for Commits {
 }
 
 /// What a version is called, as the store says it and as the reference does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Version {
     Seen(Option<String>),
     Told(Option<Name>),
@@ -83,6 +83,16 @@ impl Facts {
             lsn: Commits(vec![meta.lsn.0]),
             version: Version::Seen(meta.version.as_ref().map(ToString::to_string)),
         }
+    }
+
+    /// The same under another key.
+    pub(super) fn under(self, key: &str) -> Facts {
+        Facts { key: key.to_string(), ..self }
+    }
+
+    /// Whether a version is told.
+    pub(super) fn says_version(&self) -> bool {
+        matches!(&self.version, Version::Seen(Some(_)) | Version::Told(Some(_)))
     }
 
     /// What the reference says, in a bucket that keeps versions or not.
