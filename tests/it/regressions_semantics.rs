@@ -203,3 +203,25 @@ fn no_link_is_kept_in_the_coldest_classes_however_it_gets_there() {
         assert_eq!(cold.usage("").unwrap().classes, [(StorageClass::Archive, 1, 0)]);
     }
 }
+
+#[test]
+fn a_delete_that_is_refused_among_others_leaves_no_trace() {
+    use ossicle::Versioning;
+    let (_dir, store, bucket) = manual();
+    bucket.put("kept", b"null").unwrap();
+    bucket.set_legal_hold("kept", true).unwrap();
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    bucket.put("kept", b"named").unwrap();
+    bucket.put("other", b"other").unwrap();
+    // A delete makes another null version, for which the protected one would have to go.
+    bucket.set_config(&Versioning::Suspended).unwrap();
+    let before = bucket.versions("kept").unwrap().collect::<ossicle::Result<Vec<_>>>().unwrap();
+    let answers = bucket.delete_many(["kept", "other"]).unwrap();
+    assert_eq!(answers[0].1.as_ref().unwrap_err().code(), "FileImmutable");
+    assert!(answers[1].1.as_ref().unwrap().marker);
+    let after = bucket.versions("kept").unwrap().collect::<ossicle::Result<Vec<_>>>().unwrap();
+    assert_eq!(after, before);
+    let usage = bucket.usage("kept").unwrap();
+    assert_eq!((usage.objects, usage.noncurrent_objects, usage.markers), (1, 1, 0));
+    assert!(store.verify().unwrap().is_clean());
+}
