@@ -225,3 +225,20 @@ fn a_delete_that_is_refused_among_others_leaves_no_trace() {
     assert_eq!((usage.objects, usage.noncurrent_objects, usage.markers), (1, 1, 0));
     assert!(store.verify().unwrap().is_clean());
 }
+
+#[test]
+fn a_bucket_is_told_to_be_removed_after_what_was_done_in_it() {
+    use ossicle::ChangeOp;
+    let (_dir, store, bucket) = manual();
+    bucket.put("tom", b"meow").unwrap();
+    let lsn = store.stats().lsn;
+    let emptied = store.write(|tx| {
+        tx.delete(&bucket, "tom")?;
+        tx.delete_bucket("cats")
+    });
+    emptied.unwrap();
+    let told = store.changes(lsn).unwrap().next().unwrap().unwrap();
+    let (bucket, key) = ("cats".to_string(), "tom".to_string());
+    let expected = [ChangeOp::Delete { bucket: bucket.clone(), key }, ChangeOp::DeleteBucket { bucket }];
+    assert_eq!(told.ops, expected);
+}
