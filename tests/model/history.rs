@@ -16,10 +16,14 @@ pub enum Step {
     Delete(Spot, Pick, Tag),
     Undelete(Spot),
     RestoreVersion(Spot, Pick),
-    Copy(Spot, Spot),
-    Rename(Spot, Spot),
-    Get(Spot),
-    Head(Spot),
+    Copy(Spot, Spot, Extras),
+    Rename(Spot, Spot, Extras),
+    Get(Spot, Asked),
+    Head(Spot, Asked),
+    Exists(Spot),
+    /// And puts something into it.
+    CreateBucket(usize),
+    DeleteBucket(usize),
     PutRow(RowAt, usize),
     DeleteRow(RowAt),
     Row(RowAt),
@@ -32,12 +36,19 @@ impl Step {
             | Step::Delete(at, ..)
             | Step::Undelete(at)
             | Step::RestoreVersion(at, _)
-            | Step::Get(at)
-            | Step::Head(at) => vec![at],
-            Step::Copy(from, to) | Step::Rename(from, to) => vec![from, to],
+            | Step::Get(at, _)
+            | Step::Head(at, _)
+            | Step::Exists(at) => vec![at],
+            Step::Copy(from, to, _) | Step::Rename(from, to, _) => vec![from, to],
+            Step::CreateBucket(_) | Step::DeleteBucket(_) => Vec::new(),
             Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) => Vec::new(),
         }
     }
+}
+
+/// What a copy carries, most often nothing.
+fn milder() -> impl Strategy<Value = Extras> {
+    prop_oneof![3 => Just(Extras::default()), 1 => extras()]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -46,10 +57,13 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (spot(), pick(), tag()).prop_map(|(at, pick, tag)| Step::Delete(at, pick, tag)),
         1 => spot().prop_map(Step::Undelete),
         1 => (spot(), pick()).prop_map(|(at, pick)| Step::RestoreVersion(at, pick)),
-        2 => (spot(), spot()).prop_map(|(from, to)| Step::Copy(from, to)),
-        3 => (spot(), spot()).prop_map(|(from, to)| Step::Rename(from, to)),
-        2 => spot().prop_map(Step::Get),
-        1 => spot().prop_map(Step::Head),
+        2 => (spot(), spot(), milder()).prop_map(|(from, to, extras)| Step::Copy(from, to, extras)),
+        3 => (spot(), spot(), milder()).prop_map(|(from, to, extras)| Step::Rename(from, to, extras)),
+        2 => (spot(), asked()).prop_map(|(at, asked)| Step::Get(at, asked)),
+        1 => (spot(), asked()).prop_map(|(at, asked)| Step::Head(at, asked)),
+        1 => spot().prop_map(Step::Exists),
+        1 => (0..BUCKETS.len()).prop_map(Step::CreateBucket),
+        1 => (0..BUCKETS.len()).prop_map(Step::DeleteBucket),
         3 => (row_at(), row_len()).prop_map(|(at, len)| Step::PutRow(at, len)),
         1 => row_at().prop_map(Step::DeleteRow),
         1 => row_at().prop_map(Step::Row),
@@ -205,7 +219,7 @@ impl Op {
             Op::Transaction { steps, .. } => steps
                 .iter_mut()
                 .filter_map(|step| match step {
-                    Step::Put(_, _, extras) => Some(extras),
+                    Step::Put(_, _, extras) | Step::Copy(_, _, extras) => Some(extras),
                     _ => None,
                 })
                 .collect(),

@@ -34,7 +34,7 @@ const NOT_COPYABLE: &str = "ObjectNotCopyable";
 const IMMUTABLE: &str = "FileImmutable";
 const BAD_ARGUMENT: &str = "InvalidArgument";
 
-/// The handle of a bucket: its name and the commit that made it.
+/// The handle of a bucket: its name, and which one it is of those that ever had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handle {
     pub name: String,
@@ -102,6 +102,7 @@ pub struct List {
     pub delimiter: String,
     pub start_after: String,
     pub limit: Option<usize>,
+    pub descending: bool,
 }
 
 /// One line of a listing.
@@ -158,6 +159,7 @@ impl Usage {
 enum Place {
     Object(u64, String),
     Row(String, Vec<u8>),
+    Bucket(String),
 }
 
 /// A bucket.
@@ -226,6 +228,8 @@ type Table = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 pub struct Reference {
     buckets: BTreeMap<String, u64>,
     held: BTreeMap<u64, Arc<Bucket>>,
+    /// How many buckets were made so far.
+    made: u64,
     rows: Arc<Table>,
     /// The names that the store has made up for versions; no two are the same.
     names: Arc<Mutex<BTreeSet<String>>>,
@@ -355,10 +359,18 @@ impl Reference {
                 Some(at) => Line::Prefix(key[..list.prefix.len() + at + list.delimiter.len()].to_string()),
                 None => Line::Object(key.clone(), object.clone()),
             };
-            let is_new = lines.last().is_none_or(|last| last.name() != line.name());
-            if is_new && (list.start_after.is_empty() || line.name() > list.start_after.as_str()) {
+            if lines.last().is_none_or(|last| last.name() != line.name()) {
                 lines.push(line);
             }
+        }
+        if list.descending {
+            lines.reverse();
+        }
+        if !list.start_after.is_empty() {
+            lines.retain(|line| match list.descending {
+                true => line.name() < list.start_after.as_str(),
+                false => line.name() > list.start_after.as_str(),
+            });
         }
         let limit = list.limit.unwrap_or(usize::MAX);
         let more = lines.len() > limit;

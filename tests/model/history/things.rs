@@ -344,6 +344,8 @@ pub struct Lines {
     pub delimiter: String,
     pub start_after: String,
     pub limit: Option<usize>,
+    /// From the last to the first.
+    pub descending: bool,
 }
 
 pub(super) fn list_text() -> impl Strategy<Value = String> {
@@ -353,12 +355,16 @@ pub(super) fn list_text() -> impl Strategy<Value = String> {
 pub(super) fn lines() -> impl Strategy<Value = Lines> {
     let delimiter = select(&["", "", "/", "/", "a", "//", "b/", "\0", "\u{1F408}", "\u{301}"][..]);
     let limit = prop::option::of(prop_oneof![1 => Just(0usize), 20 => 1usize..8, 4 => 8usize..1500]);
-    (list_text(), delimiter, list_text(), limit).prop_map(|(prefix, delimiter, start_after, limit)| Lines {
-        prefix,
-        delimiter: delimiter.to_string(),
-        start_after,
-        limit,
-    })
+    let descending = prop::bool::weighted(0.2);
+    (list_text(), delimiter, list_text(), limit, descending).prop_map(
+        |(prefix, delimiter, start_after, limit, descending)| Lines {
+            prefix,
+            delimiter: delimiter.to_string(),
+            start_after,
+            limit,
+            descending,
+        },
+    )
 }
 
 /// A row's place.

@@ -244,6 +244,14 @@ pub(super) fn upload_options(extras: &Extras) -> UploadOptions {
     if extras.if_absent { options.if_absent() } else { options }
 }
 
+/// What a copy carries: no pair at all means that the source's are kept.
+pub(super) fn copy_dress(extras: &Extras) -> Dress {
+    let mut dress = dress(extras);
+    dress.metadata = dress.metadata.filter(|pairs| !pairs.is_empty());
+    dress.tags = dress.tags.filter(|tags| !tags.is_empty());
+    dress
+}
+
 /// Puts what a copy is to carry into its options.
 pub(super) fn copy_dressed(options: CopyOptions, dress: &Dress) -> CopyOptions {
     dressed!(options, dress)
@@ -285,12 +293,14 @@ pub(super) fn list(lines: &Lines) -> List {
         delimiter: lines.delimiter.clone(),
         start_after: lines.start_after.clone(),
         limit: lines.limit,
+        descending: lines.descending,
     }
 }
 
 pub(super) fn list_options(lines: &Lines) -> ListOptions {
     let options =
         ListOptions::new().prefix(&lines.prefix).delimiter(&lines.delimiter).start_after(&lines.start_after);
+    let options = if lines.descending { options.descending() } else { options };
     match lines.limit {
         Some(limit) => options.limit(limit),
         None => options,

@@ -9,7 +9,9 @@ use ossicle::{
     PutOutcome, WriteOptions,
 };
 
-use super::facts::{Commits, Facts, Version, code, copy_dressed, copy_options, dress, put_options, same};
+use super::facts::{
+    Commits, Facts, Version, code, copy_dress, copy_dressed, copy_options, dress, put_options, same,
+};
 use super::{HELD, Play};
 use crate::history::{Asked, Body, Extras, How, Pick, Spot, Tag};
 use crate::reference::{Answer, Dress, Handle, Made, Outcome, Range, Read, Wants, Which};
@@ -162,10 +164,7 @@ impl Play<'_> {
             options = options.source_version(version);
         }
         let read = Read { which, if_match: source_tag, ..Read::default() };
-        let mut dress = dress(extras);
-        // No pair at all means that the source's are kept.
-        dress.metadata = dress.metadata.filter(|pairs| !pairs.is_empty());
-        dress.tags = dress.tags.filter(|tags| !tags.is_empty());
+        let dress = copy_dress(extras);
         let real = target.copy_from(&source, &from.key, &to.key, copy_dressed(options, &dress));
         let told = self.model.copy((&source_handle, &from.key), (&handle, &to.key), &read, &dress, &wants);
         same_put(real, told);

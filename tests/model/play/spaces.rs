@@ -81,7 +81,7 @@ impl Play<'_> {
     }
 
     /// Keeps the handles of a bucket that was made.
-    fn keep(&mut self, at: usize, real: Result<Bucket, Error>, told: Answer<Handle>) {
+    pub(super) fn keep(&mut self, at: usize, real: Result<Bucket, Error>, told: Answer<Handle>) {
         if let (Ok(bucket), Ok(handle)) = (&real, &told) {
             let pairs = self.handles.entry(at).or_default();
             pairs.push((bucket.clone(), handle.clone()));

@@ -135,8 +135,9 @@ impl Reference {
         fork.uploads.clear();
         fork.origin = Some((from.to_string(), self.lsn));
         fork.parent = Some(parent.id);
-        self.buckets.insert(name.to_string(), self.lsn);
-        self.held.insert(self.lsn, Arc::new(fork));
+        self.made += 1;
+        self.buckets.insert(name.to_string(), self.made);
+        self.held.insert(self.made, Arc::new(fork));
         self.bucket(name)
     }
 

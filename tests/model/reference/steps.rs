@@ -59,28 +59,11 @@ impl Reference {
     }
 
     pub fn create_bucket(&mut self, name: &str) -> Answer<Handle> {
-        check_bucket_name(name)?;
-        if self.buckets.contains_key(name) {
-            return Err("BucketAlreadyExists");
-        }
-        self.lsn += 1;
-        self.buckets.insert(name.to_string(), self.lsn);
-        self.held.insert(self.lsn, Arc::default());
-        self.bucket(name)
+        self.alone(|steps| steps.create_bucket(name))
     }
 
-    /// Answers with the commit if there was one.
     pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {
-        let handle = self.bucket(name)?;
-        let bucket = self.check(&handle)?;
-        if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
-            return Err("BucketNotEmpty");
-        }
-        self.check_holds(bucket)?;
-        self.buckets.remove(name);
-        self.held.remove(&handle.id);
-        self.lsn += 1;
-        Ok(())
+        self.alone(|steps| steps.delete_bucket(name))
     }
 
     pub fn put(
@@ -304,20 +287,61 @@ impl Steps {
         self.push(to, moved, wants, vec![(from.0.id, from.1.to_string(), left)])
     }
 
+    /// Makes a bucket, which reads.
+    pub fn create_bucket(&mut self, name: &str) -> Answer<Handle> {
+        check_bucket_name(name)?;
+        self.read()?;
+        let scratch = &mut self.scratch;
+        if scratch.buckets.contains_key(name) {
+            return Err("BucketAlreadyExists");
+        }
+        scratch.made += 1;
+        scratch.buckets.insert(name.to_string(), scratch.made);
+        scratch.held.insert(scratch.made, Arc::default());
+        self.touch(Place::Bucket(name.to_string()), true, true);
+        self.scratch.bucket(name)
+    }
+
+    pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {
+        check_bucket_name(name)?;
+        let decided = self.decide_delete_bucket(name);
+        self.note(decided)
+    }
+
+    fn decide_delete_bucket(&mut self, name: &str) -> Answer<()> {
+        let handle = self.scratch.bucket(name)?;
+        let bucket = self.scratch.check(&handle)?;
+        if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
+            return Err("BucketNotEmpty");
+        }
+        self.scratch.check_holds(bucket)?;
+        self.scratch.buckets.remove(name);
+        self.scratch.held.remove(&handle.id);
+        self.touch(Place::Bucket(name.to_string()), true, false);
+        Ok(())
+    }
+
     /// A rename through a transaction: it looks its source up, and so it reads.
-    pub fn tx_rename(&mut self, from: (&Handle, &str), to: (&Handle, &str)) -> Answer<()> {
+    pub fn tx_rename(&mut self, from: (&Handle, &str), to: (&Handle, &str), wants: &Wants) -> Answer<()> {
         check_key(to.1)?;
         check_key(from.1)?;
         self.read()?;
         self.scratch.find(from.0, from.1)?;
-        self.rename(from, to, &Wants::default()).map(|_| ())
+        self.rename(from, to, wants).map(|_| ())
     }
 
-    pub fn tx_copy(&mut self, from: (&Handle, &str), to: (&Handle, &str)) -> Answer<()> {
+    pub fn tx_copy(
+        &mut self,
+        from: (&Handle, &str),
+        to: (&Handle, &str),
+        dress: &Dress,
+        wants: &Wants,
+    ) -> Answer<()> {
         check_key(to.1)?;
         check_key(from.1)?;
+        dress.check()?;
         self.read()?;
-        self.copy(from, to, &Read::default(), &Dress::default(), &Wants::default()).map(|_| ())
+        self.copy(from, to, &Read::default(), dress, wants).map(|_| ())
     }
 
     /// Something is read: what could not be made before is told now.
@@ -331,10 +355,27 @@ impl Steps {
         }
     }
 
-    pub fn get(&mut self, bucket: &Handle, key: &str) -> Answer<Arc<Object>> {
+    pub fn get(
+        &mut self,
+        bucket: &Handle,
+        key: &str,
+        read: &Read,
+    ) -> Answer<(Arc<Object>, std::ops::Range<usize>)> {
         check_key(key)?;
         self.read()?;
-        self.scratch.head(bucket, key, &Read::default())
+        self.scratch.get(bucket, key, read)
+    }
+
+    pub fn head(&mut self, bucket: &Handle, key: &str, read: &Read) -> Answer<Arc<Object>> {
+        check_key(key)?;
+        self.read()?;
+        self.scratch.head(bucket, key, read)
+    }
+
+    pub fn exists(&mut self, bucket: &Handle, key: &str) -> Answer<bool> {
+        check_key(key)?;
+        self.read()?;
+        self.scratch.exists(bucket, key)
     }
 
     /// Whether objects of a bucket say their version.

@@ -36,6 +36,7 @@ impl Reference {
     ) -> Answer<(Vec<VersionLine>, Option<VersionLine>)> {
         if [&list.prefix, &list.delimiter, &list.start_after].iter().any(|text| text.len() > 1023)
             || list.limit == Some(0)
+            || list.descending
             || (after.is_some() && list.start_after.is_empty())
         {
             return Err(BAD_ARGUMENT);
