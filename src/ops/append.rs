@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Prepared, Source};
 use super::chain::{Bringing, Chain};
-use super::class::{check_class, check_readable};
+use super::class::{check_class, check_readable, check_row_class};
 use super::context::{BucketRef, Reading};
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
@@ -325,9 +325,7 @@ impl AppendStep {
         };
         if row.class == BUCKETS_CLASS {
             row.class = chain.state.row.class;
-            if let Some(class) = StorageClass::from_number(row.class) {
-                check_class(Some(ObjectKind::Appendable), class)?;
-            }
+            check_row_class(&row)?;
         }
         row.size += self.prepared.size;
         row.modified = chain.staged.now.millis;

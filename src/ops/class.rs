@@ -22,6 +22,14 @@ pub fn check_class(kind: Option<ObjectKind>, class: StorageClass) -> Result<()> 
     }
 }
 
+/// The same for the class in a row, be it given or its bucket's.
+pub fn check_row_class(row: &ObjectRow) -> Result<()> {
+    match StorageClass::from_number(row.class) {
+        Some(class) => check_class(ObjectKind::from_number(row.kind), class),
+        None => Ok(()),
+    }
+}
+
 /// Gives a row a class. It comes into it anew: what was restored was so in the old one, and the minimum duration counts
 /// from `since`, or from when the object was modified.
 pub fn change(row: &mut ObjectRow, class: StorageClass, since: Option<u64>) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::attributes::{self, AttributeOptions};
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
-use super::class::check_class;
+use super::class::{check_class, check_row_class};
 use super::context::{BucketRef, Reading};
 use super::put::{self, BUCKETS_CLASS, Conditions, PutOptions, PutOutcome};
 use super::staged::Staged;
@@ -13,7 +13,7 @@ use crate::catalog;
 use crate::engine::{Engine, NewBody};
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
-use crate::model::{ETag, Lsn, ObjectKey, ObjectKind, StorageClass};
+use crate::model::{ETag, Lsn, ObjectKey, ObjectKind};
 
 /// The step that makes a symlink.
 #[derive(Debug)]
@@ -36,9 +36,7 @@ impl Step for SymlinkStep {
         }
         if row.class == BUCKETS_CLASS {
             row.class = state.row.class;
-            if let Some(class) = StorageClass::from_number(row.class) {
-                check_class(Some(ObjectKind::Symlink), class)?;
-            }
+            check_row_class(&row)?;
         }
         let etag = catalog::etag_of(&row);
         let version = chain.push(&self.key, row, Bringing::New(NewBody::None))?;
