@@ -20,6 +20,7 @@ mod bucket;
 mod change;
 pub mod keys;
 mod lens;
+mod mend;
 mod naming;
 pub mod note;
 mod object;
@@ -36,5 +37,5 @@ pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
     no_object, no_such_key, no_such_version, weight_of,
 };
-pub use route::{Layer, Route, Span};
+pub use route::{Layer, Route, Span, unread};
 pub use rows::{Found, Moment, Rows, encode_past};
