@@ -1,6 +1,6 @@
 //! Random histories: what is called.
 
-use ossicle::{Acl, RetentionMode, StorageClass, Versioning};
+use ossicle::{Acl, RestorePriority, RetentionMode, StorageClass, Versioning};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -134,6 +134,8 @@ pub enum Op {
     Chain(Spot),
     Undelete(Spot),
     RestoreVersion(Spot, Pick),
+    /// A frozen body, for so many days, so urgently.
+    Restore(Spot, Pick, Option<u32>, Option<RestorePriority>),
     DeleteVersions(usize, Vec<(String, Pick)>),
     /// Of this version, if its entity tag is so, and perhaps although governance retains it.
     Set(Spot, Pick, Tag, bool, Change),
@@ -193,6 +195,7 @@ impl Op {
             | Op::Chain(at)
             | Op::Undelete(at)
             | Op::RestoreVersion(at, _)
+            | Op::Restore(at, ..)
             | Op::Set(at, ..)
             | Op::Carried(at, _)
             | Op::Append(at, ..)
@@ -261,6 +264,7 @@ fn objects() -> impl Strategy<Value = Op> {
         Just(How::Reader),
         (1usize..9000).prop_map(How::Writer)
     ];
+    let days = prop::option::weighted(0.5, select(&[0u32, 1, 1, 2, 7, 8, 365, 366][..]));
     prop_oneof![
         30 => (spot(), body(), how, extras()).prop_map(|(at, body, how, extras)| Op::Put(at, body, how, extras)),
         12 => (spot(), asked()).prop_map(|(at, asked)| Op::Get(at, asked)),
@@ -286,6 +290,8 @@ fn objects() -> impl Strategy<Value = Op> {
         1 => (spot(), place()).prop_map(|(at, place)| Op::Follow(at, place)),
         4 => (spot(), spot(), extras()).prop_map(|(at, to, extras)| Op::Symlink(at, to, extras)),
         3 => (spot(), 0usize..6).prop_map(|(at, nth)| Op::RestoreVersion(at, Pick::Nth(nth))),
+        8 => (spot(), pick(), days, prop::option::weighted(0.4, select(&RestorePriority::ALL[..])))
+            .prop_map(|(at, pick, days, priority)| Op::Restore(at, pick, days, priority)),
         1 => (bucket(), prop::collection::vec((key(), pick()), 0..8))
             .prop_map(|(at, versions)| Op::DeleteVersions(at, versions)),
     ]
@@ -402,6 +408,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::LookAtAll),
         3 => reopening.prop_map(Op::Reopen),
         4 => (0u64..3000).prop_map(Op::Advance),
+        // Until what was restored is frozen again.
+        1 => select(&[86_399_000u64, 86_400_000][..]).prop_map(Op::Advance),
     ];
     prop_oneof![18 => objects(), 6 => rest, 4 => spaces(), 2 => uploads()]
 }

@@ -16,6 +16,7 @@ mod feed;
 mod growing;
 mod listings;
 mod objects;
+mod restoring;
 mod spaces;
 mod transactions;
 mod uploads;
@@ -236,7 +237,7 @@ impl<'w> Play<'w> {
             Op::LookAtSnapshot(at) => {
                 if let Some((snapshot, model)) = self.snapshots.get(*at) {
                     assert_eq!(snapshot.lsn().0, model.lsn);
-                    self.played += look_at_snapshot(snapshot, model, false);
+                    self.played += look_at_snapshot(snapshot, &self.as_read_now(model), false);
                 }
             }
             Op::DropSnapshot(at) => {
@@ -323,6 +324,10 @@ impl<'w> Play<'w> {
                 self.restore_version(at, *pick);
                 at.clone()
             }
+            Op::Restore(at, pick, days, priority) => {
+                self.restore(at, *pick, *days, *priority);
+                at.clone()
+            }
             Op::Set(at, pick, tag, bypass, change) => {
                 self.set(at, *pick, *tag, *bypass, change);
                 at.clone()
@@ -372,6 +377,13 @@ impl<'w> Play<'w> {
             _ => return ControlFlow::Continue(()),
         }
         ControlFlow::Break(())
+    }
+
+    /// A state of the past that is read at the clock of now.
+    fn as_read_now(&self, past: &Reference) -> Reference {
+        let mut read = past.clone();
+        read.now = self.model.now;
+        read
     }
 
     fn names(&self) -> Vec<String> {

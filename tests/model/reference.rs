@@ -10,6 +10,7 @@ mod attributes;
 mod chain;
 mod checks;
 mod growing;
+mod restoring;
 mod spaces;
 mod steps;
 mod uploads;
@@ -19,6 +20,7 @@ pub use attributes::{Attributes, Change, Dress, moment, retention};
 pub use chain::{Chain, Name, Outcome, Which};
 pub use checks::{Range, Read, Wants};
 use checks::{check_bucket_name, check_key, check_prefix, check_row};
+pub use restoring::Restoring;
 pub use steps::{Made, Steps};
 pub use uploads::{Upload, UploadAt};
 pub use versions::VersionLine;
@@ -62,6 +64,10 @@ pub struct Object {
     pub moved: Vec<u64>,
     /// Of how many parts it was made, if it was uploaded in parts or grew by them.
     pub parts: u32,
+    /// The restoring that was asked for last.
+    pub restoring: Option<Restoring>,
+    /// Of a link that was followed: what it leads to.
+    pub behind: Option<Arc<Object>>,
 }
 
 /// The entity tag of a body.
@@ -328,6 +334,7 @@ impl Reference {
         read: &Read,
     ) -> Answer<(Arc<Object>, std::ops::Range<usize>)> {
         let object = self.head(bucket, key, read)?;
+        object.check_readable(self.now)?;
         let range = read.range.unwrap_or(Range::Full).resolve(object.body.len() as u64)?;
         Ok((object, range))
     }

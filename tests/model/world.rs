@@ -5,11 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ossicle::{
-    Maintenance, MemoryVfs, ReadMode, RealVfs, Settings, Site, Store, StoreBuilder, Vfs, VirtualClock,
+    Maintenance, MemoryVfs, ReadMode, RealVfs, RestoreTimes, Settings, Site, Store, StoreBuilder, Vfs,
+    VirtualClock,
 };
 
 /// The moment at which every history begins, in milliseconds since 1970.
 pub const START: u64 = 1_700_000_000_123;
+
+/// So short that histories see the end of them.
+const TIMES: RestoreTimes = RestoreTimes {
+    archive: Duration::from_millis(1000),
+    cold_expedited: Duration::from_millis(300),
+    cold_standard: Duration::from_millis(2000),
+    cold_bulk: Duration::from_millis(6000),
+    deep_cold_expedited: Duration::from_millis(1500),
+    deep_cold_standard: Duration::from_millis(5000),
+};
 
 /// Settings so small that a short history meets every path: bodies inside entries, beside commits and streamed,
 /// many segments, many checkpoints, a tree of several levels.
@@ -55,6 +66,7 @@ impl World {
 
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {
         let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(START));
+        let settings = Settings { restore_times: TIMES, ..settings };
         let (path, maintenance, is_followed) = (path.to_path_buf(), Maintenance::Manual, false);
         World { vfs, path, settings, maintenance, clock, is_followed, _dir: dir }
     }
@@ -91,6 +103,11 @@ impl World {
     /// Whether a thread does the maintenance.
     pub fn is_background(&self) -> bool {
         self.maintenance == Maintenance::Background
+    }
+
+    /// How long it takes to restore a body.
+    pub fn restore_times(&self) -> &'static RestoreTimes {
+        &TIMES
     }
 
     /// For how long the past is retained.

@@ -4,11 +4,12 @@ use std::time::SystemTime;
 
 use ossicle::{
     AppendOptions, CopyOptions, Digests, Durability, Entry, Error, ErrorKind, ListOptions, ObjectDigests,
-    ObjectKind, ObjectMeta, PutOptions, UploadOptions,
+    ObjectKind, ObjectMeta, PutOptions, RestoreStatus, UploadOptions,
 };
 
+use super::restoring::millis;
 use crate::history::{Extras, Lines};
-use crate::reference::{self, Answer, Attributes, Dress, Line, List, Name, Usage, Wants};
+use crate::reference::{self, Answer, Attributes, Dress, Line, List, Name, Restoring, Usage, Wants};
 
 /// What is known of an object, in a form that both sides can say.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +23,37 @@ pub struct Facts {
     dressed: Attributes,
     modified: u64,
     parts: u32,
+    restoring: Asked,
     lsn: Commits,
     version: Version,
+}
+
+/// How far the restoring of a body has come, as the store says it at some moment, and what the reference knows of it.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Seen(Option<RestoreStatus>),
+    Told(Option<Restoring>),
+}
+
+impl PartialEq for Asked {
+    /// What was seen was so at a moment that nobody knows here. Whether the body can be read is seen by reading it.
+    fn eq(&self, other: &Asked) -> bool {
+        match (self, other) {
+            (Asked::Seen(seen), Asked::Told(told)) | (Asked::Told(told), Asked::Seen(seen)) => {
+                match (seen, told) {
+                    (None, _) => true,
+                    (Some(RestoreStatus::Ongoing { priority, ready, until }), Some(told)) => {
+                        let seen = (*priority, millis(*ready), millis(*until));
+                        seen == (told.priority, told.ready, told.until)
+                    }
+                    (Some(RestoreStatus::Restored { until }), Some(told)) => millis(*until) == told.until,
+                    _ => false,
+                }
+            }
+            (Asked::Seen(one), Asked::Seen(other)) => one == other,
+            (Asked::Told(one), Asked::Told(other)) => one == other,
+        }
+    }
 }
 
 /// The commit that wrote something; of an object that was moved with its prefix, each that may be said.
@@ -80,6 +110,7 @@ impl Facts {
             },
             modified: modified.as_millis() as u64,
             parts: meta.parts(),
+            restoring: Asked::Seen(meta.restore()),
             lsn: Commits(vec![meta.lsn.0]),
             version: Version::Seen(meta.version.as_ref().map(ToString::to_string)),
         }
@@ -107,6 +138,7 @@ impl Facts {
             dressed: object.dressed.clone(),
             modified: object.modified,
             parts: object.parts,
+            restoring: Asked::Told(object.restoring),
             lsn: Commits(object.lsns()),
             version: Version::Told(versioned.then(|| object.name.clone())),
         }
@@ -149,7 +181,8 @@ pub(super) fn kind_of(code: &str) -> ErrorKind {
         "FileAlreadyExists" | "PreconditionFailed" => ErrorKind::Precondition,
         "NotModified" => ErrorKind::NotModified,
         "QuotaExceeded" => ErrorKind::Quota,
-        "MethodNotAllowed" | "InvalidRequest" => ErrorKind::Unsupported,
+        "InvalidObjectState" | "RestoreAlreadyInProgress" => ErrorKind::Archived,
+        "MethodNotAllowed" | "InvalidRequest" | "OperationNotSupported" => ErrorKind::Unsupported,
         _ => ErrorKind::Invalid,
     }
 }

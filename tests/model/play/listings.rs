@@ -124,7 +124,9 @@ pub(super) fn look_at_bucket(
     assert_eq!(shown, told.iter().map(|line| Shown::told(line, versioned)).collect::<Vec<_>>());
     for (at, line) in lines.iter().enumerate() {
         let Line::Object(key, object) = line else { continue };
-        match (bucket.get(key), model.follow(handle, object)) {
+        let told =
+            model.follow(handle, object).and_then(|told| told.check_readable(model.now).map(|()| told));
+        match (bucket.get(key), told) {
             (Ok(found), Ok(told)) => read_whole(found, &told.body, at),
             (real, told) => same(real.map(|_| ()), told.map(|_| ())),
         }

@@ -189,7 +189,7 @@ impl Play<'_> {
                 // The last commits up to a time may be those of maintenance, which change nothing.
                 let lsn = snapshot.lsn().0;
                 assert!(lsn == told.lsn || (by_time && lsn < told.lsn), "{lsn}, not {}", told.lsn);
-                self.played += look_at_snapshot(&snapshot, told, true);
+                self.played += look_at_snapshot(&snapshot, &self.as_read_now(told), true);
             }
             Err(error) => {
                 let ago = Duration::from_millis(self.model.now - told.now);

@@ -268,15 +268,24 @@ impl Reference {
             if !change.is_free() {
                 object.guard(now)?;
             }
+            if let Change::Class(_) = change {
+                object.check_readable(now)?;
+            }
             if let Change::Retention(next) = change {
                 object.check_retention(next.map(|next| retention(next, now)), now, bypass)?;
             }
             let mut changed = Object::clone(&object);
             change.make(object.kind, now, &mut changed.dressed)?;
+            if let Change::Class(_) = change {
+                changed.restoring = None;
+            }
             if change.is_writing() {
                 changed.modified = now;
             }
-            if changed.dressed == object.dressed && changed.modified == object.modified {
+            if changed.dressed == object.dressed
+                && changed.modified == object.modified
+                && changed.restoring == object.restoring
+            {
                 return Ok(());
             }
             let mut chain = steps.scratch.chain(bucket, key).to_vec();

@@ -187,6 +187,8 @@ impl Object {
             lsn,
             moved: Vec::new(),
             parts: 0,
+            restoring: None,
+            behind: None,
         }
     }
 }

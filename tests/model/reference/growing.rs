@@ -49,6 +49,9 @@ impl Reference {
     pub fn grown_behind(&self, bucket: &Handle, key: &str, position: u64) -> Answer<Vec<u8>> {
         check_key(key)?;
         let object = self.appendable(bucket, key)?.ok_or(NO_KEY)?;
+        if position < object.body.len() as u64 {
+            object.check_readable(self.now)?;
+        }
         Ok(object.body.get(position as usize..).unwrap_or_default().to_vec())
     }
 
@@ -66,6 +69,7 @@ impl Reference {
         if position != self.append_position(bucket, key)? {
             return Err("PositionNotEqualToLength");
         }
+        self.appendable(bucket, key)?.map_or(Ok(()), |object| object.check_readable(self.now))?;
         self.alone(|steps| {
             let now = steps.scratch.now;
             let mut chain = steps.scratch.chain(bucket, key).to_vec();
@@ -150,6 +154,7 @@ impl Reference {
             etag: found.etag.clone(),
             digests: found.digests,
             modified: object.modified.max(found.modified),
+            behind: Some(found.clone()),
             ..Object::clone(object)
         }))
     }

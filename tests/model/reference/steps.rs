@@ -256,6 +256,7 @@ impl Steps {
         if source.kind == ObjectKind::Appendable && ((from, key) != to || self.scratch.keeps_versions(from)) {
             return Err(NOT_COPYABLE);
         }
+        source.check_readable(self.scratch.now)?;
         let dressed = given.over(&source.dressed, class);
         check_class(source.kind, dressed.class)?;
         let object = Object {
@@ -263,6 +264,7 @@ impl Steps {
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
+            restoring: None,
             ..Object::clone(&source)
         };
         self.push(to, object, wants, Vec::new())

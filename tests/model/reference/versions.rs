@@ -146,11 +146,13 @@ impl Steps {
         if object.kind == ObjectKind::Appendable {
             return Err(NOT_COPYABLE);
         }
+        object.check_readable(self.scratch.now)?;
         let copy = Object {
             dressed: object.dressed.unheld(),
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
+            restoring: None,
             ..Object::clone(&object)
         };
         self.push((bucket, key), copy, &Wants::default(), Vec::new())
