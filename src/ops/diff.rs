@@ -6,7 +6,7 @@ use super::context::{BucketRef, Reading};
 use crate::catalog::{self, BucketState, Kind, Moment, Route};
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
-use crate::model::ObjectMeta;
+use crate::model::{ObjectMeta, Rare};
 
 /// A key under which two buckets do not hold the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,13 +110,18 @@ fn own_layers(before: &Route, after: &Route) -> Option<Vec<(usize, usize)>> {
     own.collect()
 }
 
-/// Whether the same object is under a key, whenever it was written.
+/// Whether the same object is under a key, whenever it was written and came into its class, and whether or not it is
+/// restored, which passes.
 fn is_same(before: Option<&ObjectMeta>, after: Option<&ObjectMeta>) -> bool {
-    let told = |meta: &ObjectMeta| ObjectMeta {
-        version: None,
-        lsn: crate::model::Lsn(0),
-        modified: std::time::SystemTime::UNIX_EPOCH,
-        ..meta.clone()
+    let told = |meta: &ObjectMeta| {
+        let rare = meta.rare.clone().map(|rare| Box::new(Rare { restore: None, class_since: None, ..*rare }));
+        ObjectMeta {
+            version: None,
+            lsn: crate::model::Lsn(0),
+            modified: std::time::SystemTime::UNIX_EPOCH,
+            rare: rare.filter(|rare| **rare != Rare::default()),
+            ..meta.clone()
+        }
     };
     match (before, after) {
         (Some(before), Some(after)) => told(before) == told(after),

@@ -25,7 +25,9 @@ impl Play<'_> {
             return;
         };
         let mut at = at.clone();
-        if let Some(frozen) = at.hits.and_then(|hit| self.model.some_frozen(&handle, hit)) {
+        // There are few of them.
+        let hit = at.hits.unwrap_or(at.key.len());
+        if let Some(frozen) = self.model.some_frozen(&handle, hit).filter(|_| hit % 8 != 7) {
             at.key = frozen;
         }
         let (which, version) = self.which(pick, &handle, &at.key);
