@@ -33,7 +33,8 @@ impl Bucket {
     /// # Errors
     /// `PositionNotEqualToLength`: [`append_position`](Bucket::append_position) tells where to append;
     /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker;
-    /// `EntityTooLarge`; `FileImmutable`; `InvalidObjectName`; `NoSuchBucket`; `QuotaExceeded`.
+    /// `EntityTooLarge`; `FileImmutable`; `InvalidObjectName`; `NoSuchBucket`; `QuotaExceeded`; `InvalidObjectState`
+    /// for an object that is frozen in `Archive`, which grows while it is [restored](Bucket::restore).
     pub fn append<'a>(&self, key: &str, position: u64, body: impl Into<Body<'a>>) -> Result<AppendOutcome> {
         self.append_with(key, position, body, AppendOptions::new())
     }
@@ -79,7 +80,8 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchKey`; `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`.
+    /// `NoSuchKey`; `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`. While the object is frozen, what there is
+    /// to be read is `InvalidObjectState` in its place.
     pub fn follow(&self, key: &str, position: u64) -> Result<Follow> {
         Ok(Follow(Following::begin(self.engine(), self.reference(), key, position)?))
     }

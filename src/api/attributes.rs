@@ -166,14 +166,14 @@ impl Bucket {
         self.set_attribute(key, Attribute::Headers(headers), options)
     }
 
-    /// Gives an object another storage class; what this call costs does not grow with its size. Sets its time and makes no version,
-    /// as [`set_metadata`](Bucket::set_metadata) does, so that the minimum duration of the new class counts from now.
-    /// Each class can become each other one, but what is frozen must be restored first, wherever it goes (OSS: this is a
-    /// copy of the object onto itself). In an archive class the object is frozen, restored or not before.
+    /// Gives an object another storage class; what this call costs does not grow with its size. Sets its time and makes
+    /// no version, as [`set_metadata`](Bucket::set_metadata) does, so that the minimum duration of the new class counts
+    /// from now. Each class can become each other one, but what is frozen must be restored first, wherever it goes (OSS:
+    /// this is a copy of the object onto itself). In an archive class the object is frozen, restored or not before.
     ///
     /// # Errors
-    /// `InvalidObjectState` for a frozen object; `InvalidArgument` for `ColdArchive` and `DeepColdArchive` of symlinks and of objects that grow (OSS);
-    /// `NoSuchKey`; `FileImmutable` if the object is protected.
+    /// `InvalidObjectState` for a frozen object; `InvalidArgument` for `ColdArchive` and `DeepColdArchive` of symlinks
+    /// and of objects that grow (OSS); `NoSuchKey`; `FileImmutable` if the object is protected.
     pub fn set_storage_class(&self, key: &str, class: StorageClass) -> Result<()> {
         self.set_storage_class_with(key, class, AttributeOptions::new())
     }

@@ -140,8 +140,8 @@ impl Bucket {
     ///
     /// # Errors
     /// `InvalidArgument`, also for symlinks and objects that grow in the classes `ColdArchive` and `DeepColdArchive`
-    /// (OSS); `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`; `QuotaExceeded`; `FileAlreadyExists`;
-    /// `PreconditionFailed`; `NotModified`.
+    /// (OSS); `InvalidObjectState` for a frozen object; `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`;
+    /// `QuotaExceeded`; `FileAlreadyExists`; `PreconditionFailed`; `NotModified`.
     pub fn copy_from(
         &self,
         from: &Bucket,

@@ -63,7 +63,7 @@ impl SnapshotBucket {
         &self.reference.name
     }
 
-    /// Gets an object.
+    /// Gets an object. Whether it is frozen follows from what was asked for by then, and the store's clock now.
     pub fn get(&self, key: &str) -> Result<Object> {
         self.get_with(key, GetOptions::new())
     }

@@ -75,7 +75,7 @@ impl Upload {
     ///
     /// # Errors
     /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]: `NoSuchKey`, `InvalidRange`,
-    /// `PreconditionFailed`, `NotModified`.
+    /// `PreconditionFailed`, `NotModified`, `InvalidObjectState`.
     pub fn put_part_copy(&self, number: u32, from: &Bucket, key: &str, options: GetOptions) -> Result<Part> {
         let engine = self.store.engine();
         parts::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)

@@ -100,11 +100,12 @@ impl Bucket {
 
     /// Makes an older version current again by putting a copy of it on top, as a new version (in a bucket with
     /// suspended versioning: as the `null` version). No byte is copied. The copy has everything that the version has,
-    /// apart from a retention or a legal hold. If that version is current already, nothing happens.
+    /// apart from a retention, a legal hold, or being restored. If that version is current already, nothing happens.
     ///
     /// # Errors
     /// `NoSuchVersion`; `NoSuchKey` for a delete marker; `ObjectNotCopyable` for an appendable object;
-    /// `InvalidObjectState` for a frozen version, which is copied after [`restore`](Bucket::restore); `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
+    /// `InvalidObjectState` for a frozen version, which is copied after [`restore`](Bucket::restore);
+    /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
     pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
         versions::restore_version(self.engine(), self.reference(), key, version)
     }

@@ -1,8 +1,8 @@
 //! Storage classes: who may be in which, when a body may be read, and what a change of class makes of a row.
 //!
-//! The class of a version stands in its row, and a change of it is a change of the row alone. OSS changes the class of an
-//! object by copying it (onto itself), and a copy reads: so whatever leaves an archive class must be restored first. In
-//! every other respect each class can become each other one.
+//! The class of a version stands in its row, and a change of it is a change of the row alone. OSS changes the class of
+//! an object by copying it (onto itself), and a copy reads: so whatever leaves an archive class must be restored first.
+//! In every other respect each class can become each other one.
 
 use crate::catalog::{self, HeadRow};
 use crate::error::{Error, ErrorKind, Result};

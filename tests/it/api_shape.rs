@@ -313,6 +313,32 @@ fn objects_grow_lead_elsewhere_and_carry_more_as_written() -> Result<()> {
 }
 
 #[test]
+fn classes_and_restoring_are_as_written() -> Result<()> {
+    is_plain::<RestoreOptions>();
+    is_plain::<RestoreTimes>();
+    is_plain::<Billing>();
+    let settings = Settings { restore_times: RestoreTimes::NONE, ..Default::default() };
+    let store = Store::builder("/m").vfs(Arc::new(MemoryVfs::new())).settings(settings).open()?;
+    let options = CreateBucketOptions::new().storage_class(StorageClass::ColdArchive);
+    let bucket = store.create_bucket_with("attic", options)?;
+    bucket.put("key", b"body")?;
+    assert_eq!(bucket.get("key").unwrap_err().kind(), ErrorKind::Archived);
+    let meta: ObjectMeta = bucket.head("key")?;
+    assert!(meta.class == "ColdArchive".parse()? && meta.restore().is_none());
+    let _: (Option<SystemTime>, u64) = (meta.minimum_until(), meta.billable_bytes());
+    let priority: RestorePriority = "Expedited".parse()?;
+    is_shown(&priority);
+    let options = RestoreOptions::new().days(3).priority(priority).version(VersionId::null());
+    let status: RestoreStatus = bucket.restore("key", options.durability(Durability::Synced))?;
+    assert!(status.is_restored() && status.until() > SystemTime::now());
+    bucket.restore("key", RestoreOptions::new().days(3))?;
+    assert!(bucket.get("key")?.meta().restore().is_some_and(|now| now.until() >= status.until()));
+    let bill: Billing = bucket.billing("")?;
+    let _: (u64, u64, Vec<ClassBilling>) = (bill.bytes(), bill.billable_bytes(), bill.classes);
+    Ok(())
+}
+
+#[test]
 fn uploads_are_as_written() -> Result<()> {
     let store = Store::in_memory()?;
     let bucket = store.create_bucket("cats")?;
