@@ -18,7 +18,7 @@ use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
-use crate::ops::{bucket, feed, fork, rows, usage};
+use crate::ops::{bucket, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -45,6 +45,7 @@ struct Open {
 impl Drop for Open {
     fn drop(&mut self) {
         drop(self.scheduler.lock().take());
+        note_accesses(&self.engine);
         // Nobody is left to be told; what was acknowledged as synced is durable in any case.
         let _ = self.engine.close();
     }
@@ -359,6 +360,14 @@ impl Store {
     /// say what went wrong.
     pub fn close(&self) -> Result<()> {
         drop(self.0.scheduler.lock().take());
+        note_accesses(self.engine());
         self.engine().close()
+    }
+}
+
+/// Writes down what readers have touched, as far as that can be done: closing does not fail for it.
+fn note_accesses(engine: &Arc<Engine>) {
+    if engine.touched().is_due() && engine.check_writable().is_ok() && engine.refuse_inside_turn().is_ok() {
+        while lifecycle::flush(engine).unwrap_or(false) {}
     }
 }

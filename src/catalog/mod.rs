@@ -20,6 +20,7 @@ mod bucket;
 mod change;
 pub mod keys;
 mod lens;
+pub mod lifecycle;
 mod naming;
 pub mod note;
 mod object;

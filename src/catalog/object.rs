@@ -159,6 +159,7 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool) -> Result<ObjectMeta
             }),
             legal_hold: extra.legal_hold,
             parts: extra.parts,
+            expiry: None,
         })
     });
     Ok(ObjectMeta {

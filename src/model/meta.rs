@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::{Acl, ContentHeaders, ETag, ObjectDigests, ObjectKind, Retention, StorageClass, VersionId};
+use super::{
+    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, Retention, StorageClass, VersionId,
+};
 use crate::error::{Error, Result};
 
 /// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
@@ -64,6 +66,7 @@ pub(crate) struct Rare {
     pub(crate) retention: Option<Retention>,
     pub(crate) legal_hold: bool,
     pub(crate) parts: u32,
+    pub(crate) expiry: Option<Expiry>,
 }
 
 impl ObjectMeta {
@@ -76,6 +79,7 @@ impl ObjectMeta {
             retention: None,
             legal_hold: false,
             parts: 0,
+            expiry: None,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -108,6 +112,12 @@ impl ObjectMeta {
     /// Whether it may be neither changed nor removed until its legal hold is lifted.
     pub fn legal_hold(&self) -> bool {
         self.rare().legal_hold
+    }
+
+    /// When a lifecycle rule will delete it, and which (OSS: `x-oss-expiration`). Known to whoever gets or heads the
+    /// current version; a listing does not say it.
+    pub fn expiration(&self) -> Option<&Expiry> {
+        self.rare().expiry.as_ref()
     }
 
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.

@@ -180,6 +180,19 @@ pub fn check_class(kind: Option<ObjectKind>, class: StorageClass) -> Result<()> 
     }
 }
 
+/// Gives a version another storage class as a lifecycle does: its time stays, and protection does not forbid it (OSS).
+pub fn change_class(
+    chain: &mut Chain<'_, '_>,
+    key: &str,
+    head: &HeadRow,
+    found: Found,
+    class: StorageClass,
+) -> Result<()> {
+    check_class(ObjectKind::from_number(head.row.kind), class)?;
+    let row = ObjectRow { class: class.number(), ..head.kept() };
+    chain.rewrite(key, &row, found)
+}
+
 #[derive(Debug)]
 struct AttributeStep {
     bucket: BucketRef,

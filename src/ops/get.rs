@@ -4,7 +4,8 @@ use std::ops::{Range, RangeBounds};
 use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, Found, HeadRow, Lens, Moment, Rows, keys};
+use super::lifecycle;
+use crate::catalog::{self, BucketState, Found, HeadRow, Lens, Moment, Rows, keys};
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, VersionId};
@@ -130,15 +131,31 @@ pub struct Got {
 /// What is known of an object, and its body if it was asked for.
 pub type Seen = (ObjectMeta, Option<BodyReader>);
 
-/// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
+/// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named. Asking for
+/// the body counts as an access.
 fn find(
-    moment: &Moment<'_>,
+    (reading, moment): (&Reading, &Moment<'_>),
     bucket: &BucketRef,
     key: &str,
     version: Option<&VersionId>,
     body: bool,
 ) -> Result<Option<Seen>> {
     let state = bucket.state(moment)?;
+    let found = find_in(moment, &state, key, version, body)?;
+    if state.monitored && body && found.is_some() {
+        lifecycle::note(reading, bucket, key);
+    }
+    Ok(found)
+}
+
+/// The same, in a bucket whose state is known, and without leaving word of it.
+fn find_in(
+    moment: &Moment<'_>,
+    state: &BucketState,
+    key: &str,
+    version: Option<&VersionId>,
+    body: bool,
+) -> Result<Option<Seen>> {
     let versioned = state.versioning().is_some();
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
         // Most gets: one seek, and the row is read where it lies.
@@ -147,7 +164,7 @@ fn find(
                 return Ok(None);
             }
             let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
-            Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+            Ok(Some((told_expiry(state, catalog::meta_of(key.to_string(), head, versioned)?), body)))
         })?;
         return Ok(found.flatten());
     }
@@ -156,7 +173,18 @@ fn find(
         return Ok(None);
     };
     let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
-    Ok(Some((catalog::meta_of(key.to_string(), head, versioned)?, body)))
+    let meta = catalog::meta_of(key.to_string(), head, versioned)?;
+    Ok(Some((if version.is_none() { told_expiry(state, meta) } else { meta }, body)))
+}
+
+/// Adds when a lifecycle rule will delete the current version, in a bucket with such rules.
+fn told_expiry(state: &BucketState, mut meta: ObjectMeta) -> ObjectMeta {
+    if let Some(rules) = &state.lifecycle
+        && let Some(expiry) = rules.expiry_of(&meta)
+    {
+        meta.rare.get_or_insert_default().expiry = Some(expiry);
+    }
+    meta
 }
 
 /// The same for any rows and version.
@@ -207,9 +235,9 @@ pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Re
 pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOptions) -> Result<Got> {
     let (meta, body) = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let seen = find(moment, bucket, key, options.version.as_ref(), true)?;
+        let seen = find((reading, moment), bucket, key, options.version.as_ref(), true)?;
         let seen = seen.ok_or_else(|| catalog::no_such_key(key))?;
-        follow(seen, |target| find(moment, bucket, target, None, true))
+        follow(seen, |target| find((reading, moment), bucket, target, None, true))
     })?;
     select((meta, body.ok_or_else(|| catalog::no_such_key(key))?), options)
 }
@@ -240,8 +268,8 @@ pub fn head(
 ) -> Result<Option<ObjectMeta>> {
     reading.with(|moment| {
         bucket.admit(moment, key)?;
-        let seen = find(moment, bucket, key, version, false)?;
-        let follow = |seen| follow(seen, |target| find(moment, bucket, target, None, false));
+        let seen = find((reading, moment), bucket, key, version, false)?;
+        let follow = |seen| follow(seen, |target| find((reading, moment), bucket, target, None, false));
         seen.map(|seen| Ok(follow(seen)?.0)).transpose()
     })
 }
@@ -255,7 +283,7 @@ pub fn head_itself(
 ) -> Result<ObjectMeta> {
     let seen = reading.with(|moment| {
         bucket.admit(moment, key)?;
-        find(moment, bucket, key, version, false)
+        find((reading, moment), bucket, key, version, false)
     })?;
     Ok(seen.ok_or_else(|| catalog::no_such_key(key))?.0)
 }
@@ -269,7 +297,7 @@ pub fn exists(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<bool> 
             let found = moment.view.index.get(&keys::object(space, key))?.is_some_and(|item| !item.tombstone);
             return Ok(found);
         }
-        Ok(find(moment, bucket, key, None, false)?.is_some())
+        Ok(find((reading, moment), bucket, key, None, false)?.is_some())
     })
 }
 
