@@ -45,7 +45,8 @@ struct Open {
 impl Drop for Open {
     fn drop(&mut self) {
         drop(self.scheduler.lock().take());
-        note_accesses(&self.engine);
+        // What readers have touched is worth a try, and nothing that closing would fail for.
+        let _ = lifecycle::flush_all(&self.engine);
         // Nobody is left to be told; what was acknowledged as synced is durable in any case.
         let _ = self.engine.close();
     }
@@ -360,14 +361,7 @@ impl Store {
     /// say what went wrong.
     pub fn close(&self) -> Result<()> {
         drop(self.0.scheduler.lock().take());
-        note_accesses(self.engine());
+        let _ = lifecycle::flush_all(self.engine());
         self.engine().close()
-    }
-}
-
-/// Writes down what readers have touched, as far as that can be done: closing does not fail for it.
-fn note_accesses(engine: &Arc<Engine>) {
-    if engine.touched().is_due() && engine.check_writable().is_ok() && engine.refuse_inside_turn().is_ok() {
-        while lifecycle::flush(engine).unwrap_or(false) {}
     }
 }

@@ -321,7 +321,7 @@ fn a_transition_changes_the_class_and_nothing_else() {
     assert_eq!((before.class, after.class), (Standard, InfrequentAccess));
     assert_eq!((before.modified, before.version, before.etag), (after.modified, after.version, after.etag));
     assert_eq!((before.metadata, before.content_type), (after.metadata, after.content_type));
-    assert_eq!(bucket.tags("a").unwrap().into_iter().count(), 1);
+    assert_eq!(bucket.tags("a").unwrap().len(), 1);
     let classes: Vec<_> = versions(&bucket, "b").iter().map(|version| version.class.unwrap()).collect();
     assert_eq!(classes, [InfrequentAccess, Archive]);
     assert_eq!(crate::read(&bucket, "b"), b"new");

@@ -42,6 +42,13 @@ impl Step for AccessStep {
     }
 }
 
+/// Writes down all that was noted, if the store can be written to just now.
+pub fn flush_all(engine: &Arc<Engine>) -> Result<()> {
+    let is_free = engine.check_writable().is_ok() && engine.refuse_inside_turn().is_ok();
+    while is_free && flush(engine)? {}
+    Ok(())
+}
+
 /// Writes down a bounded part of what was noted. Says whether there was anything.
 pub fn flush(engine: &Arc<Engine>) -> Result<bool> {
     let notes = engine.touched().take(NOTES);

@@ -19,7 +19,7 @@ mod run;
 mod scan;
 mod settings;
 
-pub use access::{flush, note};
+pub use access::{flush, flush_all, note};
 pub use preview::{LifecycleDue, PreviewWalk};
 pub use run::{next_due, report, run_bucket, step};
 pub use settings::for_fork;

@@ -47,8 +47,8 @@ impl PreviewWalk {
     pub fn begin(reading: &Reading, bucket: &BucketRef, at: Option<SystemTime>) -> Result<PreviewWalk> {
         let engine = &reading.engine;
         // What readers have touched and nobody wrote down counts as well, where it can be written down.
-        if !engine.is_read_only() && reading.pinned.is_none() {
-            while super::flush(engine)? {}
+        if reading.pinned.is_none() {
+            super::flush_all(engine)?;
         }
         let reading = Reading { pinned: Some(reading.pin()?), ..reading.clone() };
         let state = reading.with(|moment| bucket.state(moment))?;

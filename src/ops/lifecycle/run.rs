@@ -223,9 +223,10 @@ pub fn report(reading: &Reading, bucket: &BucketRef) -> Result<Option<LifecycleR
     })
 }
 
-/// Carries the rules of a bucket out now, as the run of today does, whether that was made or not.
+/// Carries the rules of a bucket out now, as the run of today does, whether that was made or not. What it did is durable
+/// when it returns.
 pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleCounts> {
-    while super::flush(engine)? {}
+    super::flush_all(engine)?;
     let day = day_of(engine.millis());
     let mut total = LifecycleCounts::default();
     let mut place = PlaceRow::default();
@@ -241,7 +242,7 @@ pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleC
         total.add(&commit(engine, &state, rules.lsn, stretch, day, None)?);
         match next {
             Some(next) => place = next,
-            None => return Ok(total),
+            None => return engine.flush().map(|()| total),
         }
     }
 }
