@@ -49,12 +49,17 @@ impl Hasher for AsItIs {
     }
 }
 
-type Notes = HashMap<u64, Note, BuildHasherDefault<AsItIs>>;
+#[derive(Debug, Default)]
+struct Shard {
+    notes: HashMap<u64, Note, BuildHasherDefault<AsItIs>>,
+    /// How many of them are written down.
+    written: usize,
+}
 
 /// The notes. Each thing has at most one.
 #[derive(Debug)]
 pub struct Touched {
-    shards: [Mutex<Notes>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     unwritten: AtomicUsize,
 }
 
@@ -71,22 +76,28 @@ impl Touched {
         let mut hasher = std::hash::DefaultHasher::new();
         (group, key).hash(&mut hasher);
         let hash = hasher.finish();
-        let Some(mut notes) = self.shards[(hash >> 58) as usize].try_lock() else {
+        let Some(mut shard) = self.shards[(hash >> 58) as usize].try_lock() else {
             return false;
         };
+        let Shard { notes, written } = &mut *shard;
         if let Some(note) = notes.get_mut(&hash) {
             let is_same = note.touch.group == group && *note.touch.key == *key;
             if !is_same || note.touch.when >= when {
                 return false;
             }
             note.touch.when = when;
-            return std::mem::take(&mut note.is_written) && self.count_one();
-        }
-        if notes.len() >= SHARD_NOTES {
-            notes.retain(|_, note| !note.is_written);
-            if notes.len() >= SHARD_NOTES {
+            if !std::mem::take(&mut note.is_written) {
                 return false;
             }
+            *written -= 1;
+            return self.count_one();
+        }
+        if notes.len() >= SHARD_NOTES {
+            if *written == 0 {
+                return false;
+            }
+            notes.retain(|_, note| !note.is_written);
+            *written = 0;
         }
         notes.insert(hash, Note { touch: Touch { group, key: key.into(), when }, is_written: false });
         self.count_one()
@@ -108,12 +119,14 @@ impl Touched {
             return taken;
         }
         for shard in &self.shards {
-            let mut notes = shard.lock();
+            let mut shard = shard.lock();
+            let Shard { notes, written } = &mut *shard;
             for note in notes.values_mut().filter(|note| !note.is_written) {
                 if taken.len() == most {
                     break;
                 }
                 note.is_written = true;
+                *written += 1;
                 taken.push(note.touch.clone());
             }
         }
@@ -124,7 +137,9 @@ impl Touched {
     /// Forgets what was written down, so that it is noted again: to be called when writing failed.
     pub fn forget(&self) {
         for shard in &self.shards {
-            shard.lock().retain(|_, note| !note.is_written);
+            let mut shard = shard.lock();
+            shard.notes.retain(|_, note| !note.is_written);
+            shard.written = 0;
         }
     }
 }
@@ -160,7 +175,8 @@ mod tests {
         let touched = Touched::default();
         let told = (0..1_000_000).filter(|i| touched.note(1, &format!("{i}"), 5)).count();
         assert_eq!(told, 1);
-        let held = |touched: &Touched| touched.shards.iter().map(|shard| shard.lock().len()).sum::<usize>();
+        let held =
+            |touched: &Touched| touched.shards.iter().map(|shard| shard.lock().notes.len()).sum::<usize>();
         assert_eq!(held(&touched), SHARDS * SHARD_NOTES);
         assert_eq!(touched.take(100).len(), 100);
         assert_eq!(touched.take(usize::MAX).len(), SHARDS * SHARD_NOTES - 100);

@@ -236,7 +236,7 @@ fn play(rules: Vec<Rule>, versioned: Option<bool>, ops: Vec<Op>, rest: bool) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn runs_do_what_a_simulation_does(

@@ -225,10 +225,28 @@ fn rule_of(text: RuleText) -> Result<Rule, Failure> {
     Ok(rule)
 }
 
+/// The name of the outermost element.
+fn root_of(text: &str) -> Option<String> {
+    use quick_xml::events::Event;
+    let mut reader = quick_xml::Reader::from_str(text);
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) | Event::Empty(start) => {
+                return String::from_utf8(start.local_name().as_ref().to_vec()).ok();
+            }
+            Event::Eof => return None,
+            _ => {}
+        }
+    }
+}
+
 /// Reads rules.
 pub fn read(text: &str) -> Result<Lifecycle, Failure> {
-    let document: Document = quick_xml::de::from_str(text)
-        .map_err(|error| Failure::of(format!("these are no lifecycle rules in OSS's XML: {error}")))?;
+    let wrong = |why: String| Failure::of(format!("these are no lifecycle rules in OSS's XML: {why}"));
+    if root_of(text).as_deref() != Some("LifecycleConfiguration") {
+        return Err(wrong("they do not begin with LifecycleConfiguration".to_string()));
+    }
+    let document: Document = quick_xml::de::from_str(text).map_err(|error| wrong(error.to_string()))?;
     let rules = document.rules.into_iter().map(rule_of).collect::<Result<Vec<_>, _>>()?;
     Ok(Lifecycle::new(rules))
 }

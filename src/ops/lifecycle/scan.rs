@@ -93,6 +93,8 @@ struct Walk<'w> {
     asks_versions: bool,
     asks_access: bool,
     bounds: Bounds,
+    /// Whether the null version of the key goes because a delete marker takes its place.
+    null_goes: bool,
     stretch: &'w mut Stretch,
 }
 
@@ -141,6 +143,7 @@ impl Scan<'_> {
                 asks_versions: self.state.versioning().is_some() && self.plan.asks_versions(&region.rules),
                 asks_access: self.plan.asks_access(&region.rules),
                 bounds,
+                null_goes: false,
                 stretch: &mut *stretch,
             };
             let start = if *region.start > *from { &region.start[..] } else { from };
@@ -233,6 +236,7 @@ impl Walk<'_> {
                 versions.cursor.key().is_some_and(|key| key.starts_with(&at))
             };
             let inside = within.take().filter(|_| key.as_bytes() == from);
+            self.null_goes = false;
             let mut since = match inside {
                 Some((_, modified)) => modified,
                 None => {
@@ -290,6 +294,7 @@ impl Walk<'_> {
                 false => None,
             };
             let inside = within.take().filter(|_| *at == *from);
+            self.null_goes = false;
             let mut tail = inside.map(|(tail, _)| tail.to_vec()).unwrap_or_default();
             let mut older = match self.asks_versions {
                 true => lens.next_version(Kind::Version, &at, &tail)?,
@@ -360,6 +365,12 @@ impl Walk<'_> {
                 subject.held = true;
                 act = self.scan.plan.decide(self.rules, &subject);
             }
+        }
+        if seen.since.is_none() {
+            let expires = act.is_some_and(|act| act.action == LifecycleAction::Expire);
+            self.null_goes = expires && self.scan.state.versioning() == Some(Versioning::Suspended);
+        } else if self.null_goes && !glance.named {
+            return Ok(glance.modified);
         }
         if let Some(act) = act {
             let lsn = if glance.lsn == 0 { seen.lsn } else { glance.lsn };
