@@ -41,9 +41,9 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter,
-    RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
-    Uploads, VerifyOptions, VersionListing, WriteOptions,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, LifecyclePreview, Listing, Maintenance,
+    Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
+    StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
@@ -56,10 +56,11 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests, Durability, ETag,
-    Entry, FeedCursor, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority, RestoreStatus,
-    RestoreTimes, Retention, RetentionMode, StorageClass, UploadId, Usage, VersionId, Versioning, Worm,
-    WormState,
+    AccessMonitor, Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
+    Durability, ETag, Entry, Except, Expiration, Expiry, FeedCursor, Lifecycle, LifecycleAction,
+    LifecycleCounts, LifecycleReport, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority,
+    RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule, StorageClass, Transition, UploadId, Usage,
+    VersionId, Versioning, When, Worm, WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
@@ -71,6 +72,7 @@ pub use ops::delete::{DeleteOptions, DeleteOutcome};
 pub use ops::diff::Difference;
 pub use ops::get::GetOptions;
 pub use ops::history::AsOf;
+pub use ops::lifecycle::LifecycleDue;
 pub use ops::list::{ListOptions, Page};
 pub use ops::multipart::UploadOptions;
 pub use ops::parts::{Part, PartsPage};
@@ -115,6 +117,8 @@ pub mod cookbook {
     pub mod forks {}
     #[doc = include_str!("../docs/cookbook/feed.md")]
     pub mod feed {}
+    #[doc = include_str!("../docs/cookbook/lifecycle.md")]
+    pub mod lifecycle {}
     #[doc = include_str!("../docs/cookbook/backup.md")]
     pub mod backup {}
     #[doc = include_str!("../docs/cookbook/readers.md")]

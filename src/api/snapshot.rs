@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Listing, Object};
 use crate::error::Result;
 use crate::model::{BucketName, Lsn, ObjectMeta, Usage};
+use crate::ops::config::{self, Config};
 use crate::ops::context::{BucketRef, Reading};
 use crate::ops::get::{self, GetOptions};
 use crate::ops::list::{ListOptions, Page, Walk};
@@ -96,6 +97,11 @@ impl SnapshotBucket {
     /// One page of a listing.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading.clone(), &self.reference, options)?.page()
+    }
+
+    /// A configuration that the bucket had; `None` if it was not set.
+    pub fn config<C: Config>(&self) -> Result<Option<C>> {
+        config::get(&self.reading, &self.reference)
     }
 
     /// How many objects and bytes lay under a prefix.

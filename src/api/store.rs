@@ -18,7 +18,7 @@ use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
-use crate::ops::{bucket, feed, fork, rows, usage};
+use crate::ops::{bucket, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -45,6 +45,8 @@ struct Open {
 impl Drop for Open {
     fn drop(&mut self) {
         drop(self.scheduler.lock().take());
+        // What readers have touched is worth a try, and nothing that closing would fail for.
+        let _ = lifecycle::flush_all(&self.engine);
         // Nobody is left to be told; what was acknowledged as synced is durable in any case.
         let _ = self.engine.close();
     }
@@ -359,6 +361,7 @@ impl Store {
     /// say what went wrong.
     pub fn close(&self) -> Result<()> {
         drop(self.0.scheduler.lock().take());
+        let _ = lifecycle::flush_all(self.engine());
         self.engine().close()
     }
 }

@@ -12,14 +12,14 @@ use crate::model::{Durability, Lsn, ObjectMeta, VersionId};
 use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::body::Body;
 use crate::ops::bucket::{self, CreateBucketOptions};
-use crate::ops::context::BucketRef;
+use crate::ops::context::{BucketRef, Reading};
 use crate::ops::copy::{self, CopyOptions};
 use crate::ops::delete::{self, DeleteOptions};
 use crate::ops::feed;
 use crate::ops::get::{self, GetOptions, Seen};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::staged::{Instant, Overlay, Staged};
-use crate::ops::{rows, versions};
+use crate::ops::{lifecycle, rows, versions};
 
 /// Bodies that wait in memory for their commit have at most this many bytes together; what comes behind goes
 /// to the disk at once.
@@ -312,6 +312,9 @@ impl<'s> Transaction<'s> {
             Seen::of(key, head, versioned, Some(body), || engine.millis()).map(Some)
         };
         let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;
+        if its.monitored {
+            lifecycle::note(&Reading::newest(engine), bucket.reference(), key);
+        }
         get::follow(own, |target| find(target, None))
     }
 

@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use super::keys;
 use super::lens::Lens;
+use super::lifecycle;
 use super::route::Route;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::{BucketName, Versioning, Worm, WormState, from_millis};
+use crate::model::{BucketName, Lifecycle, Versioning, Worm, WormState, from_millis};
 
 /// A bucket as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +21,28 @@ pub struct BucketState {
     pub row: BucketRow,
     /// Where the keys lie.
     pub route: Route,
+    /// The lifecycle rules.
+    pub lifecycle: Option<Arc<Lifecycle>>,
+    /// Whether it notes when objects are read.
+    pub monitored: bool,
 }
 
 impl BucketState {
-    /// The state that a row says.
+    /// The state that a row says, without the configurations that have rows of their own.
     pub fn new(name: BucketName, row: BucketRow) -> BucketState {
         let route = Route::of(&row);
-        BucketState { name, row, route }
+        BucketState { name, row, route, lifecycle: None, monitored: false }
+    }
+
+    /// Looks up the configurations that have rows of their own, as far as reading and writing objects asks for them.
+    /// Most buckets have none, and it takes one look to see that.
+    fn with_configs(mut self, rows: &impl Rows) -> Result<BucketState> {
+        let id = self.row.id;
+        if rows.next(&keys::config(id, ""), &keys::config(id + 1, ""))?.is_some() {
+            self.lifecycle = lifecycle::find_rules(rows, id)?.map(Arc::new);
+            self.monitored = lifecycle::find_monitor(rows, id)?.is_some_and(|row| row.enabled);
+        }
+        Ok(self)
     }
 
     /// Whether versions are kept, or were kept once; `None` if they never were.
@@ -65,7 +81,7 @@ pub fn find_bucket(rows: &impl Rows, name: &str) -> Result<Option<Arc<BucketStat
     };
     let row: BucketRow = row::decode(&found.payload).map_err(|reason| damaged(name, reason))?;
     let name = BucketName::new(name).map_err(|_| damaged(name, "the name is not valid"))?;
-    Ok(Some(Arc::new(BucketState::new(name, row))))
+    Ok(Some(Arc::new(BucketState::new(name, row).with_configs(rows)?)))
 }
 
 /// The buckets behind `after`, at most `limit` of them, in the order of their names.

@@ -13,11 +13,14 @@
 //! 0B  lsn (u64), number (u32)          -> the key of a row of the retained past, and when it was superseded
 //! 0C  space                            -> how many buckets read it without owning it
 //! 0D                                   -> since when the past is retained
+//! 0E                                   -> how far the runs of lifecycle rules have come
+//! 0E  bucket id                        -> what the last of them did there
 //! 10  space, key                       -> the current version of an object
 //! 11  space, key', version             -> a version that is not the current one
 //! 12  space, key                       -> which of those is the null version
 //! 13  bucket id, key', upload          -> an upload in progress
 //! 14  space, key', version             -> a version with a retention or a hold of its own
+//! 15  bucket id, key                   -> the day on which an object was read last
 //! 20, 21, 22, 24  as 10, 11, 12, 14    -> hides what the layers beneath have there
 //! 40  a key of the above, !lsn         -> what it held from that lsn on, and until when
 //! ```
@@ -41,7 +44,9 @@ const TRIMS: u8 = 0x0B;
 const SPACES: u8 = 0x0C;
 /// The row that says since when the past is retained.
 pub const RETAINED: u8 = 0x0D;
+const RUNS: u8 = 0x0E;
 const UPLOADS: u8 = 0x13;
+const ACCESSES: u8 = 0x15;
 const HISTORY: u8 = 0x40;
 
 /// The kinds of rows that lie in spaces.
@@ -130,6 +135,23 @@ pub fn bound(kind: Kind, shadow: bool, space: u64, key: &[u8]) -> Vec<u8> {
 /// The end of all rows of a kind in a space.
 pub fn space_end(kind: Kind, shadow: bool, space: u64) -> Vec<u8> {
     start_of(if shadow { kind.shadow() } else { kind as u8 }, space + 1, false, b"")
+}
+
+/// What the keys of all versions of a key that are not current begin with, written over `out`.
+pub fn versions_into(space: u64, key: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.push(Kind::Version as u8);
+    out.extend_from_slice(&space.to_be_bytes());
+    escape(key, out);
+    out.extend_from_slice(&[0, 0]);
+}
+
+/// The key that says when an object was read last, written over `out`.
+pub fn access_into(bucket_id: u64, key: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    out.push(ACCESSES);
+    out.extend_from_slice(&bucket_id.to_be_bytes());
+    out.extend_from_slice(key);
 }
 
 /// The key of a row in a space. `tail` is a version for the kinds that have one, else empty.
@@ -283,6 +305,43 @@ pub fn bucket_by_id(id: u64) -> Vec<u8> {
 /// The key of a configuration of a bucket.
 pub fn config(bucket_id: u64, name: &str) -> Vec<u8> {
     start_of(CONFIGS, bucket_id, false, name.as_bytes())
+}
+
+/// The bucket and the name in the key of a configuration.
+pub fn parse_config(key: &[u8]) -> Option<(u64, &str)> {
+    let (id, name) = key.strip_prefix(&[CONFIGS])?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*id), std::str::from_utf8(name).ok()?))
+}
+
+/// The range of the configurations of the buckets with this id and above.
+pub fn configs_from(bucket_id: u64) -> (Vec<u8>, Vec<u8>) {
+    (config(bucket_id, ""), vec![CONFIGS + 1])
+}
+
+/// The key that says how far the runs of lifecycle rules have come.
+pub fn lifecycle_run() -> Vec<u8> {
+    vec![RUNS]
+}
+
+/// The key that says what the last run did in a bucket.
+pub fn lifecycle_report(bucket_id: u64) -> Vec<u8> {
+    start_of(RUNS, bucket_id, false, b"")
+}
+
+/// The key that says when an object was read last; without a key, where those of a bucket begin.
+pub fn access(bucket_id: u64, key: &[u8]) -> Vec<u8> {
+    start_of(ACCESSES, bucket_id, false, key)
+}
+
+/// The bucket and the object in such a key.
+pub fn parse_access(at: &[u8]) -> Option<(u64, &str)> {
+    let (id, key) = at.strip_prefix(&[ACCESSES])?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*id), std::str::from_utf8(key).ok()?))
+}
+
+/// The range of all that is known of accesses.
+pub fn all_accesses() -> (Vec<u8>, Vec<u8>) {
+    (vec![ACCESSES], vec![ACCESSES + 1])
 }
 
 /// The key of an upload in progress.
@@ -487,6 +546,14 @@ mod tests {
             }
         }
         assert!(version_tail(9, 1) < version_tail(8, 0) && version_tail(9, 1) < version_tail(9, 0));
+        for key in keys {
+            let (mut versions, mut read) = (vec![1], vec![2]);
+            versions_into(7, key.as_bytes(), &mut versions);
+            assert_eq!(versions, place(Kind::Version, false, 7, key.as_bytes(), b""));
+            access_into(7, key.as_bytes(), &mut read);
+            assert_eq!((&read, parse_access(&read)), (&access(7, key.as_bytes()), Some((7, key))));
+        }
+        assert_eq!(parse_config(&config(7, "lifecycle")), Some((7, "lifecycle")));
         assert_eq!(parse_upload(&upload(3, "a\0b", 4, 5)), Some(("a\0b".to_string(), 4, 5)));
         assert_eq!(parse_history(&history_at(&bucket("cats"), 5).unwrap()), Some((bucket("cats"), 5)));
         assert_eq!(behind(b"a/"), Some(b"a0".to_vec()));

@@ -21,6 +21,7 @@ mod bucket;
 mod change;
 pub mod keys;
 mod lens;
+pub mod lifecycle;
 mod mend;
 mod naming;
 pub mod note;

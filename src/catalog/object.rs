@@ -184,6 +184,7 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
             parts: extra.parts,
             restore,
             class_since: extra.cold.since.map(from_millis),
+            expiry: None,
         })
     });
     Ok(ObjectMeta {

@@ -37,6 +37,7 @@ mod salvage;
 mod salvage_scan;
 mod settings;
 mod superblock;
+mod touched;
 mod vacuum;
 mod verify;
 mod view;
@@ -65,6 +66,7 @@ pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings};
+pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
@@ -101,6 +103,7 @@ pub struct Engine {
     gauges: Gauges,
     wake: Arc<Wake>,
     feed: Feed,
+    touched: Touched,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -157,6 +160,11 @@ impl Engine {
     /// Raised when there is work for maintenance.
     pub fn wake(&self) -> &Arc<Wake> {
         &self.wake
+    }
+
+    /// What readers have touched since somebody wrote it down.
+    pub fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     /// log2 of the chunk size of bodies.

@@ -32,6 +32,7 @@ mod verify;
 mod tests;
 
 pub use crate::format::weight::{TOMBSTONE_SLOT, Totals, Weight};
+pub use cursor::Cursor;
 pub use delta::Delta;
 pub use item::{Item, NewItem};
 pub use merge::{Dropped, Merged, copy_into, merge};

@@ -6,7 +6,7 @@
 //! 2. Work is done in bounded steps; writers wait for none of them longer than for one of their own commits.
 //! 3. What a step did is kept if the next one is never made.
 //!
-//! *Stands on*: `ops`, `engine`, `format`, `error`.
+//! *Stands on*: `ops`, `engine`, `format`, `model`, `error`.
 //! *Never*: reads a row; moves a byte itself.
 //! *Read first*: `reclaim.rs`, then `scheduler.rs`.
 

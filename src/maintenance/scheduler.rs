@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::work;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::lifecycle;
 
 /// How long one round of work may take before the thread looks whether it is to stop.
 const ROUND: Duration = Duration::from_millis(500);
@@ -69,7 +70,8 @@ fn run(engine: &Arc<Engine>, stop: &AtomicBool) {
         }
         wait = match done {
             Ok(report) if report.more => Some(Duration::ZERO),
-            Ok(_) => None,
+            // The next midnight is when rules are carried out again.
+            Ok(_) => lifecycle::next_due(engine).unwrap_or_default(),
             // A store that failed takes no more writes; there is nothing left to do but to wait for the end.
             Err(error) if error.is_fatal() => None,
             // Damage is met again with the next ring, not before.

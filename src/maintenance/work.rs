@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::{history, tidy};
+use crate::model::LifecycleCounts;
+use crate::ops::{history, lifecycle, tidy};
 
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 4 << 20;
@@ -23,6 +24,8 @@ pub struct MaintainReport {
     pub tidied: u64,
     /// Bytes of rows and bodies moved to other segments.
     pub relocated: u64,
+    /// What lifecycle rules have done.
+    pub lifecycle: LifecycleCounts,
     /// Whether the budget ended before the work did.
     pub more: bool,
 }
@@ -67,6 +70,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
     let mut current: Option<Relocated> = None;
     let mut emptied = false;
     let mut damaged = Damaged::default();
+    let mut rules = true;
     loop {
         match engine.prepare_segments() {
             // On a full disk there is nothing to prepare with, and giving space back matters more.
@@ -77,6 +81,18 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
         let tidied = tidy(engine)?;
         report.tidied += u64::from(tidied);
         if tidied {
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
+        }
+        if rules && damaged.runs(lifecycle_step(engine), &mut report.lifecycle, &mut rules)? {
+            // A run may be long, and no checkpoint may wait for its end.
+            if engine.due().checkpoint {
+                engine.checkpoint()?;
+                report.checkpoint = true;
+            }
             if spent() {
                 report.more = true;
                 return Ok(report);
@@ -163,6 +179,20 @@ fn tidy(engine: &Arc<Engine>) -> Result<bool> {
     }
 }
 
+/// One step of what lifecycle rules ask for: accesses are written down first, so that rules know of them. On a full disk
+/// both wait.
+fn lifecycle_step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
+    let step = match lifecycle::flush(engine) {
+        Ok(true) => Ok(Some(LifecycleCounts::default())),
+        Ok(false) => lifecycle::step(engine),
+        Err(error) => Err(error),
+    };
+    match step {
+        Err(error) if error.is_full() => Ok(None),
+        step => step,
+    }
+}
+
 /// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.
 #[derive(Debug, Default)]
 struct Damaged {
@@ -180,6 +210,28 @@ impl Damaged {
                 Ok(true)
             }
             step => step.map(|()| false),
+        }
+    }
+
+    /// Whether a step of a lifecycle run was made. After damage the run rests, and other work goes on.
+    fn runs(
+        &mut self,
+        step: Result<Option<LifecycleCounts>>,
+        total: &mut LifecycleCounts,
+        goes_on: &mut bool,
+    ) -> Result<bool> {
+        match step {
+            Ok(Some(counts)) => {
+                total.add(&counts);
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                *goes_on = false;
+                self.first.get_or_insert(error);
+                Ok(false)
+            }
+            Err(error) => Err(error),
         }
     }
 

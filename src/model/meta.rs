@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Acl, ContentHeaders, ETag, ObjectDigests, ObjectKind, RestoreStatus, Retention, StorageClass, VersionId,
+    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, RestoreStatus, Retention, StorageClass,
+    VersionId,
 };
 use crate::error::{Error, Result};
 
@@ -69,6 +70,7 @@ pub(crate) struct Rare {
     pub(crate) restore: Option<RestoreStatus>,
     /// When a lifecycle brought it into its class, if its minimum duration counts from then.
     pub(crate) class_since: Option<SystemTime>,
+    pub(crate) expiry: Option<Expiry>,
 }
 
 impl ObjectMeta {
@@ -83,6 +85,7 @@ impl ObjectMeta {
             parts: 0,
             restore: None,
             class_since: None,
+            expiry: None,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -135,6 +138,12 @@ impl ObjectMeta {
     /// How many bytes OSS charges for: the size, and at least 64 KiB in every class but `Standard`.
     pub fn billable_bytes(&self) -> u64 {
         self.size.max(self.class.minimum_bytes())
+    }
+
+    /// When a lifecycle rule will delete it, and which (OSS: `x-oss-expiration`). Known to whoever gets or heads the
+    /// current version; a listing does not say it.
+    pub fn expiration(&self) -> Option<&Expiry> {
+        self.rare().expiry.as_ref()
     }
 
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.

@@ -17,6 +17,7 @@ mod digest;
 mod etag;
 mod headers;
 mod kind;
+mod lifecycle;
 mod lsn;
 mod meta;
 mod name;
@@ -36,6 +37,11 @@ pub use digest::{Digests, ObjectDigests};
 pub use etag::ETag;
 pub use headers::ContentHeaders;
 pub use kind::ObjectKind;
+pub use lifecycle::{
+    AccessMonitor, Except, Expiration, Expiry, Lifecycle, LifecycleAction, LifecycleCounts, LifecycleReport,
+    Rule, Transition, When,
+};
+pub(crate) use lifecycle::{Act, DAY, Plan, Region, Subject, day_of};
 pub use lsn::Lsn;
 pub use meta::{Billing, ClassBilling, Durability, Entry, ObjectMeta, Usage};
 pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};

@@ -165,6 +165,21 @@ impl Attribute {
     }
 }
 
+/// Gives a version another storage class as a lifecycle does: its time stays, and protection does not forbid it (OSS).
+pub fn change_class(
+    chain: &mut Chain<'_, '_>,
+    key: &str,
+    head: &HeadRow,
+    found: Found,
+    class: StorageClass,
+) -> Result<()> {
+    let mut row = head.kept();
+    // What is charged at least for the coldest classes counts from when a lifecycle moved the object there (OSS).
+    let coldest = matches!(class, StorageClass::ColdArchive | StorageClass::DeepColdArchive);
+    class::change(&mut row, class, coldest.then_some(chain.staged.now.millis))?;
+    chain.rewrite(key, &row, found)
+}
+
 #[derive(Debug)]
 struct AttributeStep {
     bucket: BucketRef,

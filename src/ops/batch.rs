@@ -9,7 +9,7 @@ use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
 use crate::engine::{Change, Engine, Proposal, Spender, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Durability, Lsn, RestoreStatus};
+use crate::model::{Durability, LifecycleCounts, Lsn, RestoreStatus};
 use crate::segment::Placed;
 
 /// One step of a batch: what a verb does to the rows, decided in its turn.
@@ -50,6 +50,8 @@ pub enum StepOutcome {
     Pair(u64, u64),
     /// Of a step that was refused without keeping the others.
     Refused(Arc<Error>),
+    /// Of a step of a lifecycle run.
+    Lifecycle(LifecycleCounts),
     /// Of the others.
     None,
 }

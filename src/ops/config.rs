@@ -1,28 +1,32 @@
-//! Configurations of a bucket: versioning, access control, retention, quota.
+//! Configurations of a bucket: versioning, access control, retention, quota; where others are kept.
 
 use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
 use super::context::{BucketRef, Reading};
-use super::staged::Staged;
-use crate::catalog::{self, BucketState};
+use super::staged::{Staged, unreadable};
+use crate::catalog::{self, BucketState, Rows, keys};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::BucketRow;
+use crate::format::row::{self, BucketRow};
+use crate::index::Weight;
 use crate::model::{Acl, Durability, Quota, Versioning, Worm, WormState, from_millis, to_millis};
 
 /// A configuration that a bucket can have. Implemented by the kinds there are; it cannot be implemented elsewhere.
+///
+/// Small ones stand in the bucket's row, others in rows of their own, which go where the bucket goes: they are copied
+/// into its forks and removed with it, and the retained past shows what they were.
 pub trait Config: sealed::Sealed + Clone + Send + Sync + std::fmt::Debug + 'static {
     #[doc(hidden)]
-    fn read(state: &BucketRow) -> Option<Self>;
+    fn read(from: &Kept<'_>) -> Result<Option<Self>>;
 
-    /// Puts it into the row.
+    /// Puts it there.
     #[doc(hidden)]
-    fn write(&self, row: &mut BucketRow, millis: u64) -> Result<()>;
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()>;
 
-    /// Takes it out of the row.
+    /// Takes it away.
     #[doc(hidden)]
-    fn clear(row: &mut BucketRow, millis: u64) -> Result<()>;
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()>;
 }
 
 mod sealed {
@@ -31,14 +35,81 @@ mod sealed {
     impl Sealed for crate::model::Acl {}
     impl Sealed for crate::model::Quota {}
     impl Sealed for crate::model::Worm {}
+    impl Sealed for crate::model::Lifecycle {}
+    impl Sealed for crate::model::AccessMonitor {}
+}
+
+/// What is kept for a bucket, to be read.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// The bucket.
+    pub state: &'a BucketState,
+    rows: &'a dyn Rows,
+}
+
+impl<'a> Kept<'a> {
+    /// What is kept for a bucket among these rows.
+    pub fn new(state: &'a BucketState, rows: &'a dyn Rows) -> Kept<'a> {
+        Kept { state, rows }
+    }
+
+    /// The row of its own that a configuration has.
+    pub fn own<R: row::Row>(&self, name: &str) -> Result<Option<R>> {
+        let found = self.rows.get(&keys::config(self.state.row.id, name))?;
+        found.map(|found| row::decode(&found.payload).map_err(unreadable)).transpose()
+    }
+}
+
+impl std::fmt::Debug for Kept<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("bucket", &self.state.name).finish_non_exhaustive()
+    }
+}
+
+/// What is kept for a bucket, to be changed.
+#[derive(Debug)]
+pub struct Setting<'s, 'a> {
+    /// The rows.
+    pub staged: &'s mut Staged<'a>,
+    /// The bucket as it was.
+    pub state: &'s BucketState,
+    /// Its row as it will be.
+    pub row: BucketRow,
+    /// Whether a row of a configuration's own has changed.
+    has_changed: bool,
+}
+
+impl Setting<'_, '_> {
+    /// The time, in milliseconds since 1970.
+    pub fn millis(&self) -> u64 {
+        self.staged.now.millis
+    }
+
+    /// The row of its own that a configuration has.
+    pub fn own<R: row::Row>(&self, name: &str) -> Result<Option<R>> {
+        Kept::new(self.state, self.staged).own(name)
+    }
+
+    /// Gives a configuration a row of its own, over the one it had.
+    pub fn put_own<R: row::Row>(&mut self, name: &str, row: &R) {
+        self.has_changed = true;
+        self.staged.put(keys::config(self.state.row.id, name), Weight::default(), row::encode(row));
+    }
+
+    /// Removes the row of its own that a configuration has; fine if there is none.
+    pub fn remove_own(&mut self, name: &str) {
+        self.has_changed = true;
+        self.staged.remove(keys::config(self.state.row.id, name));
+    }
 }
 
 impl Config for Versioning {
-    fn read(row: &BucketRow) -> Option<Versioning> {
-        Versioning::from_number(row.versioning)
+    fn read(from: &Kept<'_>) -> Result<Option<Versioning>> {
+        Ok(Versioning::from_number(from.state.row.versioning))
     }
 
-    fn write(&self, row: &mut BucketRow, millis: u64) -> Result<()> {
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        let (row, millis) = (&mut to.row, to.staged.now.millis);
         if active_worm(row, millis).is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -52,7 +123,8 @@ impl Config for Versioning {
         Ok(())
     }
 
-    fn clear(row: &mut BucketRow, _: u64) -> Result<()> {
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         if row.versioning == 0 {
             return Ok(());
         }
@@ -65,44 +137,50 @@ impl Config for Versioning {
 }
 
 impl Config for Acl {
-    fn read(row: &BucketRow) -> Option<Acl> {
-        Acl::from_number(row.acl)
+    fn read(from: &Kept<'_>) -> Result<Option<Acl>> {
+        Ok(Acl::from_number(from.state.row.acl))
     }
 
-    fn write(&self, row: &mut BucketRow, _: u64) -> Result<()> {
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         row.acl = self.number();
         Ok(())
     }
 
-    fn clear(row: &mut BucketRow, _: u64) -> Result<()> {
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         row.acl = Acl::Private.number();
         Ok(())
     }
 }
 
 impl Config for Quota {
-    fn read(row: &BucketRow) -> Option<Quota> {
+    fn read(from: &Kept<'_>) -> Result<Option<Quota>> {
+        let row = &from.state.row;
         let quota = Quota { bytes: row.quota_bytes, objects: row.quota_objects };
-        (quota != Quota::default()).then_some(quota)
+        Ok((quota != Quota::default()).then_some(quota))
     }
 
-    fn write(&self, row: &mut BucketRow, _: u64) -> Result<()> {
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         (row.quota_bytes, row.quota_objects) = (self.bytes, self.objects);
         Ok(())
     }
 
-    fn clear(row: &mut BucketRow, _: u64) -> Result<()> {
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         (row.quota_bytes, row.quota_objects) = (None, None);
         Ok(())
     }
 }
 
 impl Config for Worm {
-    fn read(row: &BucketRow) -> Option<Worm> {
-        catalog::worm_of(row)
+    fn read(from: &Kept<'_>) -> Result<Option<Worm>> {
+        Ok(catalog::worm_of(&from.state.row))
     }
 
-    fn write(&self, row: &mut BucketRow, millis: u64) -> Result<()> {
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        let (row, millis) = (&mut to.row, to.staged.now.millis);
         self.check()?;
         if row.versioning != 0 {
             return Err(Error::new(
@@ -120,7 +198,8 @@ impl Config for Worm {
         Ok(())
     }
 
-    fn clear(row: &mut BucketRow, _: u64) -> Result<()> {
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        let row = &mut to.row;
         if let Some(old) = catalog::worm_of(row) {
             old.check_change(None)?;
         }
@@ -143,13 +222,14 @@ struct ConfigStep<C> {
 impl<C: Config> Step for ConfigStep<C> {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         let state = staged.bucket(&self.bucket)?;
-        let mut row = state.row.clone();
+        let mut setting = Setting { staged, state: &state, row: state.row.clone(), has_changed: false };
         match &self.config {
-            Some(config) => config.write(&mut row, staged.now.millis)?,
-            None => C::clear(&mut row, staged.now.millis)?,
+            Some(config) => config.write(&mut setting)?,
+            None => C::clear(&mut setting)?,
         }
-        if row != state.row {
-            staged.put_bucket(&state.name, &row);
+        // Handles look a bucket up again when its row is written.
+        if setting.row != state.row || setting.has_changed {
+            setting.staged.put_bucket(&state.name, &setting.row);
         }
         Ok(StepOutcome::None)
     }
@@ -157,11 +237,13 @@ impl<C: Config> Step for ConfigStep<C> {
 
 /// A configuration; `None` if it is not set.
 pub fn get<C: Config>(reading: &Reading, bucket: &BucketRef) -> Result<Option<C>> {
-    let state: Arc<BucketState> = reading.with(|moment| bucket.state(moment))?;
-    Ok(C::read(&state.row))
+    reading.with(|moment| C::read(&Kept::new(&*bucket.state(moment)?, moment)))
 }
 
 /// Sets a configuration, or removes it.
 pub fn set<C: Config>(engine: &Arc<Engine>, bucket: &BucketRef, config: Option<C>) -> Result<()> {
-    batch::commit_one(engine, ConfigStep { bucket: bucket.clone(), config }, Durability::Synced).map(|_| ())
+    batch::commit_one(engine, ConfigStep { bucket: bucket.clone(), config }, Durability::Synced)?;
+    // What is due, and when, may be another thing now.
+    engine.wake().raise();
+    Ok(())
 }

@@ -63,6 +63,7 @@ impl Step for ForkStep {
         // A policy of retention stays with the bucket that it was made for.
         let row = BucketRow { parent: origin, spans: theirs.to_rows(0), worm: None, ..parent.row.clone() };
         let id = bucket::make(staged, &self.name, row)?;
+        copy_configs(staged, parent.row.id, id)?;
         borrow(staged, &before, &ours.borrowed())?;
         borrow(staged, &[], &theirs.borrowed())?;
         staged.leave(&TidyRow::Settle { bucket: self.from.to_string(), id: parent.row.id });
@@ -70,6 +71,22 @@ impl Step for ForkStep {
         staged.say(Said::Fork { from: self.from.to_string(), bucket: self.name.to_string() });
         Ok(StepOutcome::Number(id))
     }
+}
+
+/// Gives a fork the configurations that have rows of their own. What is known of accesses stays with the parent, so in
+/// the fork it begins now.
+fn copy_configs(staged: &mut Staged<'_>, from: u64, to: u64) -> Result<()> {
+    let mut found = Vec::new();
+    staged.walk(&keys::config(from, ""), &keys::config(from + 1, ""), &mut |key| {
+        found.extend(keys::parse_config(key).map(|(_, name)| name.to_string()));
+        Ok(true)
+    })?;
+    for name in found {
+        let Some(row) = staged.get(&keys::config(from, &name))? else { continue };
+        let payload = super::lifecycle::for_fork(&name, row.payload, staged.now.millis)?;
+        staged.put(keys::config(to, &name), Weight::default(), payload);
+    }
+    Ok(())
 }
 
 /// The layers of a span of the parent and of the fork, from now on.

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use super::class;
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, Found, HeadRow, Lens, Moment, Rows, keys};
+use super::lifecycle;
+use crate::catalog::{self, BucketState, Found, HeadRow, Lens, Moment, Rows, keys};
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, StorageClass, VersionId};
@@ -153,9 +154,20 @@ impl Seen {
         let frozen = is_frozen.then_some(meta.class);
         Ok(Seen { meta, body, frozen })
     }
+
+    /// Adds when a lifecycle rule will delete the current version, in a bucket with such rules.
+    fn with_expiry(mut self, state: &BucketState) -> Seen {
+        if let Some(rules) = &state.lifecycle
+            && let Some(expiry) = rules.expiry_of(&self.meta)
+        {
+            self.meta.rare.get_or_insert_default().expiry = Some(expiry);
+        }
+        self
+    }
 }
 
-/// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named.
+/// Finds a version of an object. `None` if there is none; a delete marker counts as none unless it is named. Asking for
+/// the body counts as an access.
 fn find(
     (reading, moment): (&Reading, &Moment<'_>),
     bucket: &BucketRef,
@@ -163,8 +175,23 @@ fn find(
     version: Option<&VersionId>,
     body: bool,
 ) -> Result<Option<Seen>> {
-    let now = || reading.engine.millis();
     let state = bucket.state(moment)?;
+    let found = find_in((reading, moment), &state, key, version, body)?;
+    if state.monitored && body && found.as_ref().is_some_and(|seen| seen.frozen.is_none()) {
+        lifecycle::note(reading, bucket, key);
+    }
+    Ok(found)
+}
+
+/// The same, in a bucket whose state is known, and without leaving word of it.
+fn find_in(
+    (reading, moment): (&Reading, &Moment<'_>),
+    state: &BucketState,
+    key: &str,
+    version: Option<&VersionId>,
+    body: bool,
+) -> Result<Option<Seen>> {
+    let now = || reading.engine.millis();
     let versioned = state.versioning().is_some();
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
         // Most gets: one seek, and the row is read where it lies.
@@ -173,7 +200,7 @@ fn find(
                 return Ok(None);
             }
             let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
-            Seen::of(key, head, versioned, body, now).map(Some)
+            Seen::of(key, head, versioned, body, now).map(|seen| Some(seen.with_expiry(state)))
         })?;
         return Ok(found.flatten());
     }
@@ -182,7 +209,8 @@ fn find(
         return Ok(None);
     };
     let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
-    Seen::of(key, head, versioned, body, now).map(Some)
+    let seen = Seen::of(key, head, versioned, body, now)?;
+    Ok(Some(if version.is_none() { seen.with_expiry(state) } else { seen }))
 }
 
 /// The same for any rows and version.

@@ -28,6 +28,7 @@ pub mod follow;
 pub mod fork;
 pub mod get;
 pub mod history;
+pub mod lifecycle;
 pub mod list;
 pub mod multipart;
 pub mod parts;

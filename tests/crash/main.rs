@@ -16,5 +16,6 @@ mod full;
 mod harness;
 mod kill;
 mod ledger;
+mod lifecycle;
 mod nested;
 mod regressions;

@@ -68,6 +68,11 @@ pub enum Command {
     Diff(DiffArgs),
     /// Show or set for how long the past can be read (`ls --as-of`)
     History(HistoryArgs),
+    /// Show or set the lifecycle rules of a bucket, see what they would do, or carry them out
+    Lifecycle {
+        #[command(subcommand)]
+        command: LifecycleCommand,
+    },
     /// Count objects and bytes under a prefix, or in every bucket
     Du(DuArgs),
     /// Take a directory tree in; run again, it takes only what changed
@@ -105,6 +110,59 @@ pub struct MbArgs {
 pub struct BucketArgs {
     /// The name: 3 to 63 of a-z, 0-9 and hyphen
     pub bucket: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LifecycleCommand {
+    /// Write the rules to standard output, in OSS's XML
+    Show(NamedArgs),
+    /// Set the rules, over those there were
+    Set(LifecycleSetArgs),
+    /// Take all rules away
+    Clear(NamedArgs),
+    /// List what the run of a day would do: the action, the rule, the key, the version or upload; nothing is changed
+    Preview(LifecyclePreviewArgs),
+    /// Carry the rules out now, instead of at the next midnight (UTC)
+    Run(NamedArgs),
+    /// Show what the last run did
+    Report(NamedArgs),
+    /// Show or set whether the bucket notes accesses, for rules that count from them
+    Monitor(LifecycleMonitorArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NamedArgs {
+    /// The bucket
+    pub bucket: String,
+}
+
+#[derive(Debug, Args)]
+pub struct LifecycleSetArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The rules in OSS's XML, as `ossutil lifecycle` takes them; `-` is standard input
+    pub file: PathBuf,
+    /// Let rules overlap that have the same action; of actions due on the same day the most drastic one is done
+    #[arg(long)]
+    pub allow_overlap: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LifecyclePreviewArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The run of this day (`2026-02-03`, UTC) instead of that of today
+    #[arg(long, value_name = "DAY", value_parser = super::words::as_of)]
+    pub at: Option<crate::AsOf>,
+}
+
+#[derive(Debug, Args)]
+pub struct LifecycleMonitorArgs {
+    /// The bucket
+    pub bucket: String,
+    /// `enabled` or `disabled`; without it, the state is shown
+    #[arg(value_parser = monitor)]
+    pub state: Option<crate::AccessMonitor>,
 }
 
 #[derive(Debug, Args)]
@@ -464,6 +522,14 @@ fn versioning(text: &str) -> Result<crate::Versioning, String> {
         "enabled" => Ok(crate::Versioning::Enabled),
         "suspended" => Ok(crate::Versioning::Suspended),
         _ => Err("write `enabled` or `suspended`".to_string()),
+    }
+}
+
+fn monitor(text: &str) -> Result<crate::AccessMonitor, String> {
+    match text {
+        "enabled" => Ok(crate::AccessMonitor::Enabled),
+        "disabled" => Ok(crate::AccessMonitor::Disabled),
+        _ => Err("write `enabled` or `disabled`".to_string()),
     }
 }
 

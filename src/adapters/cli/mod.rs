@@ -30,6 +30,8 @@ mod forks;
 mod import;
 mod intake;
 mod landing;
+mod lifecycle;
+mod lifecycle_xml;
 mod moving;
 mod objects;
 mod opening;
@@ -89,6 +91,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Fork(args) => forks::fork(store, &args, out),
         Command::Diff(args) => forks::diff(store, &args, out),
         Command::History(args) => versions::history(store, &args, out),
+        Command::Lifecycle { command } => lifecycle::command(store, &command, out),
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
         Command::Feed(args) => feed::command(store, &args, out),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, decode_body, encode_body, hash, optional_hash};
+use super::{Row, decode, decode_body, encode_body, glance, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
@@ -92,6 +92,66 @@ pub struct Restoring {
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
+
+/// The fields that stand first in the row of an object, for those who look at many.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ObjectGlance<'a> {
+    /// Bytes of body.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified: u64,
+    /// Only so that what follows is found.
+    #[serde(borrow)]
+    blake3: &'a [u8],
+    /// The storage class's number.
+    pub class: u8,
+    /// The kind of object, or [`MARKER`].
+    pub kind: u8,
+    /// The commit that wrote it; 0 if that is the commit of its entry.
+    pub lsn: u64,
+    /// Its number among the versions of that commit.
+    pub n: u32,
+    /// Whether its version has a name of its own.
+    pub named: bool,
+}
+
+impl<'a> ObjectGlance<'a> {
+    /// Every schema that begins with these fields.
+    const SCHEMAS: [u8; 2] = [2, WITH_COLD];
+
+    /// Reads them; nothing is allocated for a row that was written by this version.
+    pub fn read(bytes: &'a [u8]) -> Result<ObjectGlance<'a>, &'static str> {
+        if let Some(seen) = glance::<ObjectGlance<'_>>(bytes, ObjectRow::KIND, &ObjectGlance::SCHEMAS) {
+            return if matches!(seen.blake3.len(), 0 | 32) {
+                Ok(seen)
+            } else {
+                Err("a row cannot be decoded")
+            };
+        }
+        let row: ObjectRow = decode(bytes)?;
+        let ObjectRow { size, modified, class, kind, lsn, n, named, .. } = row;
+        Ok(ObjectGlance { size, modified, blake3: &[], class, kind, lsn, n, named })
+    }
+}
+
+/// The fields that stand first in the row of an upload.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadGlance {
+    /// When it was begun, in milliseconds since 1970.
+    pub modified: u64,
+}
+
+impl UploadGlance {
+    /// Reads them.
+    pub fn read(bytes: &[u8]) -> Result<UploadGlance, &'static str> {
+        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1]);
+        let modified = match seen {
+            Some(seen) => seen.modified,
+            None => decode::<UploadRow>(bytes)?.object.modified,
+        };
+        Ok(UploadGlance { modified })
+    }
+}
 
 impl Row for ObjectRow {
     const KIND: u8 = 2;

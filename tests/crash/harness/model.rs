@@ -143,7 +143,7 @@ impl State {
                 }
                 next.tell(name, |kept| kept.worm = *days);
             }
-            Op::DeletePrefix(name, prefix) => {
+            Op::DeletePrefix(name, prefix) | Op::Expire(name, prefix) => {
                 for (key, _) in next.under(name, prefix)? {
                     next.write(name, &key, None)?;
                 }

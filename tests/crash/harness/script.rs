@@ -1,8 +1,9 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
-    Quota, RestoreOptions, Result, StorageClass, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
+    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lifecycle, Lsn,
+    PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId, Versioning, Worm,
+    WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -151,6 +152,8 @@ pub enum Op {
         key: String,
     },
     DeletePrefix(&'static str, String),
+    /// A lifecycle rule deletes everything under a prefix, at once.
+    Expire(&'static str, String),
     RenamePrefix {
         bucket: &'static str,
         prefix: String,
@@ -267,6 +270,12 @@ impl Op {
                 Ok(())
             }
             Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
+            Op::Expire(name, prefix) => {
+                let bucket = store.bucket(name)?;
+                let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+                bucket.set_config(&Lifecycle::new([Rule::new(prefix.as_str()).expire_on(long_ago)]))?;
+                bucket.run_lifecycle().map(drop)
+            }
             Op::RenamePrefix { bucket, prefix, new_prefix } => {
                 store.bucket(bucket)?.rename_prefix(prefix, new_prefix).map(drop)
             }

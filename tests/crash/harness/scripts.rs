@@ -127,6 +127,10 @@ fn fork(from: &'static str, name: &'static str) -> Op {
     Op::Fork { from, name }
 }
 
+fn expire(bucket: &'static str, prefix: &str) -> Op {
+    Op::Expire(bucket, prefix.into())
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Makes scripts by name.
@@ -933,6 +937,33 @@ scripts! {
         Op::Rebuild,
         upload("one", "b", Uploading::Complete(vec![10_000])),
         delete("one", "a"),
+    ]
+
+    /// Rules delete what is old in buckets of every kind, more than once, and it is forgotten like any other garbage.
+    lifecycles: [
+        Op::CreateBucket("one"),
+        put("one", "old/tiny", TINY, 1),
+        put("one", "old/packed", PACKED, 2),
+        put("one", "old/streamed", STREAMED, 3),
+        put("one", "new", PACKED, 4),
+        expire("one", "old/"),
+        put("one", "old/tiny", PACKED, 5),
+        Op::Maintain,
+        Op::CreateBucket("two"),
+        keep("two", Enabled),
+        put("two", "old/a", PACKED, 6),
+        put("two", "old/b", STREAMED, 7),
+        fork("two", "three"),
+        expire("two", "old/"),
+        expire("two", "old/"),
+        put("three", "old/a", TINY, 8),
+        expire("three", "old/b"),
+        Op::Compact,
+        rename_prefix("three", "old/", "older/"),
+        expire("three", "older/"),
+        expire("one", ""),
+        Op::Reopen,
+        put("two", "old/a", PACKED, 9),
     ]
 
     /// Backed up, written to, and backed up again, with segments gone between.

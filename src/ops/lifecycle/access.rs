@@ -1,0 +1,63 @@
+//! Accesses: on which day objects were read last, noted in memory and written down by and by.
+
+use std::sync::Arc;
+
+use crate::catalog::{Rows, keys, lifecycle as rows};
+use crate::engine::{Engine, Touch};
+use crate::error::Result;
+use crate::index::Weight;
+use crate::model::{Durability, day_of};
+use crate::ops::batch::{Batch, Step, StepOutcome};
+use crate::ops::context::{BucketRef, Reading};
+use crate::ops::staged::Staged;
+
+/// How many notes one commit writes down.
+const NOTES: usize = 1024;
+
+/// Leaves word that an object was read today. A look into the past is no access, and a store that is only read keeps no
+/// word of it.
+pub fn note(reading: &Reading, bucket: &BucketRef, key: &str) {
+    let engine = &reading.engine;
+    if reading.at.is_some() || engine.is_read_only() {
+        return;
+    }
+    if engine.touched().note(bucket.id, key, day_of(engine.millis())) {
+        engine.wake().raise();
+    }
+}
+
+#[derive(Debug)]
+struct AccessStep(Vec<Touch>);
+
+impl Step for AccessStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        for touch in &self.0 {
+            let at = keys::access(touch.group, touch.key.as_bytes());
+            let known = staged.get(&at)?.map(|found| rows::decode_day(&found.payload)).transpose()?;
+            if known.is_none_or(|known| known < touch.when) {
+                staged.put(at, Weight::default(), rows::encode_day(touch.when));
+            }
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
+/// Writes down all that was noted, if the store can be written to just now.
+pub fn flush_all(engine: &Arc<Engine>) -> Result<()> {
+    let is_free = engine.check_writable().is_ok() && engine.refuse_inside_turn().is_ok();
+    while is_free && flush(engine)? {}
+    Ok(())
+}
+
+/// Writes down a bounded part of what was noted. Says whether there was anything.
+pub fn flush(engine: &Arc<Engine>) -> Result<bool> {
+    let notes = engine.touched().take(NOTES);
+    if notes.is_empty() {
+        return Ok(false);
+    }
+    let (_, committed) = engine.commit(Batch::of(AccessStep(notes)), Durability::Buffered);
+    if committed.is_err() {
+        engine.touched().forget();
+    }
+    committed.map(|_| true)
+}

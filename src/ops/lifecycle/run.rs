@@ -1,0 +1,248 @@
+//! Runs: once a day, at 00:00 UTC by the store's clock, every bucket with rules is walked, a stretch at a time.
+//!
+//! How far a run has come stands in a row that is written with each stretch. Days on which the store was closed need no
+//! runs of their own: what was due on them is due still.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::act::RunStep;
+use super::scan::{Bounds, Scan, Stretch};
+use crate::catalog::{self, BucketState, Moment, Rows, keys, lifecycle as rows};
+use crate::engine::{Engine, View};
+use crate::error::Result;
+use crate::format::row::{PlaceRow, RunRow, RunningRow};
+use crate::model::{BucketName, DAY, Durability, LifecycleCounts, LifecycleReport, Plan, day_of};
+use crate::ops::batch::{Batch, StepOutcome};
+use crate::ops::context::{BucketRef, Reading};
+
+/// What one step looks at and changes at most.
+const BOUNDS: Bounds = Bounds { seen: 8192, due: 256 };
+/// How many notes of accesses one step looks at.
+const NOTES: usize = 2048;
+/// How long a store with rules lets pass between two looks at the clock: a machine that sleeps does not count time.
+const LOOK: Duration = Duration::from_secs(3600);
+
+/// How long maintenance may sleep until there may be something to do; `None` if there are no rules.
+pub fn next_due(engine: &Engine) -> Result<Option<Duration>> {
+    let run = rows::find_run(&Moment::now(&engine.view()))?;
+    let millis = engine.millis();
+    let to_midnight = Duration::from_millis(DAY - millis % DAY);
+    Ok(run.map(|_| to_midnight.min(LOOK)))
+}
+
+/// Does one step of the run that is due. `None` if none is.
+pub fn step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
+    let view = engine.pin();
+    let moment = Moment::now(&view);
+    let Some(before) = rows::find_run(&moment)? else {
+        return Ok(None);
+    };
+    let today = day_of(engine.millis());
+    let mut running = match &before.running {
+        Some(running) => running.clone(),
+        // A clock that was set back makes the run of that day again, which changes nothing that is not due.
+        None if before.done != today => RunningRow { day: today, ..RunningRow::default() },
+        None => return Ok(None),
+    };
+    let in_buckets = !matches!(running.place, PlaceRow::Accesses(_));
+    let next = if in_buckets { next_bucket(&moment, running.bucket)? } else { None };
+    let Some((state, rules)) = next else {
+        return sweep(engine, &moment, before, running).map(Some);
+    };
+    if state.row.id != running.bucket {
+        running.place = PlaceRow::default();
+    }
+    let (id, day) = (state.row.id, running.day);
+    let stretch = stretch_of(engine, &view, &state, day, &running.place)?;
+    let (bucket, place) = match &stretch.next {
+        Some(place) => (id, place.clone()),
+        None => (id + 1, PlaceRow::default()),
+    };
+    let after = RunRow { done: before.done, running: Some(RunningRow { day, bucket, place }) };
+    commit(engine, &state, rules, stretch, day, Some((before, Some(after)))).map(Some)
+}
+
+/// The first bucket with this id or above that has rules, and the commit that set them.
+fn next_bucket(moment: &Moment<'_>, from: u64) -> Result<Option<(Arc<BucketState>, u64)>> {
+    let (mut from, end) = keys::configs_from(from);
+    while let Some(key) = moment.next(&from, &end)? {
+        let Some((id, _)) = keys::parse_config(&key) else { break };
+        if let Some(found) = moment.get(&keys::config(id, rows::RULES))?
+            && let Some(state) = bucket_of(moment, id)?
+        {
+            return Ok(Some((state, found.lsn)));
+        }
+        (from, _) = keys::configs_from(id + 1);
+    }
+    Ok(None)
+}
+
+/// The bucket with an id, if it is there.
+fn bucket_of(moment: &Moment<'_>, id: u64) -> Result<Option<Arc<BucketState>>> {
+    let Some(named) = moment.get(&keys::bucket_by_id(id))? else {
+        return Ok(None);
+    };
+    let Ok(name) = BucketName::new(&String::from_utf8_lossy(&named.payload)) else {
+        return Ok(None);
+    };
+    Ok(catalog::find_bucket(moment, &name)?.filter(|state| state.row.id == id))
+}
+
+/// Walks one stretch of a bucket.
+fn stretch_of(
+    engine: &Engine,
+    view: &View,
+    state: &BucketState,
+    day: u64,
+    place: &PlaceRow,
+) -> Result<Stretch> {
+    let Some(lifecycle) = &state.lifecycle else {
+        return Ok(Stretch::default());
+    };
+    let plan = Plan::new(lifecycle, day.saturating_mul(DAY));
+    let moment = Moment::now(view);
+    Scan { moment: &moment, state, plan: &plan, millis: engine.millis() }.stretch(place, BOUNDS)
+}
+
+/// Does what a stretch found.
+fn commit(
+    engine: &Arc<Engine>,
+    state: &BucketState,
+    rules: u64,
+    stretch: Stretch,
+    day: u64,
+    run: Option<(RunRow, Option<RunRow>)>,
+) -> Result<LifecycleCounts> {
+    let counts = LifecycleCounts { seen: stretch.seen, held: stretch.held, ..LifecycleCounts::default() };
+    let bucket = BucketRef::new(state.name.clone(), state.row.id);
+    let step = |due, only_frees| RunStep {
+        bucket: Some((bucket.clone(), rules)),
+        due,
+        counts,
+        day,
+        ends: stretch.next.is_none(),
+        forgotten: Vec::new(),
+        run: run.clone(),
+        only_frees,
+    };
+    match propose(engine, step(stretch.due.clone(), false)) {
+        // On a full disk what gives room back is done, and the rest is due tomorrow as well.
+        Err(error) if error.is_full() => propose(engine, step(stretch.due, true)),
+        done => done,
+    }
+}
+
+fn propose(engine: &Arc<Engine>, step: RunStep) -> Result<LifecycleCounts> {
+    let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), Durability::Buffered);
+    committed?;
+    Ok(match batch.outcomes.first() {
+        Some(StepOutcome::Lifecycle(counts)) => *counts,
+        _ => LifecycleCounts::default(),
+    })
+}
+
+/// When all buckets are done: forgets what was noted of objects and buckets that are no more, and then ends the run.
+fn sweep(
+    engine: &Arc<Engine>,
+    moment: &Moment<'_>,
+    before: RunRow,
+    running: RunningRow,
+) -> Result<LifecycleCounts> {
+    let (start, end) = keys::all_accesses();
+    let from = match running.place {
+        PlaceRow::Accesses(from) => from,
+        _ => start,
+    };
+    let (mut forgotten, mut looked, mut goes_on) = (Vec::new(), 0, None);
+    let mut known: Option<(u64, Option<Arc<BucketState>>)> = None;
+    moment.walk(&from, &end, &mut |at| {
+        if looked == NOTES {
+            goes_on = Some(at.to_vec());
+            return Ok(false);
+        }
+        looked += 1;
+        let Some((id, key)) = keys::parse_access(at) else { return Ok(true) };
+        if known.as_ref().is_none_or(|(known, _)| *known != id) {
+            known = Some((id, bucket_of(moment, id)?));
+        }
+        let state = known.as_ref().and_then(|(_, state)| state.as_ref()).filter(|state| state.monitored);
+        let is_there = match state {
+            Some(state) => state.lens(moment).get(catalog::Kind::Head, key.as_bytes(), b"")?.is_some(),
+            None => false,
+        };
+        if !is_there {
+            forgotten.push(at.to_vec());
+        }
+        Ok(true)
+    })?;
+    let day = running.day;
+    let after = match goes_on {
+        Some(from) => Some(RunRow {
+            done: before.done,
+            running: Some(RunningRow { place: PlaceRow::Accesses(from), ..running_at(day) }),
+        }),
+        // Without rules and notes no more runs are made.
+        None if looked == 0 && !has_any(moment)? => None,
+        None => Some(RunRow { done: day, running: None }),
+    };
+    let step = RunStep {
+        bucket: None,
+        due: Vec::new(),
+        counts: LifecycleCounts::default(),
+        day,
+        ends: false,
+        forgotten,
+        run: Some((before, after)),
+        only_frees: true,
+    };
+    propose(engine, step)
+}
+
+fn running_at(day: u64) -> RunningRow {
+    RunningRow { day, bucket: u64::MAX, place: PlaceRow::default() }
+}
+
+/// Whether any bucket has rules or notes accesses.
+fn has_any(moment: &Moment<'_>) -> Result<bool> {
+    let (from, end) = keys::configs_from(0);
+    let mut found = false;
+    moment.walk(&from, &end, &mut |key| {
+        let name = keys::parse_config(key).map(|(_, name)| name);
+        found = matches!(name, Some(rows::RULES | rows::MONITOR));
+        Ok(!found)
+    })?;
+    Ok(found)
+}
+
+/// What the last run did in a bucket, or has done so far; `None` if none came to it yet.
+pub fn report(reading: &Reading, bucket: &BucketRef) -> Result<Option<LifecycleReport>> {
+    reading.with(|moment| {
+        bucket.state(moment)?;
+        Ok(rows::find_report(moment, bucket.id)?.map(|row| rows::report_of(&row)))
+    })
+}
+
+/// Carries the rules of a bucket out now, as the run of today does, whether that was made or not. What it did is durable
+/// when it returns.
+pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleCounts> {
+    super::flush_all(engine)?;
+    let day = day_of(engine.millis());
+    let mut total = LifecycleCounts::default();
+    let mut place = PlaceRow::default();
+    loop {
+        let view = engine.pin();
+        let moment = Moment::now(&view);
+        let state = bucket.state_unkept(&moment)?;
+        let Some(rules) = moment.get(&keys::config(bucket.id, rows::RULES))? else {
+            return Ok(total);
+        };
+        let stretch = stretch_of(engine, &view, &state, day, &place)?;
+        let next = stretch.next.clone();
+        total.add(&commit(engine, &state, rules.lsn, stretch, day, None)?);
+        match next {
+            Some(next) => place = next,
+            None => return engine.flush().map(|()| total),
+        }
+    }
+}
