@@ -232,7 +232,7 @@ fn root_of(text: &str) -> Option<String> {
     loop {
         match reader.read_event().ok()? {
             Event::Start(start) | Event::Empty(start) => {
-                return String::from_utf8(start.local_name().as_ref().to_vec()).ok();
+                return Some(start.local_name().as_ref().to_string());
             }
             Event::Eof => return None,
             _ => {}
