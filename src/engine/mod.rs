@@ -63,7 +63,7 @@ pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
-pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
+pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings};
 pub use touched::{Touch, Touched};

@@ -193,6 +193,14 @@ pub fn change_class(
     chain.rewrite(key, &row, found)
 }
 
+/// The same for the class in a row, be it given or its bucket's.
+pub fn check_row_class(row: &ObjectRow) -> Result<()> {
+    match StorageClass::from_number(row.class) {
+        Some(class) => check_class(ObjectKind::from_number(row.kind), class),
+        None => Ok(()),
+    }
+}
+
 #[derive(Debug)]
 struct AttributeStep {
     bucket: BucketRef,
