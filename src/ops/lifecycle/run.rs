@@ -134,7 +134,9 @@ fn commit(
 }
 
 fn propose(engine: &Arc<Engine>, step: RunStep) -> Result<LifecycleCounts> {
-    let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), Durability::Buffered);
+    // What a daily run loses in a crash it does again; whoever asks for a run of their own may rely on it.
+    let durability = if step.run.is_some() { Durability::Buffered } else { Durability::Synced };
+    let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), durability);
     committed?;
     Ok(match batch.outcomes.first() {
         Some(StepOutcome::Lifecycle(counts)) => *counts,
@@ -242,7 +244,7 @@ pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleC
         total.add(&commit(engine, &state, rules.lsn, stretch, day, None)?);
         match next {
             Some(next) => place = next,
-            None => return engine.flush().map(|()| total),
+            None => return Ok(total),
         }
     }
 }
