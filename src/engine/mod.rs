@@ -72,6 +72,7 @@ pub use wake::Wake;
 use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
+use crate::format::superblock::FEATURE_TIERS;
 use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
@@ -181,6 +182,9 @@ impl Engine {
         // A transaction that has read holds the turn, and a checkpoint would wait for it.
         if self.delta_is_over() && !self.holds_exclusive() {
             self.checkpoint()?;
+        }
+        if self.pool.is_coded() {
+            self.require(FEATURE_TIERS)?;
         }
         Ok(self.pool.writer(owner, false, false))
     }

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
-use crate::segment::{BulkPool, Identity, Log, SegmentMaker, Table, TableCell, bulk_dir, log_dir};
+use crate::segment::{BulkPool, Coding, Identity, Log, SegmentMaker, Table, TableCell, bulk_dir, log_dir};
 
 /// The file that holds the lock.
 pub const LOCK: &str = "LOCK";
@@ -132,7 +132,13 @@ impl Engine {
         };
         let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
         let tables = Arc::new(TableCell::default());
-        let pool = Arc::new(BulkPool::new(maker.clone(), tables.clone(), settings.segment_size));
+        let pool = Arc::new(BulkPool::new(
+            maker.clone(),
+            tables.clone(),
+            0,
+            Coding::plain(block.chunk_log2),
+            settings.segment_size,
+        ));
         let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
         let reserve =
             Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
@@ -191,6 +197,16 @@ impl Engine {
             drop(writer);
             let _ = self.reserve.refill(&self.env);
         }
+    }
+
+    /// Makes sure that nobody reads this store who does not know these features, before the first use of them can be
+    /// durable.
+    pub(super) fn require(&self, features: u64) -> Result<()> {
+        if self.superblock.newest().required_features & features == features {
+            return Ok(());
+        }
+        let update = |block: &mut Superblock| block.required_features |= features;
+        self.superblock.update(&self.env, update).map_err(|error| self.poison(error))
     }
 
     /// Makes the superblock say that this log segment exists, before the first record goes into it: from then
@@ -410,6 +426,7 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     let millis = since.as_millis() as u64;
     let block = Superblock {
         generation: 1,
+        required_features: 0,
         optional_features: 0,
         store_id,
         created: millis,

@@ -94,6 +94,7 @@ impl Engine {
             kind: segment.header.kind,
             live: match ledger.live(segment.id()) {
                 0 => 0,
+                live if segment.header.is_coded() => segment.stored_share(live, self.chunk_log2()),
                 live => live + segment.overhead(),
             },
             taken: self.env.vfs.allocated(segment.path()).unwrap_or(0),

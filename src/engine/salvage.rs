@@ -284,6 +284,7 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
     let checkpoint = Checkpoint { root: None, lsn: remains.highest.lsn, replay: Position::default() };
     let block = Superblock {
         generation: 1,
+        required_features: 0,
         optional_features: 0,
         store_id: remains.store_id,
         created: remains.created,

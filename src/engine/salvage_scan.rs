@@ -11,6 +11,7 @@ use crate::env::{Env, OpenMode, Site};
 use crate::error::{Error, Result};
 use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
+use crate::format::coded::Trailer;
 use crate::format::commit::{self, Change, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
@@ -65,6 +66,8 @@ pub struct Remains {
     pub tree: Option<u64>,
     /// Whether rows may be missing that nothing names: a part of the log cannot be read that the tree does not cover.
     pub uncertain: bool,
+    /// How the segments of each tier are stored, as far as a header says so.
+    codings: BTreeMap<u8, (u8, u8)>,
     /// Where parts of the log end that cannot be read.
     holes: Vec<Position>,
     /// The log segments that the log is said to go on in.
@@ -100,6 +103,8 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
     let slots = read_slots(env, dir, &mut damaged);
     let candidates = find_segments(env, dir, &mut damaged)?;
     let votes = candidates.iter().filter_map(|candidate| candidate.header.ok());
+    // A tier may have chunks of another size than the store.
+    let votes = votes.filter(|header| !header.is_coded());
     let Some((store_id, chunk_log2)) = elect(slots.iter(), votes) else {
         let why = "neither a superblock nor a segment in it can be read";
         return Err(Error::corrupt(dir.display(), 0, why));
@@ -114,6 +119,11 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
         damaged,
         tree: None,
         uncertain: false,
+        codings: candidates
+            .iter()
+            .filter_map(|candidate| candidate.header.ok().filter(|header| header.kind == SegmentKind::Bulk))
+            .map(|header| (header.tier, (header.coding, header.chunk_log2)))
+            .collect(),
         holes: Vec::new(),
         continued: Vec::new(),
         lost: Vec::new(),
@@ -272,11 +282,16 @@ impl Remains {
             Err(reason) => reason,
         };
         let file = open().map_err(|error| error.to_string())?;
+        let (coding, chunk_log2) = match candidate.kind {
+            SegmentKind::Bulk => self.codings.get(&candidate.tier).copied().unwrap_or((0, self.chunk_log2)),
+            SegmentKind::Log => (0, self.chunk_log2),
+        };
         let nearly = one_byte_off(&candidate.bytes).find(|header| fits(header));
         let header = nearly.unwrap_or(SegmentHeader {
             kind: candidate.kind,
             tier: candidate.tier,
-            chunk_log2: self.chunk_log2,
+            chunk_log2,
+            coding,
             id: candidate.id,
             store_id: self.store_id,
             nonce: 0,
@@ -516,7 +531,18 @@ fn find_seed(segment: &Segment) -> Option<u32> {
         // Of a blob, the sum covers what stands behind the body.
         let (from, len) = match frame.kind {
             Kind::Commit | Kind::Moves => (end - frame.length, frame.length),
-            Kind::Blob => (end - frame.length + frame.word, frame.length - frame.word),
+            Kind::Blob => {
+                let header = &segment.header;
+                let chunks = frame::chunk_count(frame.word, header.chunk_log2);
+                let stored = match header.is_coded() {
+                    true => Trailer::of(frame.length, frame.owner_len, chunks).map_or(u64::MAX, |t| t.marks),
+                    false => frame.word,
+                };
+                if stored > frame.length {
+                    return false;
+                }
+                (end - frame.length + stored, frame.length - stored)
+            }
             Kind::Continue | Kind::Void => return true,
         };
         len < WINDOW * 64 && reader.bytes(from, len).is_some_and(|bytes| crc(bytes) == frame.payload_sum)

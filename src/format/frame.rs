@@ -5,7 +5,7 @@
 //! 1   u8   flags: 0 (blob: bit 0 = the body is an entry's payload, not an object's)
 //! 2   u16  blob: bytes of the owner's key at the end of the payload; else 0
 //! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^64 - 1)
-//! 8   u64  bytes of payload
+//! 8   u64  bytes of payload, as they are stored
 //! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0
 //! 24  u32  0
 //! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^64 - 2)
@@ -135,10 +135,8 @@ impl Frame {
     fn fits(&self) -> bool {
         match self.kind {
             Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER,
-            // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key.
-            Kind::Blob => {
-                self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2
-            }
+            // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key; or less, if it is coded.
+            Kind::Blob => self.word <= MAX_BODY_LEN && self.length <= MAX_BODY_LEN * 2,
             Kind::Void => self.length <= MAX_BODY_LEN * 2,
             Kind::Continue => self.length == 0 && self.word <= MAX_NUMBER,
         }

@@ -38,8 +38,11 @@ use super::{FORMAT_VERSION, MAX_NUMBER};
 pub const SLOT_LEN: usize = 4096;
 /// How many slots there are.
 pub const SLOTS: u64 = 4;
+/// The feature bit of a store that may have coded segments, entries that point into a shared body, or work left by
+/// changes of class.
+pub const FEATURE_TIERS: u64 = 1;
 /// The feature bits that this code knows.
-pub const KNOWN_FEATURES: u64 = 0;
+pub const KNOWN_FEATURES: u64 = FEATURE_TIERS;
 const MAGIC: &[u8; 8] = b"OSSICSUP";
 const EMPTY_TREE: u8 = 255;
 
@@ -59,6 +62,8 @@ pub struct Checkpoint {
 pub struct Superblock {
     /// Grows with each write.
     pub generation: u64,
+    /// Feature bits that a reader must know.
+    pub required_features: u64,
     /// Feature bits that a reader may ignore.
     pub optional_features: u64,
     /// The store's identity.
@@ -112,6 +117,7 @@ impl Superblock {
         put(0, MAGIC);
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(16, &self.generation.to_le_bytes());
+        put(24, &self.required_features.to_le_bytes());
         put(32, &self.optional_features.to_le_bytes());
         put(40, &self.store_id);
         put(56, &self.created.to_le_bytes());
@@ -168,6 +174,7 @@ impl Superblock {
         });
         Ok(Superblock {
             generation: word(16),
+            required_features: word(24),
             optional_features: word(32),
             store_id: bytes[40..56].try_into().expect("sixteen bytes"),
             created: word(56),
@@ -192,6 +199,7 @@ mod tests {
     fn sample() -> Superblock {
         Superblock {
             generation: 9,
+            required_features: FEATURE_TIERS,
             optional_features: 0,
             store_id: [8; 16],
             created: 1,

@@ -10,13 +10,14 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::coding::Coding;
 use super::{bulk_dir, file_name, log_dir};
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
-use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
+use crate::format::segment_header::{CODED, HEADER_LEN, SegmentHeader, SegmentKind};
 
 /// The unit in which first touches are remembered.
 const TOUCH_LOG2: u32 = 12;
@@ -66,6 +67,19 @@ impl SegmentMaker {
 
     /// Creates a segment of `len` bytes with a durable header and a durable name.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
+        let coding = Coding::plain(self.identity.chunk_log2);
+        self.create_coded(kind, tier, coding, len, start)
+    }
+
+    /// The same for a segment whose bodies are stored in this way.
+    pub fn create_coded(
+        &self,
+        kind: SegmentKind,
+        tier: u8,
+        coding: Coding,
+        len: u64,
+        start: LogStart,
+    ) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
         let dir = self.dir(kind, tier);
         let mut nonce = [0; 8];
@@ -73,7 +87,8 @@ impl SegmentMaker {
         let header = SegmentHeader {
             kind,
             tier,
-            chunk_log2: self.identity.chunk_log2,
+            chunk_log2: coding.chunk_log2,
+            coding: if coding.is_coded() { CODED } else { 0 },
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             store_id: self.identity.store_id,
             nonce: u64::from_le_bytes(nonce),
@@ -134,7 +149,7 @@ impl SegmentMaker {
         if header.store_id != self.identity.store_id {
             return Ok(Err("the segment belongs to another store"));
         }
-        if (header.kind, header.id) != (kind, id) {
+        if (header.kind, header.id, header.tier) != (kind, id, tier) {
             return Ok(Err("the segment is another one than its file name says"));
         }
         let mapped = self.identity.mapped && !may_shrink;
@@ -179,6 +194,7 @@ impl SegmentMaker {
             sync_failed: Mutex::new(false),
             overhead: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            blobs: Mutex::new(None),
         }
     }
 }
@@ -192,6 +208,17 @@ pub struct LogStart {
     pub base_lsn: u64,
 }
 
+/// What blob records come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlobSum {
+    /// Up to where they were counted.
+    pub end: u64,
+    /// What they would take if they were plain.
+    pub plain: u64,
+    /// What they take.
+    pub stored: u64,
+}
+
 /// One segment file.
 #[derive(Debug)]
 pub struct Segment {
@@ -202,7 +229,7 @@ pub struct Segment {
     file: Arc<dyn File>,
     mapped: bool,
     /// Whether bodies are believed without their sums: a mistake, to test the tests.
-    trusting: bool,
+    pub(super) trusting: bool,
     map: ArcSwapOption<Map>,
     /// One bit for each page that was read or written with success since the segment was opened: only such
     /// pages are read through the map, because a bad sector under a map kills the process.
@@ -217,6 +244,8 @@ pub struct Segment {
     pub(super) overhead: AtomicU64,
     /// Bodies that are written here but are not yet part of any commit.
     pub(super) in_flight: AtomicU64,
+    /// What the blob records of a coded segment come to, once that was counted.
+    pub(super) blobs: Mutex<Option<BlobSum>>,
 }
 
 impl Segment {
@@ -286,6 +315,9 @@ impl Segment {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        if self.header.is_coded() {
+            return self.read_coded(extent, range);
+        }
         let log2 = self.header.chunk_log2;
         let (first, last) = (range.start >> log2, (range.end - 1) >> log2);
         let body = self.body_start(extent)?;
@@ -323,6 +355,7 @@ impl Segment {
         self.read_raw(&mut bytes, extent.offset)?;
         match Frame::decode(&bytes, self.seed, extent.offset) {
             Decoded::Frame(frame) => Ok(extent.offset + frame.record_len()),
+            Decoded::Bad(reason) if self.header.is_coded() => Err(self.corrupt(extent.offset, reason)),
             // The body itself is sound, and can be read without its frame.
             _ => Ok(extent.offset + frame::blob_record_len(extent.len, self.header.chunk_log2)),
         }
@@ -342,7 +375,7 @@ impl Segment {
     }
 
     /// Bytes of the file as they are, from the map where that is safe and by a positioned read otherwise.
-    fn lend(&self, range: Range<u64>) -> Result<Bytes> {
+    pub(super) fn lend(&self, range: Range<u64>) -> Result<Bytes> {
         if self.mapped {
             let guard = self.map_of(range.end)?;
             // The range comes from the index, so it is held against the file before its pages are remembered (I10).

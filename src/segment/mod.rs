@@ -11,6 +11,8 @@
 //! *Read first*: `handle.rs`, then `log.rs` and `bulk.rs`.
 
 mod bulk;
+mod coded;
+mod coding;
 mod handle;
 mod log;
 mod scan;
@@ -21,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::format::MAX_NUMBER;
 
 pub use bulk::{BodyWriter, BulkPool, Placed};
+pub use coding::Coding;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
 pub use scan::{End, Scan, find_durable_mark, lsn_before};

@@ -4,6 +4,7 @@ use super::Segment;
 use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
+use crate::format::coded::{StoredChunk, Trailer};
 use crate::format::commit::{self, HEAD_LEN, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::HEADER_LEN;
@@ -55,6 +56,11 @@ impl<'a> Scan<'a> {
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
         Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false, step: WINDOW })
+    }
+
+    /// A walk that looks at frames only and reads little besides.
+    pub(super) fn of_frames(segment: &'a Segment, from: u64) -> Result<Scan<'a>> {
+        Ok(Scan { step: 4096, ..Scan::new(segment, from, None)? })
     }
 
     /// Believes payloads without their sums: a mistake, to test the tests.
@@ -156,6 +162,9 @@ impl<'a> Scan<'a> {
         const MISMATCH: &str = "the checksum of a chunk of a body does not match";
         let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
         let chunks = frame::chunk_count(frame.word, log2);
+        if self.segment.header.is_coded() {
+            return self.check_coded(offset, frame, chunks);
+        }
         if frame.length != frame.word + 4 * chunks + u64::from(frame.owner_len) {
             return Ok(Err("a blob is not as long as it says"));
         }
@@ -171,6 +180,52 @@ impl<'a> Scan<'a> {
         let owner = self.bytes(body + frame.word + 4 * chunks, usize::from(frame.owner_len))?;
         trailer.update(owner);
         Ok(if trailer.finalize() == frame.payload_sum { Ok(()) } else { Err(MISMATCH) })
+    }
+
+    /// The same for a coded blob: the chunks as they are stored.
+    fn check_coded(&mut self, offset: u64, frame: &Frame, chunks: u64) -> Result<Result<(), &'static str>> {
+        const MISMATCH: &str = "the checksum of a chunk of a body does not match";
+        /// How many words of the table are kept at once.
+        const GROUP: u64 = 8 * 1024;
+        let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
+        let trailer = match Trailer::of(frame.length, frame.owner_len, chunks) {
+            Ok(trailer) => trailer,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let payload = offset + FRAME_LEN as u64;
+        let mut sum = crc32fast::Hasher::new();
+        let mut at = trailer.marks;
+        while at < frame.length {
+            let len = (frame.length - at).min(WINDOW as u64);
+            sum.update(self.bytes(payload + at, len as usize)?);
+            at += len;
+        }
+        if sum.finalize() != frame.payload_sum {
+            return Ok(Err("the checksum of the table of a body does not match"));
+        }
+        let (mut index, mut place) = (0, 0u64);
+        while index < chunks {
+            let count = (chunks - index).min(GROUP) as usize;
+            let table = self.bytes(payload + trailer.table + 4 * index, 4 * count)?.to_vec();
+            let sums = self.bytes(payload + trailer.sums + 4 * index, 4 * count)?.to_vec();
+            for (word, expected) in table.chunks_exact(4).zip(sums.chunks_exact(4)) {
+                let [word, expected] =
+                    [word, expected].map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
+                let plain = (frame.word - (index << log2)).min(1 << log2);
+                let stored = match StoredChunk::read(word, plain) {
+                    Ok(stored) if stored.len <= trailer.marks - place => stored,
+                    Ok(_) => return Ok(Err("the table of a body leads beyond its chunks")),
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                let found = crc(self.bytes(payload + place, stored.len as usize)?);
+                if frame::placed_chunk_sum(found, seed, offset, index) != expected {
+                    return Ok(Err(MISMATCH));
+                }
+                place += stored.len;
+                index += 1;
+            }
+        }
+        Ok(if place == trailer.marks { Ok(()) } else { Err("a body has bytes that are in no chunk") })
     }
 
     /// `len` bytes at `at`, which the caller has held against the size of the file.
