@@ -23,6 +23,7 @@
 
 mod api;
 mod catalog;
+mod crypto;
 mod engine;
 mod env;
 mod error;
@@ -41,10 +42,11 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, Listing, Maintenance, Object, ObjectWriter,
-    RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction, Upload,
-    Uploads, VerifyOptions, VersionListing, WriteOptions,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, KeyFile, Listing, Maintenance, Object,
+    ObjectWriter, RestoreOptions, SalvageOptions, Snapshot, SnapshotBucket, Store, StoreBuilder, Transaction,
+    Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
+pub use crypto::{KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
     SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,

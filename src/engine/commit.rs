@@ -318,8 +318,8 @@ impl Engine {
 
     fn new_layout(&self, writer: &mut Writer) -> Layout {
         let tail = writer.log.tail().expect("room was made");
-        let seed = writer.log.active().expect("room was made").seed();
-        Layout::new(tail, seed, self.chunk_log2(), std::mem::take(&mut writer.buffer))
+        let segment = writer.log.active().expect("room was made").clone();
+        Layout::new(segment, tail.offset, self.chunk_log2(), std::mem::take(&mut writer.buffer))
     }
 
     /// Makes sure that `bytes` fit into the active log segment, going on in a new one if they do not.

@@ -8,7 +8,7 @@
 //! 4. A failed sync ends writing until the store is opened again (I8); a full disk does not.
 //! 5. With the index deleted, opening brings everything back (I11).
 //!
-//! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
+//! *Stands on*: `segment`, `index`, `crypto`, `format`, `model`, `env`, `error`.
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
 //! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
@@ -23,6 +23,7 @@ mod commit;
 mod commit_scan;
 mod feed;
 mod gauges;
+mod keys;
 mod layout;
 mod ledger;
 mod open;
@@ -57,6 +58,7 @@ pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::Stats;
+pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
 pub use open::OpenOptions;
 pub use proposal::{Change, NewBody, Proposal, State, What};

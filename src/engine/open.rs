@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::checkpoint::Checkpointing;
 use super::commit::Writer;
 use super::gauges::Gauges;
+use super::keys::{self, Unlock};
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::readers::{self, READERS};
@@ -18,6 +19,7 @@ use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Settings, View, Wake};
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
@@ -53,16 +55,28 @@ pub struct OpenOptions {
     pub create: bool,
     /// Whether the index is thrown away and made anew from the log.
     pub rebuild_index: bool,
+    /// What an encrypted store is opened with; a store that is made now is encrypted if there is something.
+    pub unlock: Option<Unlock>,
+}
+
+impl OpenOptions {
+    /// The keys of a store that was unlocked.
+    pub(super) fn ring(&self) -> Option<Arc<Keyring>> {
+        match &self.unlock {
+            Some(Unlock::Ring(ring)) => Some(ring.clone()),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
-    pub fn open(options: OpenOptions) -> Result<Engine> {
+    pub fn open(mut options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
         if options.read_only {
             return refresh::open(options);
         }
-        let OpenOptions { dir, env, create, .. } = &options;
+        let OpenOptions { dir, env, create, unlock, .. } = &options;
         let path = dir.join(SUPERBLOCK);
         if *create && env.vfs.list(dir, Site::STORE_LIST).is_err() {
             env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
@@ -80,9 +94,11 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
-            Some((file, Found::Store(block))) => {
+            Some((file, Found::Store(mut block, signature))) => {
+                // Before anything is changed: a wrong key must do no harm.
+                let ring = keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature)?;
                 refuse_unfinished(dir, &block)?;
-                let superblock = SuperblockFile::new(file, &path, (*block).clone());
+                let superblock = SuperblockFile::new(file, &path, (*block).clone(), ring);
                 if block.is_young() {
                     // Whoever made it may have been killed before it was durable.
                     superblock.sync()?;
@@ -99,6 +115,7 @@ impl Engine {
             }
             None => make(&options, &path)?,
         };
+        options.unlock = superblock.ring().cloned().map(Unlock::Ring);
         let index = open_index(&options, &block)?;
         let rebuild = index.rebuild;
         let engine = Self::assemble(options, Some(lock), &block, superblock, index, None, &Table::default())?;
@@ -123,8 +140,10 @@ impl Engine {
         until: Option<Position>,
         known: &Table,
     ) -> Result<Engine> {
+        let ring = options.ring();
         let OpenOptions { dir, env, settings, read_only, .. } = options;
         let identity = Identity {
+            ring,
             dir: dir.clone(),
             store_id: block.store_id,
             chunk_log2: block.chunk_log2,
@@ -257,7 +276,10 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
     let root = block.checkpoint.and_then(|checkpoint| checkpoint.root);
     let opened =
         if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
-    let make = |file: Arc<dyn File>| PageFile::open(file, name.clone(), block.page_salt, read_mode);
+    let make = |file: Arc<dyn File>| {
+        let sealer = options.ring().map(|ring| ring.pages(block.index_file));
+        PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)
+    };
     if let Ok(file) = opened {
         let pages = make(file)?;
         let root = root.map(|(page, checksum, height)| RootPtr { page, checksum, height });
@@ -410,7 +432,11 @@ fn already_open(dir: &Path) -> Error {
 
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
 fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFile)> {
-    let OpenOptions { dir, env, settings, .. } = options;
+    let OpenOptions { dir, env, settings, unlock, .. } = options;
+    let mut store_id = [0; 16];
+    env.entropy.fill(&mut store_id);
+    // First, because whoever holds the key may say no.
+    let (ring, keys) = keys::make(env, dir, unlock.as_ref(), store_id)?.unzip();
     for sub in [log_dir(dir), bulk_dir(dir, 0)] {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
     }
@@ -418,9 +444,7 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
     // A superblock promises that the directories are there, so their names are durable before its own is.
     name_durably(env, dir)?;
-    let mut store_id = [0; 16];
     let mut salt = [0; 4];
-    env.entropy.fill(&mut store_id);
     env.entropy.fill(&mut salt);
     let since = env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
     let millis = since.as_millis() as u64;
@@ -440,8 +464,9 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
         written: millis,
         clean: false,
         backup: false,
+        keys,
     };
-    let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
+    let superblock = SuperblockFile::create(env, path, block.clone(), ring).map_err(|e| explain(e, dir))?;
     if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {
         let _ = env.vfs.remove(path, Site::STORE_DIR);
         return Err(failed("syncing", dir, error));

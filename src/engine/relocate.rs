@@ -256,7 +256,10 @@ impl<'a> Batch<'a> {
                         keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
                     }
                 }
-                Kind::Blob if frame.owner_len > 0 => keys.push(scan.owner(offset, &frame)?),
+                // Where everything is sealed, there is something even where there is no owner.
+                Kind::Blob if frame.owner_len > 0 => {
+                    keys.extend(Some(scan.owner(offset, &frame)?).filter(|key| !key.is_empty()));
+                }
                 _ => {}
             }
             for key in keys.drain(..) {

@@ -13,7 +13,7 @@ use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
 use super::superblock::SuperblockFile;
 use super::view::decode;
-use super::{Engine, OpenOptions, Settings, Spender, Stored};
+use super::{Engine, OpenOptions, Settings, Spender, Stored, Unlock};
 use crate::env::{Env, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
@@ -113,6 +113,8 @@ pub struct SalvageFrom {
     pub to: PathBuf,
     /// How the new store behaves.
     pub settings: Settings,
+    /// What the damaged store is opened with, if it is encrypted; the new one is then encrypted with the same keys.
+    pub unlock: Option<Unlock>,
 }
 
 /// An entry that is about to be written.
@@ -218,7 +220,7 @@ impl Engine {
         naming: &mut dyn Naming,
         watch: &mut dyn FnMut(SalvageProgress) -> bool,
     ) -> Result<SalvageReport> {
-        let SalvageFrom { env, from, to, settings } = options;
+        let SalvageFrom { env, from, to, settings, unlock } = options;
         settings.check()?;
         if env.vfs.list(&from, Site::STORE_LIST).is_err() {
             let why = format!("there is no directory that can be read at {}", from.display());
@@ -228,7 +230,7 @@ impl Engine {
         refuse_filled(&env, &to)?;
         let _lock = lock_quietly(&env, &from)?;
         let mut progress = SalvageProgress::default();
-        let read = read_remains(&env, &from, &mut |segments, rows| {
+        let read = read_remains(&env, &from, unlock.as_ref(), &mut |segments, rows| {
             (progress.segments, progress.rows) = (segments, rows);
             go_on(&mut *watch, progress)
         });
@@ -298,8 +300,10 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
         written: remains.created,
         clean: false,
         backup: false,
+        keys: remains.keys.as_ref().map(|(_, keys)| keys.clone()),
     };
-    SuperblockFile::create(env, &to.join(SUPERBLOCK), block)?;
+    let ring = remains.keys.as_ref().map(|(ring, _)| ring.clone());
+    SuperblockFile::create(env, &to.join(SUPERBLOCK), block, ring.clone())?;
     env.vfs.sync_dir(to, Site::STORE_DIR).map_err(|e| failed(to, e))?;
     Engine::open(OpenOptions {
         dir: to.to_path_buf(),
@@ -308,6 +312,7 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
         read_only: false,
         create: false,
         rebuild_index: false,
+        unlock: ring.map(Unlock::Ring),
     })
 }
 

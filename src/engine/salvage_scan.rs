@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::keys::{self, Unlock};
 use super::ledger::ENGINE_SPACE;
 use super::open::{INDEX_FILES, SUPERBLOCK};
 use super::relocate::FORWARD_SPACE;
+use crate::crypto::Keyring;
 use crate::env::{Env, OpenMode, Site};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::coded::Trailer;
 use crate::format::commit::{self, Change, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
-use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
-use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
+use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
+use crate::format::superblock::{self, Keys, SLOT_LEN, SLOTS, Signature, Superblock};
 use crate::index::{self, Item, PageFile, RootPtr, Salvager, Weight};
 use crate::segment::{Identity, Segment, SegmentMaker, Table, TableCell, log_dir, parse_file_name};
 
@@ -52,6 +54,8 @@ pub struct Remains {
     pub store_id: [u8; 16],
     /// log2 of its chunk size.
     pub chunk_log2: u8,
+    /// Its keys, if it is sealed.
+    pub keys: Option<(Arc<Keyring>, Box<Keys>)>,
     /// When it was made, as far as that is known.
     pub created: u64,
     /// The segments that can be read.
@@ -98,13 +102,18 @@ struct Candidate {
 }
 
 /// Reads everything in `dir`. `go_on` hears how many segments and rows were read, and may end it.
-pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Remains> {
+pub fn read_remains(
+    env: &Env,
+    dir: &Path,
+    unlock: Option<&Unlock>,
+    go_on: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Remains> {
     let mut damaged = Vec::new();
-    let slots = read_slots(env, dir, &mut damaged);
+    let (slots, keys) = read_slots(env, dir, unlock, &mut damaged)?;
     let candidates = find_segments(env, dir, &mut damaged)?;
     let votes = candidates.iter().filter_map(|candidate| candidate.header.ok());
     // A tier may have chunks of another size than the store.
-    let votes = votes.filter(|header| !header.is_coded());
+    let votes = votes.filter(|header| header.kind == SegmentKind::Log || !header.is_coded());
     let Some((store_id, chunk_log2)) = elect(slots.iter(), votes) else {
         let why = "neither a superblock nor a segment in it can be read";
         return Err(Error::corrupt(dir.display(), 0, why));
@@ -112,6 +121,7 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
     let mut remains = Remains {
         store_id,
         chunk_log2,
+        keys,
         created: slots.first().map_or(0, |slot| slot.created),
         segments: Table::default(),
         rows: BTreeMap::new(),
@@ -132,7 +142,8 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
         remains.highest.meet(slot.checkpoint.map_or(0, |checkpoint| checkpoint.lsn), slot.next_segment - 1);
         remains.highest.run = remains.highest.run.max(slot.run);
     }
-    let identity = Identity { dir: dir.to_path_buf(), store_id, chunk_log2, mapped: false };
+    let identity =
+        Identity { dir: dir.to_path_buf(), store_id, chunk_log2, mapped: false, ring: remains.ring() };
     let maker = SegmentMaker::new(env.clone(), identity, 0, 1);
     let tables = TableCell::default();
     for candidate in candidates {
@@ -166,10 +177,18 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
     Ok(remains)
 }
 
-/// The sound slots of the superblock, newest first.
-fn read_slots(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Vec<Superblock> {
+/// Slots, and the keys of a sealed store: as they are used, and as they are kept.
+type Opened = (Vec<Superblock>, Option<(Arc<Keyring>, Box<Keys>)>);
+
+/// The sound slots of the superblock, newest first, and the keys that are in it.
+fn read_slots(
+    env: &Env,
+    dir: &Path,
+    unlock: Option<&Unlock>,
+    damaged: &mut Vec<DamagedFile>,
+) -> Result<Opened> {
     let path = dir.join(SUPERBLOCK);
-    let mut slots: Vec<Superblock> = Vec::new();
+    let mut found: Vec<(Superblock, Signature)> = Vec::new();
     let mut unsound = 0;
     match env.vfs.open(&path, OpenMode::Read, Site::SUPERBLOCK_READ) {
         Err(error) => {
@@ -181,19 +200,37 @@ fn read_slots(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Vec<Supe
                 let at = slot * SLOT_LEN as u64;
                 let read = file.read_exact_at(&mut bytes, at, Site::SUPERBLOCK_READ);
                 match Superblock::decode(&bytes) {
-                    Ok(block) => slots.push(block),
+                    Ok(block) => found.push((block, superblock::signature(&bytes))),
                     // A slot that was never written is blank.
                     Err(_) => unsound += u64::from(read.is_err() || bytes.iter().any(|byte| *byte != 0)),
                 }
             }
-            if unsound > 0 || slots.is_empty() {
-                let reason = format!("{} of its slots can be read, {unsound} are damaged", slots.len());
-                damaged.push(DamagedFile { path, reason });
+            if unsound > 0 || found.is_empty() {
+                let reason = format!("{} of its slots can be read, {unsound} are damaged", found.len());
+                damaged.push(DamagedFile { path: path.clone(), reason });
             }
         }
     }
-    slots.sort_by_key(|block| std::cmp::Reverse(block.generation));
-    slots
+    found.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
+    let (mut slots, mut keys) = (Vec::new(), None);
+    let mut unlock = unlock.cloned();
+    for (mut block, signature) in found {
+        match keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature) {
+            Ok(None) => {}
+            // The key is asked for once.
+            Ok(Some(ring)) => {
+                unlock = Some(Unlock::Ring(ring.clone()));
+                keys = keys.or(block.keys.clone().map(|keys| (ring, keys)));
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                damaged.push(DamagedFile { path: path.clone(), reason: error.to_string() });
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        slots.push(block);
+    }
+    Ok((slots, keys))
 }
 
 /// The files that have the names of segments.
@@ -252,6 +289,10 @@ impl Highest {
 }
 
 impl Remains {
+    fn ring(&self) -> Option<Arc<Keyring>> {
+        self.keys.as_ref().map(|(ring, _)| ring.clone())
+    }
+
     /// Notes a damaged file, once for each reason.
     pub fn note(&mut self, path: &Path, reason: impl ToString) {
         let noted = DamagedFile { path: path.to_path_buf(), reason: reason.to_string() };
@@ -273,6 +314,9 @@ impl Remains {
             header.store_id == self.store_id && (header.kind, header.id) == (candidate.kind, candidate.id)
         };
         let reason = match &candidate.header {
+            Ok(header) if header.is_sealed() != self.keys.is_some() => {
+                return Err("it is sealed, and what opens it is not there; or the other way round".into());
+            }
             Ok(header) if fits(header) => {
                 let seed = segment_seed(&header.store_id, header.id, header.nonce);
                 let file = open().map_err(|error| error.to_string())?;
@@ -284,6 +328,7 @@ impl Remains {
         let file = open().map_err(|error| error.to_string())?;
         let (coding, chunk_log2) = match candidate.kind {
             SegmentKind::Bulk => self.codings.get(&candidate.tier).copied().unwrap_or((0, self.chunk_log2)),
+            SegmentKind::Log if self.keys.is_some() => (CODED | SEALED, self.chunk_log2),
             SegmentKind::Log => (0, self.chunk_log2),
         };
         let nearly = one_byte_off(&candidate.bytes).find(|header| fits(header));
@@ -345,8 +390,12 @@ impl Remains {
             let next = at + frame.record_len();
             if matches!(frame.kind, Kind::Commit | Kind::Moves) {
                 let payload = reader.bytes(at + FRAME_LEN as u64, frame.length);
-                let sound = payload.filter(|payload| crc(payload) == frame.payload_sum);
-                match sound.map(|payload| self.take_rows(segment.id(), &frame, payload)) {
+                let sound = payload.filter(|payload| crc(payload) == frame.payload_sum).map(<[u8]>::to_vec);
+                let taken = sound.map(|mut bytes| match segment.open_record(&frame, at, &mut bytes) {
+                    Ok(payload) => self.take_rows(segment.id(), &frame, payload),
+                    Err(_) => Err(()),
+                });
+                match taken {
                     Some(Ok(found)) => rows += found,
                     Some(Err(())) | None => {
                         bad.note(at, next);
@@ -422,7 +471,10 @@ impl Remains {
                 .vfs
                 .open(&path, OpenMode::Read, Site::INDEX_OPEN)
                 .map_err(|error| Error::io(format!("opening {}", path.display()), error))
-                .and_then(|file| PageFile::open(file, path.display().to_string(), slot.page_salt, mode))
+                .and_then(|file| {
+                    let sealer = self.ring().map(|ring| ring.pages(slot.index_file));
+                    PageFile::open(file, path.display().to_string(), slot.page_salt, mode, sealer)
+                })
                 .and_then(|pages| pages.tree(Some(RootPtr { page, checksum, height })));
             match opened {
                 Err(error) => self.note(&path, format!("a tree in it cannot be read: {error}")),

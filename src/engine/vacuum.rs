@@ -48,7 +48,10 @@ impl Engine {
             }
         };
         let salt = self.superblock.newest().page_salt;
-        let pages = PageFile::open(file, path.display().to_string(), salt, mode)?;
+        let pages = {
+            let sealer = self.ring().map(|ring| ring.pages(other));
+            PageFile::open(file, path.display().to_string(), salt, mode, sealer)?
+        };
         let tree = self.pin().index.tree.clone();
         let merged = copy_into(&tree, &pages, &mut || Ok(()))?;
         pages.sync().map_err(|error| self.poison(error))?;

@@ -10,6 +10,12 @@
 //! The frame's `length` is all of this, its `word` the length of the plain body, its sum that of all behind the chunks.
 //! A chunk that is not compressed is stored as long as it is; a compressed one is a zstd frame that says its plain
 //! length, and is shorter than that.
+//!
+//! In a sealed segment a chunk is then encrypted and followed by its tag of 16 bytes, which counts as stored, and where the
+//! owner's key stands there are 24 bytes that lead to the key of the body, then the owner's key, sealed.
+//!
+//! In a sealed segment a chunk is then encrypted and followed by its tag of 16 bytes, which counts as stored, and what is
+//! called the owner's key is this: 24 bytes that lead to the key of the body, then the owner's key, sealed.
 
 /// Bytes of a frame's or chunk's word in the table that say how long it is.
 const LEN_MASK: u32 = (1 << 31) - 1;
@@ -80,13 +86,14 @@ impl StoredChunk {
         len.expect("a stored chunk is not longer than a chunk") | if self.compressed { COMPRESSED } else { 0 }
     }
 
-    /// Reads a word of the table for a chunk of `plain` bytes.
-    pub fn read(word: u32, plain: u64) -> Result<StoredChunk, &'static str> {
+    /// Reads a word of the table for a chunk of `plain` bytes, to which `seal` bytes were added.
+    pub fn read(word: u32, plain: u64, seal: u64) -> Result<StoredChunk, &'static str> {
         let chunk = StoredChunk { len: u64::from(word & LEN_MASK), compressed: word & COMPRESSED != 0 };
+        let len = chunk.len.checked_sub(seal).ok_or("a sealed chunk is shorter than its tag")?;
         match chunk.compressed {
-            false if chunk.len != plain => Err("a chunk that is stored as it is has another length"),
-            true if chunk.len >= plain => Err("a compressed chunk is longer than it is worth"),
-            true if chunk.len.saturating_mul(MOST_GAIN) < plain => {
+            false if len != plain => Err("a chunk that is stored as it is has another length"),
+            true if len >= plain => Err("a compressed chunk is longer than it is worth"),
+            true if len.saturating_mul(MOST_GAIN) < plain => {
                 Err("a compressed chunk is too short for what it should hold")
             }
             _ => Ok(chunk),
@@ -151,8 +158,11 @@ mod tests {
             (0, true, false),
         ] {
             let word = StoredChunk { len, compressed }.word();
-            assert_eq!(StoredChunk::read(word, 4096).is_ok(), sound, "{len} {compressed}");
+            assert_eq!(StoredChunk::read(word, 4096, 0).is_ok(), sound, "{len} {compressed}");
+            let word = StoredChunk { len: len + 16, compressed }.word();
+            assert_eq!(StoredChunk::read(word, 4096, 16).is_ok(), sound, "{len} {compressed}, sealed");
         }
-        assert!(StoredChunk::read(StoredChunk { len: 511, compressed: true }.word(), 16 << 20).is_err());
+        assert!(StoredChunk::read(StoredChunk { len: 511, compressed: true }.word(), 16 << 20, 0).is_err());
+        assert!(StoredChunk::read(15, 4096, 16).is_err());
     }
 }

@@ -6,7 +6,8 @@
 //! 12   u8   1 log, 2 bulk
 //! 13   u8   tier (bulk)
 //! 14   u8   log2 of the chunk size
-//! 15   u8   how bodies are stored (bulk): bit 0 in coded chunks (see `coded.rs`), which may be compressed; the rest 0
+//! 15   u8   how it is stored: bit 0 bodies lie in coded chunks (see `coded.rs`), which may be compressed; bit 1
+//!           everything in it is sealed, and bit 0 is set as well; the rest 0
 //! 16   u64  segment id
 //! 24   16 B store id
 //! 40   u64  nonce: random, part of every checksum of the segment
@@ -28,8 +29,8 @@ const MAGIC: &[u8; 8] = b"OSSICSEG";
 
 /// The bit of a segment whose bodies are stored in coded chunks.
 pub const CODED: u8 = 1;
-/// The bits that this code knows.
-const KNOWN_CODINGS: u8 = CODED;
+/// The bit of a segment in which everything is sealed.
+pub const SEALED: u8 = 2;
 
 /// What a segment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +50,7 @@ pub struct SegmentHeader {
     pub tier: u8,
     /// log2 of the chunk size of its bodies.
     pub chunk_log2: u8,
-    /// How its bodies are stored: bits such as [`CODED`].
+    /// How it is stored: bits such as [`CODED`].
     pub coding: u8,
     /// Its id.
     pub id: u64,
@@ -70,6 +71,12 @@ impl SegmentHeader {
     #[inline]
     pub fn is_coded(&self) -> bool {
         self.coding & CODED != 0
+    }
+
+    /// Whether everything in it is sealed.
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        self.coding & SEALED != 0
     }
 
     /// Encodes the header.
@@ -118,7 +125,11 @@ impl SegmentHeader {
         if !(12..=24).contains(&bytes[14]) {
             return Err("the segment has an impossible chunk size");
         }
-        if bytes[15] & !KNOWN_CODINGS != 0 || (kind == SegmentKind::Log && bytes[15] & CODED != 0) {
+        let known = match kind {
+            SegmentKind::Log => [0, CODED | SEALED].contains(&bytes[15]),
+            SegmentKind::Bulk => [0, CODED, CODED | SEALED].contains(&bytes[15]),
+        };
+        if !known {
             return Err("the segment is stored in a way that this version does not know");
         }
         let numbers = [16, 48, 56, 64, 72].map(word);
@@ -190,6 +201,7 @@ mod tests {
             SegmentHeader { cut: Some(Position { segment: 1, offset: u64::MAX }), ..header },
             SegmentHeader { base_lsn: u64::MAX, ..header },
             SegmentHeader { coding: 4, ..header },
+            SegmentHeader { coding: SEALED, ..header },
             SegmentHeader { kind: SegmentKind::Log, coding: CODED, ..header },
         ];
         for header in bad {

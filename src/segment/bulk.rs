@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::coding::{ChunkCoder, Coding};
 use super::handle::LogStart;
+use super::sealed::{BodySealer, store_chunks};
 use super::{Segment, SegmentMaker, TableCell};
 use crate::env::Site;
 use crate::error::Result;
@@ -107,23 +108,6 @@ fn blob_parts(
     (Frame { kind: Kind::Blob, flags, owner_len, payload_sum, length, word: len.plain }, trailer)
 }
 
-/// Appends the chunks of `bytes` as they are to be stored, and their sums; their words in the table.
-fn store_chunks(
-    coder: &mut ChunkCoder,
-    bytes: &[u8],
-    log2: u8,
-    sums: &mut Vec<u32>,
-    out: &mut Vec<u8>,
-) -> Result<Vec<u32>> {
-    let mut words = Vec::with_capacity(frame::chunk_count(bytes.len() as u64, log2) as usize);
-    for chunk in bytes.chunks(1 << log2) {
-        let before = out.len();
-        words.push(coder.store(chunk, out)?.word());
-        sums.push(crc(&out[before..]));
-    }
-    Ok(words)
-}
-
 /// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
 #[derive(Debug)]
 pub struct Placed {
@@ -193,12 +177,18 @@ impl BulkPool {
             table: Vec::new(),
             gathered: Vec::new(),
             coder: None,
+            sealer: None,
         }
+    }
+
+    /// Whether everything is sealed here.
+    fn is_sealed(&self) -> bool {
+        self.maker.identity.ring.is_some()
     }
 
     /// Whether bodies are stored here in coded chunks.
     pub fn is_coded(&self) -> bool {
-        self.coding.is_coded()
+        self.coding.is_coded() || self.is_sealed()
     }
 
     /// A coder, if bodies are coded here.
@@ -225,13 +215,15 @@ impl BulkPool {
             let at = open.tail + begin as u64;
             records.resize(begin + FRAME_LEN, 0);
             let (mut sums, mut table) = (Vec::new(), None);
-            match &mut coder {
-                None => {
+            let mut sealer = segment.body_sealer(at, false, body);
+            match (&mut coder, &mut sealer) {
+                (None, None) => {
                     sums = frame::chunk_sums(body, log2);
                     records.extend_from_slice(body);
                 }
-                Some(coder) => {
-                    let words = store_chunks(coder, body, log2, &mut sums, &mut records);
+                (coder, sealer) => {
+                    let (coder, sealer) = (coder.as_mut(), sealer.as_mut());
+                    let words = store_chunks(coder, sealer, (body, true), log2, &mut sums, &mut records);
                     // The segment is given back as it was taken: nothing was written yet.
                     match words {
                         Ok(words) => table = Some(words),
@@ -244,7 +236,8 @@ impl BulkPool {
             }
             let len =
                 Lengths { plain: body.len() as u64, stored: (records.len() - begin - FRAME_LEN) as u64 };
-            let (head, trailer) = blob_parts(seed, at, len, (&sums, table.as_deref()), owner, 0);
+            let (owner, flags) = segment.seal_owner(sealer.as_ref(), len.plain, at, owner);
+            let (head, trailer) = blob_parts(seed, at, len, (&sums, table.as_deref()), &owner, flags);
             records[begin..begin + FRAME_LEN].copy_from_slice(&head.encode(seed, at));
             records.extend_from_slice(&trailer);
             records.resize((at - open.tail + head.record_len()) as usize, 0);
@@ -412,6 +405,8 @@ pub struct BodyWriter {
     table: Vec<u32>,
     gathered: Vec<u8>,
     coder: Option<ChunkCoder>,
+    /// Of a sealed body: what its chunks go through.
+    sealer: Option<BodySealer>,
 }
 
 impl BodyWriter {
@@ -430,17 +425,21 @@ impl BodyWriter {
             let take = bytes.len().min(chunk - self.partial.len());
             self.partial.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
-            if self.partial.len() < chunk {
+            // Of a sealed body the last chunk is marked, so a whole one waits until it is known that more follows.
+            if self.partial.len() < chunk || (self.pool.is_sealed() && bytes.is_empty()) {
                 return Ok(());
             }
             let whole = std::mem::take(&mut self.partial);
-            self.put_chunks(&whole)?;
+            self.put_chunks(&whole, false)?;
             self.partial = whole;
             self.partial.clear();
         }
-        let whole = bytes.len() - bytes.len() % chunk;
+        let mut whole = bytes.len() - bytes.len() % chunk;
+        if self.pool.is_sealed() && whole == bytes.len() {
+            whole = whole.saturating_sub(chunk);
+        }
         if whole > 0 {
-            self.put_chunks(&bytes[..whole])?;
+            self.put_chunks(&bytes[..whole], false)?;
         }
         self.partial.extend_from_slice(&bytes[whole..]);
         Ok(())
@@ -454,11 +453,12 @@ impl BodyWriter {
         let mut unwritten = &last[..];
         let gathered;
         if whole {
-            self.begin()?;
+            self.begin(&last)?;
             let log2 = self.pool.coding.chunk_log2;
-            if let Some(coder) = &mut self.coder {
+            if self.coder.is_some() || self.sealer.is_some() {
                 let mut out = std::mem::take(&mut self.gathered);
-                self.table = store_chunks(coder, &last, log2, &mut self.sums, &mut out)?;
+                let (coder, sealer) = (self.coder.as_mut(), self.sealer.as_mut());
+                self.table = store_chunks(coder, sealer, (&last, true), log2, &mut self.sums, &mut out)?;
                 gathered = out;
                 unwritten = &gathered;
             } else {
@@ -467,7 +467,7 @@ impl BodyWriter {
             self.len = last.len() as u64;
             self.stored = unwritten.len() as u64;
         } else {
-            self.put_chunks(&last)?;
+            self.put_chunks(&last, true)?;
             unwritten = &[];
         }
         let mut open = self.open.take().expect("begun above or with the first chunk");
@@ -494,8 +494,11 @@ impl BodyWriter {
         let seed = open.segment.seed();
         let flags = if self.payload { frame::FLAG_PAYLOAD } else { 0 };
         let len = Lengths { plain: self.len, stored: self.stored };
-        let table = self.pool.coding.is_coded().then_some(&self.table[..]);
-        let (frame, trailer) = blob_parts(seed, self.start, len, (&self.sums, table), &self.owner, flags);
+        let table = self.pool.is_coded().then_some(&self.table[..]);
+        let (owner, sealed) =
+            open.segment.seal_owner(self.sealer.as_ref(), self.len, self.start, &self.owner);
+        let flags = flags | sealed;
+        let (frame, trailer) = blob_parts(seed, self.start, len, (&self.sums, table), &owner, flags);
         let head = frame.encode(seed, self.start);
         if body.is_empty() {
             open.put(self.start + FRAME_LEN as u64 + self.stored, &[&trailer])?;
@@ -506,40 +509,47 @@ impl BodyWriter {
         Ok(frame)
     }
 
-    /// Takes a segment to write in.
-    fn begin(&mut self) -> Result<()> {
+    /// Takes a segment to write a body in that begins with `first`.
+    fn begin(&mut self, first: &[u8]) -> Result<()> {
         if self.open.is_none() {
             self.coder = self.pool.coder()?;
             let open = self.pool.take(self.cold)?;
             self.start = open.tail;
+            let first = &first[..first.len().min(1 << self.pool.coding.chunk_log2)];
+            self.sealer = open.segment.body_sealer(self.start, self.payload, first);
             self.open = Some(open);
         }
         Ok(())
     }
 
-    fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {
-        self.begin()?;
+    /// Writes chunks; `ends` says that the body ends with them.
+    fn put_chunks(&mut self, bytes: &[u8], ends: bool) -> Result<()> {
+        self.begin(bytes)?;
         if bytes.is_empty() {
             return Ok(());
         }
         let log2 = self.pool.coding.chunk_log2;
-        let Some(mut coder) = self.coder.take() else {
+        if self.coder.is_none() && self.sealer.is_none() {
             self.put_stored(bytes)?;
             self.sums.extend(frame::chunk_sums(bytes, log2));
             self.len += bytes.len() as u64;
             return Ok(());
-        };
+        }
+        let (mut coder, mut sealer) = (self.coder.take(), self.sealer.take());
         let mut gathered = std::mem::take(&mut self.gathered);
         let step = GATHER.max(1 << log2);
-        let done = bytes.chunks(step).try_for_each(|bytes| {
+        let steps = bytes.len().div_ceil(step);
+        let done = bytes.chunks(step).zip(1..).try_for_each(|(bytes, number)| {
             gathered.clear();
-            let words = store_chunks(&mut coder, bytes, log2, &mut self.sums, &mut gathered)?;
+            let bytes = (bytes, ends && number == steps);
+            let words =
+                store_chunks(coder.as_mut(), sealer.as_mut(), bytes, log2, &mut self.sums, &mut gathered)?;
             self.put_stored(&gathered)?;
             self.table.extend(words);
-            self.len += bytes.len() as u64;
+            self.len += bytes.0.len() as u64;
             Ok(())
         });
-        (self.coder, self.gathered) = (Some(coder), gathered);
+        (self.coder, self.sealer, self.gathered) = (coder, sealer, gathered);
         done
     }
 

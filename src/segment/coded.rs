@@ -8,12 +8,14 @@ use super::Segment;
 use super::coding::restore;
 use super::handle::BlobSum;
 use super::scan::Scan;
+use super::sealed::FORGED;
+use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{MARK_EVERY, StoredChunk, Trailer};
 use crate::format::entry::Extent;
-use crate::format::frame::{self, Decoded, FRAME_LEN, Frame, Kind};
-use crate::format::segment_header::HEADER_LEN;
+use crate::format::frame::{self, Decoded, FLAG_SEALED, FRAME_LEN, Frame, Kind};
+use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
@@ -22,7 +24,7 @@ fn half(bytes: &[u8], at: usize) -> u32 {
 impl Segment {
     /// Reads `range`, at least one byte, of the coded body at `extent`. Memory is taken for the range and for a chunk.
     pub(super) fn read_coded(&self, extent: &Extent, range: Range<u64>) -> Result<Bytes> {
-        let trailer = self.trailer_of(extent)?;
+        let (trailer, opener) = self.trailer_of(extent)?;
         let log2 = self.header.chunk_log2;
         let (first, last) = (range.start >> log2, (range.end - 1) >> log2);
         let mut out = Vec::new();
@@ -35,14 +37,20 @@ impl Segment {
         while index <= last {
             let group = index / MARK_EVERY * MARK_EVERY;
             let until = (group + MARK_EVERY).min(last + 1);
-            index =
-                self.read_group(extent, &trailer, (group, index, until), &range, &mut out, &mut scratch)?;
+            index = self.read_group(
+                extent,
+                &trailer,
+                &opener,
+                (group, index, until),
+                &range,
+                (&mut out, &mut scratch),
+            )?;
         }
         Ok(out.into())
     }
 
-    /// Where the parts of a coded record stand.
-    fn trailer_of(&self, extent: &Extent) -> Result<Trailer> {
+    /// Where the parts of a coded record stand, and what opens its chunks if they are sealed.
+    fn trailer_of(&self, extent: &Extent) -> Result<(Trailer, Option<ChunkSealer>)> {
         let at = extent.offset;
         let behind = at.checked_add(FRAME_LEN as u64).filter(|end| *end <= i64::MAX as u64);
         let behind = behind.ok_or_else(|| self.corrupt(0, "an extent lies beyond what a file can hold"))?;
@@ -54,7 +62,18 @@ impl Segment {
             _ => return Err(self.corrupt(at, "here should stand a body that something names")),
         };
         let chunks = frame::chunk_count(extent.len, self.header.chunk_log2);
-        Trailer::of(frame.length, frame.owner_len, chunks).map_err(|reason| self.corrupt(at, reason))
+        let trailer =
+            Trailer::of(frame.length, frame.owner_len, chunks).map_err(|reason| self.corrupt(at, reason))?;
+        if !self.is_sealed() {
+            return Ok((trailer, None));
+        }
+        if usize::from(frame.owner_len) < BODY_NONCE_LEN || frame.flags & FLAG_SEALED == 0 {
+            return Err(self.corrupt(at, "a body in a sealed segment is not sealed"));
+        }
+        let nonce = behind + trailer.owner;
+        let nonce = self.lend(nonce..nonce + BODY_NONCE_LEN as u64)?;
+        let nonce = nonce[..].try_into().expect("as long as asked");
+        Ok((trailer, self.body_opener(at, &frame, nonce)))
     }
 
     /// Decodes the chunks from `index` to `until` of the group that begins with chunk `group`.
@@ -62,11 +81,12 @@ impl Segment {
         &self,
         extent: &Extent,
         trailer: &Trailer,
+        opener: &Option<ChunkSealer>,
         (group, index, until): (u64, u64, u64),
         range: &Range<u64>,
-        out: &mut Vec<u8>,
-        scratch: &mut Vec<u8>,
+        (out, scratch): (&mut Vec<u8>, &mut Vec<u8>),
     ) -> Result<u64> {
+        let tag_len = if opener.is_some() { TAG_LEN as u64 } else { 0 };
         let log2 = self.header.chunk_log2;
         let payload = extent.offset + FRAME_LEN as u64;
         let corrupt = |reason: &str| self.corrupt(extent.offset, reason);
@@ -83,7 +103,7 @@ impl Segment {
             let from = chunk << log2;
             let plain = (extent.len - from).min(1 << log2);
             let word = half(&table, 4 * (chunk - group) as usize);
-            let stored = StoredChunk::read(word, plain).map_err(corrupt)?;
+            let stored = StoredChunk::read(word, plain, tag_len).map_err(corrupt)?;
             let end = at.checked_add(stored.len).filter(|end| *end <= trailer.marks);
             let end = end.ok_or_else(|| corrupt("the table of a body leads beyond its chunks"))?;
             let start = std::mem::replace(&mut at, end);
@@ -97,11 +117,16 @@ impl Segment {
             }
             let wanted = range.start.max(from) - from..range.end.min(from + plain) - from;
             let damaged = |reason| self.corrupt(payload + start, reason);
+            let last = chunk + 1 == trailer.chunks;
+            let take = |out: &mut Vec<u8>| match opener {
+                None => restore(stored, &bytes, plain, out),
+                Some(opener) => open_chunk(opener, (chunk, last), stored, &bytes, plain, out),
+            };
             if wanted == (0..plain) {
-                restore(stored, &bytes, plain, out).map_err(damaged)?;
+                take(out).map_err(damaged)?;
             } else {
                 scratch.clear();
-                restore(stored, &bytes, plain, scratch).map_err(damaged)?;
+                take(scratch).map_err(damaged)?;
                 out.extend_from_slice(&scratch[wanted.start as usize..wanted.end as usize]);
             }
         }
@@ -111,7 +136,8 @@ impl Segment {
     /// How many bytes so many live ones are as they are stored here. `counted` is what extents and rows count for,
     /// which knows nothing of compression. What was written since the last call is read, as far as frames go.
     pub fn stored_share(&self, counted: u64, chunk_log2: u8) -> u64 {
-        if !self.header.is_coded() || counted == 0 {
+        // Rows count for nothing here, so of a log segment this would say too little.
+        if !self.header.is_coded() || self.header.kind == SegmentKind::Log || counted == 0 {
             return counted;
         }
         let Ok(sum) = self.count_blobs(chunk_log2) else {
@@ -141,6 +167,26 @@ impl Segment {
     }
 }
 
+/// Appends to `out` the `plain` bytes of a sealed chunk.
+fn open_chunk(
+    opener: &ChunkSealer,
+    (index, last): (u64, bool),
+    stored: StoredChunk,
+    bytes: &[u8],
+    plain: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
+    let (body, tag) = bytes.split_last_chunk::<TAG_LEN>().ok_or(FORGED)?;
+    if !stored.compressed {
+        let from = out.len();
+        out.extend_from_slice(body);
+        return opener.open(index, last, &mut out[from..], tag).map_err(|_| FORGED);
+    }
+    let mut opened = body.to_vec();
+    opener.open(index, last, &mut opened, tag).map_err(|_| FORGED)?;
+    restore(StoredChunk { len: opened.len() as u64, ..stored }, &opened, plain, out)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -155,7 +201,7 @@ mod tests {
     fn pool(mapped: bool, chunk_log2: u8) -> Arc<BulkPool> {
         let mut env = Env::memory();
         env.vfs = Arc::new(MemoryVfs::new());
-        let identity = Identity { dir: "/s".into(), store_id: [1; 16], chunk_log2: 16, mapped };
+        let identity = Identity { dir: "/s".into(), store_id: [1; 16], chunk_log2: 16, mapped, ring: None };
         env.vfs.create_dir(&bulk_dir(&identity.dir, 2), Site::STORE_DIR).unwrap();
         let maker = Arc::new(SegmentMaker::new(env, identity, 1, 1));
         let coding = Coding { level: Some(3), chunk_log2 };
@@ -167,7 +213,7 @@ mod tests {
         let mut out = vec![0; len];
         blake3::Hasher::new().update(&[salt]).finalize_xof().fill(&mut out);
         for (index, run) in out.chunks_mut(3000).enumerate() {
-            if (index as u8).wrapping_add(salt) % 3 != 0 {
+            if !(index as u8).wrapping_add(salt).is_multiple_of(3) {
                 run.fill(salt);
             }
         }

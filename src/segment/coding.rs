@@ -161,7 +161,7 @@ mod tests {
                 let mut out = vec![9; 3];
                 let chunk = coder.store(&plain, &mut out).unwrap();
                 assert_eq!((chunk.compressed, chunk.len as usize), (shrinks, out.len() - 3));
-                assert_eq!(StoredChunk::read(chunk.word(), plain.len() as u64), Ok(chunk));
+                assert_eq!(StoredChunk::read(chunk.word(), plain.len() as u64, 0), Ok(chunk));
                 let mut back = vec![1];
                 restore(chunk, &out[3..], plain.len() as u64, &mut back).unwrap();
                 assert!(back[1..] == plain[..]);

@@ -11,13 +11,15 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::coding::Coding;
+use super::sealed::Sealing;
 use super::{bulk_dir, file_name, log_dir};
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
-use crate::format::segment_header::{CODED, HEADER_LEN, SegmentHeader, SegmentKind};
+use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 
 /// The unit in which first touches are remembered.
 const TOUCH_LOG2: u32 = 12;
@@ -35,6 +37,8 @@ pub struct Identity {
     pub chunk_log2: u8,
     /// Whether bodies are read through maps.
     pub mapped: bool,
+    /// The keys of the store, if everything in it is sealed.
+    pub ring: Option<Arc<Keyring>>,
 }
 
 /// Makes and opens segment files.
@@ -88,7 +92,11 @@ impl SegmentMaker {
             kind,
             tier,
             chunk_log2: coding.chunk_log2,
-            coding: if coding.is_coded() { CODED } else { 0 },
+            coding: match (&self.identity.ring, coding.is_coded()) {
+                (Some(_), _) => CODED | SEALED,
+                (None, true) => CODED,
+                (None, false) => 0,
+            },
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             store_id: self.identity.store_id,
             nonce: u64::from_le_bytes(nonce),
@@ -152,6 +160,9 @@ impl SegmentMaker {
         if (header.kind, header.id, header.tier) != (kind, id, tier) {
             return Ok(Err("the segment is another one than its file name says"));
         }
+        if header.is_sealed() != self.identity.ring.is_some() {
+            return Ok(Err("the segment is sealed and its store is not, or the other way round"));
+        }
         let mapped = self.identity.mapped && !may_shrink;
         Ok(Ok(Arc::new(self.handle(header, path, file, mapped))))
     }
@@ -181,6 +192,7 @@ impl SegmentMaker {
     /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
     pub fn adopt(&self, header: SegmentHeader, seed: u32, path: PathBuf, file: Arc<dyn File>) -> Segment {
         Segment {
+            sealing: self.identity.ring.as_ref().map(|ring| Sealing::new(ring, &header)),
             seed,
             header,
             path,
@@ -225,6 +237,8 @@ pub struct Segment {
     /// What it is.
     pub header: SegmentHeader,
     seed: u32,
+    /// Its keys, if everything in the store is sealed.
+    pub(super) sealing: Option<Sealing>,
     path: PathBuf,
     file: Arc<dyn File>,
     mapped: bool,
@@ -477,8 +491,13 @@ mod tests {
     fn an_extent_beyond_the_file_is_damage_and_no_huge_allocation() {
         let dir = tempfile::tempdir().unwrap();
         for mapped in [true, false] {
-            let identity =
-                Identity { dir: dir.path().to_path_buf(), store_id: [1; 16], chunk_log2: 16, mapped };
+            let identity = Identity {
+                dir: dir.path().to_path_buf(),
+                store_id: [1; 16],
+                chunk_log2: 16,
+                mapped,
+                ring: None,
+            };
             let maker = SegmentMaker::new(Env::real(), identity, 1, 1 + u64::from(mapped));
             maker.env.vfs.create_dir(&log_dir(dir.path()), Site::STORE_DIR).unwrap();
             let segment = maker.create(SegmentKind::Log, 0, 1 << 16, LogStart::default()).unwrap();

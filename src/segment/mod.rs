@@ -6,7 +6,7 @@
 //! 2. No byte of a body leaves this room before its chunk's checksum matched.
 //! 3. A segment's header and name are durable before a record in it is.
 //!
-//! *Stands on*: `format`, `env`, `error`.
+//! *Stands on*: `crypto`, `format`, `env`, `error`.
 //! *Never*: knows what a record means; decides when to sync; removes a file that anything names.
 //! *Read first*: `handle.rs`, then `log.rs` and `bulk.rs`.
 
@@ -16,6 +16,7 @@ mod coding;
 mod handle;
 mod log;
 mod scan;
+mod sealed;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub use coding::Coding;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
 pub use scan::{End, Scan, find_durable_mark, lsn_before};
+pub use sealed::most_added;
 pub use table::{Table, TableCell};
 
 /// The directory of the log segments.

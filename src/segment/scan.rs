@@ -1,6 +1,8 @@
 //! Walks the records of a segment in order, through positioned reads, and says how it ends.
 
 use super::Segment;
+use super::sealed::FORGED;
+use crate::crypto::TAG_LEN;
 use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
@@ -23,6 +25,8 @@ pub struct Scan<'a> {
     window_at: u64,
     trusting: bool,
     step: usize,
+    /// What was in the last sealed record.
+    opened: Vec<u8>,
 }
 
 /// One record.
@@ -32,7 +36,7 @@ pub struct Scanned<'s> {
     pub offset: u64,
     /// Its frame.
     pub frame: Frame,
-    /// The payload of a commit or moves record, verified; empty for the other kinds.
+    /// The payload of a commit or moves record, verified and opened; empty for the other kinds.
     pub payload: &'s [u8],
 }
 
@@ -55,7 +59,8 @@ impl<'a> Scan<'a> {
         let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
-        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false, step: WINDOW })
+        let (window, opened) = (Vec::new(), Vec::new());
+        Ok(Scan { segment, size, at, limit, window, window_at: 0, trusting: false, step: WINDOW, opened })
     }
 
     /// A walk that looks at frames only and reads little besides.
@@ -113,12 +118,39 @@ impl<'a> Scan<'a> {
             }
             Kind::Void => {}
         }
-        self.at = frame::align(end);
         let payload = match frame.kind {
-            Kind::Commit | Kind::Moves => self.bytes(payload_at, frame.length as usize)?,
-            _ => &[],
+            Kind::Commit | Kind::Moves if self.segment.is_sealed() => {
+                if !self.open_record(offset, &frame)? {
+                    if self.trusting {
+                        return Ok(Err(End::Bad(FORGED)));
+                    }
+                    // Its sum is right, so no crash has torn it.
+                    return Err(self.segment.corrupt(offset, FORGED));
+                }
+                self.at = frame::align(end);
+                &self.opened[..]
+            }
+            Kind::Commit | Kind::Moves => {
+                self.at = frame::align(end);
+                self.bytes(payload_at, frame.length as usize)?
+            }
+            _ => {
+                self.at = frame::align(end);
+                &[]
+            }
         };
         Ok(Ok(Scanned { offset, frame, payload }))
+    }
+
+    /// Opens the payload of a record; `false` if the store's key does not open it.
+    fn open_record(&mut self, offset: u64, frame: &Frame) -> Result<bool> {
+        let mut opened = std::mem::take(&mut self.opened);
+        opened.clear();
+        opened.extend_from_slice(self.bytes(offset + FRAME_LEN as u64, frame.length as usize)?);
+        let len = self.segment.open_record(frame, offset, &mut opened).map(|plain| plain.len());
+        opened.truncate(len.unwrap_or(0));
+        self.opened = opened;
+        Ok(len.is_ok())
     }
 
     /// Whether nothing but zeros stands from here on.
@@ -134,10 +166,12 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// The owner's key of the blob at `offset`.
+    /// The owner's key of the blob at `offset`, which was not verified: a crash may have torn it, and then of a sealed one
+    /// nothing is left.
     pub fn owner(&mut self, offset: u64, frame: &Frame) -> Result<Vec<u8>> {
         let at = offset + FRAME_LEN as u64 + frame.length - u64::from(frame.owner_len);
-        Ok(self.bytes(at, usize::from(frame.owner_len))?.to_vec())
+        let mut owner = self.bytes(at, usize::from(frame.owner_len))?.to_vec();
+        Ok(self.segment.open_owner(frame, offset, &mut owner).map(|plain| plain.to_vec()).unwrap_or_default())
     }
 
     fn frame_at(&mut self, offset: u64) -> Result<Decoded> {
@@ -187,6 +221,7 @@ impl<'a> Scan<'a> {
         const MISMATCH: &str = "the checksum of a chunk of a body does not match";
         /// How many words of the table are kept at once.
         const GROUP: u64 = 8 * 1024;
+        let tag_len = if self.segment.is_sealed() { TAG_LEN as u64 } else { 0 };
         let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
         let trailer = match Trailer::of(frame.length, frame.owner_len, chunks) {
             Ok(trailer) => trailer,
@@ -212,7 +247,7 @@ impl<'a> Scan<'a> {
                 let [word, expected] =
                     [word, expected].map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
                 let plain = (frame.word - (index << log2)).min(1 << log2);
-                let stored = match StoredChunk::read(word, plain) {
+                let stored = match StoredChunk::read(word, plain, tag_len) {
                     Ok(stored) if stored.len <= trailer.marks - place => stored,
                     Ok(_) => return Ok(Err("the table of a body leads beyond its chunks")),
                     Err(reason) => return Ok(Err(reason)),
@@ -296,8 +331,13 @@ pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<
             && at + FRAME_LEN as u64 + frame.length <= scan.size;
         if sound {
             budget = budget.checked_sub(frame.length).ok_or_else(|| too_many(segment, at))?;
-            let payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
+            let mut payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
             if crc(payload) == frame.payload_sum
+                && (!segment.is_sealed() || {
+                    let opens = scan.open_record(at, &frame)?;
+                    payload = &scan.opened;
+                    opens
+                })
                 && let Ok((head, _)) = commit::open(payload, frame.kind == Kind::Moves)
                 && head.durable > bad
             {

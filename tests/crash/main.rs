@@ -18,3 +18,4 @@ mod kill;
 mod ledger;
 mod nested;
 mod regressions;
+mod sealed;

@@ -17,6 +17,7 @@ mod conditions;
 mod copy_rename;
 mod delete;
 mod descending;
+mod encryption;
 mod feed;
 mod get;
 mod idle;
