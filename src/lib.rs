@@ -115,6 +115,8 @@ pub mod cookbook {
     pub mod feed {}
     #[doc = include_str!("../docs/cookbook/backup.md")]
     pub mod backup {}
+    #[doc = include_str!("../docs/cookbook/encryption.md")]
+    pub mod encryption {}
     #[doc = include_str!("../docs/cookbook/readers.md")]
     pub mod readers {}
 }

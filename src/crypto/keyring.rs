@@ -129,12 +129,6 @@ impl Keyring {
         *self.root.derive(contexts::SUPERBLOCK, &[&self.store_id, digest]).as_bytes()
     }
 
-    /// What hides the checksum of the root page in the superblock of this generation: it would tell a little of the page.
-    pub fn root_page_mask(&self, generation: u64) -> u32 {
-        let mask = self.root.derive(contexts::ROOT_PAGE, &[&self.store_id, &generation.to_le_bytes()]);
-        u32::from_le_bytes(*mask.as_bytes().first_chunk().expect("four bytes"))
-    }
-
     /// Where a body begins: what leads to its key. `first` is how it begins.
     pub fn body_nonce(&self, place: &BodyPlace, first: &[u8]) -> [u8; BODY_NONCE_LEN] {
         self.nonces.draw(&[0; 16], &place.encode(), first)

@@ -42,8 +42,6 @@ mod contexts {
     pub const COMMITMENT: &str = "ossicle 2026-11 v1 store root commitment";
     /// Keys the sum that guards a slot of the superblock.
     pub const SUPERBLOCK: &str = "ossicle 2026-11 v1 superblock";
-    /// Hides the checksum of the root page in the superblock.
-    pub const ROOT_PAGE: &str = "ossicle 2026-11 v1 checksum of the root page";
     /// Wraps the shred root.
     pub const SHRED_WRAP: &str = "ossicle 2026-11 v1 wrap of the shred root";
     /// Seals the records of one segment.

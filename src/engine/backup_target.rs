@@ -70,7 +70,7 @@ impl<'e> Target<'e> {
         let lock = take_lock(env, dir)?;
         let found = if exists { Some(SuperblockFile::open(env, &path, OpenMode::ReadWrite)?) } else { None };
         let superblock = match found {
-            Some((file, Found::Store(mut block, signature))) => {
+            Some((file, Found::Store(block, signature))) => {
                 if block.store_id != source.store_id {
                     return Err(not_a_target(dir, "it belongs to another store"));
                 }
@@ -78,7 +78,7 @@ impl<'e> Target<'e> {
                     return Err(not_a_target(dir, "it is a store of its own, or was written to since"));
                 }
                 let unlock = ring.cloned().map(Unlock::Ring);
-                let ring = keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature)?;
+                let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
                 SuperblockFile::new(file, &path, *block, ring)
             }
             Some((_, Found::Unsound(error)))

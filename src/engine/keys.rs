@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Engine;
-use super::superblock::prove;
+use super::superblock::is_proved;
 use crate::crypto::{Chance, KeyProvider, Keyring, Locked, Wrapped};
 use crate::env::{Entropy, Env};
 use crate::error::{Error, ErrorKind, Result};
@@ -45,12 +45,12 @@ fn moment(env: &Env, run: u64) -> Vec<u8> {
     [since.as_nanos().to_le_bytes(), fixed.as_nanos().to_le_bytes(), u128::from(run).to_le_bytes()].concat()
 }
 
-/// The keys of the store that `block` describes, and the block as it was when it was written. Changes nothing.
+/// The keys of the store that `block` describes, which is believed only then. Changes nothing.
 pub fn unlock(
     env: &Env,
     dir: &Path,
     unlock: Option<&Unlock>,
-    block: &mut Superblock,
+    block: &Superblock,
     signature: &Signature,
 ) -> Result<Option<Arc<Keyring>>> {
     let ring = match (&block.keys, unlock) {
@@ -86,8 +86,10 @@ pub fn unlock(
             Arc::new(opened.map_err(|locked| explain(dir, &keys.key_id, &provider.key_id(), locked))?)
         }
     };
-    prove(block, signature, Some(&ring))
-        .map_err(|reason| Error::corrupt(dir.join(super::open::SUPERBLOCK).display(), 0, reason))?;
+    if !is_proved(signature, &ring) {
+        let reason = "it was changed by somebody who does not have the store's key";
+        return Err(Error::corrupt(dir.join(super::open::SUPERBLOCK).display(), 0, reason));
+    }
     Ok(Some(ring))
 }
 

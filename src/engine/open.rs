@@ -94,9 +94,9 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
-            Some((file, Found::Store(mut block, signature))) => {
+            Some((file, Found::Store(block, signature))) => {
                 // Before anything is changed: a wrong key must do no harm.
-                let ring = keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature)?;
+                let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
                 refuse_unfinished(dir, &block)?;
                 let superblock = SuperblockFile::new(file, &path, (*block).clone(), ring);
                 if block.is_young() {

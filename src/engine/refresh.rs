@@ -179,8 +179,8 @@ type Looked = (Arc<dyn File>, Superblock, Option<Arc<Keyring>>);
 fn superblock_of(options: &OpenOptions) -> Result<Looked> {
     let OpenOptions { dir, env, unlock, .. } = options;
     let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
-    if let Ok((file, Found::Store(mut block, signature))) = opened {
-        let ring = keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature)?;
+    if let Ok((file, Found::Store(block, signature))) = opened {
+        let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
         open::refuse_unfinished(dir, &block)?;
         return Ok((file, *block, ring));
     }

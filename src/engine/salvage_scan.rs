@@ -214,8 +214,8 @@ fn read_slots(
     found.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
     let (mut slots, mut keys) = (Vec::new(), None);
     let mut unlock = unlock.cloned();
-    for (mut block, signature) in found {
-        match keys::unlock(env, dir, unlock.as_ref(), &mut block, &signature) {
+    for (block, signature) in found {
+        match keys::unlock(env, dir, unlock.as_ref(), &block, &signature) {
             Ok(None) => {}
             // The key is asked for once.
             Ok(Some(ring)) => {

@@ -25,7 +25,7 @@ pub struct SuperblockFile {
 #[derive(Debug)]
 pub enum Found {
     /// A store, as its newest slot describes it; in a sealed store nothing of that is to be believed before it is
-    /// [`proved`](prove).
+    /// [proved](is_proved).
     Store(Box<Superblock>, Signature),
     /// Nothing is written in any slot: the making of the store was cut short.
     Blank,
@@ -158,42 +158,19 @@ impl SuperblockFile {
     }
 }
 
-/// The slot as it is written; that of a sealed store is signed, and says nothing of its root page.
+/// The slot as it is written; that of a sealed store is signed.
 fn encode(block: &Superblock, ring: Option<&Keyring>) -> Vec<u8> {
-    let Some(ring) = ring else {
-        return block.encode();
-    };
-    let mut hidden = block.clone();
-    hide(&mut hidden, ring);
-    let mut bytes = hidden.encode();
-    let signature = superblock::signature(&bytes);
-    superblock::sign(&mut bytes, &ring.superblock_sum(&signature.digest));
+    let mut bytes = block.encode();
+    if let Some(ring) = ring {
+        let signature = superblock::signature(&bytes);
+        superblock::sign(&mut bytes, &ring.superblock_sum(&signature.digest));
+    }
     bytes
 }
 
-fn hide(block: &mut Superblock, ring: &Keyring) {
-    let mask = ring.root_page_mask(block.generation);
-    if let Some((_, checksum, _)) = block.checkpoint.as_mut().and_then(|checkpoint| checkpoint.root.as_mut())
-    {
-        *checksum ^= mask;
-    }
-}
-
-/// Makes a superblock that was read what it was when it was written, or says that somebody else wrote it.
-pub fn prove(
-    block: &mut Superblock,
-    signature: &Signature,
-    ring: Option<&Keyring>,
-) -> Result<(), &'static str> {
-    let Some(ring) = ring else {
-        return Ok(());
-    };
-    let sum = blake3::Hash::from_bytes(ring.superblock_sum(&signature.digest));
-    if sum != signature.sum {
-        return Err("the superblock was changed by somebody who does not have the store's key");
-    }
-    hide(block, ring);
-    Ok(())
+/// Whether a superblock was written by somebody who had the store's key.
+pub fn is_proved(signature: &Signature, ring: &Keyring) -> bool {
+    blake3::Hash::from_bytes(ring.superblock_sum(&signature.digest)) == signature.sum
 }
 
 fn unsupported(path: &Path, what: String) -> Error {

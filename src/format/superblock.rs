@@ -37,7 +37,6 @@
 //! 4060  32 B keyed sum: made with a key of the store root from the BLAKE3 hash of bytes 0..4060
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
-//! In a sealed store the checksum of the root page is XORed with a number that only the key gives.
 
 use super::checksum::crc;
 use super::commit::Position;

@@ -71,6 +71,12 @@ pub(super) struct View {
     verified: Vec<AtomicU64>,
 }
 
+/// What stands for the checksum of a sealed page: the first bytes of its tag, which nobody can choose.
+fn sealed_checksum(sealed: &[u8]) -> u32 {
+    let tag = sealed.last_chunk::<16>().expect("a sealed page ends with its tag");
+    u32::from_le_bytes([tag[0], tag[1], tag[2], tag[3]])
+}
+
 fn stride(sealer: Option<&Sealer>) -> u64 {
     (PAGE + sealer.map_or(0, |_| SEAL_LEN)) as u64
 }
@@ -200,15 +206,7 @@ impl PageFile {
             return Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"));
         };
         match self.file.read_exact_at(bytes, offset, Site::INDEX_READ) {
-            Ok(()) => {
-                let page = match &self.sealer {
-                    None => bytes,
-                    Some(sealer) => sealer
-                        .open(&number.to_le_bytes(), bytes)
-                        .map_err(|_| self.corrupt(number, "the page does not open with the store's key"))?,
-                };
-                Ok(<[u8; PAGE]>::try_from(&*page).expect("as long as a page"))
-            }
+            Ok(()) => self.unseal(number, bytes),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"))
             }
@@ -216,12 +214,28 @@ impl PageFile {
         }
     }
 
+    /// The page in the bytes that were read for it. A sealed one has the beginning of its tag for a checksum: its parent
+    /// has the same, so an older page of the same place is not taken for it.
+    fn unseal(&self, number: u64, bytes: &mut [u8]) -> Result<[u8; PAGE]> {
+        let Some(sealer) = &self.sealer else {
+            return Ok(<[u8; PAGE]>::try_from(&*bytes).expect("as long as a page"));
+        };
+        let checksum = sealed_checksum(bytes);
+        let opened = sealer.open(&number.to_le_bytes(), bytes);
+        let opened =
+            opened.map_err(|_| self.corrupt(number, "the page does not open with the store's key"))?;
+        let mut page = <[u8; PAGE]>::try_from(&*opened).expect("as long as a page");
+        page[..4].copy_from_slice(&checksum.to_le_bytes());
+        Ok(page)
+    }
+
     /// Whether the page is whole and the one that the pointer means.
     pub(super) fn check(&self, child: Child, bytes: &[u8]) -> Result<()> {
         let Ok(bytes) = <&[u8; PAGE]>::try_from(bytes) else {
             return Err(self.corrupt(child.page, "a page is cut short"));
         };
-        if checksum(bytes, self.salt, child.page) != child.checksum
+        // What was sealed was verified when it was opened.
+        if (self.sealer.is_none() && checksum(bytes, self.salt, child.page) != child.checksum)
             || stored_checksum(bytes) != Some(child.checksum)
         {
             return Err(self.corrupt(child.page, "the checksum of a page does not match its pointer"));
@@ -405,11 +419,12 @@ impl<'f> Writer<'f> {
             self.start = page;
         }
         let mut bytes = [0; PAGE];
-        let checksum = fill(page, &mut bytes);
+        let mut checksum = fill(page, &mut bytes);
         let from = self.run.len();
         self.run.extend_from_slice(&bytes);
         if let Some(sealer) = &self.file.sealer {
             sealer.seal(&page.to_le_bytes(), &mut self.run, from);
+            checksum = sealed_checksum(&self.run[from..]);
         }
         Ok(Child { page, checksum })
     }

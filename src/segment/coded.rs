@@ -9,13 +9,13 @@ use super::coding::restore;
 use super::handle::BlobSum;
 use super::scan::Scan;
 use super::sealed::FORGED;
-use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
+use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, SEAL_LEN, TAG_LEN};
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{MARK_EVERY, StoredChunk, Trailer};
 use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FLAG_SEALED, FRAME_LEN, Frame, Kind};
-use crate::format::segment_header::{HEADER_LEN, SegmentKind};
+use crate::format::segment_header::HEADER_LEN;
 
 fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
@@ -136,8 +136,7 @@ impl Segment {
     /// How many bytes so many live ones are as they are stored here. `counted` is what extents and rows count for,
     /// which knows nothing of compression. What was written since the last call is read, as far as frames go.
     pub fn stored_share(&self, counted: u64, chunk_log2: u8) -> u64 {
-        // Rows count for nothing here, so of a log segment this would say too little.
-        if !self.header.is_coded() || self.header.kind == SegmentKind::Log || counted == 0 {
+        if !self.header.is_coded() || counted == 0 {
             return counted;
         }
         let Ok(sum) = self.count_blobs(chunk_log2) else {
@@ -150,16 +149,21 @@ impl Segment {
             as u64
     }
 
-    /// What the blob records come to so far.
+    /// What the records come to so far.
     pub fn count_blobs(&self, chunk_log2: u8) -> Result<BlobSum> {
         let mut kept = self.blobs.lock();
         let mut sum = kept.unwrap_or(BlobSum { end: HEADER_LEN as u64, plain: 0, stored: 0 });
         let mut scan = Scan::of_frames(self, sum.end)?;
         while let Ok(record) = scan.next(false)? {
-            if record.frame.kind == Kind::Blob {
-                sum.plain = sum.plain.saturating_add(frame::blob_record_len(record.frame.word, chunk_log2));
-                sum.stored = sum.stored.saturating_add(record.frame.record_len());
-            }
+            let stored = record.frame.record_len();
+            let plain = match record.frame.kind {
+                Kind::Blob => frame::blob_record_len(record.frame.word, chunk_log2),
+                // Of a log segment that is sealed: rows too take more than they count for.
+                Kind::Commit | Kind::Moves => stored - stored.min(SEAL_LEN as u64),
+                Kind::Continue | Kind::Void => continue,
+            };
+            sum.plain = sum.plain.saturating_add(plain);
+            sum.stored = sum.stored.saturating_add(stored);
         }
         sum.end = scan.position();
         *kept = Some(sum);

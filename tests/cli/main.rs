@@ -11,6 +11,7 @@ mod commands;
 mod export;
 mod feed;
 mod import;
+mod keys;
 mod semantics;
 mod tool;
 mod tour;
