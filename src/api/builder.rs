@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Store;
-use crate::engine::{Engine, OpenOptions, Settings};
+use crate::engine::{Engine, OpenOptions, Settings, Tier};
 use crate::env::{Clock, Entropy, Env, Vfs};
 use crate::error::Result;
+use crate::model::StorageClass;
 
 /// Who does the maintenance of a store: checkpoints, and giving space back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,15 @@ impl StoreBuilder {
     /// Sets how the store behaves.
     pub fn settings(mut self, settings: Settings) -> StoreBuilder {
         self.settings = settings;
+        self
+    }
+
+    /// Sets where and how the bodies of a storage class are kept. To be called behind [`settings`](Self::settings), which
+    /// says so for all classes.
+    pub fn tier(mut self, class: StorageClass, tier: Tier) -> StoreBuilder {
+        if let Some(slot) = self.settings.tiers.get_mut(usize::from(class.number())) {
+            *slot = tier;
+        }
         self
     }
 

@@ -179,17 +179,16 @@ impl SavedBlob {
         if self.broken || head.is_some_and(|head| self.pieces < head.pieces) {
             return false;
         }
-        match head.map_or(self.by_offset, |head| head.keyed == Keyed::Offset) {
+        match head.map_or(self.by_offset, |head| head.keyed != Keyed::Number) {
             true => (self.by_offset || self.pieces == 0) && self.bytes >= len,
             // Nothing but an upload in progress refers to none of its bytes; its parts are looked at when it is completed.
             false => len == 0 || (!self.stale && self.bytes == len),
         }
     }
 
-    /// The head that it must have so that none of its pieces is removed too early; `None` if it has that. One that
-    /// counts too many entries only keeps bytes longer than is needed.
+    /// The head that it must have so that none of its pieces is removed too early, or never; `None` if it has that.
     fn mended(&self) -> Option<(u64, BlobHead)> {
-        if self.head.is_some_and(|(_, head)| head.refs >= self.refs) || self.refs == 0 {
+        if self.head.is_some_and(|(_, head)| head.refs == self.refs) || self.refs == 0 {
             return None;
         }
         let keyed = if self.by_offset { Keyed::Offset } else { Keyed::Number };
@@ -412,8 +411,8 @@ impl Salvage<'_> {
         };
         let extents: Vec<Extent> = match &entry.body {
             Body::Extents(list) => list.iter().collect(),
-            Body::Shared { blob, len, .. }
-                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(*len)) =>
+            Body::Shared { blob, offset, len, .. }
+                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(offset + len)) =>
             {
                 let shared = format!("the shared body {}-{}", blob.lsn, blob.n);
                 let why = "pieces of it are lost, or are shorter than what refers to them";
@@ -424,6 +423,7 @@ impl Salvage<'_> {
         let total = extents.iter().map(|extent| extent.len).sum();
         if let [extent] = &extents[..]
             && extent.len <= self.engine.settings().packed_max as u64
+            && self.tier_of(extent) == 0
         {
             let bytes = self.read_extent(extent, 0..extent.len)?;
             self.batch.bytes += extent.len;
@@ -440,7 +440,8 @@ impl Salvage<'_> {
 
     /// Copies a body into a bulk segment of the new store, piece by piece.
     fn copy(&mut self, key: &[u8], extent: &Extent) -> Result<Placed, Unsaved> {
-        let mut writer = self.engine.body_writer(key.to_vec()).map_err(Unsaved::Failed)?;
+        let tier = self.tier_of(extent);
+        let mut writer = self.engine.body_writer(key.to_vec(), tier).map_err(Unsaved::Failed)?;
         let mut at = 0;
         while at < extent.len {
             let end = extent.len.min(at + STEP);
@@ -449,6 +450,11 @@ impl Salvage<'_> {
             at = end;
         }
         writer.finish().map_err(Unsaved::Failed)
+    }
+
+    /// The tier that a body lay in.
+    fn tier_of(&self, extent: &Extent) -> u8 {
+        self.remains.segments.get(extent.segment).map_or(0, |segment| segment.header.tier)
     }
 
     fn read_extent(&mut self, extent: &Extent, range: std::ops::Range<u64>) -> Result<bytes::Bytes, Unsaved> {

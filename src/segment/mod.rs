@@ -15,6 +15,8 @@ mod coded;
 mod coding;
 mod handle;
 mod log;
+mod places;
+mod pools;
 mod scan;
 mod table;
 
@@ -26,6 +28,8 @@ pub use bulk::{BodyWriter, BulkPool, Placed};
 pub use coding::Coding;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
+pub use places::{Place, TIERS, find_places};
+pub use pools::Pools;
 pub use scan::{End, Scan, find_durable_mark, lsn_before};
 pub use table::{Table, TableCell};
 

@@ -38,6 +38,7 @@ mod snapshots;
 mod spaces;
 mod streaming;
 mod symlinks;
+mod tiers;
 mod transactions;
 mod usage;
 mod versioning;
