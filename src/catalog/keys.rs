@@ -228,9 +228,15 @@ pub fn is_trim(key: &[u8]) -> bool {
     key.first() == Some(&TRIMS)
 }
 
+/// The lsn and the number in the key of work left to be done, or of a row to be trimmed.
+pub fn parse_numbered(key: &[u8]) -> Option<(u64, u32)> {
+    let (lsn, n) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*lsn), u32::from_be_bytes(n.try_into().ok()?)))
+}
+
 /// The lsn in the key of work left to be done, or of a row to be trimmed.
 pub fn numbered_lsn(key: &[u8]) -> Option<u64> {
-    key.get(1..9).and_then(|lsn| lsn.try_into().ok()).map(u64::from_be_bytes)
+    parse_numbered(key).map(|(lsn, _)| lsn)
 }
 
 /// The key that says when a row of the retained past was superseded.

@@ -64,7 +64,7 @@ pub use open::OpenOptions;
 pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
-pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
+pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings, Tier};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
