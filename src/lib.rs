@@ -49,7 +49,7 @@ pub use api::{
 pub use crypto::{KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
-    SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,
+    SalvageProgress, SalvageReport, Settings, Stats, Tier, TierStats, VerifyProgress, VerifyReport,
 };
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,

@@ -132,6 +132,11 @@ impl Bucket {
     }
 
     /// Copies an object of another bucket (or this one) into this bucket.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, also for symlinks and objects that grow in the classes `ColdArchive` and `DeepColdArchive`
+    /// (OSS); `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`; `QuotaExceeded`; `FileAlreadyExists`;
+    /// `PreconditionFailed`; `NotModified`.
     pub fn copy_from(
         &self,
         from: &Bucket,

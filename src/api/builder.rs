@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::Store;
 use crate::crypto::KeyProvider;
-use crate::engine::{Engine, OpenOptions, Settings, Unlock};
+use crate::engine::{Engine, OpenOptions, Settings, Tier, Unlock};
 use crate::env::{Clock, Entropy, Env, Vfs};
 use crate::error::Result;
+use crate::model::StorageClass;
 
 /// Who does the maintenance of a store: checkpoints, and giving space back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,15 @@ impl StoreBuilder {
     /// Sets how the store behaves.
     pub fn settings(mut self, settings: Settings) -> StoreBuilder {
         self.settings = settings;
+        self
+    }
+
+    /// Sets where and how the bodies of a storage class are kept. To be called behind [`settings`](Self::settings), which
+    /// says so for all classes.
+    pub fn tier(mut self, class: StorageClass, tier: Tier) -> StoreBuilder {
+        if let Some(slot) = self.settings.tiers.get_mut(usize::from(class.number())) {
+            *slot = tier;
+        }
         self
     }
 

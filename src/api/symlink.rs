@@ -28,7 +28,8 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `InvalidObjectName`, for the key or the target; `FileImmutable`; `NoSuchBucket`.
+    /// `InvalidObjectName`, for the key or the target; `InvalidArgument` in a bucket of the class `ColdArchive` or
+    /// `DeepColdArchive`, unless a warmer class is given (OSS); `FileImmutable`; `NoSuchBucket`.
     pub fn symlink(&self, key: &str, target: &str) -> Result<PutOutcome> {
         self.symlink_with(key, target, PutOptions::new())
     }

@@ -29,6 +29,8 @@ pub fn change_of(commit: RawCommit, name_of: &mut dyn FnMut(u64) -> Result<Strin
     let mut telling = Telling { lsn: commit.lsn, rows: &rows, ops: Vec::with_capacity(rows.len()) };
     telling.tell_keys(&said, name_of)?;
     telling.tell_note(said)?;
+    // What was done in a bucket before it was removed can be done again only before it is.
+    telling.ops.sort_by_key(|op| matches!(op, ChangeOp::DeleteBucket { .. }));
     Ok(Change { lsn, time, ops: telling.ops })
 }
 
@@ -233,13 +235,13 @@ mod tests {
         ]);
         let (table, key) = ("table".to_string(), Bytes::from_static(b"k\0y"));
         let expected = [
-            ChangeOp::DeleteBucket { bucket: "gone".into() },
             ChangeOp::CreateBucket { bucket: "new".into() },
             ChangeOp::DeleteRow { table: table.clone(), key: Bytes::new() },
             ChangeOp::PutRow { table, key, value: Bytes::from_static(b"value") },
             told_put("b4", "a/b", object()),
             ChangeOp::Delete { bucket: "b4".into(), key: "c".into() },
             ChangeOp::Delete { bucket: "b4".into(), key: "d".into() },
+            ChangeOp::DeleteBucket { bucket: "gone".into() },
         ];
         assert_eq!(ops, expected);
     }

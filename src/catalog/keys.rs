@@ -41,6 +41,7 @@ const TRIMS: u8 = 0x0B;
 const SPACES: u8 = 0x0C;
 /// The row that says since when the past is retained.
 pub const RETAINED: u8 = 0x0D;
+const MOVES: u8 = crate::engine::MOVE_SPACE;
 const UPLOADS: u8 = 0x13;
 const HISTORY: u8 = 0x40;
 
@@ -171,6 +172,11 @@ pub fn parse_place(at: &[u8]) -> Option<Placed> {
     (tail.len() == 12).then(|| Placed { kind, shadow, space, key, tail: tail.to_vec() })
 }
 
+/// Whether this is the key of an object's row, or of another version's.
+pub fn has_body(key: &[u8]) -> bool {
+    key.first().is_some_and(|first| [Kind::Head as u8, Kind::Version as u8].contains(first))
+}
+
 /// A version as it stands in keys: the newest first.
 pub fn version_tail(lsn: u64, n: u32) -> [u8; 12] {
     let mut tail = [0; 12];
@@ -207,14 +213,30 @@ pub fn is_tidy(key: &[u8]) -> bool {
     key.first() == Some(&TIDY)
 }
 
+/// The key of word that the body of another row is to lie in another tier.
+pub fn moving(lsn: u64, n: u32) -> Vec<u8> {
+    numbered(MOVES, lsn, n)
+}
+
+/// Where all of those stand.
+pub fn all_moving() -> (Vec<u8>, Vec<u8>) {
+    (vec![MOVES], vec![MOVES + 1])
+}
+
 /// Whether a key is that of a row that says when one of the retained past was superseded.
 pub fn is_trim(key: &[u8]) -> bool {
     key.first() == Some(&TRIMS)
 }
 
+/// The lsn and the number in the key of work left to be done, or of a row to be trimmed.
+pub fn parse_numbered(key: &[u8]) -> Option<(u64, u32)> {
+    let (lsn, n) = key.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*lsn), u32::from_be_bytes(n.try_into().ok()?)))
+}
+
 /// The lsn in the key of work left to be done, or of a row to be trimmed.
 pub fn numbered_lsn(key: &[u8]) -> Option<u64> {
-    key.get(1..9).and_then(|lsn| lsn.try_into().ok()).map(u64::from_be_bytes)
+    parse_numbered(key).map(|(lsn, _)| lsn)
 }
 
 /// The key that says when a row of the retained past was superseded.

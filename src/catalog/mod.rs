@@ -6,7 +6,8 @@
 //! 1. The current version of an object is one seek away from its bucket's id and its key, in most buckets.
 //! 2. Keys of a space are one range, in the order of their bytes.
 //! 3. A row that cannot be read is `Corrupt` and names its key.
-//! 4. What the rows of a store add up to can be audited in one pass over them (`audit.rs`).
+//! 4. What the rows of a store add up to can be audited in one pass over them (`audit.rs`), and set right where rows
+//!    are lost (`mend.rs`).
 //! 5. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
 //!    committed or not yet.
 //! 5. What a commit did can be told from its rows alone.
@@ -20,6 +21,7 @@ mod bucket;
 mod change;
 pub mod keys;
 mod lens;
+mod mend;
 mod naming;
 pub mod note;
 mod object;
@@ -36,5 +38,5 @@ pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_marker, meta_of,
     no_object, no_such_key, no_such_version, weight_of,
 };
-pub use route::{Layer, Route, Span};
+pub use route::{Layer, Route, Span, unread};
 pub use rows::{Found, Moment, Rows, encode_past};

@@ -152,6 +152,21 @@ impl Route {
         &self.spans[self.regions[self.region_of(key)].1]
     }
 
+    /// Whether some keys are led to a layer: by a span of its own, or as a part of another one's.
+    pub fn reads(&self, layer: &Layer) -> bool {
+        self.reads_key(layer.space, layer.prefix.as_bytes())
+    }
+
+    /// Whether a key is led to what stands under `there` in a space.
+    pub fn reads_key(&self, space: u64, there: &[u8]) -> bool {
+        self.spans.iter().any(|span| {
+            span.layers.iter().filter(|layer| layer.space == space).any(|layer| {
+                let rest = there.strip_prefix(layer.prefix.as_bytes());
+                rest.is_some_and(|rest| self.span(&[span.prefix.as_bytes(), rest].concat()) == span)
+            })
+        })
+    }
+
     /// The span of the shorter prefix that a span lies in.
     pub fn around(&self, prefix: &str) -> Option<&Span> {
         self.spans
@@ -183,6 +198,34 @@ impl Route {
     fn region_of(&self, key: &[u8]) -> usize {
         self.regions.partition_point(|(start, _)| **start <= *key).saturating_sub(1)
     }
+}
+
+/// What none of these routes leads to in a space: everything under a prefix, apart from some longer ones.
+pub fn unread(routes: &[&Route], space: u64) -> Vec<(String, Vec<String>)> {
+    let mut prefixes = vec![String::new()];
+    for route in routes {
+        for span in route.spans() {
+            let inside = |other: &&Span| {
+                other.prefix.len() > span.prefix.len() && other.prefix.starts_with(&span.prefix)
+            };
+            for layer in span.layers.iter().filter(|layer| layer.space == space) {
+                let led_away = route.spans().iter().filter(inside);
+                prefixes.extend(
+                    led_away.map(|other| format!("{}{}", layer.prefix, &other.prefix[span.prefix.len()..])),
+                );
+            }
+        }
+    }
+    prefixes.sort();
+    prefixes.dedup();
+    prefixes.retain(|prefix| !routes.iter().any(|route| route.reads_key(space, prefix.as_bytes())));
+    let layers = || routes.iter().flat_map(|route| route.layers()).filter(|layer| layer.space == space);
+    let keep = |prefix: &String| {
+        let inside = layers().filter(|layer| layer.prefix.starts_with(prefix.as_str()));
+        let kept: std::collections::BTreeSet<String> = inside.map(|layer| layer.prefix.clone()).collect();
+        kept.into_iter().collect()
+    };
+    prefixes.into_iter().map(|prefix| (prefix.clone(), keep(&prefix))).collect()
 }
 
 #[cfg(test)]

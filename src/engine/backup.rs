@@ -134,6 +134,9 @@ impl Engine {
         self.check_writable()?;
         refuse_nested(&self.dir, dir)?;
         // Before the checkpoint, so that a target that will not do costs nothing.
+        if let Some(error) = self.tables.current().out_of_service() {
+            return Err(error);
+        }
         let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN, self.ring())?;
         let source = self.moment()?;
         target.refuse_other_branch(&source)?;
@@ -178,7 +181,7 @@ impl Engine {
         let mut pieces = Vec::new();
         for segment in self.tables.current().iter() {
             // Asked before the size: to a segment that is closed nothing is added.
-            let finished = self.pool.finished_end(segment.id());
+            let finished = self.pools.finished_end(segment.id());
             let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
             // Behind what a backup holds of a segment stands what says that it is complete.
             let size = if block.backup { size - size.min(ALIGN) } else { size };

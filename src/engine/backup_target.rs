@@ -19,7 +19,7 @@ use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
 use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::{self, Index, PageFile, Tree, copy_into};
 use crate::segment::{
-    Identity, Segment, SegmentMaker, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
+    Identity, Segment, SegmentMaker, TIERS, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
 };
 
 /// How much is read at once.
@@ -320,6 +320,11 @@ impl<'e> Target<'e> {
         for dir in [log_dir(&self.dir), bulk_dir(&self.dir, 0)] {
             kept.insert(dir, Vec::new());
         }
+        for dir in (1..TIERS).map(|tier| bulk_dir(&self.dir, tier)) {
+            if self.env.vfs.list(&dir, Site::STORE_LIST).is_ok() {
+                kept.insert(dir, Vec::new());
+            }
+        }
         for piece in &source.pieces {
             let path = self.path_of(&piece.segment);
             let dir = path.parent().unwrap_or(&self.dir).to_path_buf();
@@ -369,7 +374,9 @@ impl<'e> Target<'e> {
         let tables = TableCell::default();
         for piece in &source.pieces {
             let header = &piece.segment.header;
-            let opened = maker.open(header.kind, header.tier, header.id, false)?;
+            let path = self.path_of(&piece.segment);
+            let dir = path.parent().unwrap_or(&self.dir);
+            let opened = maker.open((header.kind, header.tier), dir, header.id, false)?;
             tables.add(opened.map_err(|reason| piece.segment.corrupt(0, reason))?);
         }
         let segments: Table = tables.current();

@@ -210,7 +210,12 @@ impl Layout {
             }
             NewBody::Shared(shared) => {
                 extents = shared.hint.to_vec();
-                Body::Shared { blob: shared.blob, len: shared.len, hint: ExtentList::Plain(&extents) }
+                Body::Shared {
+                    blob: shared.blob,
+                    offset: shared.offset,
+                    len: shared.len,
+                    hint: ExtentList::Plain(&extents),
+                }
             }
         };
         let home = self.segment.id();

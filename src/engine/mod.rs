@@ -26,6 +26,7 @@ mod gauges;
 mod keys;
 mod layout;
 mod ledger;
+mod moving;
 mod open;
 mod proposal;
 mod queue;
@@ -57,16 +58,17 @@ pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_ke
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
-pub use gauges::Stats;
+pub use gauges::{Stats, TierStats};
 pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
+pub use moving::MOVE_SPACE;
 pub use open::OpenOptions;
-pub use proposal::{Change, NewBody, Proposal, State, What};
+pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
-pub use salvage::{Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
+pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
-pub use settings::{ReadMode, Settings};
+pub use settings::{ReadMode, Settings, Tier};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
@@ -75,7 +77,7 @@ use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
 use crate::format::superblock::FEATURE_TIERS;
-use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
+use crate::segment::{BodyWriter, BulkPool, Pools, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
 use feed::Feed;
@@ -94,7 +96,7 @@ pub struct Engine {
     read_only: bool,
     maker: Arc<SegmentMaker>,
     tables: Arc<TableCell>,
-    pool: Arc<BulkPool>,
+    pools: Pools,
     view: ArcSwap<View>,
     queue: Queue,
     writer: Mutex<Writer>,
@@ -178,17 +180,23 @@ impl Engine {
         since.as_millis().min(u128::from(u64::MAX)) as u64
     }
 
-    /// Starts a body that is too long to be packed.
-    pub fn body_writer(&self, owner: Vec<u8>) -> Result<BodyWriter> {
+    /// Starts a body that is too long to be packed, in a tier.
+    pub fn body_writer(&self, owner: Vec<u8>, tier: u8) -> Result<BodyWriter> {
         self.check_writable()?;
         // A transaction that has read holds the turn, and a checkpoint would wait for it.
         if self.delta_is_over() && !self.holds_exclusive() {
             self.checkpoint()?;
         }
-        if self.pool.is_coded() {
+        Ok(self.pool(tier)?.writer(owner, false, false))
+    }
+
+    /// The pool of a tier, which the superblock must know of before anything is written there.
+    fn pool(&self, tier: u8) -> Result<&Arc<BulkPool>> {
+        let pool = self.pools.of(tier);
+        if tier > 0 || pool.is_coded() {
             self.require(FEATURE_TIERS)?;
         }
-        Ok(self.pool.writer(owner, false, false))
+        Ok(pool)
     }
 
     /// Makes a streamed body durable; to be called before its commit if that is to be durable.
@@ -196,7 +204,7 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
-        self.pool.sync_segment(placed.segment()).map_err(|error| self.poison(error))
+        self.pools.sync_segment(placed.segment()).map_err(|error| self.poison(error))
     }
 
     /// Makes every commit so far durable.
@@ -296,15 +304,16 @@ impl Engine {
     /// Numbers for people.
     pub fn stats(&self) -> Stats {
         // Inside a transaction that has read, the turn is taken and these two are not known.
-        let (ledger_total, since_checkpoint) = if self.holds_exclusive() {
-            (0, 0)
+        let (ledger, since_checkpoint) = if self.holds_exclusive() {
+            (ledger::Ledger::default(), 0)
         } else {
             let writer = self.writer.lock();
-            (writer.ledger.total(), writer.since_checkpoint)
+            (writer.ledger.clone(), writer.since_checkpoint)
         };
         let view = self.pin();
         let mut stats = self.gauges.stats();
-        stats.live_bytes = ledger_total;
+        stats.live_bytes = ledger.total();
+        self.count_tiers(&mut stats, &view, &|id| ledger.live(id));
         stats.log_since_checkpoint = since_checkpoint;
         stats.delta_keys =
             (view.index.active.len() + view.index.frozen.as_ref().map_or(0, |delta| delta.len())) as u64;

@@ -25,7 +25,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
-use crate::segment::{BulkPool, Coding, Identity, Log, SegmentMaker, Table, TableCell, bulk_dir, log_dir};
+use crate::segment::{
+    BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
+};
 
 /// The file that holds the lock.
 pub const LOCK: &str = "LOCK";
@@ -151,13 +153,13 @@ impl Engine {
         };
         let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
         let tables = Arc::new(TableCell::default());
-        let pool = Arc::new(BulkPool::new(
-            maker.clone(),
-            tables.clone(),
-            0,
-            Coding::plain(block.chunk_log2),
-            settings.segment_size,
-        ));
+        let wanted = (!read_only).then(|| settings.tiers.each_ref().map(|tier| tier.dir.clone()));
+        maker.set_places(find_places(&env, &dir, &block.store_id, wanted.as_ref().map(|dirs| &dirs[..]))?);
+        let pools = (0..TIERS).map(|tier| {
+            let coding = settings.coding(tier, block.chunk_log2);
+            Arc::new(BulkPool::new(maker.clone(), tables.clone(), tier, coding, settings.segment_size))
+        });
+        let pools = Pools::new(pools.collect());
         let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
         let reserve =
             Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
@@ -189,7 +191,7 @@ impl Engine {
             read_only,
             maker,
             tables,
-            pool,
+            pools,
         };
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
         engine.feed.load(&view.index)?;

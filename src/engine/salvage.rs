@@ -98,8 +98,20 @@ pub trait Naming {
     fn name(&self, key: &[u8]) -> String;
     /// An entry was saved; they come in the order of their keys.
     fn saved(&mut self, key: &[u8], stored: &Stored<'_>);
+    /// What is to be made and set right once everything was saved. `blobs` is how many of the saved entries refer to
+    /// each shared body of which anything is left; the commit that sets things right will have this `lsn`.
+    fn mend(&mut self, lsn: u64, blobs: &BTreeMap<BlobId, u64>) -> Mended;
+}
+
+/// What makes a whole of the entries that were saved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Mended {
     /// Entries that must be made so that others can be reached: key, lsn, weight and payload.
-    fn missing(&mut self) -> Vec<(Vec<u8>, u64, Weight, Vec<u8>)>;
+    pub made: Vec<(Vec<u8>, u64, Weight, Vec<u8>)>,
+    /// Rows that only keep book, by key, and what they are to say from now on.
+    pub put: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Rows of that kind that must go.
+    pub remove: Vec<Vec<u8>>,
 }
 
 /// Where a salvage reads and writes.
@@ -153,18 +165,37 @@ impl Proposal for Batch {
     }
 }
 
+/// The commit that sets right what does not add up. It comes after all that was saved, so that what it says counts
+/// when the new store is damaged in its turn.
+#[derive(Debug)]
+struct Mending(Mended);
+
+impl Proposal for Mending {
+    fn decide(&mut self, _: &State<'_>) -> Result<Vec<Change>> {
+        let put = |(key, payload): &(Vec<u8>, Vec<u8>)| Change {
+            key: key.clone(),
+            what: What::Put { weight: Weight::default(), body: NewBody::None, payload: payload.clone() },
+            moved: None,
+        };
+        let remove = self.0.remove.iter().map(|key| Change::delete(key.clone()));
+        Ok(self.0.put.iter().map(put).chain(remove).collect())
+    }
+
+    fn may_use_reserve(&self) -> Option<Spender> {
+        None
+    }
+}
+
 /// What was saved of a shared body.
 #[derive(Debug, Default)]
 struct SavedBlob {
-    /// The lsn of the head that was saved, and what it says.
-    head: Option<(u64, BlobHead)>,
+    /// What the head says that was saved.
+    head: Option<BlobHead>,
     /// Pieces that were saved, and bytes of them.
     pieces: u64,
     bytes: u64,
     /// Whether no piece is keyed by anything but the offset of its first byte.
     by_offset: bool,
-    /// The lsn of the newest piece.
-    lsn: u64,
     /// Whether a piece is lost.
     broken: bool,
     /// Whether a piece could only be saved as it was before another one took its place.
@@ -177,26 +208,29 @@ impl SavedBlob {
     /// Whether the first `len` bytes are all there, and are those that were there last. Where pieces have numbers, only
     /// their number and their length tell whether one is missing, or one that was taken out has come back.
     fn reaches(&self, len: u64) -> bool {
-        let head = self.head.map(|(_, head)| head);
+        let head = self.head;
         if self.broken || head.is_some_and(|head| self.pieces < head.pieces) {
             return false;
         }
-        match head.map_or(self.by_offset, |head| head.keyed == Keyed::Offset) {
+        match head.map_or(self.by_offset, |head| head.keyed != Keyed::Number) {
             true => (self.by_offset || self.pieces == 0) && self.bytes >= len,
             // Nothing but an upload in progress refers to none of its bytes; its parts are looked at when it is completed.
             false => len == 0 || (!self.stale && self.bytes == len),
         }
     }
 
-    /// The head that it must have so that none of its pieces is removed too early; `None` if it has that. One that
-    /// counts too many entries only keeps bytes longer than is needed.
-    fn mended(&self) -> Option<(u64, BlobHead)> {
-        if self.head.is_some_and(|(_, head)| head.refs >= self.refs) || self.refs == 0 {
-            return None;
-        }
+    /// Whether anything is left of it, be it only that something refers to it.
+    fn is_left(&self) -> bool {
+        self.head.is_some() || self.pieces > 0 || self.refs > 0
+    }
+
+    /// The head that it must have, if that is not the one that was saved.
+    fn mended(&self) -> Option<BlobHead> {
+        let saved = self.head;
         let keyed = if self.by_offset { Keyed::Offset } else { Keyed::Number };
-        let (lsn, head) = self.head.unwrap_or((self.lsn, BlobHead { refs: 0, pieces: 0, keyed }));
-        Some((lsn, BlobHead { refs: self.refs, pieces: self.pieces, ..head }))
+        let keyed = saved.map_or(keyed, |head| head.keyed);
+        let head = BlobHead { refs: self.refs, pieces: self.pieces, keyed };
+        (saved != Some(head)).then_some(head)
     }
 }
 
@@ -254,7 +288,7 @@ impl Engine {
             done => done?,
         }
         salvage.commit()?;
-        salvage.make_missing()?;
+        salvage.mend()?;
         salvage.engine.checkpoint()?;
         salvage.engine.close()?;
         let Salvage { remains, mut report, .. } = salvage;
@@ -342,7 +376,7 @@ impl Salvage<'_> {
             match self.read(&key, &value) {
                 Ok((body, payload, bytes)) => {
                     let entry = decode(&value)?;
-                    self.note_blob(&key, row.lsn, &entry.body, &payload, bytes);
+                    self.note_blob(&key, &entry.body, &payload, bytes);
                     if let Some(blob) = blob::blob_of(&key).filter(|_| row.lsn != newest) {
                         self.blobs.entry(blob).or_default().stale |= blob::place_of(&key).is_some();
                     }
@@ -380,14 +414,13 @@ impl Salvage<'_> {
     }
 
     /// Keeps book of shared bodies: what of them is saved, and who refers to them.
-    fn note_blob(&mut self, key: &[u8], lsn: u64, body: &Body<'_>, payload: &[u8], bytes: u64) {
+    fn note_blob(&mut self, key: &[u8], body: &Body<'_>, payload: &[u8], bytes: u64) {
         if let Some(blob) = blob::blob_of(key) {
             let saved = self.blobs.entry(blob).or_default();
             match blob::place_of(key) {
-                None => saved.head = BlobHead::decode(payload).ok().map(|head| (lsn, head)),
+                None => saved.head = BlobHead::decode(payload).ok(),
                 Some(place) => {
                     saved.by_offset = (saved.pieces == 0 || saved.by_offset) && place == saved.bytes;
-                    saved.lsn = saved.lsn.max(lsn);
                     saved.pieces += 1;
                     saved.bytes = saved.bytes.saturating_add(bytes);
                 }
@@ -417,8 +450,8 @@ impl Salvage<'_> {
         };
         let extents: Vec<Extent> = match &entry.body {
             Body::Extents(list) => list.iter().collect(),
-            Body::Shared { blob, len, .. }
-                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(*len)) =>
+            Body::Shared { blob, offset, len, .. }
+                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(offset + len)) =>
             {
                 let shared = format!("the shared body {}-{}", blob.lsn, blob.n);
                 let why = "pieces of it are lost, or are shorter than what refers to them";
@@ -429,6 +462,7 @@ impl Salvage<'_> {
         let total = extents.iter().map(|extent| extent.len).sum();
         if let [extent] = &extents[..]
             && extent.len <= self.engine.settings().packed_max as u64
+            && self.tier_of(extent) == 0
         {
             let bytes = self.read_extent(extent, 0..extent.len)?;
             self.batch.bytes += extent.len;
@@ -445,7 +479,8 @@ impl Salvage<'_> {
 
     /// Copies a body into a bulk segment of the new store, piece by piece.
     fn copy(&mut self, key: &[u8], extent: &Extent) -> Result<Placed, Unsaved> {
-        let mut writer = self.engine.body_writer(key.to_vec()).map_err(Unsaved::Failed)?;
+        let tier = self.tier_of(extent);
+        let mut writer = self.engine.body_writer(key.to_vec(), tier).map_err(Unsaved::Failed)?;
         let mut at = 0;
         while at < extent.len {
             let end = extent.len.min(at + STEP);
@@ -454,6 +489,11 @@ impl Salvage<'_> {
             at = end;
         }
         writer.finish().map_err(Unsaved::Failed)
+    }
+
+    /// The tier that a body lay in.
+    fn tier_of(&self, extent: &Extent) -> u8 {
+        self.remains.segments.get(extent.segment).map_or(0, |segment| segment.header.tier)
     }
 
     fn read_extent(&mut self, extent: &Extent, range: std::ops::Range<u64>) -> Result<bytes::Bytes, Unsaved> {
@@ -482,19 +522,24 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Makes what is needed to reach what was saved.
-    fn make_missing(&mut self) -> Result<()> {
-        let mended = self.blobs.iter().filter_map(|(blob, saved)| Some((*blob, saved.mended()?)));
-        for (blob, (lsn, head)) in mended {
-            let (key, payload, weight) = (blob::head_key(blob), head.encode(), Weight::default());
-            self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
-        }
-        for (key, lsn, weight, payload) in self.naming.missing() {
+    /// Makes what is needed to reach what was saved, and sets right what does not add up any more.
+    fn mend(&mut self) -> Result<()> {
+        self.blobs.retain(|_, saved| saved.is_left());
+        let refs = self.blobs.iter().map(|(blob, saved)| (*blob, saved.refs)).collect();
+        let mut mended = self.naming.mend(self.engine.view().lsn + 1, &refs);
+        for (key, lsn, weight, payload) in std::mem::take(&mut mended.made) {
             let reason = "what was written there is lost; made anew to reach what it held".to_string();
             self.report.made.push(SalvageNote { name: self.naming.name(&key), reason });
             self.batch.entries.push(Saved { key, lsn, weight, body: NewBody::None, payload });
         }
-        self.commit()
+        self.commit()?;
+        let heads = self.blobs.iter().filter_map(|(blob, saved)| Some((*blob, saved.mended()?)));
+        mended.put.extend(heads.map(|(blob, head)| (blob::head_key(blob), head.encode())));
+        if !mended.put.is_empty() || !mended.remove.is_empty() {
+            let (_, committed) = self.engine.commit(Mending(mended), Durability::Buffered);
+            committed?;
+        }
+        Ok(())
     }
 }
 

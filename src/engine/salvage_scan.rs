@@ -19,7 +19,9 @@ use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 use crate::format::superblock::{self, Keys, SLOT_LEN, SLOTS, Signature, Superblock};
 use crate::index::{self, Item, PageFile, RootPtr, Salvager, Weight};
-use crate::segment::{Identity, Segment, SegmentMaker, Table, TableCell, log_dir, parse_file_name};
+use crate::segment::{
+    Identity, Place, Segment, SegmentMaker, Table, TableCell, find_places, log_dir, parse_file_name,
+};
 
 /// How much is read at once.
 const WINDOW: u64 = 1 << 20;
@@ -43,6 +45,9 @@ pub struct Row {
     pub lsn: u64,
     /// The segment that it was read from; 0 if it was the tree.
     pub segment: u64,
+    /// Where in the log it was read; of a row of the tree, up to where the tree knows the log. Where a row was said again
+    /// at the lsn that it had, the later place counts.
+    pub at: Position,
     /// What it counts for and its entry; none if it is a delete.
     pub put: Option<(Weight, Box<[u8]>)>,
 }
@@ -68,6 +73,8 @@ pub struct Remains {
     pub damaged: Vec<DamagedFile>,
     /// The commit that the tree goes up to, if it could be read.
     pub tree: Option<u64>,
+    /// Up to where the tree knows the log.
+    tree_at: Position,
     /// Whether rows may be missing that nothing names: a part of the log cannot be read that the tree does not cover.
     pub uncertain: bool,
     /// How the segments of each tier are stored, as far as a header says so.
@@ -110,7 +117,9 @@ pub fn read_remains(
 ) -> Result<Remains> {
     let mut damaged = Vec::new();
     let (slots, keys) = read_slots(env, dir, unlock, &mut damaged)?;
-    let candidates = find_segments(env, dir, &mut damaged)?;
+    let id = slots.first().map(|slot| slot.store_id);
+    let places = id.map_or(Ok(Vec::new()), |id| find_places(env, dir, &id, None))?;
+    let candidates = find_segments(env, dir, &places, &mut damaged)?;
     let votes = candidates.iter().filter_map(|candidate| candidate.header.ok());
     // A tier may have chunks of another size than the store.
     let votes = votes.filter(|header| header.kind == SegmentKind::Log || !header.is_coded());
@@ -128,6 +137,7 @@ pub fn read_remains(
         highest: Highest::default(),
         damaged,
         tree: None,
+        tree_at: Position::default(),
         uncertain: false,
         codings: candidates
             .iter()
@@ -234,11 +244,20 @@ fn read_slots(
 }
 
 /// The files that have the names of segments.
-fn find_segments(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Result<Vec<Candidate>> {
+fn find_segments(
+    env: &Env,
+    dir: &Path,
+    places: &[Place],
+    damaged: &mut Vec<DamagedFile>,
+) -> Result<Vec<Candidate>> {
     let mut dirs = vec![(SegmentKind::Log, 0, log_dir(dir))];
     if let Ok(tiers) = env.vfs.list(&dir.join("bulk"), Site::STORE_LIST) {
         let numbers = tiers.iter().filter_map(|listed| listed.name.parse::<u8>().ok());
-        dirs.extend(numbers.map(|tier| (SegmentKind::Bulk, tier, crate::segment::bulk_dir(dir, tier))));
+        let of_tier = |tier| {
+            let place = places.get(usize::from(tier)).cloned().unwrap_or_default();
+            place.dirs(dir, tier).into_iter().map(move |dir| (SegmentKind::Bulk, tier, dir))
+        };
+        dirs.extend(numbers.flat_map(of_tier));
     }
     let mut found = Vec::new();
     for (kind, tier, dir) in dirs {
@@ -391,8 +410,9 @@ impl Remains {
             if matches!(frame.kind, Kind::Commit | Kind::Moves) {
                 let payload = reader.bytes(at + FRAME_LEN as u64, frame.length);
                 let sound = payload.filter(|payload| crc(payload) == frame.payload_sum).map(<[u8]>::to_vec);
+                let place = Position { segment: segment.id(), offset: at };
                 let taken = sound.map(|mut bytes| match segment.open_record(&frame, at, &mut bytes) {
-                    Ok(payload) => self.take_rows(segment.id(), &frame, payload),
+                    Ok(payload) => self.take_rows(place, &frame, payload),
                     Err(_) => Err(()),
                 });
                 match taken {
@@ -427,7 +447,7 @@ impl Remains {
     }
 
     /// Takes the rows of a record; none if it cannot be read to its end.
-    fn take_rows(&mut self, segment: u64, frame: &Frame, payload: &[u8]) -> Result<u64, ()> {
+    fn take_rows(&mut self, at: Position, frame: &Frame, payload: &[u8]) -> Result<u64, ()> {
         let (head, changes) = commit::open(payload, frame.kind == Kind::Moves).map_err(|_| ())?;
         let changes: Vec<Change<'_>> = changes.collect::<Result<_, _>>().map_err(|_| ())?;
         self.highest.meet(frame.word, head.durable.segment);
@@ -439,7 +459,7 @@ impl Remains {
                 }
                 Change::Delete { moved, .. } => (moved.map(|(lsn, _)| lsn), None),
             };
-            self.add(change.key(), Row { lsn: lsn.unwrap_or(frame.word), segment, put });
+            self.add(change.key(), Row { lsn: lsn.unwrap_or(frame.word), segment: at.segment, at, put });
         }
         Ok(count)
     }
@@ -480,6 +500,7 @@ impl Remains {
                 Err(error) => self.note(&path, format!("a tree in it cannot be read: {error}")),
                 Ok(tree) => {
                     self.tree = Some(checkpoint.lsn);
+                    self.tree_at = checkpoint.replay;
                     tree.salvage(self)?;
                     if !self.lost.is_empty() {
                         let reason =
@@ -520,7 +541,7 @@ impl Remains {
                 // too.
                 rows.retain(|row| row.lsn > lsn);
             }
-            rows.sort_by_key(|row| std::cmp::Reverse((row.lsn, row.segment)));
+            rows.sort_by_key(|row| std::cmp::Reverse((row.lsn, row.at)));
             rows.dedup_by(|one, other| one.lsn == other.lsn && one.put == other.put);
             !rows.is_empty()
         });
@@ -530,7 +551,7 @@ impl Remains {
 impl Salvager for Remains {
     fn found(&mut self, key: &[u8], item: &Item<'_>) -> Result<()> {
         let put = (!item.tombstone).then(|| (item.weight, item.value().into()));
-        self.add(key, Row { lsn: item.lsn, segment: 0, put });
+        self.add(key, Row { lsn: item.lsn, segment: 0, at: self.tree_at, put });
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::moving::Mover;
 use crate::ops::{history, tidy};
 
 /// About how many bytes one step of relocation moves.
@@ -21,6 +22,8 @@ pub struct MaintainReport {
     /// How many steps of work were done that commits had left behind: removing what is under a removed prefix or in a
     /// dropped fork, trimming the retained past.
     pub tidied: u64,
+    /// Bytes of bodies moved to the tier that their class wants.
+    pub moved: u64,
     /// Bytes of rows and bodies moved to other segments.
     pub relocated: u64,
     /// Whether the budget ended before the work did.
@@ -67,6 +70,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
     let mut current: Option<Relocated> = None;
     let mut emptied = false;
     let mut damaged = Damaged::default();
+    let mut mover = Mover::default();
     loop {
         match engine.prepare_segments() {
             // On a full disk there is nothing to prepare with, and giving space back matters more.
@@ -77,6 +81,14 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
         let tidied = tidy(engine)?;
         report.tidied += u64::from(tidied);
         if tidied {
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
+        }
+        if let Some(moved) = move_bodies(engine, &mut mover)? {
+            report.moved += moved;
             if spent() {
                 report.more = true;
                 return Ok(report);
@@ -127,6 +139,13 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
     while tidy(engine)? {
         report.tidied += 1;
     }
+    let mut mover = Mover::at_once();
+    while let Some(moved) = move_bodies(engine, &mut mover)? {
+        report.moved += moved;
+    }
+    while tidy(engine)? {
+        report.tidied += 1;
+    }
     engine.checkpoint()?;
     engine.seal_all()?;
     // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
@@ -163,6 +182,14 @@ fn tidy(engine: &Arc<Engine>) -> Result<bool> {
     }
 }
 
+/// One step of moving bodies to their tiers; on a full disk that waits.
+fn move_bodies(engine: &Arc<Engine>, mover: &mut Mover) -> Result<Option<u64>> {
+    match mover.step(engine) {
+        Err(error) if error.is_full() => Ok(None),
+        done => done,
+    }
+}
+
 /// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.
 #[derive(Debug, Default)]
 struct Damaged {
@@ -174,7 +201,11 @@ impl Damaged {
     /// Whether a step of relocation met damage.
     fn stops(&mut self, segment: u64, step: Result<()>) -> Result<bool> {
         match step {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
+            // A directory of a tier that cannot be written keeps only its own from being done.
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    || (error.kind() == ErrorKind::Io && !error.is_fatal()) =>
+            {
                 self.segments.insert(segment);
                 self.first.get_or_insert(error);
                 Ok(true)

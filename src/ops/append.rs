@@ -10,7 +10,7 @@ use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::attributes::check_class;
+use super::attributes::{check_class, check_row_class};
 use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Prepared, Source};
 use super::chain::{Bringing, Chain};
@@ -324,9 +324,7 @@ impl AppendStep {
         };
         if row.class == BUCKETS_CLASS {
             row.class = chain.state.row.class;
-            if let Some(class) = StorageClass::from_number(row.class) {
-                check_class(Some(ObjectKind::Appendable), class)?;
-            }
+            check_row_class(&row)?;
         }
         row.size += self.prepared.size;
         row.modified = chain.staged.now.millis;

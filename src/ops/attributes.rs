@@ -180,6 +180,14 @@ pub fn check_class(kind: Option<ObjectKind>, class: StorageClass) -> Result<()> 
     }
 }
 
+/// The same for the class in a row, be it given or its bucket's.
+pub fn check_row_class(row: &ObjectRow) -> Result<()> {
+    match StorageClass::from_number(row.class) {
+        Some(class) => check_class(ObjectKind::from_number(row.kind), class),
+        None => Ok(()),
+    }
+}
+
 #[derive(Debug)]
 struct AttributeStep {
     bucket: BucketRef,

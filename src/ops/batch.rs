@@ -88,7 +88,8 @@ impl Batch {
 impl Proposal for Batch {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let now = Instant { lsn: state.lsn, millis: state.millis, mistake: state.mistake };
-        let mut overlay = Overlay::default();
+        // Steps that are refused each for itself must leave no trace among the others.
+        let mut overlay = if self.each_alone { Overlay::that_lives_on() } else { Overlay::default() };
         self.outcomes.clear();
         for step in &self.steps {
             let outcome = match overlay.apply(state.view, &**step, now) {

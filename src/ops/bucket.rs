@@ -6,7 +6,7 @@ use super::batch::{self, Step, StepOutcome};
 use super::chain;
 use super::context::{BucketRef, Reading};
 use super::staged::Staged;
-use crate::catalog::{self, BucketState, HeadRow, Kind, Rows, keys, layer_ranges};
+use crate::catalog::{self, BucketState, HeadRow, Kind, Layer, Rows, keys, layer_ranges};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{BucketRow, TidyRow};
@@ -205,7 +205,12 @@ fn check_held(
 /// Removes a bucket's row, and leaves what it held to be removed in bounded steps.
 fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     let plain = state.row.parent.is_none() && state.route.own_space().is_some();
-    for space in state.route.own_spaces().into_iter().filter(|_| !plain) {
+    for space in state.route.own_spaces() {
+        // In the space of a bucket that looks empty only a salvage can have left rows: some that hid what is lost, or
+        // versions of which the current one is.
+        if plain && super::fork::is_empty(staged, &Layer { space, prefix: String::new() })? {
+            continue;
+        }
         staged.leave(&TidyRow::Clean { space, prefix: String::new(), keep: Vec::new() });
     }
     let (from, end) = (keys::uploads_from(state.row.id, b""), keys::uploads_end(state.row.id));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::attributes::check_row_class;
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
@@ -165,6 +166,7 @@ impl Step for CopyStep {
         }
         row.modified = staged.now.millis;
         row.class = options.class.map_or(to.row.class, StorageClass::number);
+        check_row_class(&row)?;
         if row.extra.is_some() || options.headers.is_some() || options.tags.is_some() || options.acl.is_some()
         {
             let rare = row.rare_mut();

@@ -27,6 +27,7 @@ pub mod fork;
 pub mod get;
 pub mod history;
 pub mod list;
+pub mod moving;
 pub mod multipart;
 pub mod parts;
 pub mod prefix;

@@ -280,7 +280,7 @@ fn reroute(staged: &mut Staged<'_>, state: &BucketState, route: &Route, prefixes
     gone.dedup();
     for layer in gone {
         let leads = |other: &&Layer| other.space == layer.space && other.prefix.starts_with(&layer.prefix);
-        if is_read(route, &layer) {
+        if route.reads(&layer) {
             continue;
         }
         let keep = route.layers().filter(leads).map(|other| other.prefix.clone()).collect();
@@ -297,17 +297,6 @@ fn reroute(staged: &mut Staged<'_>, state: &BucketState, route: &Route, prefixes
     fork::borrow(staged, &state.route.borrowed(), &route.borrowed())?;
     staged.leave(&TidyRow::Settle { bucket: state.name.to_string(), id: state.row.id });
     Ok(())
-}
-
-/// Whether a route leads some keys to a layer: by a span of its own, or as a part of another one's.
-pub fn is_read(route: &Route, layer: &Layer) -> bool {
-    route.spans().iter().any(|span| {
-        span.layers.iter().any(|other| {
-            let rest =
-                layer.prefix.strip_prefix(other.prefix.as_str()).filter(|_| other.space == layer.space);
-            rest.is_some_and(|rest| route.span(format!("{}{rest}", span.prefix).as_bytes()) == span)
-        })
-    })
 }
 
 fn check_prefix(prefix: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::attributes::{self, AttributeOptions, check_class};
+use super::attributes::{self, AttributeOptions, check_class, check_row_class};
 use super::batch::{Step, StepOutcome};
 use super::chain::{Bringing, Chain};
 use super::context::{BucketRef, Reading};
@@ -35,6 +35,7 @@ impl Step for SymlinkStep {
         }
         if row.class == BUCKETS_CLASS {
             row.class = state.row.class;
+            check_row_class(&row)?;
         }
         let etag = catalog::etag_of(&row);
         let version = chain.push(&self.key, row, Bringing::New(NewBody::None))?;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Step, StepOutcome};
 use super::context::Reading;
 use super::fork;
-use super::prefix::{home_of, is_read};
+use super::prefix::home_of;
 use super::staged::{Staged, unreadable};
 use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, HeadRow, KINDS, Kind, Layer, Route, Rows, Span, keys, layer_ranges};
@@ -276,29 +276,7 @@ impl TidyStep {
 /// While others read a space, what this bucket's route no longer leads to had to stay in it. Now that it is this
 /// bucket's alone, that can go.
 fn leave_dead(staged: &mut Staged<'_>, route: &Route, space: u64) {
-    let there = || route.layers().filter(|layer| layer.space == space);
-    let mut dead = vec![String::new()];
-    for span in route.spans() {
-        for layer in span.layers.iter().filter(|layer| layer.space == space) {
-            let within = |other: &&Span| {
-                other.prefix.len() > span.prefix.len() && other.prefix.starts_with(&span.prefix)
-            };
-            let led_away = route.spans().iter().filter(within);
-            dead.extend(
-                led_away.map(|other| format!("{}{}", layer.prefix, &other.prefix[span.prefix.len()..])),
-            );
-        }
-    }
-    dead.sort();
-    dead.dedup();
-    for prefix in dead {
-        if is_read(route, &Layer { space, prefix: prefix.clone() }) {
-            continue;
-        }
-        let keep = there()
-            .filter(|layer| layer.prefix.starts_with(&prefix))
-            .map(|layer| layer.prefix.clone())
-            .collect();
+    for (prefix, keep) in catalog::unread(&[route], space) {
         staged.leave(&TidyRow::Clean { space, prefix, keep });
     }
 }

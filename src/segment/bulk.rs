@@ -263,11 +263,6 @@ impl BulkPool {
         self.segment_len.store(len, Ordering::Relaxed);
     }
 
-    /// Whether a segment is still open for more.
-    pub fn is_open(&self, id: u64) -> bool {
-        self.finished_end(id).is_some()
-    }
-
     /// Where the finished records of a segment end that is open for more; `None` if nothing is added to it any more.
     /// What stands before that place never changes.
     pub fn finished_end(&self, id: u64) -> Option<u64> {

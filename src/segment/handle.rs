@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 
 use super::coding::Coding;
 use super::sealed::Sealing;
-use super::{bulk_dir, file_name, log_dir};
+use super::{Place, bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
@@ -51,12 +51,25 @@ pub struct SegmentMaker {
     /// The opening of the store that makes them.
     pub run: AtomicU64,
     next_id: AtomicU64,
+    /// Where the segments of each tier lie; in the store, where nothing is said.
+    places: ArcSwap<Vec<Place>>,
 }
 
 impl SegmentMaker {
     /// A maker whose next segment has the id `next_id`.
     pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
-        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id) }
+        let places = ArcSwap::from_pointee(Vec::new());
+        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id), places }
+    }
+
+    /// Says where the segments of each tier lie.
+    pub fn set_places(&self, places: Vec<Place>) {
+        self.places.store(Arc::new(places));
+    }
+
+    /// Where the segments of a tier lie.
+    pub fn place(&self, tier: u8) -> Place {
+        self.places.load().get(usize::from(tier)).cloned().unwrap_or_default()
     }
 
     /// The id of the next segment.
@@ -85,7 +98,7 @@ impl SegmentMaker {
         start: LogStart,
     ) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
-        let dir = self.dir(kind, tier);
+        let (dir, home) = self.dir(kind, tier)?;
         let mut nonce = [0; 8];
         self.env.entropy.fill(&mut nonce);
         let header = SegmentHeader {
@@ -105,11 +118,18 @@ impl SegmentMaker {
             base_lsn: start.base_lsn,
         };
         let path = dir.join(file_name(header.id));
-        let file = self
-            .env
-            .vfs
-            .open(&path, OpenMode::CreateNew, site)
-            .map_err(|e| self.failed(&path, "creating", e))?;
+        let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
+        let opened = match open() {
+            // The directory of a tier in the store is made when it is first needed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && home => self
+                .env
+                .vfs
+                .create_dir(&dir, site)
+                .and_then(|()| self.env.vfs.sync_dir(dir.parent().unwrap_or(&dir), site))
+                .and_then(|()| open()),
+            opened => opened,
+        };
+        let file = opened.map_err(|e| self.failed(&path, "creating", e))?;
         // The name and the header are durable before the segment is used: were the sync of the name put off and
         // then failed, no later one could be trusted to make up for it.
         let made = (|| {
@@ -129,16 +149,16 @@ impl SegmentMaker {
         Ok(Arc::new(self.handle(header, path, file, self.identity.mapped)))
     }
 
-    /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error. One that
-    /// `may_shrink` while it is open is never mapped.
+    /// Opens the segment `id` of a tier in `dir`; a header that is no header of this store's segment `id` is an inner
+    /// error. One that `may_shrink` while it is open is never mapped.
     pub fn open(
         &self,
-        kind: SegmentKind,
-        tier: u8,
+        (kind, tier): (SegmentKind, u8),
+        dir: &Path,
         id: u64,
         may_shrink: bool,
     ) -> Result<Result<Arc<Segment>, &'static str>> {
-        let path = self.dir(kind, tier).join(file_name(id));
+        let path = dir.join(file_name(id));
         let site = Site::SEGMENT_OPEN;
         let file =
             self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
@@ -167,16 +187,21 @@ impl SegmentMaker {
         Ok(Ok(Arc::new(self.handle(header, path, file, mapped))))
     }
 
-    /// Whether the file of the segment `id` has a name now.
-    pub fn is_there(&self, kind: SegmentKind, tier: u8, id: u64) -> bool {
-        let path = self.dir(kind, tier).join(file_name(id));
+    /// Whether the file of the segment `id` has a name in `dir` now.
+    pub fn is_there(&self, dir: &Path, id: u64) -> bool {
+        let path = dir.join(file_name(id));
         self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
     }
 
-    fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
-        match kind {
-            SegmentKind::Log => log_dir(&self.identity.dir),
-            SegmentKind::Bulk => bulk_dir(&self.identity.dir, tier),
+    /// Where a new segment is made, and whether that is in the store.
+    fn dir(&self, kind: SegmentKind, tier: u8) -> Result<(PathBuf, bool)> {
+        if kind == SegmentKind::Log {
+            return Ok((log_dir(&self.identity.dir), true));
+        }
+        match self.place(tier) {
+            Place { out: Some(why), .. } => Err(Error::out_of_service(tier, &why)),
+            Place { elsewhere: Some(dir), .. } => Ok((dir, false)),
+            _ => Ok((bulk_dir(&self.identity.dir, tier), true)),
         }
     }
 

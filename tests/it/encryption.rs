@@ -129,6 +129,18 @@ fn live(store: &Store, after: &mut dyn FnMut(&str)) {
     bucket.append("canary-key-name/appended", 0, long("canary-body-packed", 3000)).unwrap();
     bucket.append("canary-key-name/appended", 3000, long("canary-body-streamed", 30_000)).unwrap();
     after("appends");
+    let colder = |class| PutOptions::new().storage_class(class);
+    let cold = long("canary-body-streamed", 200_000);
+    bucket.put_with("canary-key-name/cold", cold, colder(StorageClass::InfrequentAccess)).unwrap();
+    for n in 0..20 {
+        let small = long("canary-body-packed", 700);
+        bucket.put_with(&format!("canary-key-name/small/{n}"), small, PutOptions::new()).unwrap();
+        bucket
+            .set_storage_class(&format!("canary-key-name/small/{n}"), StorageClass::InfrequentAccess)
+            .unwrap();
+    }
+    while store.maintain(std::time::Duration::from_secs(5)).unwrap().more {}
+    after("moving to colder tiers");
     store.checkpoint().unwrap();
     after("a checkpoint");
     for round in 0..30 {
@@ -150,6 +162,8 @@ fn assert_lived(store: &Store) {
     assert_eq!(read(&bucket, "canary-key-name/upload").len(), 120_500);
     assert_eq!(read(&bucket, "canary-key-name/appended").len(), 33_000);
     assert_eq!(read(&bucket, "canary-key-name/29"), long("canary-body-streamed", 40_000));
+    assert_eq!(read(&bucket, "canary-key-name/cold"), long("canary-body-streamed", 200_000));
+    assert_eq!(read(&bucket, "canary-key-name/small/7"), long("canary-body-packed", 700));
     let meta = bucket.get("canary-key-name/long").unwrap().meta().clone();
     assert_eq!(meta.metadata["n"].len(), 6300);
     let report = store.verify().unwrap();

@@ -39,6 +39,7 @@ mod snapshots;
 mod spaces;
 mod streaming;
 mod symlinks;
+mod tiers;
 mod transactions;
 mod usage;
 mod versioning;

@@ -180,3 +180,65 @@ fn a_past_of_rows_of_the_application_is_sound() {
     let verified = store.verify().unwrap();
     assert!(verified.is_clean(), "{verified:?}");
 }
+
+#[test]
+fn no_link_is_kept_in_the_coldest_classes_however_it_gets_there() {
+    use ossicle::{CopyOptions, CreateBucketOptions, StorageClass};
+    let (_dir, store, bucket) = manual();
+    bucket.symlink("link", "target").unwrap();
+    bucket.append("grown", 0, b"line").unwrap();
+    for class in [StorageClass::ColdArchive, StorageClass::DeepColdArchive] {
+        let cold = CreateBucketOptions::new().storage_class(class);
+        let cold = store.create_bucket_with(&format!("cold-{}", class as u8), cold).unwrap();
+        let refused = |outcome: ossicle::Result<ossicle::PutOutcome>| {
+            assert_eq!(outcome.unwrap_err().code(), "InvalidArgument", "{class}");
+        };
+        refused(cold.symlink("link", "target"));
+        refused(cold.copy_from(&bucket, "link", "link", CopyOptions::new()));
+        refused(bucket.copy_from(&bucket, "link", "other", CopyOptions::new().storage_class(class)));
+        refused(bucket.copy_from(&bucket, "grown", "grown", CopyOptions::new().storage_class(class)));
+        let warm = CopyOptions::new().storage_class(StorageClass::Archive);
+        cold.copy_from(&bucket, "link", "link", warm).unwrap();
+        assert_eq!(cold.head("link").unwrap_err().code(), "SymlinkTargetNotExist");
+        assert_eq!(cold.usage("").unwrap().classes, [(StorageClass::Archive, 1, 0)]);
+    }
+}
+
+#[test]
+fn a_delete_that_is_refused_among_others_leaves_no_trace() {
+    use ossicle::Versioning;
+    let (_dir, store, bucket) = manual();
+    bucket.put("kept", b"null").unwrap();
+    bucket.set_legal_hold("kept", true).unwrap();
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    bucket.put("kept", b"named").unwrap();
+    bucket.put("other", b"other").unwrap();
+    // A delete makes another null version, for which the protected one would have to go.
+    bucket.set_config(&Versioning::Suspended).unwrap();
+    let before = bucket.versions("kept").unwrap().collect::<ossicle::Result<Vec<_>>>().unwrap();
+    let answers = bucket.delete_many(["kept", "other"]).unwrap();
+    assert_eq!(answers[0].1.as_ref().unwrap_err().code(), "FileImmutable");
+    assert!(answers[1].1.as_ref().unwrap().marker);
+    let after = bucket.versions("kept").unwrap().collect::<ossicle::Result<Vec<_>>>().unwrap();
+    assert_eq!(after, before);
+    let usage = bucket.usage("kept").unwrap();
+    assert_eq!((usage.objects, usage.noncurrent_objects, usage.markers), (1, 1, 0));
+    assert!(store.verify().unwrap().is_clean());
+}
+
+#[test]
+fn a_bucket_is_told_to_be_removed_after_what_was_done_in_it() {
+    use ossicle::ChangeOp;
+    let (_dir, store, bucket) = manual();
+    bucket.put("tom", b"meow").unwrap();
+    let lsn = store.stats().lsn;
+    let emptied = store.write(|tx| {
+        tx.delete(&bucket, "tom")?;
+        tx.delete_bucket("cats")
+    });
+    emptied.unwrap();
+    let told = store.changes(lsn).unwrap().next().unwrap().unwrap();
+    let (bucket, key) = ("cats".to_string(), "tom".to_string());
+    let expected = [ChangeOp::Delete { bucket: bucket.clone(), key }, ChangeOp::DeleteBucket { bucket }];
+    assert_eq!(told.ops, expected);
+}

@@ -28,13 +28,13 @@ fn play(seed: u64, cases: u32, most: usize, least: u64, worlds: impl Fn() -> Vec
     play_some(seed, cases, most, least, |_| true, worlds)
 }
 
-/// The same with only such calls in the histories as `keep` keeps.
+/// The same with only such calls in the histories as `keep` keeps, and as it makes them.
 fn play_some(
     seed: u64,
     cases: u32,
     most: usize,
     least: u64,
-    keep: fn(&Op) -> bool,
+    keep: fn(&mut Op) -> bool,
     worlds: impl Fn() -> Vec<World>,
 ) {
     let mut config =
@@ -47,7 +47,7 @@ fn play_some(
     }
     let played = Mutex::new((0, BTreeMap::new()));
     let outcome = TestRunner::new(config).run(&history(most), |mut history: Vec<Op>| {
-        history.retain(keep);
+        history.retain_mut(keep);
         let mut told = Vec::new();
         for world in worlds() {
             let mut sum = played.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -69,12 +69,12 @@ fn play_some(
 
 #[test]
 fn a_store_in_memory_read_through_maps_answers_as_the_model() {
-    play(1, 260, 400, 330_000, || vec![World::in_memory(small(ReadMode::Mapped))]);
+    play(1, 320, 400, 330_000, || vec![World::in_memory(small(ReadMode::Mapped))]);
 }
 
 #[test]
 fn a_store_in_memory_read_by_position_answers_as_the_model() {
-    play(2, 260, 400, 330_000, || vec![World::in_memory(small(ReadMode::Positioned))]);
+    play(2, 320, 400, 330_000, || vec![World::in_memory(small(ReadMode::Positioned))]);
 }
 
 #[test]
@@ -91,8 +91,24 @@ fn a_store_on_disk_read_by_position_answers_as_the_model() {
 #[test]
 fn a_store_with_a_past_answers_as_the_model() {
     let past = |history| Settings { history: Some(Duration::from_secs(history)), ..small(ReadMode::Mapped) };
-    play(7, 120, 400, 150_000, || vec![World::in_memory(past(8))]);
+    play(7, 140, 400, 150_000, || vec![World::in_memory(past(8))]);
     play(8, 40, 400, 50_000, || vec![World::in_memory(past(3600))]);
+}
+
+/// Every body has the digests that OSS shows, and entity tags made from its MD5.
+#[test]
+fn a_store_with_the_digests_of_oss_answers_as_the_model() {
+    let all = |op: &mut Op| {
+        op.extras().into_iter().for_each(|extras| extras.oss = true);
+        true
+    };
+    play_some(10, 60, 400, 60_000, all, || vec![World::in_memory(small(ReadMode::Mapped))]);
+}
+
+/// The change feed tells each commit once, and whoever does again what it tells has what the store has.
+#[test]
+fn a_store_that_is_followed_answers_as_the_model() {
+    play(9, 100, 400, 100_000, || vec![World::in_memory(small(ReadMode::Mapped)).with_follower()]);
 }
 
 /// The settings decide how a store does things and never what it answers.
@@ -102,7 +118,7 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
     let everything_packed = Settings { packed_max: 4 << 20, inline_max: 700, ..small(ReadMode::Positioned) };
     let large_chunks = Settings { chunk_size: 16 << 20, garbage_percent: 90, ..small(ReadMode::Mapped) };
     let all = [Settings::default(), nothing_packed, everything_packed, large_chunks];
-    play(5, 50, 300, 160_000, || all.iter().cloned().map(World::in_memory).collect());
+    play(5, 60, 300, 160_000, || all.iter().cloned().map(World::in_memory).collect());
 }
 
 /// Maintenance at any moment changes no answer. Its thread works on the same store while the history is played.
@@ -110,5 +126,5 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
 fn a_store_with_a_maintenance_thread_answers_as_the_model() {
     let world = || vec![World::in_memory(small(ReadMode::Mapped)).with_background()];
     // Without renames and the like, because taking away their traces is a commit, and nobody knows when it happens.
-    play_some(6, 100, 400, 80_000, |op| !op.leaves_work(), world);
+    play_some(6, 120, 400, 80_000, |op| !op.leaves_work(), world);
 }

@@ -10,7 +10,10 @@ use ossicle::{
     Bucket, CompactOptions, Entry, Error, ErrorKind, Lsn, Object, Snapshot, Store, VersionId, Versioning,
 };
 
+mod attributes;
 mod facts;
+mod feed;
+mod growing;
 mod listings;
 mod objects;
 mod spaces;
@@ -19,7 +22,7 @@ mod uploads;
 mod versions;
 
 use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, Spot, Tag, VALID};
-use crate::reference::{Handle, Name, Reference, Wants, Which};
+use crate::reference::{Handle, Name, Read, Reference, Wants, Which};
 use crate::world::World;
 use facts::same;
 use listings::look_at_snapshot;
@@ -48,6 +51,8 @@ pub struct Play<'w> {
     /// Calls of a history that could not be made, because there is no such bucket.
     missed: Cell<u64>,
     uploads: Vec<uploads::Pair>,
+    /// Who follows the change feed, if anybody does.
+    mirror: Option<feed::Mirror>,
     /// By the name of a call: how often it was made, and how often a commit came of it.
     pub tally: BTreeMap<String, (u64, u64)>,
     /// Calls that were compared.
@@ -68,6 +73,8 @@ impl<'w> Play<'w> {
         let mut model = Reference::at(crate::world::START);
         // A store that begins to retain its past notes that.
         model.lsn = store.stats().lsn.0;
+        let mirror = world.is_followed().then(|| feed::Mirror::begin(&store, model.now));
+        model.lsn = store.stats().lsn.0;
         let (handles, snapshots, held, past, recent, missed, uploads, tally) = Default::default();
         Play {
             world,
@@ -80,6 +87,7 @@ impl<'w> Play<'w> {
             recent,
             missed,
             uploads,
+            mirror,
             tally,
             played: 0,
         }
@@ -92,7 +100,7 @@ impl<'w> Play<'w> {
         // What a thread does for versions is commits, and nobody knows when.
         play.op(&match world.is_background() {
             true => Op::CreateBucket(1),
-            false => Op::CreateBucketWith(1, Versioning::Enabled),
+            false => Op::CreateBucketWith(1, Some(Versioning::Enabled), None),
         });
         for op in history {
             let mut op = op.clone();
@@ -103,6 +111,7 @@ impl<'w> Play<'w> {
         play.op(&Op::Reopen(Reopening::Closed));
         play.op(&Op::LookAtAll);
         play.op(&Op::Verify);
+        play.op(&Op::Changes);
         play.op(&Op::ReadHeld);
         for (name, (calls, commits)) in &play.tally {
             let sum = tally.entry(name.clone()).or_default();
@@ -154,16 +163,15 @@ impl<'w> Play<'w> {
         }
     }
 
+    /// An entity tag that is asked for of what is under a key.
     fn tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
-        let wrong = "0123456789ABCDEF0123456789ABCDEF";
-        let current = || self.model.find(bucket, key).map_or(wrong.to_string(), |object| object.etag.clone());
-        match tag {
-            Tag::None => None,
-            Tag::Current => Some(current()),
-            Tag::CurrentQuoted => Some(format!("\"{}\"", current().to_ascii_lowercase())),
-            Tag::Any => Some("*".to_string()),
-            Tag::Wrong => Some(wrong.to_string()),
-        }
+        tag_of(tag, || self.model.find(bucket, key).ok().map(|object| object.etag.clone()))
+    }
+
+    /// The same of what is read there: that of a link's target.
+    fn read_tag(&self, tag: Tag, bucket: &Handle, key: &str) -> Option<String> {
+        let read = Read::default();
+        tag_of(tag, || self.model.head(bucket, key, &read).ok().map(|object| object.etag.clone()))
     }
 
     /// A version that is asked for, in the words of the reference and of the store.
@@ -203,6 +211,7 @@ impl<'w> Play<'w> {
         if self.object_op(op).is_continue()
             && self.space_op(op).is_continue()
             && self.upload_op(op).is_continue()
+            && self.feed_op(op).is_continue()
         {
             self.store_op(op);
         }
@@ -314,8 +323,16 @@ impl<'w> Play<'w> {
                 self.restore_version(at, *pick);
                 at.clone()
             }
-            Op::SetTags(at, pick, count) => {
-                self.set_tags(at, *pick, *count);
+            Op::Set(at, pick, tag, bypass, change) => {
+                self.set(at, *pick, *tag, *bypass, change);
+                at.clone()
+            }
+            Op::Append(at, place, body, extras) => {
+                self.append(at, *place, *body, extras);
+                at.clone()
+            }
+            Op::Symlink(at, to, extras) => {
+                self.symlink(at, to, extras);
                 at.clone()
             }
             Op::DeleteVersions(bucket, versions) => {
@@ -345,6 +362,8 @@ impl<'w> Play<'w> {
             Op::Versions(bucket, lines, after) => self.versions(*bucket, lines, *after),
             Op::VersionPages(bucket, lines) => self.version_pages(*bucket, lines),
             Op::Chain(at) => self.chain(at),
+            Op::Carried(at, pick) => self.carried(at, *pick),
+            Op::Follow(at, place) => self.follow(at, *place),
             Op::Usage(at) => self.usage(at),
             Op::Row(at) => {
                 let real = self.store.row(&at.table, &at.key).map(|row| row.map(|row| row.to_vec()));
@@ -400,6 +419,18 @@ impl<'w> Play<'w> {
             same(real.map(|bucket| bucket.name().to_string()), told.map(|handle| handle.name));
         }
         self.resume(uploads);
+    }
+}
+
+fn tag_of(tag: Tag, current: impl Fn() -> Option<String>) -> Option<String> {
+    let wrong = "0123456789ABCDEF0123456789ABCDEF";
+    let current = || current().unwrap_or(wrong.to_string());
+    match tag {
+        Tag::None => None,
+        Tag::Current => Some(current()),
+        Tag::CurrentQuoted => Some(format!("\"{}\"", current().to_ascii_lowercase())),
+        Tag::Any => Some("*".to_string()),
+        Tag::Wrong => Some(wrong.to_string()),
     }
 }
 

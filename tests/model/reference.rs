@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use ossicle::{Acl, Quota, Versioning};
+use md5::Digest as _;
+use ossicle::{Acl, Digests, ObjectDigests, ObjectKind, Quota, StorageClass, Versioning};
 
+mod attributes;
 mod chain;
 mod checks;
+mod growing;
 mod spaces;
 mod steps;
 mod uploads;
 mod versions;
 
+pub use attributes::{Attributes, Change, Dress, moment, retention};
 pub use chain::{Chain, Name, Outcome, Which};
-pub use checks::{Dress, Range, Read, Wants};
+pub use checks::{Range, Read, Wants};
 use checks::{check_bucket_name, check_key, check_prefix, check_row};
 pub use steps::{Made, Steps};
 pub use uploads::{Upload, UploadAt};
@@ -26,9 +30,11 @@ const NO_KEY: &str = "NoSuchKey";
 const NO_VERSION: &str = "NoSuchVersion";
 const NO_BUCKET: &str = "NoSuchBucket";
 const BAD_KEY: &str = "InvalidObjectName";
+const NOT_COPYABLE: &str = "ObjectNotCopyable";
+const IMMUTABLE: &str = "FileImmutable";
 const BAD_ARGUMENT: &str = "InvalidArgument";
 
-/// The handle of a bucket: its name and the commit that made it.
+/// The handle of a bucket: its name, and which one it is of those that ever had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handle {
     pub name: String,
@@ -41,24 +47,52 @@ pub struct Object {
     /// Its name among the versions of its key.
     pub name: Name,
     pub marker: bool,
+    pub kind: ObjectKind,
+    /// Of a link: the key that it leads to.
+    pub target: Option<String>,
     pub body: Arc<[u8]>,
     pub etag: String,
-    pub content_type: Option<String>,
-    pub metadata: BTreeMap<String, String>,
+    pub digests: ObjectDigests,
+    pub dressed: Attributes,
     /// Milliseconds since 1970.
     pub modified: u64,
     /// The commit that wrote it.
     pub lsn: u64,
     /// The commits that moved it with its prefix, each of which may be said instead.
     pub moved: Vec<u64>,
-    pub tags: Vec<(String, String)>,
-    /// Of how many parts it was made, if it was uploaded in parts.
+    /// Of how many parts it was made, if it was uploaded in parts or grew by them.
     pub parts: u32,
 }
 
 /// The entity tag of a body.
 pub fn etag(body: &[u8]) -> String {
     blake3::hash(body).to_hex()[..32].to_ascii_uppercase()
+}
+
+/// The entity tag of a body of which these digests are taken.
+pub fn etag_by(digests: Digests, body: &[u8]) -> String {
+    match digests {
+        Digests::Fast => etag(body),
+        Digests::Oss => md5::Md5::digest(body).iter().map(|byte| format!("{byte:02X}")).collect(),
+    }
+}
+
+/// The CRC-64/XZ of a body.
+pub fn crc64(body: &[u8]) -> u64 {
+    let mut digest = crc64fast::Digest::new();
+    digest.write(body);
+    digest.sum64()
+}
+
+/// What is known of a body that was written in one piece.
+fn digests_of(digests: Digests, body: &[u8]) -> ObjectDigests {
+    let mut known = ObjectDigests::default();
+    known.blake3 = Some(blake3::hash(body).into());
+    if digests == Digests::Oss {
+        known.md5 = Some(md5::Md5::digest(body).into());
+        known.crc64 = Some(crc64(body));
+    }
+    known
 }
 
 /// What a listing is asked for.
@@ -68,6 +102,7 @@ pub struct List {
     pub delimiter: String,
     pub start_after: String,
     pub limit: Option<usize>,
+    pub descending: bool,
 }
 
 /// One line of a listing.
@@ -95,6 +130,8 @@ pub struct Usage {
     pub markers: u64,
     pub uploads: u64,
     pub upload_bytes: u64,
+    /// The objects and their bytes by storage class.
+    pub classes: [(u64, u64); 5],
 }
 
 impl Usage {
@@ -103,7 +140,11 @@ impl Usage {
             let bytes = version.body.len() as u64;
             match (at, version.marker) {
                 (_, true) => self.markers += 1,
-                (0, false) => (self.objects, self.bytes) = (self.objects + 1, self.bytes + bytes),
+                (0, false) => {
+                    (self.objects, self.bytes) = (self.objects + 1, self.bytes + bytes);
+                    let class = &mut self.classes[version.dressed.class as usize];
+                    *class = (class.0 + 1, class.1 + bytes);
+                }
                 _ => {
                     self.noncurrent_objects += 1;
                     self.noncurrent_bytes += bytes;
@@ -118,6 +159,7 @@ impl Usage {
 enum Place {
     Object(u64, String),
     Row(String, Vec<u8>),
+    Bucket(String),
 }
 
 /// A bucket.
@@ -126,8 +168,13 @@ pub struct Bucket {
     pub versioning: Option<Versioning>,
     pub quota: Quota,
     pub acl: Acl,
+    pub class: StorageClass,
     /// Of a fork: the name of the bucket it was made from, and the commit.
     pub origin: Option<(String, u64)>,
+    /// The same bucket by its id.
+    parent: Option<u64>,
+    /// Of a fork: what it began with.
+    begun_with: Option<Arc<Bucket>>,
     chains: BTreeMap<String, Chain>,
     /// By key, and the commit that began it.
     uploads: BTreeMap<(String, u64), Upload>,
@@ -181,6 +228,8 @@ type Table = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 pub struct Reference {
     buckets: BTreeMap<String, u64>,
     held: BTreeMap<u64, Arc<Bucket>>,
+    /// How many buckets were made so far.
+    made: u64,
     rows: Arc<Table>,
     /// The names that the store has made up for versions; no two are the same.
     names: Arc<Mutex<BTreeSet<String>>>,
@@ -212,6 +261,11 @@ impl Reference {
             return Err(NO_BUCKET);
         }
         Ok(&self.held[&bucket.id])
+    }
+
+    /// The class of what is written to a bucket without one.
+    fn class_of(&self, bucket: &Handle) -> StorageClass {
+        self.check(bucket).map_or_else(|_| StorageClass::default(), |bucket| bucket.class)
     }
 
     /// Whether objects of a bucket say their version.
@@ -256,13 +310,15 @@ impl Reference {
         chain.and_then(|chain| chain.iter().find(|object| which.is(object))).ok_or(NO_VERSION)
     }
 
+    /// What is read under a key: of a link what its target has, one level deep.
     pub fn head(&self, bucket: &Handle, key: &str, read: &Read) -> Answer<Arc<Object>> {
         let object = self.find_version(bucket, key, &read.which)?;
         if object.marker {
             return Err("MethodNotAllowed");
         }
-        read.check(object)?;
-        Ok(object.clone())
+        let object = self.follow(bucket, object)?;
+        read.check(&object)?;
+        Ok(object)
     }
 
     pub fn get(
@@ -303,10 +359,18 @@ impl Reference {
                 Some(at) => Line::Prefix(key[..list.prefix.len() + at + list.delimiter.len()].to_string()),
                 None => Line::Object(key.clone(), object.clone()),
             };
-            let is_new = lines.last().is_none_or(|last| last.name() != line.name());
-            if is_new && (list.start_after.is_empty() || line.name() > list.start_after.as_str()) {
+            if lines.last().is_none_or(|last| last.name() != line.name()) {
                 lines.push(line);
             }
+        }
+        if list.descending {
+            lines.reverse();
+        }
+        if !list.start_after.is_empty() {
+            lines.retain(|line| match list.descending {
+                true => line.name() < list.start_after.as_str(),
+                false => line.name() > list.start_after.as_str(),
+            });
         }
         let limit = list.limit.unwrap_or(usize::MAX);
         let more = lines.len() > limit;
@@ -332,6 +396,9 @@ impl Reference {
             sum.markers += usage.markers;
             sum.uploads += usage.uploads;
             sum.upload_bytes += usage.upload_bytes;
+            for (sum, class) in sum.classes.iter_mut().zip(usage.classes) {
+                *sum = (sum.0 + class.0, sum.1 + class.1);
+            }
         }
         sum
     }

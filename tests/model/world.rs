@@ -37,6 +37,7 @@ pub struct World {
     settings: Settings,
     maintenance: Maintenance,
     clock: VirtualClock,
+    is_followed: bool,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -54,13 +55,25 @@ impl World {
 
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {
         let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(START));
-        World { vfs, path: path.to_path_buf(), settings, maintenance: Maintenance::Manual, clock, _dir: dir }
+        let (path, maintenance, is_followed) = (path.to_path_buf(), Maintenance::Manual, false);
+        World { vfs, path, settings, maintenance, clock, is_followed, _dir: dir }
     }
 
     /// The same, with a thread that does the maintenance.
     pub fn with_background(mut self) -> World {
         self.maintenance = Maintenance::Background;
         self
+    }
+
+    /// The same, with somebody who follows the change feed from the beginning.
+    pub fn with_follower(mut self) -> World {
+        self.is_followed = true;
+        self
+    }
+
+    /// Whether somebody follows the change feed.
+    pub fn is_followed(&self) -> bool {
+        self.is_followed
     }
 
     pub fn builder(&self) -> StoreBuilder {

@@ -141,6 +141,10 @@ impl State {
             Op::Wait(_) | Op::Retain(_) => {}
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
+            Op::Class(name, key, _) => {
+                let exists = next.bucket(name)?.contains_key(*key);
+                exists.then_some(()).ok_or(ErrorKind::NotFound)?;
+            }
             Op::Look
             | Op::Flush
             | Op::Checkpoint

@@ -2,7 +2,7 @@
 
 use ossicle::{
     AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lsn, PutOptions,
-    Quota, Result, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
+    Quota, Result, StorageClass, Store, VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -26,6 +26,8 @@ pub struct Body {
     pub seed: u64,
     /// How long its piece of metadata is, 0 for none.
     pub note: usize,
+    /// The class that it is put in, if that is said; such a body can be compressed.
+    pub class: Option<StorageClass>,
 }
 
 impl Body {
@@ -34,7 +36,8 @@ impl Body {
         let mut dice = Dice::new(self.seed);
         let mut bytes = Vec::with_capacity(self.len + 8);
         while bytes.len() < self.len {
-            bytes.extend_from_slice(&dice.roll().to_le_bytes());
+            let mask = if self.class.is_some() { 0xFFFF } else { u64::MAX };
+            bytes.extend_from_slice(&(dice.roll() & mask).to_le_bytes());
         }
         bytes.truncate(self.len);
         bytes
@@ -48,6 +51,9 @@ impl Body {
         }
         for (name, value) in thing.metadata {
             options = options.metadata(name, value);
+        }
+        if let Some(class) = self.class {
+            options = options.storage_class(class);
         }
         options
     }
@@ -136,6 +142,8 @@ pub enum Op {
     RemoveCursor(&'static str),
     /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
     Follow(&'static str),
+    /// Gives an object another class.
+    Class(&'static str, &'static str, StorageClass),
     Quota(&'static str, Option<Quota>),
     /// A policy of retention that is not locked, or none.
     Worm(&'static str, Option<u32>),
@@ -242,6 +250,7 @@ impl Op {
                     Ok(())
                 })
             }
+            Op::Class(name, key, class) => store.bucket(name)?.set_storage_class(key, *class),
             Op::Quota(name, Some(quota)) => store.bucket(name)?.set_config(quota),
             Op::Quota(name, None) => store.bucket(name)?.clear_config::<Quota>(),
             Op::Worm(name, Some(days)) => {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use ossicle::Durability::{Buffered, Synced};
+use ossicle::StorageClass::{Archive, InfrequentAccess, Standard};
 use ossicle::Versioning::{Enabled, Suspended};
-use ossicle::{Quota, Versioning};
+use ossicle::{Quota, StorageClass, Versioning};
 
 use super::script::{Body, Op, Script, Step};
 use super::upload::Uploading;
@@ -17,11 +18,25 @@ const STREAMED: usize = 13_000;
 const PART: usize = 100 << 10;
 
 fn body(len: usize, seed: u64) -> Body {
-    Body { len, seed, note: 0 }
+    Body { len, seed, note: 0, class: None }
 }
 
 fn put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
     Op::Do(step_put(bucket, key, len, seed), Synced)
+}
+
+fn put_in(bucket: &'static str, key: &str, len: usize, seed: u64, class: StorageClass) -> Op {
+    let body = Body { len, seed, note: 0, class: Some(class) };
+    Op::Do(Step::Put { bucket, key: key.into(), body }, Synced)
+}
+
+/// Small bodies of a class that packs them together.
+fn many_in(bucket: &'static str, prefix: &str, count: u64, class: StorageClass) -> Op {
+    let put = |seed| {
+        let body = Body { len: 200 + seed as usize, seed, note: 0, class: Some(class) };
+        Step::Put { bucket, key: format!("{prefix}{seed}"), body }
+    };
+    Op::Together { steps: (0..count).map(put).collect(), durability: Buffered, reads: false }
 }
 
 fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
@@ -29,7 +44,10 @@ fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
 }
 
 fn put_noted(bucket: &'static str, key: &str, len: usize, note: usize) -> Op {
-    Op::Do(Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note } }, Synced)
+    Op::Do(
+        Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note, class: None } },
+        Synced,
+    )
 }
 
 fn step_put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Step {
@@ -345,10 +363,10 @@ scripts! {
         put_noted("one", "b", PACKED, 8000),
         put_noted("one", "c", STREAMED, 900),
         Op::Together { steps: (0..60).map(|i| Step::Put {
-            bucket: "one", key: format!("m{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+            bucket: "one", key: format!("m{i:02}"), body: Body { len: 20, seed: i, note: 900, class: None },
         }).collect(), durability: Synced, reads: false },
         Op::Together { steps: (0..60).map(|i| Step::Put {
-            bucket: "one", key: format!("n{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+            bucket: "one", key: format!("n{i:02}"), body: Body { len: 20, seed: i, note: 900, class: None },
         }).collect(), durability: Buffered, reads: false },
         put_noted("one", "a", PACKED, 7100),
         Op::DeleteMany("one", (0..60).map(|i| format!("m{i:02}")).collect()),
@@ -924,6 +942,49 @@ scripts! {
         Op::Rebuild,
         upload("one", "b", Uploading::Complete(vec![10_000])),
         delete("one", "a"),
+    ]
+
+    /// Bodies go to the tier of their class, at once or later, and from there to others.
+    tiers: [
+        Op::CreateBucket("one"),
+        put_in("one", "ia", PACKED, 1, InfrequentAccess),
+        put_in("one", "ia long", STREAMED, 2, InfrequentAccess),
+        put_in("one", "cold", PACKED, 3, Archive),
+        put_in("one", "cold long", STREAMED, 4, Archive),
+        Op::Maintain,
+        Op::Class("one", "ia", Archive),
+        Op::Class("one", "ia long", Standard),
+        Op::Class("one", "cold", InfrequentAccess),
+        Op::Maintain,
+        copy(("one", "cold long"), ("one", "copy")),
+        Op::Class("one", "copy", Standard),
+        put_in("one", "cold", STREAMED, 5, InfrequentAccess),
+        Op::Maintain,
+        Op::Checkpoint,
+        delete("one", "cold long"),
+        Op::Compact,
+        Op::Rebuild,
+        Op::Class("one", "copy", InfrequentAccess),
+        Op::Maintain,
+    ]
+
+    /// Small cold bodies are packed together, taken out again, and packed anew when most of them are gone.
+    solid: [
+        Op::CreateBucket("one"),
+        many_in("one", "a", 12, Archive),
+        Op::Maintain,
+        Op::Flush,
+        copy(("one", "a3"), ("one", "copy")),
+        rename(("one", "a4"), ("one", "moved")),
+        Op::Class("one", "a5", Standard),
+        Op::Maintain,
+        put_in("one", "a6", PACKED, 77, Archive),
+        Op::DeleteMany("one", (6..11).map(|n| format!("a{n}")).collect()),
+        Op::Maintain,
+        Op::Checkpoint,
+        Op::Compact,
+        Op::Rebuild,
+        delete("one", "a0"),
     ]
 
     /// Backed up, written to, and backed up again, with segments gone between.

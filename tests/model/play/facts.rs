@@ -1,30 +1,33 @@
 //! What the store and the reference say of one thing, in a form in which the two can be compared.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use ossicle::{CopyOptions, Durability, Entry, Error, ErrorKind, ListOptions, ObjectMeta, PutOptions};
+use ossicle::{
+    AppendOptions, CopyOptions, Digests, Durability, Entry, Error, ErrorKind, ListOptions, ObjectDigests,
+    ObjectKind, ObjectMeta, PutOptions, UploadOptions,
+};
 
 use crate::history::{Extras, Lines};
-use crate::reference::{self, Answer, Dress, Line, List, Name, Usage, Wants};
+use crate::reference::{self, Answer, Attributes, Dress, Line, List, Name, Usage, Wants};
 
 /// What is known of an object, in a form that both sides can say.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     key: String,
     size: u64,
     etag: String,
-    content_type: Option<String>,
-    metadata: BTreeMap<String, String>,
+    kind: ObjectKind,
+    target: Option<String>,
+    digests: ObjectDigests,
+    dressed: Attributes,
     modified: u64,
     parts: u32,
-    tags: Vec<(String, String)>,
     lsn: Commits,
     version: Version,
 }
 
 /// The commit that wrote something; of an object that was moved with its prefix, each that may be said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Commits(pub Vec<u64>);
 
 impl PartialEq for Commits {
@@ -34,7 +37,7 @@ impl PartialEq for Commits {
 }
 
 /// What a version is called, as the store says it and as the reference does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Version {
     Seen(Option<String>),
     Told(Option<Name>),
@@ -62,14 +65,34 @@ impl Facts {
             key: meta.key.clone(),
             size: meta.size,
             etag: meta.etag.to_string(),
-            content_type: meta.content_type.clone(),
-            metadata: meta.metadata.clone(),
+            kind: meta.kind,
+            target: meta.target().map(str::to_string),
+            digests: meta.digests,
+            dressed: Attributes {
+                content_type: meta.content_type.clone(),
+                metadata: meta.metadata.clone(),
+                headers: meta.headers().clone(),
+                tags: meta.tags().to_vec(),
+                acl: meta.acl(),
+                class: meta.class,
+                retention: meta.retention(),
+                hold: meta.legal_hold(),
+            },
             modified: modified.as_millis() as u64,
             parts: meta.parts(),
-            tags: meta.tags().to_vec(),
             lsn: Commits(vec![meta.lsn.0]),
             version: Version::Seen(meta.version.as_ref().map(ToString::to_string)),
         }
+    }
+
+    /// The same under another key.
+    pub(super) fn under(self, key: &str) -> Facts {
+        Facts { key: key.to_string(), ..self }
+    }
+
+    /// Whether a version is told.
+    pub(super) fn says_version(&self) -> bool {
+        matches!(&self.version, Version::Seen(Some(_)) | Version::Told(Some(_)))
     }
 
     /// What the reference says, in a bucket that keeps versions or not.
@@ -78,11 +101,12 @@ impl Facts {
             key: key.to_string(),
             size: object.body.len() as u64,
             etag: object.etag.clone(),
-            content_type: object.content_type.clone(),
-            metadata: object.metadata.clone(),
+            kind: object.kind,
+            target: object.target.clone(),
+            digests: object.digests,
+            dressed: object.dressed.clone(),
             modified: object.modified,
             parts: object.parts,
-            tags: object.tags.clone(),
             lsn: Commits(object.lsns()),
             version: Version::Told(versioned.then(|| object.name.clone())),
         }
@@ -92,14 +116,14 @@ impl Facts {
 /// A line of a listing, in a form that both sides can say.
 #[derive(Debug, PartialEq)]
 pub(super) enum Seen {
-    Object(Facts),
+    Object(Box<Facts>),
     Prefix(String),
 }
 
 impl Seen {
     pub(super) fn of(entry: &Entry) -> Seen {
         match entry {
-            Entry::Object(meta) => Seen::Object(Facts::of(meta)),
+            Entry::Object(meta) => Seen::Object(Box::new(Facts::of(meta))),
             Entry::Prefix(prefix) => Seen::Prefix(prefix.clone()),
             other => panic!("an entry of a kind that the model does not know: {other:?}"),
         }
@@ -107,7 +131,7 @@ impl Seen {
 
     pub(super) fn told(line: &Line, versioned: bool) -> Seen {
         match line {
-            Line::Object(key, object) => Seen::Object(Facts::told(key, object, versioned)),
+            Line::Object(key, object) => Seen::Object(Box::new(Facts::told(key, object, versioned))),
             Line::Prefix(prefix) => Seen::Prefix(prefix.clone()),
         }
     }
@@ -116,7 +140,11 @@ impl Seen {
 /// The kind that an error with this code has.
 pub(super) fn kind_of(code: &str) -> ErrorKind {
     match code {
-        "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "NoSuchUpload" => ErrorKind::NotFound,
+        "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion" | "NoSuchUpload" | "SymlinkTargetNotExist" => {
+            ErrorKind::NotFound
+        }
+        "FileImmutable" => ErrorKind::Immutable,
+        "PositionNotEqualToLength" | "ObjectNotAppendable" => ErrorKind::Precondition,
         "BucketAlreadyExists" | "BucketNotEmpty" => ErrorKind::AlreadyExists,
         "FileAlreadyExists" | "PreconditionFailed" => ErrorKind::Precondition,
         "NotModified" => ErrorKind::NotModified,
@@ -143,7 +171,13 @@ pub(super) fn same<T: PartialEq + std::fmt::Debug>(real: Result<T, Error>, told:
 
 /// How much the store says there is.
 pub(super) fn usage_of(usage: &ossicle::Usage) -> Usage {
+    let mut classes = [(0, 0); 5];
+    for (class, objects, bytes) in &usage.classes {
+        assert!(*objects > 0, "a class with nothing in it is told: {usage:?}");
+        classes[*class as usize] = (*objects, *bytes);
+    }
     Usage {
+        classes,
         objects: usage.objects,
         bytes: usage.bytes,
         noncurrent_objects: usage.noncurrent_objects,
@@ -159,17 +193,73 @@ pub(super) fn durability(synced: bool) -> Durability {
 }
 
 pub(super) fn dress(extras: &Extras) -> Dress {
-    Dress { content_type: extras.content_type.clone(), metadata: extras.metadata.clone() }
+    Dress {
+        content_type: extras.content_type.clone(),
+        metadata: extras.metadata.clone(),
+        headers: extras.headers.clone(),
+        tags: extras.tags.clone(),
+        acl: extras.acl,
+        class: extras.class,
+        digests: digests(extras),
+    }
+}
+
+fn digests(extras: &Extras) -> Digests {
+    if extras.oss { Digests::Oss } else { Digests::Fast }
+}
+
+/// Puts what a write carries into options; all kinds of them name it the same.
+macro_rules! dressed {
+    ($options:expr, $dress:expr) => {{
+        let (mut options, dress): (_, &Dress) = ($options, $dress);
+        if let Some(text) = &dress.content_type {
+            options = options.content_type(text);
+        }
+        for (name, value) in dress.metadata.iter().flatten() {
+            options = options.metadata(name, value);
+        }
+        if let Some(headers) = &dress.headers {
+            options = options.headers(headers.clone());
+        }
+        for (key, value) in dress.tags.iter().flatten() {
+            options = options.tag(key, value);
+        }
+        if let Some(acl) = dress.acl {
+            options = options.acl(acl);
+        }
+        match dress.class {
+            Some(class) => options.storage_class(class),
+            None => options,
+        }
+    }};
+}
+
+pub(super) fn append_options(extras: &Extras) -> AppendOptions {
+    dressed!(AppendOptions::new(), &dress(extras)).durability(durability(extras.synced))
+}
+
+pub(super) fn upload_options(extras: &Extras) -> UploadOptions {
+    let options = dressed!(UploadOptions::new(), &dress(extras));
+    let options = options.durability(Durability::Buffered).digests(digests(extras));
+    if extras.if_absent { options.if_absent() } else { options }
+}
+
+/// What a copy carries: no pair at all means that the source's are kept.
+pub(super) fn copy_dress(extras: &Extras) -> Dress {
+    let mut dress = dress(extras);
+    dress.metadata = dress.metadata.filter(|pairs| !pairs.is_empty());
+    dress.tags = dress.tags.filter(|tags| !tags.is_empty());
+    dress
+}
+
+/// Puts what a copy is to carry into its options.
+pub(super) fn copy_dressed(options: CopyOptions, dress: &Dress) -> CopyOptions {
+    dressed!(options, dress)
 }
 
 pub(super) fn put_options(extras: &Extras, wants: &Wants) -> PutOptions {
-    let mut options = PutOptions::new().durability(durability(extras.synced));
-    if let Some(text) = &extras.content_type {
-        options = options.content_type(text);
-    }
-    for (name, value) in extras.metadata.iter().flatten() {
-        options = options.metadata(name, value);
-    }
+    let mut options = dressed!(PutOptions::new(), &dress(extras)).durability(durability(extras.synced));
+    options = options.digests(digests(extras));
     if wants.if_absent {
         options = options.if_absent();
     }
@@ -203,12 +293,14 @@ pub(super) fn list(lines: &Lines) -> List {
         delimiter: lines.delimiter.clone(),
         start_after: lines.start_after.clone(),
         limit: lines.limit,
+        descending: lines.descending,
     }
 }
 
 pub(super) fn list_options(lines: &Lines) -> ListOptions {
     let options =
         ListOptions::new().prefix(&lines.prefix).delimiter(&lines.delimiter).start_after(&lines.start_after);
+    let options = if lines.descending { options.descending() } else { options };
     match lines.limit {
         Some(limit) => options.limit(limit),
         None => options,

@@ -1,9 +1,9 @@
 //! Listings, totals, and looking at everything.
 
-use ossicle::{Snapshot, SnapshotBucket};
+use ossicle::{ListOptions, Snapshot, SnapshotBucket};
 
 use super::Play;
-use super::facts::{Seen, list, list_options, same, usage_of};
+use super::facts::{Facts, Seen, list, list_options, same, usage_of};
 use super::objects::read_whole;
 use super::versions::Shown;
 use crate::history::{BUCKETS, Lines, Spot, VALID};
@@ -124,9 +124,20 @@ pub(super) fn look_at_bucket(
     assert_eq!(shown, told.iter().map(|line| Shown::told(line, versioned)).collect::<Vec<_>>());
     for (at, line) in lines.iter().enumerate() {
         let Line::Object(key, object) = line else { continue };
-        read_whole(bucket.get(key).unwrap(), &object.body, at);
+        match (bucket.get(key), model.follow(handle, object)) {
+            (Ok(found), Ok(told)) => read_whole(found, &told.body, at),
+            (real, told) => same(real.map(|_| ()), told.map(|_| ())),
+        }
         assert!(bucket.exists(key).unwrap());
+        let told = model.follow(handle, object).map(|told| Facts::told(key, &told, versioned));
+        same(bucket.head(key).map(|meta| Facts::of(&meta)), told);
     }
+    let backwards = bucket.list_with(ListOptions::new().descending()).unwrap();
+    assert!(backwards.map(|entry| Seen::of(&entry.unwrap())).eq(seen.into_iter().rev()));
+    let page = bucket.list_page(ListOptions::new()).unwrap();
+    assert_eq!((page.entries.len(), page.next.is_some()), (lines.len().min(1000), lines.len() > 1000));
+    let page = bucket.versions_page(ListOptions::new()).unwrap();
+    assert_eq!((page.entries.len(), page.next_key.is_some()), (told.len().min(1000), told.len() > 1000));
     for prefix in ["", "a", "a/", "many/0", "\u{1F408}"] {
         let usage = bucket.usage(prefix).unwrap();
         assert_eq!(usage_told(usage_of(&usage)), usage_told(model.usage(handle, prefix).unwrap()));

@@ -9,7 +9,9 @@ use ossicle::{
     PutOutcome, WriteOptions,
 };
 
-use super::facts::{Commits, Facts, Version, code, copy_options, dress, put_options, same};
+use super::facts::{
+    Commits, Facts, Version, code, copy_dress, copy_dressed, copy_options, dress, put_options, same,
+};
 use super::{HELD, Play};
 use crate::history::{Asked, Body, Extras, How, Pick, Spot, Tag};
 use crate::reference::{Answer, Dress, Handle, Made, Outcome, Range, Read, Wants, Which};
@@ -117,7 +119,7 @@ impl Play<'_> {
                 let key = format!("many/{number:04}");
                 let body: Arc<[u8]> = Body { len: number as usize * 3, seed: number as u8 }.bytes().into();
                 let pairs = vec![("filler".to_string(), "f".repeat(number as usize % 300))];
-                let dress = Dress { content_type: None, metadata: Some(pairs.clone()) };
+                let dress = Dress { metadata: Some(pairs.clone()), ..Dress::default() };
                 let mut options = PutOptions::new();
                 for (name, value) in pairs {
                     options = options.metadata(name, value);
@@ -162,16 +164,8 @@ impl Play<'_> {
             options = options.source_version(version);
         }
         let read = Read { which, if_match: source_tag, ..Read::default() };
-        let mut dress = dress(extras);
-        // No pair at all means that the source's are kept.
-        dress.metadata = dress.metadata.filter(|pairs| !pairs.is_empty());
-        for (name, value) in dress.metadata.iter().flatten() {
-            options = options.metadata(name, value);
-        }
-        if let Some(text) = &dress.content_type {
-            options = options.content_type(text);
-        }
-        let real = target.copy_from(&source, &from.key, &to.key, options);
+        let dress = copy_dress(extras);
+        let real = target.copy_from(&source, &from.key, &to.key, copy_dressed(options, &dress));
         let told = self.model.copy((&source_handle, &from.key), (&handle, &to.key), &read, &dress, &wants);
         same_put(real, told);
     }
@@ -187,14 +181,15 @@ impl Play<'_> {
     }
 
     pub(super) fn asked(&self, asked: &Asked, handle: &Handle, key: &str) -> (Read, GetOptions) {
-        let written = self.model.find(handle, key).map_or(self.model.now, |object| object.modified) / 1000;
+        let found = self.model.head(handle, key, &Read::default());
+        let written = found.map_or(self.model.now, |object| object.modified) / 1000;
         let moment = |after: Option<i64>| after.map(|seconds| written.checked_add_signed(seconds).unwrap());
         let (which, version) = self.which(asked.pick, handle, key);
         let read = Read {
             which,
             range: asked.range,
-            if_match: self.tag(asked.if_match, handle, key),
-            if_none_match: self.tag(asked.if_none_match, handle, key),
+            if_match: self.read_tag(asked.if_match, handle, key),
+            if_none_match: self.read_tag(asked.if_none_match, handle, key),
             if_modified_since: moment(asked.if_modified_since),
             if_unmodified_since: moment(asked.if_unmodified_since),
         };
@@ -250,7 +245,8 @@ impl Play<'_> {
         let Some((bucket, handle)) = self.spot(at) else {
             return;
         };
-        if let (Ok(object), Ok(told)) = (bucket.get(&at.key), self.model.find(&handle, &at.key))
+        if let (Ok(object), Ok(told)) =
+            (bucket.get(&at.key), self.model.head(&handle, &at.key, &Read::default()))
             && self.held.len() < HELD
         {
             self.held.push((object, told.body.clone()));

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
-use ossicle::{Acl, Bucket, CreateBucketOptions, Error, Quota, Versioning};
+use ossicle::{Acl, Bucket, CreateBucketOptions, Error, Quota, StorageClass, Versioning};
 
 use super::Play;
 use super::facts::{Facts, same};
@@ -16,7 +16,7 @@ impl Play<'_> {
     pub(super) fn space_op(&mut self, op: &Op) -> ControlFlow<()> {
         match op {
             Op::CreateBucket(at) => self.create_bucket(*at),
-            Op::CreateBucketWith(at, versioning) => self.create_bucket_with(*at, *versioning),
+            Op::CreateBucketWith(at, versioning, class) => self.create_bucket_with(*at, *versioning, *class),
             Op::DeleteBucket(at) => {
                 same(self.store.delete_bucket(BUCKETS[*at]), self.model.delete_bucket(BUCKETS[*at]));
             }
@@ -63,18 +63,25 @@ impl Play<'_> {
         self.keep(at, real, told);
     }
 
-    fn create_bucket_with(&mut self, at: usize, versioning: Versioning) {
-        let options = CreateBucketOptions::new().versioning(versioning);
+    fn create_bucket_with(&mut self, at: usize, versioning: Option<Versioning>, class: Option<StorageClass>) {
+        let mut options = CreateBucketOptions::new();
+        if let Some(versioning) = versioning {
+            options = options.versioning(versioning);
+        }
+        if let Some(class) = class {
+            options = options.storage_class(class);
+        }
         let real = self.store.create_bucket_with(BUCKETS[at], options);
         let told = self.model.create_bucket(BUCKETS[at]);
         if let Ok(handle) = &told {
-            self.model.set_versioning(handle, Some(versioning)).unwrap();
+            self.model.set_versioning(handle, versioning).unwrap();
+            self.model.set_class(handle, class.unwrap_or_default()).unwrap();
         }
         self.keep(at, real, told);
     }
 
     /// Keeps the handles of a bucket that was made.
-    fn keep(&mut self, at: usize, real: Result<Bucket, Error>, told: Answer<Handle>) {
+    pub(super) fn keep(&mut self, at: usize, real: Result<Bucket, Error>, told: Answer<Handle>) {
         if let (Ok(bucket), Ok(handle)) = (&real, &told) {
             let pairs = self.handles.entry(at).or_default();
             pairs.push((bucket.clone(), handle.clone()));

@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use ossicle::{DeleteOptions, Error, Transaction, WriteOptions};
+use ossicle::{Bucket, DeleteOptions, Error, Transaction, WriteOptions};
 
 use super::Play;
-use super::facts::{Facts, dress, durability, put_options, same};
+use super::facts::{Facts, copy_dress, copy_dressed, copy_options, dress, durability, put_options, same};
 use super::objects::read_whole;
-use crate::history::{Body, RowAt, Step};
-use crate::reference::{Answer, Steps, Wants};
+use crate::history::{BUCKETS, Body, RowAt, Step};
+use crate::reference::{Answer, Handle, Steps, Wants};
 
 impl Play<'_> {
     pub(super) fn transaction(&mut self, steps: &[Step], forgives: bool, fails: bool, synced: bool) {
         let mut told = self.model.begin();
         let names = self.model.names();
         let mut last = Ok(());
+        let mut made = Vec::new();
         let options = WriteOptions::new().durability(durability(synced));
         let refusal = self.store.bucket("Ab").unwrap_err();
         let real = self.store.write_with(options, |tx| {
-            for step in steps {
-                let real = self.step(tx, &mut told, step);
+            for (at, step) in steps.iter().enumerate() {
+                if self.mirror.is_some() && takes_a_name_over(&steps[..at], step) {
+                    continue;
+                }
+                let real = self.step(tx, &mut told, step, &mut made);
                 if let Err(error) = real
                     && !forgives
                 {
@@ -38,11 +42,24 @@ impl Play<'_> {
             self.model.forget(names);
         }
         same(real, told);
+        for (at, bucket, handle) in made {
+            // What was made and not committed, or was removed again, is not there.
+            same(bucket.exists("first"), self.model.exists(&handle, "first"));
+            if told.is_ok() {
+                self.keep(at, Ok(bucket), Ok(handle));
+            }
+        }
         self.played += steps.len() as u64;
     }
 
     /// Makes one step in both transactions and compares what each says; hands on what the store's said.
-    pub(super) fn step(&self, tx: &mut Transaction<'_>, told: &mut Steps, step: &Step) -> Result<(), Error> {
+    fn step(
+        &self,
+        tx: &mut Transaction<'_>,
+        told: &mut Steps,
+        step: &Step,
+        made: &mut Vec<(usize, Bucket, Handle)>,
+    ) -> Result<(), Error> {
         let both = |real: Result<(), Error>, told: Answer<()>| {
             let codes = (real.as_ref().err().map(Error::code), told.err());
             assert_eq!(codes.0, codes.1, "{step:?}");
@@ -93,41 +110,46 @@ impl Play<'_> {
                     _ => Ok(()),
                 }
             }
-            Step::Copy(from, to) | Step::Rename(from, to) => {
+            Step::Copy(from, to, extras) | Step::Rename(from, to, extras) => {
                 let (Some(source), Some(target)) = (self.spot(from), self.spot(to)) else {
                     return Ok(());
                 };
                 let places = ((&source.1, from.key.as_str()), (&target.1, to.key.as_str()));
+                let wants = self.wants(extras, &target.1, &to.key);
+                let options = copy_options(extras, &wants);
                 if matches!(step, Step::Copy(..)) {
-                    both(tx.copy(&source.0, &from.key, &target.0, &to.key), told.tx_copy(places.0, places.1))
+                    let dress = copy_dress(extras);
+                    let options = copy_dressed(options, &dress);
+                    let real = tx.copy_with(&source.0, &from.key, &target.0, &to.key, options);
+                    both(real, told.tx_copy(places.0, places.1, &dress, &wants))
                 } else {
-                    both(
-                        tx.rename(&source.0, &from.key, &target.0, &to.key),
-                        told.tx_rename(places.0, places.1),
-                    )
+                    let real = tx.rename_with(&source.0, &from.key, &target.0, &to.key, options);
+                    both(real, told.tx_rename(places.0, places.1, &wants))
                 }
             }
-            Step::Get(at) => {
+            Step::Get(at, asked) => {
                 let Some((bucket, handle)) = self.spot(at) else {
                     return Ok(());
                 };
+                let (read, options) = self.asked(asked, &handle, &at.key);
                 let versioned = told.keeps_versions(&handle);
-                let told = told.get(&handle, &at.key);
-                match (tx.get(&bucket, &at.key), told) {
-                    (Ok(object), Ok(told)) => {
+                let told = told.get(&handle, &at.key, &read);
+                match (tx.get_with(&bucket, &at.key, options), told) {
+                    (Ok(object), Ok((told, range))) => {
                         assert_eq!(Facts::of(object.meta()), Facts::told(&at.key, &told, versioned));
-                        read_whole(object, &told.body, at.key.len());
+                        read_whole(object, &told.body[range], at.key.len());
                         Ok(())
                     }
                     (real, told) => both(real.map(|_| ()), told.map(|_| ())),
                 }
             }
-            Step::Head(at) => {
+            Step::Head(at, asked) => {
                 let Some((bucket, handle)) = self.spot(at) else {
                     return Ok(());
                 };
+                let (read, options) = self.asked(asked, &handle, &at.key);
                 let versioned = told.keeps_versions(&handle);
-                match (tx.head(&bucket, &at.key), told.get(&handle, &at.key)) {
+                match (tx.head_with(&bucket, &at.key, options), told.head(&handle, &at.key, &read)) {
                     (Ok(meta), Ok(told)) => {
                         assert_eq!(Facts::of(&meta), Facts::told(&at.key, &told, versioned));
                         Ok(())
@@ -135,6 +157,30 @@ impl Play<'_> {
                     (real, told) => both(real.map(|_| ()), told.map(|_| ())),
                 }
             }
+            Step::Exists(at) => {
+                let Some((bucket, handle)) = self.spot(at) else {
+                    return Ok(());
+                };
+                match (tx.exists(&bucket, &at.key), told.exists(&handle, &at.key)) {
+                    (Ok(real), Ok(told)) => {
+                        assert_eq!(real, told);
+                        Ok(())
+                    }
+                    (real, told) => both(real.map(|_| ()), told.map(|_| ())),
+                }
+            }
+            Step::CreateBucket(at) => {
+                let both_made = (tx.create_bucket(BUCKETS[*at]), told.create_bucket(BUCKETS[*at]));
+                let (real, handle) = match both_made {
+                    (Ok(real), Ok(handle)) => (real, handle),
+                    (real, told) => return both(real.map(|_| ()), told.map(|_| ())),
+                };
+                let body: Arc<[u8]> = Arc::from(*b"the first");
+                let put = told.put(&handle, "first", &body, &Default::default(), &Wants::default());
+                made.push((*at, real.clone(), handle));
+                both(tx.put(&real, "first", &body[..]), put.map(|_| ()))
+            }
+            Step::DeleteBucket(at) => both(tx.delete_bucket(BUCKETS[*at]), told.delete_bucket(BUCKETS[*at])),
             Step::PutRow(RowAt { table, key }, len) => {
                 let value = Body { len: *len, seed: key.len() as u8 }.bytes();
                 both(tx.put_row(table, key, &value), told.put_row(table, key, &value))
@@ -151,4 +197,13 @@ impl Play<'_> {
             },
         }
     }
+}
+
+/// Whether a step makes a bucket in the place of one that was removed by the same transaction, which the change feed does
+/// not tell apart.
+fn takes_a_name_over(before: &[Step], step: &Step) -> bool {
+    let Step::CreateBucket(at) = step else {
+        return false;
+    };
+    before.iter().any(|other| matches!(other, Step::DeleteBucket(gone) if gone == at))
 }

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ossicle::{Durability, Error, GetOptions, ListOptions, Part, Upload, UploadOptions};
+use ossicle::{Error, GetOptions, ListOptions, Part, Upload};
 
-use super::facts::same;
+use super::facts::{same, upload_options};
 use super::objects::same_put;
 use super::{HELD, Play};
 use crate::history::{Completing, Extras, Op, Spot};
@@ -53,7 +53,9 @@ impl Play<'_> {
                 });
                 let told = play.model.upload(at).map(|upload| {
                     let parts = upload.parts.iter();
-                    parts.map(|(number, (body, at))| (*number, body.len() as u64, etag(body), *at)).collect()
+                    parts
+                        .map(|(number, (body, at))| (*number, body.len() as u64, upload.tag(body), *at))
+                        .collect()
                 });
                 same(real, told);
             }),
@@ -71,18 +73,8 @@ impl Play<'_> {
         let Some((bucket, handle)) = self.spot(at) else {
             return;
         };
-        let mut options = UploadOptions::new().durability(Durability::Buffered);
-        if let Some(text) = &extras.content_type {
-            options = options.content_type(text);
-        }
-        for (name, value) in extras.metadata.iter().flatten() {
-            options = options.metadata(name, value);
-        }
-        if extras.if_absent {
-            options = options.if_absent();
-        }
         let dress = super::facts::dress(extras);
-        let real = bucket.upload(&at.key, options);
+        let real = bucket.upload(&at.key, upload_options(extras));
         let told = self.model.begin_upload(&handle, &at.key, &dress, extras.if_absent);
         if let (Ok(real), Ok(told)) = (&real, &told) {
             let (id, it) = (real.id().to_string(), told.clone());
@@ -129,9 +121,9 @@ impl Play<'_> {
 
     fn complete(&mut self, at: usize, which: Completing) {
         self.with_upload(at, |play, upload, at| {
-            let there = play.model.upload(at).map(|upload| upload.parts.clone()).unwrap_or_default();
-            let mut parts: Vec<(u32, String)> =
-                there.iter().map(|(number, (body, _))| (*number, etag(body))).collect();
+            let mut parts: Vec<(u32, String)> = play.model.upload(at).map_or(Vec::new(), |upload| {
+                upload.parts.iter().map(|(number, (body, _))| (*number, upload.tag(body))).collect()
+            });
             match which {
                 Completing::All | Completing::Listed => {}
                 Completing::EverySecond => parts = parts.into_iter().step_by(2).collect(),

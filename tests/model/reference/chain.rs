@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use ossicle::Versioning;
+use ossicle::{ObjectKind, Versioning};
 
-use super::{Bucket, Object};
+use super::{Answer, Bucket, Object};
 
 /// The versions and delete markers of one key, the newest first; never empty.
 pub type Chain = Vec<Arc<Object>>;
@@ -97,23 +97,36 @@ pub struct Outcome {
 }
 
 impl Bucket {
-    /// What the versions of a key are with another one on top, and what that one is called.
+    /// What the versions of a key are with another one on top, and what that one is called. Refused if a protected
+    /// version would be lost.
     pub fn pushed(
         &self,
         key: &str,
         mut object: Object,
+        now: u64,
         names: &Arc<Mutex<BTreeSet<String>>>,
-    ) -> (Chain, Option<Name>) {
-        let mut chain = self.chains.get(key).cloned().unwrap_or_default();
-        object.name = Name::Null;
-        match self.versioning {
-            None => chain.clear(),
-            Some(Versioning::Enabled) => object.name = Name::fresh(names),
-            Some(Versioning::Suspended) => chain.retain(|version| version.name != Name::Null),
-        }
+    ) -> Answer<(Chain, Option<Name>)> {
+        let mut chain = self.room(key, now)?;
+        object.name = match self.versioning {
+            Some(Versioning::Enabled) => Name::fresh(names),
+            None | Some(Versioning::Suspended) => Name::Null,
+        };
         let name = self.versioning.map(|_| object.name.clone());
         chain.insert(0, Arc::new(object));
-        (chain, name)
+        Ok((chain, name))
+    }
+
+    /// What stays of the versions of a key under another one.
+    fn room(&self, key: &str, now: u64) -> Answer<Chain> {
+        let chain = self.chains.get(key).cloned().unwrap_or_default();
+        let goes = |version: &Object| match self.versioning {
+            None => true,
+            Some(Versioning::Enabled) => false,
+            Some(Versioning::Suspended) => version.name == Name::Null,
+        };
+        let (lost, stays): (Chain, Chain) = chain.into_iter().partition(|version| goes(version));
+        lost.iter().try_for_each(|version| version.guard(now))?;
+        Ok(stays)
     }
 
     /// What is left of the versions of a key when it is deleted, and what that comes to.
@@ -122,24 +135,25 @@ impl Bucket {
         key: &str,
         (now, lsn): (u64, u64),
         names: &Arc<Mutex<BTreeSet<String>>>,
-    ) -> (Chain, Outcome) {
+    ) -> Answer<(Chain, Outcome)> {
         if self.versioning.is_none() {
-            return (Chain::new(), Outcome::default());
+            return Ok((self.room(key, now)?, Outcome::default()));
         }
-        let (chain, name) = self.pushed(key, Object::marker(now, lsn), names);
-        (chain, Outcome { version: name.map(Which::Named), marker: true })
+        let (chain, name) = self.pushed(key, Object::marker(now, lsn), now, names)?;
+        Ok((chain, Outcome { version: name.map(Which::Named), marker: true }))
     }
 
     /// The same for one version, for good. `None` if there is no such version.
-    pub fn without(&self, key: &str, which: &Which) -> (Option<Chain>, Outcome) {
+    pub fn without(&self, key: &str, which: &Which, now: u64) -> Answer<(Option<Chain>, Outcome)> {
         let version = self.versioning.map(|_| which.clone());
         let chain = self.chains.get(key).map_or(&[][..], |chain| &chain[..]);
         let Some(at) = chain.iter().position(|object| which.is(object)) else {
-            return (None, Outcome { version, marker: false });
+            return Ok((None, Outcome { version, marker: false }));
         };
+        chain[at].guard(now)?;
         let mut left = chain.to_vec();
         let marker = left.remove(at).marker;
-        (Some(left), Outcome { version, marker })
+        Ok((Some(left), Outcome { version, marker }))
     }
 
     /// Sets the versions of a key; none at all takes the key away.
@@ -163,14 +177,15 @@ impl Object {
         Object {
             name: Name::Null,
             marker: true,
+            kind: ObjectKind::Normal,
+            target: None,
             body: Arc::new([]),
             etag: String::new(),
-            content_type: None,
-            metadata: Default::default(),
+            digests: Default::default(),
+            dressed: Default::default(),
             modified,
             lsn,
             moved: Vec::new(),
-            tags: Vec::new(),
             parts: 0,
         }
     }

@@ -1,15 +1,6 @@
 //! What a call is asked for: names, attributes, conditions and ranges, and when they are refused.
 
-use std::collections::BTreeMap;
-
 use super::{Answer, BAD_ARGUMENT, BAD_KEY, Object, Which};
-
-/// What a write carries besides the body.
-#[derive(Clone, Debug, Default)]
-pub struct Dress {
-    pub content_type: Option<String>,
-    pub metadata: Option<Vec<(String, String)>>,
-}
 
 /// What must hold of the current object.
 #[derive(Clone, Debug, Default)]
@@ -78,33 +69,11 @@ pub fn check_row(table: &str, key: &[u8]) -> Answer<()> {
     if fits { Ok(()) } else { Err(BAD_ARGUMENT) }
 }
 
-impl Dress {
-    /// Checks what is given and returns the metadata as it will be stored.
-    pub fn check(&self) -> Answer<Option<BTreeMap<String, String>>> {
-        if let Some(text) = &self.content_type
-            && (text.len() > 1024 || text.chars().any(char::is_control))
-        {
-            return Err(BAD_ARGUMENT);
-        }
-        let Some(pairs) = &self.metadata else {
-            return Ok(None);
-        };
-        // The caller's own map holds each spelling once; the last value stands.
-        let given: BTreeMap<&String, &String> = pairs.iter().map(|(name, value)| (name, value)).collect();
-        let total: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let mut stored = BTreeMap::new();
-        for (name, value) in given {
-            let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-            let twice = stored.insert(name.to_ascii_lowercase(), value.clone()).is_some();
-            if !plain || twice || value.chars().any(char::is_control) {
-                return Err(BAD_ARGUMENT);
-            }
-        }
-        if total > 8192 { Err(BAD_ARGUMENT) } else { Ok(Some(stored)) }
-    }
+pub fn check_text(text: &str) -> Answer<()> {
+    if text.len() > 1024 || text.chars().any(char::is_control) { Err(BAD_ARGUMENT) } else { Ok(()) }
 }
 
-fn same_tag(wanted: &str, etag: &str) -> bool {
+pub fn same_tag(wanted: &str, etag: &str) -> bool {
     let wanted = wanted.trim();
     let bare = wanted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(wanted);
     bare == "*" || bare.eq_ignore_ascii_case(etag)

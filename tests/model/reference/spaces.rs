@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ossicle::{Acl, Quota, Versioning};
+use ossicle::{Acl, Quota, StorageClass, Versioning};
 
-use super::{Answer, Chain, Handle, Object, Reference, check_bucket_name, check_key, check_prefix};
+use super::{Answer, Bucket, Chain, Handle, Object, Reference, check_bucket_name, check_key, check_prefix};
 
 /// The objects that two buckets have under a key where they differ.
 pub type Differs = (String, Option<Arc<Object>>, Option<Arc<Object>>);
@@ -18,6 +18,13 @@ impl Reference {
         }
         self.check(bucket)?;
         self.held_mut(bucket.id).versioning = versioning;
+        Ok(())
+    }
+
+    /// The class of what is written without one; it is said when a bucket is made.
+    pub fn set_class(&mut self, bucket: &Handle, class: StorageClass) -> Answer<()> {
+        self.check(bucket)?;
+        self.held_mut(bucket.id).class = class;
         Ok(())
     }
 
@@ -39,10 +46,11 @@ impl Reference {
         self.alone(|steps| {
             let its = steps.scratch.check(bucket)?;
             let at = (steps.scratch.now, steps.lsn());
-            let objects = its.under(prefix).filter(|(key, _)| its.current(key).is_some());
-            let changes: Vec<_> = objects
-                .map(|(key, _)| (bucket.id, key.clone(), its.deleted(key, at, &steps.scratch.names).0))
-                .collect();
+            its.check_protected(prefix, at.0)?;
+            let mut changes = Vec::new();
+            for (key, _) in its.under(prefix).filter(|(key, _)| its.current(key).is_some()) {
+                changes.push((bucket.id, key.clone(), its.deleted(key, at, &steps.scratch.names)?.0));
+            }
             let count = changes.len() as u64;
             steps.make(changes, None)?;
             Ok(count)
@@ -59,11 +67,14 @@ impl Reference {
             if old == new {
                 return Ok(0);
             }
+            its.check_protected(old, steps.scratch.now)?;
             let objects = its.under(old).filter(|(key, _)| its.current(key).is_some()).count() as u64;
             let renamed = |key: &str| format!("{new}{}", &key[old.len()..]);
             // Among others that are there already, objects are renamed each for itself.
             let merges = !new.starts_with(old) && its.under(new).next().is_some();
             let one_by_one = merges && its.versioning.is_some();
+            // A retention that is over goes with the old key where objects are moved one by one, as a few are.
+            let unheld = merges || (its.versioning.is_none() && objects <= 64);
             let mut left: BTreeMap<String, Chain> = BTreeMap::new();
             let mut moved: BTreeMap<String, Chain> = BTreeMap::new();
             for (key, chain) in its.under(old) {
@@ -74,12 +85,13 @@ impl Reference {
                 let chain = if one_by_one {
                     left.insert(
                         key.clone(),
-                        its.deleted(key, (steps.scratch.now, lsn), &steps.scratch.names).0,
+                        its.deleted(key, (steps.scratch.now, lsn), &steps.scratch.names)?.0,
                     );
-                    vec![Object { lsn, moved: Vec::new(), ..Object::clone(&chain[0]) }.into()]
+                    let dressed = chain[0].dressed.unheld();
+                    vec![Object { lsn, moved: Vec::new(), dressed, ..Object::clone(&chain[0]) }.into()]
                 } else {
                     left.insert(key.clone(), Chain::new());
-                    chain.iter().map(|object| Arc::new(object.moved(lsn))).collect()
+                    chain.iter().map(|object| Arc::new(object.moved(lsn, unheld))).collect()
                 };
                 moved.insert(renamed(key), chain);
             }
@@ -93,9 +105,13 @@ impl Reference {
                         if let Some(at) = at {
                             its.set(&key, changes.remove(at).2);
                         }
-                        its.pushed(&key, Object::clone(object), &steps.scratch.names).0
+                        its.pushed(&key, Object::clone(object), steps.scratch.now, &steps.scratch.names)?.0
                     }
-                    _ => chain,
+                    _ => {
+                        // What is replaced must not be protected.
+                        its.check_key_protected(&key, steps.scratch.now)?;
+                        chain
+                    }
                 };
                 changes.retain(|(_, other, _)| *other != key);
                 changes.push((bucket.id, key, chain));
@@ -115,10 +131,13 @@ impl Reference {
         }
         self.lsn += 1;
         let mut fork = self.check(&parent)?.clone();
+        fork.begun_with = Some(Arc::new(fork.clone()));
         fork.uploads.clear();
         fork.origin = Some((from.to_string(), self.lsn));
-        self.buckets.insert(name.to_string(), self.lsn);
-        self.held.insert(self.lsn, Arc::new(fork));
+        fork.parent = Some(parent.id);
+        self.made += 1;
+        self.buckets.insert(name.to_string(), self.made);
+        self.held.insert(self.made, Arc::new(fork));
         self.bucket(name)
     }
 
@@ -138,9 +157,12 @@ impl Reference {
 
 impl Object {
     /// The same after its prefix was renamed.
-    fn moved(&self, lsn: u64) -> Object {
+    fn moved(&self, lsn: u64, unheld: bool) -> Object {
         let mut moved = self.clone();
         moved.moved.push(lsn);
+        if unheld {
+            moved.dressed = moved.dressed.unheld();
+        }
         moved
     }
 
@@ -148,9 +170,45 @@ impl Object {
     fn is_same(&self, other: &Object) -> bool {
         self.etag == other.etag
             && self.body.len() == other.body.len()
-            && self.content_type == other.content_type
-            && self.metadata == other.metadata
+            && (self.kind, &self.target) == (other.kind, &other.target)
+            && self.digests == other.digests
+            && self.dressed == other.dressed
             && self.parts == other.parts
-            && self.tags == other.tags
+    }
+}
+
+impl Bucket {
+    fn check_key_protected(&self, key: &str, now: u64) -> Answer<()> {
+        self.chains.get(key).map_or(Ok(()), |chain| chain.iter().try_for_each(|object| object.guard(now)))
+    }
+
+    /// Refuses if anything under a prefix is protected, older versions too.
+    fn check_protected(&self, prefix: &str, now: u64) -> Answer<()> {
+        self.under(prefix).try_for_each(|(key, _)| self.check_key_protected(key, now))
+    }
+}
+
+impl Reference {
+    /// Refuses to drop a fork in which a version is protected, unless the bucket that it was made from shows it still.
+    pub(super) fn check_holds(&self, fork: &Bucket) -> Answer<()> {
+        let Some((name, _)) = &fork.origin else {
+            return Ok(());
+        };
+        let parent = self.buckets.get(name).filter(|id| Some(**id) == fork.parent).map(|id| &self.held[id]);
+        let begun_with = fork.begun_with.as_ref().map(|begun_with| &begun_with.chains);
+        let protected = fork.chains.iter().flat_map(|(key, chain)| chain.iter().map(move |it| (key, it)));
+        for (key, object) in protected.filter(|(_, object)| object.guard(self.now).is_err()) {
+            let shows = |chains: &BTreeMap<String, Chain>, is: &dyn Fn(&Arc<Object>) -> bool| {
+                chains.get(key).is_some_and(|chain| chain.iter().any(is))
+            };
+            let is_own = !begun_with.is_some_and(|chains| shows(chains, &|it| Arc::ptr_eq(it, object)));
+            let stays = |there: &Arc<Object>| {
+                Arc::ptr_eq(there, object) || (there.lsn == object.lsn && there.guard(self.now).is_err())
+            };
+            if is_own || !parent.is_some_and(|parent| shows(&parent.chains, &stays)) {
+                object.guard(self.now)?;
+            }
+        }
+        Ok(())
     }
 }

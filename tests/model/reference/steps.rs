@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ossicle::ObjectKind;
+
+use super::attributes::check_class;
 use super::{
-    Answer, BAD_KEY, Chain, Dress, Handle, NO_KEY, Name, Object, Outcome, Place, Read, Reference, Wants,
-    Which, check_bucket_name, check_key, check_row, etag,
+    Answer, BAD_KEY, Chain, Dress, Handle, IMMUTABLE, NOT_COPYABLE, Name, Object, Outcome, Place, Read,
+    Reference, Wants, Which, check_bucket_name, check_key, check_row, digests_of, etag_by,
 };
 
 /// Steps on their way into one commit.
@@ -56,27 +59,11 @@ impl Reference {
     }
 
     pub fn create_bucket(&mut self, name: &str) -> Answer<Handle> {
-        check_bucket_name(name)?;
-        if self.buckets.contains_key(name) {
-            return Err("BucketAlreadyExists");
-        }
-        self.lsn += 1;
-        self.buckets.insert(name.to_string(), self.lsn);
-        self.held.insert(self.lsn, Arc::default());
-        self.bucket(name)
+        self.alone(|steps| steps.create_bucket(name))
     }
 
-    /// Answers with the commit if there was one.
     pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {
-        let handle = self.bucket(name)?;
-        let bucket = self.check(&handle)?;
-        if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
-            return Err("BucketNotEmpty");
-        }
-        self.buckets.remove(name);
-        self.held.remove(&handle.id);
-        self.lsn += 1;
-        Ok(())
+        self.alone(|steps| steps.delete_bucket(name))
     }
 
     pub fn put(
@@ -99,7 +86,7 @@ impl Reference {
             let mut answers = Vec::new();
             for key in keys {
                 match steps.delete(bucket, key, &Which::Current, &Wants::default()) {
-                    Err(BAD_KEY) => answers.push(Err(BAD_KEY)),
+                    Err(code @ (BAD_KEY | IMMUTABLE)) => answers.push(Err(code)),
                     other => answers.push(Ok(other?)),
                 }
             }
@@ -201,7 +188,7 @@ impl Steps {
         let its = self.scratch.check(bucket)?;
         wants.check(its.current(key).map(|object| &**object))?;
         let etag = object.etag.clone();
-        let (chain, version) = its.pushed(key, object, &self.scratch.names);
+        let (chain, version) = its.pushed(key, object, self.scratch.now, &self.scratch.names)?;
         changes.push((bucket.id, key.to_string(), chain));
         self.make(changes, Some(bucket.id))?;
         Ok(Made { etag, version, lsns: vec![self.lsn()] })
@@ -216,19 +203,14 @@ impl Steps {
         wants: &Wants,
     ) -> Answer<Made> {
         check_key(key)?;
-        let metadata = dress.check()?.unwrap_or_default();
+        let checked = dress.check()?;
         let object = Object {
-            name: Name::Null,
-            marker: false,
             body: body.clone(),
-            etag: etag(body),
-            content_type: dress.content_type.clone(),
-            metadata,
-            modified: self.scratch.now,
-            lsn: self.lsn(),
-            moved: Vec::new(),
-            tags: Vec::new(),
-            parts: 0,
+            etag: etag_by(dress.digests, body),
+            digests: digests_of(dress.digests, body),
+            dressed: checked.begin(self.scratch.class_of(bucket)),
+            marker: false,
+            ..Object::marker(self.scratch.now, self.lsn())
         };
         let decided = self.push((bucket, key), object, wants, Vec::new());
         self.note(decided)
@@ -245,10 +227,11 @@ impl Steps {
         wants.check(its.current(key).map(|object| &**object))?;
         let (chain, outcome) = match which {
             Which::Current => {
-                let (chain, outcome) = its.deleted(key, (self.scratch.now, self.lsn()), &self.scratch.names);
+                let (chain, outcome) =
+                    its.deleted(key, (self.scratch.now, self.lsn()), &self.scratch.names)?;
                 (Some(chain), outcome)
             }
-            which => its.without(key, which),
+            which => its.without(key, which, self.scratch.now)?,
         };
         let changes = chain.map(|chain| (bucket.id, key.to_string(), chain));
         self.make(changes.into_iter().collect(), None)?;
@@ -266,14 +249,17 @@ impl Steps {
         check_key(key)?;
         check_key(to.1)?;
         let given = dress.check()?;
-        let source = match self.scratch.head(from, key, read) {
-            // A delete marker is nothing that could be copied.
-            Err("MethodNotAllowed") => return Err(NO_KEY),
-            other => other?,
-        };
+        // A delete marker is nothing that could be copied, and a link is copied itself.
+        let source = self.scratch.carried(from, key, &read.which, None)?;
+        read.check(&source)?;
+        let class = self.scratch.check(to.0)?.class;
+        if source.kind == ObjectKind::Appendable && ((from, key) != to || self.scratch.keeps_versions(from)) {
+            return Err(NOT_COPYABLE);
+        }
+        let dressed = given.over(&source.dressed, class);
+        check_class(source.kind, dressed.class)?;
         let object = Object {
-            content_type: dress.content_type.clone().or(source.content_type.clone()),
-            metadata: given.unwrap_or_else(|| source.metadata.clone()),
+            dressed,
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
@@ -294,25 +280,68 @@ impl Steps {
             return Ok(Made { etag: object.etag.clone(), version, lsns: object.lsns() });
         }
         let lsn = self.lsn();
-        let (left, _) = its.deleted(from.1, (self.scratch.now, lsn), &self.scratch.names);
-        let moved = Object { lsn, moved: Vec::new(), ..Object::clone(&object) };
+        wants.check(self.scratch.check(to.0)?.current(to.1).map(|object| &**object))?;
+        let (left, _) = its.deleted(from.1, (self.scratch.now, lsn), &self.scratch.names)?;
+        let dressed = object.dressed.unheld();
+        let moved = Object { lsn, moved: Vec::new(), dressed, ..Object::clone(&object) };
         self.push(to, moved, wants, vec![(from.0.id, from.1.to_string(), left)])
     }
 
+    /// Makes a bucket, which reads.
+    pub fn create_bucket(&mut self, name: &str) -> Answer<Handle> {
+        check_bucket_name(name)?;
+        self.read()?;
+        let scratch = &mut self.scratch;
+        if scratch.buckets.contains_key(name) {
+            return Err("BucketAlreadyExists");
+        }
+        scratch.made += 1;
+        scratch.buckets.insert(name.to_string(), scratch.made);
+        scratch.held.insert(scratch.made, Arc::default());
+        self.touch(Place::Bucket(name.to_string()), true, true);
+        self.scratch.bucket(name)
+    }
+
+    pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {
+        check_bucket_name(name)?;
+        let decided = self.decide_delete_bucket(name);
+        self.note(decided)
+    }
+
+    fn decide_delete_bucket(&mut self, name: &str) -> Answer<()> {
+        let handle = self.scratch.bucket(name)?;
+        let bucket = self.scratch.check(&handle)?;
+        if (!bucket.chains.is_empty() || !bucket.uploads.is_empty()) && bucket.origin.is_none() {
+            return Err("BucketNotEmpty");
+        }
+        self.scratch.check_holds(bucket)?;
+        self.scratch.buckets.remove(name);
+        self.scratch.held.remove(&handle.id);
+        self.touch(Place::Bucket(name.to_string()), true, false);
+        Ok(())
+    }
+
     /// A rename through a transaction: it looks its source up, and so it reads.
-    pub fn tx_rename(&mut self, from: (&Handle, &str), to: (&Handle, &str)) -> Answer<()> {
+    pub fn tx_rename(&mut self, from: (&Handle, &str), to: (&Handle, &str), wants: &Wants) -> Answer<()> {
         check_key(to.1)?;
         check_key(from.1)?;
         self.read()?;
         self.scratch.find(from.0, from.1)?;
-        self.rename(from, to, &Wants::default()).map(|_| ())
+        self.rename(from, to, wants).map(|_| ())
     }
 
-    pub fn tx_copy(&mut self, from: (&Handle, &str), to: (&Handle, &str)) -> Answer<()> {
+    pub fn tx_copy(
+        &mut self,
+        from: (&Handle, &str),
+        to: (&Handle, &str),
+        dress: &Dress,
+        wants: &Wants,
+    ) -> Answer<()> {
         check_key(to.1)?;
         check_key(from.1)?;
+        dress.check()?;
         self.read()?;
-        self.copy(from, to, &Read::default(), &Dress::default(), &Wants::default()).map(|_| ())
+        self.copy(from, to, &Read::default(), dress, wants).map(|_| ())
     }
 
     /// Something is read: what could not be made before is told now.
@@ -326,10 +355,27 @@ impl Steps {
         }
     }
 
-    pub fn get(&mut self, bucket: &Handle, key: &str) -> Answer<Arc<Object>> {
+    pub fn get(
+        &mut self,
+        bucket: &Handle,
+        key: &str,
+        read: &Read,
+    ) -> Answer<(Arc<Object>, std::ops::Range<usize>)> {
         check_key(key)?;
         self.read()?;
-        self.scratch.find(bucket, key).cloned()
+        self.scratch.get(bucket, key, read)
+    }
+
+    pub fn head(&mut self, bucket: &Handle, key: &str, read: &Read) -> Answer<Arc<Object>> {
+        check_key(key)?;
+        self.read()?;
+        self.scratch.head(bucket, key, read)
+    }
+
+    pub fn exists(&mut self, bucket: &Handle, key: &str) -> Answer<bool> {
+        check_key(key)?;
+        self.read()?;
+        self.scratch.exists(bucket, key)
     }
 
     /// Whether objects of a bucket say their version.

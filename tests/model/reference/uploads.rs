@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ossicle::{Digests, ObjectKind};
+
 use super::{
-    Answer, BAD_ARGUMENT, Bucket, Dress, Handle, Made, Name, Object, Reference, Wants, check_key, etag,
+    Answer, Attributes, BAD_ARGUMENT, Bucket, Dress, Handle, Made, Object, Reference, Wants, check_key,
+    crc64, etag_by,
 };
 
 /// The least that a part has which is not the last of its object.
@@ -15,8 +18,9 @@ const NO_UPLOAD: &str = "NoSuchUpload";
 /// An upload in progress.
 #[derive(Clone, Debug)]
 pub struct Upload {
-    pub content_type: Option<String>,
-    pub metadata: BTreeMap<String, String>,
+    dressed: Attributes,
+    /// What is taken of its parts.
+    pub digests: Digests,
     if_absent: bool,
     pub begun: u64,
     /// By number: the bytes, and when they were put.
@@ -24,6 +28,11 @@ pub struct Upload {
 }
 
 impl Upload {
+    /// The entity tag of a part.
+    pub fn tag(&self, body: &[u8]) -> String {
+        etag_by(self.digests, body)
+    }
+
     pub fn bytes(&self) -> u64 {
         self.parts.values().map(|(body, _)| body.len() as u64).sum()
     }
@@ -46,12 +55,13 @@ impl Reference {
         if_absent: bool,
     ) -> Answer<UploadAt> {
         check_key(key)?;
-        let metadata = dress.check()?.unwrap_or_default();
+        let checked = dress.check()?;
         let wants = Wants { if_absent, ..Wants::default() };
         wants.check(self.check(bucket)?.current(key).map(|object| &**object))?;
         self.lsn += 1;
-        let (begun_by, begun, content_type) = (self.lsn, self.now, dress.content_type.clone());
-        let upload = Upload { content_type, metadata, if_absent, begun, parts: BTreeMap::new() };
+        let (begun_by, begun) = (self.lsn, self.now);
+        let dressed = checked.begin(self.class_of(bucket));
+        let upload = Upload { dressed, digests: dress.digests, if_absent, begun, parts: BTreeMap::new() };
         self.held_mut(bucket.id).uploads.insert((key.to_string(), begun_by), upload);
         Ok(UploadAt { bucket: bucket.clone(), key: key.to_string(), begun_by })
     }
@@ -67,7 +77,7 @@ impl Reference {
             return Err(BAD_ARGUMENT);
         }
         let mut upload = self.upload(at)?.clone();
-        let tag = etag(&body);
+        let tag = etag_by(upload.digests, &body);
         upload.parts.insert(number, (body, self.now));
         self.change(at, |bucket, place| drop(bucket.uploads.insert(place, upload)))?;
         Ok(tag)
@@ -81,7 +91,8 @@ impl Reference {
         made_up: Option<String>,
     ) -> Answer<Made> {
         let upload = self.upload(at)?.clone();
-        let all: Vec<_> = upload.parts.iter().map(|(number, (body, _))| (*number, etag(body))).collect();
+        let all: Vec<_> =
+            upload.parts.iter().map(|(number, (body, _))| (*number, upload.tag(body))).collect();
         let parts = parts.unwrap_or(&all);
         if parts.is_empty() {
             return Err(BAD_ARGUMENT);
@@ -99,21 +110,19 @@ impl Reference {
         let wants = Wants { if_absent: upload.if_absent, ..Wants::default() };
         wants.check(self.check(&at.bucket)?.current(&at.key).map(|object| &**object))?;
         let lsn = self.lsn + 1;
-        let object = Object {
-            name: Name::Null,
+        let body: Arc<[u8]> = bodies.iter().flat_map(|body| body.iter().copied()).collect();
+        let mut object = Object {
             marker: false,
-            body: bodies.iter().flat_map(|body| body.iter().copied()).collect(),
+            kind: ObjectKind::Multipart,
             etag: made_up.unwrap_or_default(),
-            content_type: upload.content_type.clone(),
-            metadata: upload.metadata.clone(),
-            modified: self.now,
-            lsn,
-            moved: Vec::new(),
-            tags: Vec::new(),
+            dressed: upload.dressed.clone(),
             parts: parts.len() as u32,
+            ..Object::marker(self.now, lsn)
         };
+        object.digests.crc64 = (upload.digests == Digests::Oss).then(|| crc64(&body));
+        object.body = body;
         let etag = object.etag.clone();
-        let (chain, version) = self.check(&at.bucket)?.pushed(&at.key, object, &self.names);
+        let (chain, version) = self.check(&at.bucket)?.pushed(&at.key, object, self.now, &self.names)?;
         self.change(at, |bucket, place| {
             bucket.uploads.remove(&place);
             bucket.set(&at.key, chain);

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use ossicle::ObjectKind;
+
 use super::{
-    Answer, BAD_ARGUMENT, BAD_KEY, Handle, List, Made, NO_KEY, Object, Outcome, Reference, Steps, Wants,
-    Which, check_key,
+    Answer, BAD_ARGUMENT, BAD_KEY, Handle, IMMUTABLE, List, Made, NO_KEY, NOT_COPYABLE, Object, Outcome,
+    Reference, Steps, Wants, Which, check_key,
 };
 
 /// One line of a listing of versions.
@@ -34,6 +36,7 @@ impl Reference {
     ) -> Answer<(Vec<VersionLine>, Option<VersionLine>)> {
         if [&list.prefix, &list.delimiter, &list.start_after].iter().any(|text| text.len() > 1023)
             || list.limit == Some(0)
+            || list.descending
             || (after.is_some() && list.start_after.is_empty())
         {
             return Err(BAD_ARGUMENT);
@@ -83,36 +86,20 @@ impl Reference {
     ) -> Answer<Vec<Answer<Outcome>>> {
         self.alone(|steps| {
             let mut answers = Vec::new();
-            for (key, which) in versions {
+            // Where each names a version, the last goes first, so that none becomes current in between.
+            let named = versions.iter().all(|(_, which)| *which != Which::Current);
+            let order: Vec<_> =
+                if named { versions.iter().rev().collect() } else { versions.iter().collect() };
+            for (key, which) in order {
                 match steps.delete(bucket, key, which, &Wants::default()) {
-                    Err(BAD_KEY) => answers.push(Err(BAD_KEY)),
+                    Err(code @ (BAD_KEY | IMMUTABLE)) => answers.push(Err(code)),
                     other => answers.push(Ok(other?)),
                 }
             }
-            Ok(answers)
-        })
-    }
-}
-
-impl Reference {
-    /// Gives a version other tags. It stays that of the commit and the time that wrote it.
-    pub fn set_tags(
-        &mut self,
-        bucket: &Handle,
-        key: &str,
-        which: &Which,
-        tags: &[(String, String)],
-    ) -> Answer<()> {
-        self.alone(|steps| {
-            let object = steps.scratch.find_version(bucket, key, which)?.clone();
-            if object.marker {
-                return Err(NO_KEY);
+            if named {
+                answers.reverse();
             }
-            let tagged = Object { tags: tags.to_vec(), ..Object::clone(&object) };
-            let mut chain = steps.scratch.chain(bucket, key).to_vec();
-            let at = chain.iter().position(|other| other.name == object.name).expect("found");
-            chain[at] = Arc::new(tagged);
-            steps.make(vec![(bucket.id, key.to_string(), chain)], None)
+            Ok(answers)
         })
     }
 }
@@ -156,7 +143,11 @@ impl Steps {
             let version = its.versioning.map(|_| object.name.clone());
             return Ok(Made { etag: object.etag.clone(), version, lsns: object.lsns() });
         }
+        if object.kind == ObjectKind::Appendable {
+            return Err(NOT_COPYABLE);
+        }
         let copy = Object {
+            dressed: object.dressed.unheld(),
             modified: self.scratch.now,
             lsn: self.lsn(),
             moved: Vec::new(),
