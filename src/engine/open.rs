@@ -268,8 +268,9 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
     let mode = if read_only { OpenMode::Read } else { OpenMode::ReadWrite };
     let name = path.display().to_string();
     let read_mode = match settings.read_mode {
-        ReadMode::Mapped => index::ReadMode::Map,
-        ReadMode::Positioned => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
+        ReadMode::Mapped if options.ring().is_none() => index::ReadMode::Map,
+        // Sealed pages are kept as they are when they are opened.
+        _ => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
     };
     if !read_only {
         // Left behind by a vacuum that a crash or a full disk cut short; the superblock does not name it.

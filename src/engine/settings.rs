@@ -82,7 +82,7 @@ impl Tier {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bodies are verified and (later) encrypted in chunks of this many bytes: a power of two from 4 KiB to
+    /// Bodies are verified, compressed and encrypted in chunks of this many bytes: a power of two from 4 KiB to
     /// 16 MiB. Fixed when the store is made; ignored afterwards. Default 64 KiB.
     pub chunk_size: usize,
     /// Bodies up to this length lie inside the index entry: 0 to 700. They are written twice, to the log and to the

@@ -42,10 +42,8 @@ impl Engine {
         let file = vfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).map_err(|e| failed("making", e))?;
         vfs.sync_dir(&self.dir, Site::INDEX_OPEN).map_err(|e| failed("naming", e))?;
         let mode = match self.settings.read_mode {
-            super::ReadMode::Mapped => index::ReadMode::Map,
-            super::ReadMode::Positioned => {
-                index::ReadMode::Positioned { cache_bytes: self.settings.page_cache_bytes }
-            }
+            super::ReadMode::Mapped if self.ring().is_none() => index::ReadMode::Map,
+            _ => index::ReadMode::Positioned { cache_bytes: self.settings.page_cache_bytes },
         };
         let salt = self.superblock.newest().page_salt;
         let pages = {

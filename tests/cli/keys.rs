@@ -60,7 +60,7 @@ fn a_passphrase_opens_what_it_has_made() {
     let tool = Tool::new();
     let phrase = [("OSSICLE_PASSPHRASE", "correct horse")];
     ok(with(&tool, &["mb", "cats"], &phrase));
-    assert_eq!(ok(with(&tool, &["ls"], &phrase)).trim(), "cats/");
+    assert_eq!(ok(with(&tool, &["ls"], &phrase)).trim(), "cats");
     assert!(tool.fails(&["ls"]).contains("passphrase"));
     assert_eq!(with(&tool, &["ls"], &[("OSSICLE_PASSPHRASE", "wrong horse")]).code, Some(1));
     let both = [phrase[0], ("OSSICLE_NEW_PASSPHRASE", "battery staple")];

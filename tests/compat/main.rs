@@ -180,6 +180,31 @@ fn the_same_writes_make_the_same_bytes() {
     assert!(total < 300 << 10, "the fixture has {total} bytes");
 }
 
+/// The same store, sealed: with its key it opens, and the same writes with the same random numbers make the same bytes.
+#[test]
+fn a_sealed_store_of_version_1_opens_and_reads() {
+    let files = written::sealed_files();
+    if std::env::var_os("OSSICLE_WRITE_FIXTURES").is_some() {
+        let _ = fs::remove_dir_all(fixture_named("sealed"));
+        for (path, bytes) in &files {
+            let path = fixture_named("sealed").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    assert!(files == files_of("sealed"), "a sealed store is written in another way than it was");
+    let (_dir, path) = copy_of("sealed");
+    assert_eq!(builder(&path).open().unwrap_err().kind(), ossicle::ErrorKind::Denied);
+    for rebuild in [false, true] {
+        let store = builder(&path).key_provider(written::key()).rebuild_index(rebuild).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.compact(Default::default()).unwrap();
+        assert_holds_what_was_written(&store);
+        assert!(store.verify().unwrap().is_clean());
+        store.close().unwrap();
+    }
+}
+
 /// Bodies of two classes, compressed, and small ones packed together.
 #[test]
 fn a_store_with_tiers_opens_and_reads() {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::{
     Bucket, CompactOptions, Durability, Maintenance, MemoryVfs, OpenMode, PutOptions, SeededEntropy,
-    Settings, Site, Store, Vfs, VirtualClock,
+    Settings, Site, StaticKey, Store, Vfs, VirtualClock,
 };
 
 const DIR: &str = "/store";
@@ -147,8 +147,22 @@ pub fn tier_files() -> BTreeMap<String, Vec<u8>> {
     collect(&*vfs)
 }
 
+/// The key of the sealed store.
+pub fn key() -> StaticKey {
+    StaticKey::new([0x5E; 32])
+}
+
 /// Writes the store and returns its files as a kill would leave them, without the empty room at their ends.
 pub fn files() -> BTreeMap<String, Vec<u8>> {
+    files_with(false)
+}
+
+/// The same store, sealed.
+pub fn sealed_files() -> BTreeMap<String, Vec<u8>> {
+    files_with(true)
+}
+
+fn files_with(sealed: bool) -> BTreeMap<String, Vec<u8>> {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
     let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
     let open = |seed| {
@@ -160,14 +174,14 @@ pub fn files() -> BTreeMap<String, Vec<u8>> {
             reserve_bytes: 0,
             ..Settings::default()
         };
-        Store::builder(DIR)
+        let builder = Store::builder(DIR)
             .vfs(vfs.clone())
             .clock(clock.clone())
             .entropy(SeededEntropy::new(seed))
             .settings(settings)
-            .maintenance(Maintenance::Manual)
-            .open()
-            .unwrap()
+            .maintenance(Maintenance::Manual);
+        let builder = if sealed { builder.key_provider(key()) } else { builder };
+        builder.open().unwrap()
     };
     let store = open(1);
     first_run(&store, &clock);
