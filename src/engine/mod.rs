@@ -36,6 +36,7 @@ mod relocate;
 mod reserve;
 mod salvage;
 mod salvage_scan;
+mod segment_files;
 mod settings;
 mod superblock;
 mod vacuum;

@@ -25,6 +25,7 @@ use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
 use crate::segment::{
     BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
+    segment_dirs,
 };
 
 /// The file that holds the lock.
@@ -413,7 +414,7 @@ fn already_open(dir: &Path) -> Error {
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
 fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFile)> {
     let OpenOptions { dir, env, settings, .. } = options;
-    for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+    for sub in segment_dirs(dir) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
     }
     let bulk = dir.join("bulk");
