@@ -107,6 +107,8 @@ pub mod cookbook {
     pub mod retention {}
     #[doc = include_str!("../docs/cookbook/copies.md")]
     pub mod copies {}
+    #[doc = include_str!("../docs/cookbook/tiers.md")]
+    pub mod tiers {}
     #[doc = include_str!("../docs/cookbook/past.md")]
     pub mod past {}
     #[doc = include_str!("../docs/cookbook/forks.md")]

@@ -20,6 +20,7 @@ use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::{self, Index, PageFile, Tree, copy_into};
 use crate::segment::{
     Identity, Segment, SegmentMaker, TIERS, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
+    segment_dirs,
 };
 
 /// How much is read at once.
@@ -105,7 +106,7 @@ impl<'e> Target<'e> {
         ring: Option<Arc<Keyring>>,
     ) -> Result<SuperblockFile> {
         let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-        for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+        for sub in segment_dirs(dir) {
             env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
         }
         let bulk = dir.join("bulk");

@@ -37,6 +37,7 @@ mod relocate;
 mod reserve;
 mod salvage;
 mod salvage_scan;
+mod segment_files;
 mod settings;
 mod superblock;
 mod vacuum;

@@ -27,6 +27,7 @@ use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
 use crate::segment::{
     BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
+    segment_dirs,
 };
 
 /// The file that holds the lock.
@@ -440,7 +441,7 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
     env.entropy.fill(&mut store_id);
     // First, because whoever holds the key may say no.
     let (ring, keys) = keys::make(env, dir, unlock.as_ref(), store_id)?.unzip();
-    for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+    for sub in segment_dirs(dir) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
     }
     let bulk = dir.join("bulk");

@@ -19,10 +19,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
+use super::segment_files::{Unsound, open_segments};
 use super::view::View;
 use super::{Engine, Planted};
 use crate::env::{OpenMode, Site};
@@ -34,16 +34,10 @@ use crate::format::notice::Standing;
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 use crate::format::superblock::Superblock;
 use crate::index::{NewItem, Weight};
-use crate::segment::{
-    End, Log, Scan, Segment, TIERS, Table, bulk_dir, find_durable_mark, find_places, log_dir, parse_file_name,
-};
+use crate::segment::{End, Log, Scan, Segment, Table, find_durable_mark, log_dir, parse_file_name};
 
 /// The most bytes of commits that wait for their bodies to be proved.
 const WAITING_MAX: usize = 64 << 20;
-
-/// How many ids are passed over when there may be segments that cannot be seen: more than are ever made between two
-/// superblocks.
-const UNSEEN_IDS: u64 = 1 << 20;
 
 /// How much is written again at once.
 const REWRITE_STEP: u64 = 1 << 20;
@@ -164,93 +158,6 @@ pub fn follow(engine: &Engine, from: Position, standing: &Standing, listed: bool
     engine.tables.replace(table);
     replay.install(until);
     Ok(true)
-}
-
-type Unsound = BTreeMap<u64, &'static str>;
-
-/// Opens every segment file. Log segments with an unsound header are returned by their reason; bulk segments
-/// with one are left out of the table, so that whoever names them learns of it. `beside` says whether a writer makes
-/// and removes some meanwhile.
-fn open_segments(
-    engine: &Engine,
-    block: &Superblock,
-    beside: bool,
-    known: &Table,
-) -> Result<(Table, Unsound)> {
-    let mut opened = Vec::new();
-    // Where a reader has found the end of the log by itself, the next writer may find another one, and cut there.
-    let tail = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
-    let may_shrink = |kind, id: u64| engine.read_only && !beside && kind == SegmentKind::Log && id >= tail;
-    let mut unsound = Unsound::new();
-    if engine.read_only {
-        // The writer may have let a tier lie elsewhere since.
-        let places = find_places(&engine.env, &engine.dir, &block.store_id, None)?;
-        engine.maker.set_places(places);
-    }
-    let mut out = None;
-    for (kind, tier, dir) in segment_dirs(engine) {
-        let failed = |error| Error::io(format!("listing {}", dir.display()), error);
-        let home = kind == SegmentKind::Log || tier == 0 && dir == bulk_dir(&engine.dir, 0);
-        let listed = match engine.env.vfs.list(&dir, Site::STORE_LIST) {
-            Ok(listed) => listed,
-            Err(error) if home => return Err(failed(error)),
-            // In the store, the directory of a tier is made when it is first needed.
-            Err(error) if dir == bulk_dir(&engine.dir, tier) => match error.kind() {
-                std::io::ErrorKind::NotFound => continue,
-                _ => return Err(failed(error)),
-            },
-            Err(error) => {
-                let why = engine.maker.place(tier).out;
-                out = Some((tier, why.unwrap_or_else(|| failed(error).to_string())));
-                continue;
-            }
-        };
-        let mut ids: Vec<u64> = listed
-            .iter()
-            .filter(|listed| listed.is_file)
-            .filter_map(|listed| parse_file_name(&listed.name))
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            engine.maker.skip_past(id);
-            if let Some(segment) = known.get(id).ok().filter(|segment| segment.header.kind == kind) {
-                opened.push(segment.clone());
-                continue;
-            }
-            match engine.maker.open((kind, tier), &dir, id, may_shrink(kind, id)) {
-                Err(_) if beside && !engine.maker.is_there(&dir, id) => continue,
-                answer => match answer? {
-                    Ok(segment) => opened.push(segment),
-                    Err(reason) if kind == SegmentKind::Log => {
-                        unsound.insert(id, reason);
-                    }
-                    Err(_) if id >= block.next_segment && !engine.read_only => {
-                        // Made after the last superblock and never whole: the trace of a crash.
-                        let _ = engine
-                            .env
-                            .vfs
-                            .remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
-                    }
-                    Err(_) => {}
-                },
-            }
-        }
-    }
-    let table = Table::of(opened)?;
-    let Some((tier, why)) = out else { return Ok((table, unsound)) };
-    // Segments that cannot be seen may have been made since the superblock was written; none gets such an id again.
-    engine.maker.skip_past(engine.maker.next_id().saturating_add(UNSEEN_IDS));
-    Ok((table.without_tier(tier, why), unsound))
-}
-
-/// The directories in which segments are looked for.
-fn segment_dirs(engine: &Engine) -> Vec<(SegmentKind, u8, PathBuf)> {
-    let mut dirs = vec![(SegmentKind::Log, 0, log_dir(&engine.dir))];
-    for tier in 0..TIERS {
-        let of_tier = engine.maker.place(tier).dirs(&engine.dir, tier);
-        dirs.extend(of_tier.into_iter().map(|dir| (SegmentKind::Bulk, tier, dir)));
-    }
-    dirs
 }
 
 impl<'a> Replay<'a> {

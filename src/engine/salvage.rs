@@ -21,7 +21,7 @@ use crate::format::entry::{BlobId, Body, Extent, Payload};
 use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::Weight;
 use crate::model::{Durability, Lsn};
-use crate::segment::{Placed, bulk_dir, log_dir};
+use crate::segment::{Placed, segment_dirs};
 
 /// How much of a long body is copied at once.
 const STEP: u64 = 1 << 20;
@@ -309,7 +309,7 @@ fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgre
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
 fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
     let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-    for sub in [log_dir(to), bulk_dir(to, 0)] {
+    for sub in segment_dirs(to) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
     }
     let bulk = to.join("bulk");

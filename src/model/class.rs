@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A storage class of OSS. Every body is kept as `Standard` in this release; the others are reserved in the format.
+/// A storage class of OSS. The bodies of each are kept in a tier of their own; see `StoreBuilder::tier`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StorageClass {

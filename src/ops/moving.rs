@@ -250,14 +250,9 @@ impl Step {
 
     fn commit(mut self, engine: &Arc<Engine>, view: &View) -> Result<u64> {
         let mut moved = 0;
-        for (tier, mut members) in std::mem::take(&mut self.small) {
+        for (tier, members) in std::mem::take(&mut self.small) {
             // Neighbours are alike.
-            members.sort_by(|one, other| one.key.cmp(&other.key));
-            members.dedup_by(|one, other| {
-                let same = one.key == other.key;
-                self.done.extend(one.word.take().filter(|_| same));
-                same
-            });
+            let members = self.each_once(members);
             let mut members = members.into_iter().peekable();
             while members.peek().is_some() {
                 let (mut frame, mut len) = (Vec::new(), 0);
@@ -266,7 +261,7 @@ impl Step {
                     frame.push(member);
                 }
                 moved += len;
-                self.in_service(tier, frame, |members| pack(engine, view, tier, members))?;
+                self.in_service(frame, |members| pack(engine, view, tier, members))?;
             }
         }
         let mut alone: BTreeMap<u8, Vec<Member>> = BTreeMap::new();
@@ -274,8 +269,9 @@ impl Step {
             .into_iter()
             .for_each(|(tier, member)| alone.entry(tier).or_default().push(member));
         for (tier, members) in alone {
+            let members = self.each_once(members);
             moved += members.iter().map(Member::len).sum::<u64>();
-            self.in_service(tier, members, |members| move_alone(engine, view, tier, members))?;
+            self.in_service(members, |members| move_alone(engine, view, tier, members))?;
         }
         if !self.done.is_empty() {
             engine.drop_done(std::mem::take(&mut self.done))?;
@@ -283,10 +279,24 @@ impl Step {
         Ok(moved)
     }
 
+    /// Sorts members and leaves each in once: word may have been left of one more than once.
+    fn each_once(&mut self, mut members: Vec<Member>) -> Vec<Member> {
+        members.sort_by(|one, other| one.key.cmp(&other.key));
+        members.dedup_by(|one, kept| {
+            let same = one.key == kept.key;
+            if same && kept.word.is_none() {
+                kept.word = one.word.take();
+            } else if same {
+                self.done.extend(one.word.take());
+            }
+            same
+        });
+        members
+    }
+
     /// Does something with members, whose word is dealt with then; not, if the directory of the tier cannot be used.
     fn in_service(
         &mut self,
-        _tier: u8,
         mut members: Vec<Member>,
         act: impl FnOnce(Vec<Member>) -> Result<()>,
     ) -> Result<()> {

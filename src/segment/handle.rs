@@ -120,7 +120,7 @@ impl SegmentMaker {
         let path = dir.join(file_name(header.id));
         let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
         let opened = match open() {
-            // The directory of a tier in the store is made when it is first needed.
+            // A store of an earlier version has no directory for each tier.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && home => self
                 .env
                 .vfs

@@ -141,9 +141,16 @@ fn write_note(env: &Env, home: &Path, number: u64, path: &str) -> std::io::Resul
     // One that is torn was left by a crash, and says nothing.
     let _ = env.vfs.remove(&name, Site::STORE_DIR);
     let file = env.vfs.open(&name, OpenMode::CreateNew, Site::STORE_DIR)?;
-    file.write_at(&[IoSlice::new(&bytes)], 0, Site::STORE_DIR)?;
-    file.sync_data(Site::STORE_DIR)?;
-    env.vfs.sync_dir(home, Site::STORE_DIR)?;
+    let written = (|| {
+        file.write_at(&[IoSlice::new(&bytes)], 0, Site::STORE_DIR)?;
+        file.sync_data(Site::STORE_DIR)?;
+        env.vfs.sync_dir(home, Site::STORE_DIR)
+    })();
+    if let Err(error) = written {
+        // It seems to be there, but may be gone after a power cut, and what lies elsewhere would not be found.
+        let _ = env.vfs.remove(&name, Site::STORE_DIR);
+        return Err(error);
+    }
     if let Some(before) = number.checked_sub(1) {
         let _ = env.vfs.remove(&home.join(note_name(before)), Site::STORE_DIR);
     }

@@ -434,3 +434,26 @@ fn a_store_without_cold_classes_asks_nothing_new_of_its_readers() {
     bucket.put_with("tim", vec![7; 100], PutOptions::new().storage_class(StorageClass::Archive)).unwrap();
     assert_eq!(required(dir.path()), 1);
 }
+
+/// Word was left twice of the same body: it was taken out of its frame once, and counted as twice.
+#[test]
+fn a_body_that_two_words_name_leaves_its_frame_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let bucket = store.create_bucket("cats").unwrap();
+    let archive = || PutOptions::new().storage_class(StorageClass::Archive);
+    let put = |n: usize| bucket.put_with(&format!("a{n}"), vec![n as u8; 200 + n], archive()).map(drop);
+    (0..12).try_for_each(put).unwrap();
+    settle(&store);
+    for class in [StorageClass::InfrequentAccess, StorageClass::Standard] {
+        convert(&bucket, "a5", class);
+    }
+    settle(&store);
+    assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+    bucket.rename("a4", "moved").unwrap();
+    bucket.delete_many((6..12).map(|n| format!("a{n}"))).unwrap();
+    settle(&store);
+    store.compact(CompactOptions::new()).unwrap();
+    assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+    assert_eq!((read(&bucket, "moved"), read(&bucket, "a5")), (vec![4; 204], vec![5; 205]));
+}
