@@ -101,6 +101,17 @@ impl Error {
             .with_source(error)
     }
 
+    /// What lies in a tier whose directory cannot be used.
+    pub(crate) fn out_of_service(tier: u8, why: &str) -> Error {
+        Error::new(
+            ErrorKind::Io,
+            "InternalError",
+            format!(
+                "tier {tier} is out of service: {why}; bring the directory back, then open the store again"
+            ),
+        )
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -77,9 +77,9 @@ pub fn entry(bytes: &[u8]) {
     let total: u64 = decoded.extents().map(|extent| extent.len).fold(0, u64::saturating_add);
     match &decoded.body {
         Body::Extents(list) => assert!(list.iter().count() > 0),
-        Body::Shared { len, hint, .. } => {
+        Body::Shared { offset, len, hint, .. } => {
             let hinted: u64 = hint.iter().map(|extent| extent.len).sum();
-            assert!(hinted == 0 || hinted >= *len);
+            assert!(hinted == 0 || hinted >= offset + len);
         }
         Body::None | Body::Inline(_) => assert!(matches!(decoded.payload, Payload::Spilled(_)) || total == 0),
     }

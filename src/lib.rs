@@ -23,6 +23,7 @@
 
 mod api;
 mod catalog;
+mod crypto;
 mod engine;
 mod env;
 mod error;
@@ -41,13 +42,14 @@ pub mod adapters;
 pub mod fuzzing;
 
 pub use api::{
-    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, LifecyclePreview, Listing, Maintenance,
-    Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
+    BackupOptions, Bucket, Buckets, Changes, Differences, Follow, KeyFile, LifecyclePreview, Listing,
+    Maintenance, Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
     StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
+pub use crypto::{KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
-    SalvageProgress, SalvageReport, Settings, Stats, VerifyProgress, VerifyReport,
+    SalvageProgress, SalvageReport, Settings, Stats, Tier, TierStats, VerifyProgress, VerifyReport,
 };
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
@@ -111,6 +113,8 @@ pub mod cookbook {
     pub mod retention {}
     #[doc = include_str!("../docs/cookbook/copies.md")]
     pub mod copies {}
+    #[doc = include_str!("../docs/cookbook/tiers.md")]
+    pub mod tiers {}
     #[doc = include_str!("../docs/cookbook/past.md")]
     pub mod past {}
     #[doc = include_str!("../docs/cookbook/forks.md")]
@@ -121,6 +125,8 @@ pub mod cookbook {
     pub mod lifecycle {}
     #[doc = include_str!("../docs/cookbook/backup.md")]
     pub mod backup {}
+    #[doc = include_str!("../docs/cookbook/encryption.md")]
+    pub mod encryption {}
     #[doc = include_str!("../docs/cookbook/readers.md")]
     pub mod readers {}
 }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Store;
-use crate::engine::{Engine, OpenOptions, Settings};
+use crate::crypto::KeyProvider;
+use crate::engine::{Engine, OpenOptions, Settings, Tier, Unlock};
 use crate::env::{Clock, Entropy, Env, Vfs};
 use crate::error::Result;
+use crate::model::StorageClass;
 
 /// Who does the maintenance of a store: checkpoints, and giving space back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub struct StoreBuilder {
     read_only: bool,
     create: bool,
     rebuild_index: bool,
+    unlock: Option<Unlock>,
 }
 
 impl StoreBuilder {
@@ -55,12 +58,22 @@ impl StoreBuilder {
             read_only: false,
             create: true,
             rebuild_index: false,
+            unlock: None,
         }
     }
 
     /// Sets how the store behaves.
     pub fn settings(mut self, settings: Settings) -> StoreBuilder {
         self.settings = settings;
+        self
+    }
+
+    /// Sets where and how the bodies of a storage class are kept. To be called behind [`settings`](Self::settings), which
+    /// says so for all classes.
+    pub fn tier(mut self, class: StorageClass, tier: Tier) -> StoreBuilder {
+        if let Some(slot) = self.settings.tiers.get_mut(usize::from(class.number())) {
+            *slot = tier;
+        }
         self
     }
 
@@ -95,6 +108,27 @@ impl StoreBuilder {
         self
     }
 
+    /// Sets who holds the key of an encrypted store. A store that is made by this opening is encrypted: every name, every
+    /// row and every body that goes to the disk is sealed with keys that only this provider unlocks. What stays to be seen
+    /// are lengths, counts and times. Whether a store is encrypted is decided when it is made.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("store");
+    /// use ossicle::{StaticKey, Store};
+    /// # let key = [7; 32];
+    /// let store = Store::builder(&path).key_provider(StaticKey::new(key)).open()?;
+    /// # store.close()?;
+    /// assert!(Store::open(&path).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> StoreBuilder {
+        self.unlock = Some(Unlock::Provider(Arc::new(provider)));
+        self
+    }
+
     /// Sets the clock that times are taken from.
     pub fn clock(mut self, clock: impl Clock + 'static) -> StoreBuilder {
         self.env.clock = Arc::new(clock);
@@ -125,11 +159,12 @@ impl StoreBuilder {
     /// # Errors
     /// `Busy` if it is open already (a reader: if a writer is just opening it, or if the reader cannot register beside
     /// one); `Invalid` for a setting beyond its limits or a directory that is not a
-    /// store; `Unsupported` for a newer format; `Corrupt` for damage that reaches what was acknowledged;
-    /// `Denied` on a read-only disk; `NotFound` if it is missing and may not be made.
+    /// store, or a key for a store that is not encrypted; `Unsupported` for a newer format; `Corrupt` for damage that reaches
+    /// what was acknowledged; `Denied` on a read-only disk, and for a key that is missing or wrong; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {
-        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index } = self;
-        let engine = Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index })?;
+        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock } = self;
+        let engine =
+            Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index, unlock })?;
         Store::start(engine, maintenance)
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::Store;
 use super::verify::wrong;
 use crate::catalog::KeyNames;
+use crate::crypto::KeyProvider;
 use crate::engine::{
     BackupProgress, BackupReport, Engine, RestoreReport, SalvageFrom, SalvageProgress, SalvageReport,
-    Settings,
+    Settings, Unlock,
 };
 use crate::env::{Env, Vfs};
 use crate::error::Result;
@@ -46,6 +47,7 @@ impl<'a> BackupOptions<'a> {
 #[must_use]
 pub struct RestoreBackupOptions<'a> {
     vfs: Option<Arc<dyn Vfs>>,
+    unlock: Option<Unlock>,
     progress: Option<Box<dyn FnMut(BackupProgress) -> bool + 'a>>,
 }
 
@@ -67,6 +69,12 @@ impl<'a> RestoreBackupOptions<'a> {
         self
     }
 
+    /// Sets who holds the key, if the backup is encrypted; the restored store has the same key.
+    pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> RestoreBackupOptions<'a> {
+        self.unlock = Some(Unlock::Provider(Arc::new(provider)));
+        self
+    }
+
     /// Tells `watch` how far it is, often; when it answers `false`, the restore stops there, and what was written by
     /// then is no store.
     pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreBackupOptions<'a> {
@@ -80,6 +88,7 @@ impl<'a> RestoreBackupOptions<'a> {
 #[must_use]
 pub struct SalvageOptions<'a> {
     vfs: Option<Arc<dyn Vfs>>,
+    unlock: Option<Unlock>,
     settings: Settings,
     progress: Option<Box<dyn FnMut(SalvageProgress) -> bool + 'a>>,
 }
@@ -105,6 +114,12 @@ impl<'a> SalvageOptions<'a> {
     /// Sets how the new store is written.
     pub fn settings(mut self, settings: Settings) -> SalvageOptions<'a> {
         self.settings = settings;
+        self
+    }
+
+    /// Sets who holds the key, if the damaged store is encrypted; the new store is encrypted with the same one.
+    pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> SalvageOptions<'a> {
+        self.unlock = Some(Unlock::Provider(Arc::new(provider)));
         self
     }
 
@@ -214,9 +229,9 @@ impl Store {
         target: impl AsRef<Path>,
         options: RestoreBackupOptions<'_>,
     ) -> Result<RestoreReport> {
-        let RestoreBackupOptions { vfs, mut progress } = options;
+        let RestoreBackupOptions { vfs, unlock, mut progress } = options;
         let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
-        Engine::restore(&env(vfs), backup.as_ref(), target.as_ref(), &mut wrong, &mut watch)
+        Engine::restore(&env(vfs), backup.as_ref(), target.as_ref(), unlock, &mut wrong, &mut watch)
     }
 
     /// Writes everything that can be read of the damaged store in `damaged` into a new store in `target`, which must
@@ -274,9 +289,9 @@ impl Store {
         target: impl AsRef<Path>,
         options: SalvageOptions<'_>,
     ) -> Result<SalvageReport> {
-        let SalvageOptions { vfs, settings, mut progress } = options;
+        let SalvageOptions { vfs, unlock, settings, mut progress } = options;
         let (from, to) = (damaged.as_ref().to_path_buf(), target.as_ref().to_path_buf());
-        let places = SalvageFrom { env: env(vfs), from, to, settings };
+        let places = SalvageFrom { env: env(vfs), from, to, settings, unlock };
         let mut watch = |now| progress.as_mut().is_none_or(|watch| watch(now));
         Engine::salvage(places, &mut KeyNames::default(), &mut watch)
     }

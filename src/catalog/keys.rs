@@ -13,8 +13,9 @@
 //! 0B  lsn (u64), number (u32)          -> the key of a row of the retained past, and when it was superseded
 //! 0C  space                            -> how many buckets read it without owning it
 //! 0D                                   -> since when the past is retained
-//! 0E                                   -> how far the runs of lifecycle rules have come
-//! 0E  bucket id                        -> what the last of them did there
+//! 0E  lsn (u64), number (u32)          -> a body that is to lie in another tier, or a solid frame to be packed anew
+//! 0F                                   -> how far the runs of lifecycle rules have come
+//! 0F  bucket id                        -> what the last of them did there
 //! 10  space, key                       -> the current version of an object
 //! 11  space, key', version             -> a version that is not the current one
 //! 12  space, key                       -> which of those is the null version
@@ -44,7 +45,8 @@ const TRIMS: u8 = 0x0B;
 const SPACES: u8 = 0x0C;
 /// The row that says since when the past is retained.
 pub const RETAINED: u8 = 0x0D;
-const RUNS: u8 = 0x0E;
+const MOVES: u8 = crate::engine::MOVE_SPACE;
+const RUNS: u8 = 0x0F;
 const UPLOADS: u8 = 0x13;
 const ACCESSES: u8 = 0x15;
 const HISTORY: u8 = 0x40;
@@ -193,6 +195,11 @@ pub fn parse_place(at: &[u8]) -> Option<Placed> {
     (tail.len() == 12).then(|| Placed { kind, shadow, space, key, tail: tail.to_vec() })
 }
 
+/// Whether this is the key of an object's row, or of another version's.
+pub fn has_body(key: &[u8]) -> bool {
+    key.first().is_some_and(|first| [Kind::Head as u8, Kind::Version as u8].contains(first))
+}
+
 /// A version as it stands in keys: the newest first.
 pub fn version_tail(lsn: u64, n: u32) -> [u8; 12] {
     let mut tail = [0; 12];
@@ -227,6 +234,16 @@ pub fn all_tidy() -> (Vec<u8>, Vec<u8>) {
 /// Whether a key is that of work left to be done.
 pub fn is_tidy(key: &[u8]) -> bool {
     key.first() == Some(&TIDY)
+}
+
+/// The key of word that the body of another row is to lie in another tier.
+pub fn moving(lsn: u64, n: u32) -> Vec<u8> {
+    numbered(MOVES, lsn, n)
+}
+
+/// Where all of those stand.
+pub fn all_moving() -> (Vec<u8>, Vec<u8>) {
+    (vec![MOVES], vec![MOVES + 1])
 }
 
 /// Whether a key is that of a row that says when one of the retained past was superseded.

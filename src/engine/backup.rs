@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::backup_target::{Copied, Target};
 use super::open::LOCK;
-use super::{Engine, OpenOptions, Settings};
+use super::{Engine, OpenOptions, Settings, Unlock};
 use crate::env::{Env, Lock, LockMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ALIGN;
@@ -134,7 +134,10 @@ impl Engine {
         self.check_writable()?;
         refuse_nested(&self.dir, dir)?;
         // Before the checkpoint, so that a target that will not do costs nothing.
-        let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN)?;
+        if let Some(error) = self.tables.current().out_of_service() {
+            return Err(error);
+        }
+        let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN, self.ring())?;
         let source = self.moment()?;
         target.refuse_other_branch(&source)?;
         target.confirm()?;
@@ -178,7 +181,7 @@ impl Engine {
         let mut pieces = Vec::new();
         for segment in self.tables.current().iter() {
             // Asked before the size: to a segment that is closed nothing is added.
-            let finished = self.pool.finished_end(segment.id());
+            let finished = self.pools.finished_end(segment.id());
             let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
             // Behind what a backup holds of a segment stands what says that it is complete.
             let size = if block.backup { size - size.min(ALIGN) } else { size };
@@ -200,6 +203,7 @@ impl Engine {
         env: &Env,
         from: &Path,
         to: &Path,
+        unlock: Option<Unlock>,
         check: &mut super::verify::Check<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<RestoreReport> {
@@ -212,6 +216,7 @@ impl Engine {
             read_only: true,
             create: false,
             rebuild_index: false,
+            unlock,
         };
         // No backup is written there meanwhile, and no store.
         let _lock = lock_quietly(env, from)?;
@@ -223,7 +228,7 @@ impl Engine {
                 "it is no finished backup: its index is lost or behind its log; open it, or use salvage";
             return Err(Error::invalid("InvalidArgument", format!("{}: {why}", from.display())));
         }
-        let target = Target::open(env, to, &source.block, 0)?;
+        let target = Target::open(env, to, &source.block, 0, engine.ring())?;
         let mut watch = |progress| watch(progress);
         let mut pace = Pace::new(&mut watch, &source);
         let mut report = RestoreReport { lsn: Lsn(source.checkpoint.lsn), ..RestoreReport::default() };

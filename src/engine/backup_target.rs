@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backup::{Pace, Piece, Source};
+use super::keys::{self, Unlock};
 use super::open::{INDEX_FILES, SUPERBLOCK, name_durably, refuse_foreign, take_lock};
 use super::superblock::{Found, SuperblockFile};
 use super::view::View;
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
@@ -17,7 +19,8 @@ use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
 use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::{self, Index, PageFile, Tree, copy_into};
 use crate::segment::{
-    Identity, Segment, SegmentMaker, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
+    Identity, Segment, SegmentMaker, TIERS, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
+    segment_dirs,
 };
 
 /// How much is read at once.
@@ -49,7 +52,13 @@ pub struct Copied {
 
 impl<'e> Target<'e> {
     /// Makes the directory ready to take a state of the store that `source` belongs to, and locks it.
-    pub fn open(env: &'e Env, dir: &Path, source: &Superblock, mark: u64) -> Result<Target<'e>> {
+    pub fn open(
+        env: &'e Env,
+        dir: &Path,
+        source: &Superblock,
+        mark: u64,
+        ring: Option<&Arc<Keyring>>,
+    ) -> Result<Target<'e>> {
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", dir.display()), error);
         env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| failed("making", e))?;
         let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
@@ -62,14 +71,16 @@ impl<'e> Target<'e> {
         let lock = take_lock(env, dir)?;
         let found = if exists { Some(SuperblockFile::open(env, &path, OpenMode::ReadWrite)?) } else { None };
         let superblock = match found {
-            Some((file, Found::Store(block))) => {
+            Some((file, Found::Store(block, signature))) => {
                 if block.store_id != source.store_id {
                     return Err(not_a_target(dir, "it belongs to another store"));
                 }
                 if !block.backup {
                     return Err(not_a_target(dir, "it is a store of its own, or was written to since"));
                 }
-                SuperblockFile::new(file, &path, *block)
+                let unlock = ring.cloned().map(Unlock::Ring);
+                let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
+                SuperblockFile::new(file, &path, *block, ring)
             }
             Some((_, Found::Unsound(error)))
                 if names.iter().any(|name| INDEX_FILES.contains(&name.as_str())) =>
@@ -81,16 +92,21 @@ impl<'e> Target<'e> {
                 if blank.is_some() {
                     env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("clearing", e))?;
                 }
-                Target::begin(env, dir, source)?
+                Target::begin(env, dir, source, ring.cloned())?
             }
         };
         Ok(Target { env, dir: dir.to_path_buf(), superblock, mark, _lock: lock })
     }
 
     /// The first superblock: it says whose backup it will be, and that it is not finished.
-    fn begin(env: &Env, dir: &Path, source: &Superblock) -> Result<SuperblockFile> {
+    fn begin(
+        env: &Env,
+        dir: &Path,
+        source: &Superblock,
+        ring: Option<Arc<Keyring>>,
+    ) -> Result<SuperblockFile> {
         let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-        for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+        for sub in segment_dirs(dir) {
             env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
         }
         let bulk = dir.join("bulk");
@@ -107,7 +123,7 @@ impl<'e> Target<'e> {
             backup: true,
             ..source.clone()
         };
-        let superblock = SuperblockFile::create(env, &dir.join(SUPERBLOCK), block)?;
+        let superblock = SuperblockFile::create(env, &dir.join(SUPERBLOCK), block, ring)?;
         if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {
             let _ = env.vfs.remove(&dir.join(SUPERBLOCK), Site::STORE_DIR);
             return Err(failed(dir, error));
@@ -266,7 +282,8 @@ impl<'e> Target<'e> {
         let file = vfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).map_err(|e| failed("making", e))?;
         let (salt, name) = (source.block.page_salt, path.display().to_string());
         let mode = index::ReadMode::Positioned { cache_bytes: 1 << 20 };
-        let pages = PageFile::open(file, name, salt, mode)?;
+        let sealer = self.superblock.ring().map(|ring| ring.pages(index_file));
+        let pages = PageFile::open(file, name, salt, mode, sealer)?;
         let copied = copy_into(&source.tree, &pages, &mut || pace.go_on())?;
         pages.sync()?;
         vfs.sync_dir(&self.dir, Site::INDEX_OPEN).map_err(|e| failed("naming", e))?;
@@ -303,6 +320,11 @@ impl<'e> Target<'e> {
         let mut kept: BTreeMap<PathBuf, Vec<u64>> = BTreeMap::new();
         for dir in [log_dir(&self.dir), bulk_dir(&self.dir, 0)] {
             kept.insert(dir, Vec::new());
+        }
+        for dir in (1..TIERS).map(|tier| bulk_dir(&self.dir, tier)) {
+            if self.env.vfs.list(&dir, Site::STORE_LIST).is_ok() {
+                kept.insert(dir, Vec::new());
+            }
         }
         for piece in &source.pieces {
             let path = self.path_of(&piece.segment);
@@ -347,12 +369,15 @@ impl<'e> Target<'e> {
             store_id: source.block.store_id,
             chunk_log2: source.block.chunk_log2,
             mapped: false,
+            ring: self.superblock.ring().cloned(),
         };
         let maker = SegmentMaker::new(self.env.clone(), identity, 0, 1);
         let tables = TableCell::default();
         for piece in &source.pieces {
             let header = &piece.segment.header;
-            let opened = maker.open(header.kind, header.tier, header.id, false)?;
+            let path = self.path_of(&piece.segment);
+            let dir = path.parent().unwrap_or(&self.dir);
+            let opened = maker.open((header.kind, header.tier), dir, header.id, false)?;
             tables.add(opened.map_err(|reason| piece.segment.corrupt(0, reason))?);
         }
         let segments: Table = tables.current();

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 04, lsn (u64, big-endian), number (u32)                   -> the blob's head: varint entries that refer to it,
-//!                                                              varint pieces, u8 what the pieces are keyed by
+//!                                                              varint pieces, u8 what the pieces are keyed by; of a
+//!                                                              solid one, varint entries that referred to it at first
 //! 04, lsn, number, offset or number of the piece (u64)      -> a piece; its entry owns the bytes, its payload is
 //!                                                              the catalog's
 //! ```
@@ -28,6 +29,11 @@ pub enum Keyed {
     Offset,
     /// Numbers that only say their order.
     Number,
+    /// The offset of their first byte; each entry that refers to it begins somewhere in it.
+    Solid {
+        /// How many entries referred to it when it was made.
+        members: u64,
+    },
 }
 
 /// What is known of a blob.
@@ -46,6 +52,8 @@ pub struct BlobHead {
 pub struct SharedRef {
     /// Which blob.
     pub blob: BlobId,
+    /// The byte of it that this begins with.
+    pub offset: u64,
     /// How many of its bytes.
     pub len: u64,
     /// Where they lay when this was written; empty if that is too much to say.
@@ -97,7 +105,11 @@ impl BlobHead {
         out.push(match self.keyed {
             Keyed::Offset => 0,
             Keyed::Number => 1,
+            Keyed::Solid { .. } => 2,
         });
+        if let Keyed::Solid { members } = self.keyed {
+            varint::put(&mut out, members);
+        }
         out
     }
 
@@ -109,6 +121,11 @@ impl BlobHead {
             let keyed = match payload {
                 [0] => Keyed::Offset,
                 [1] => Keyed::Number,
+                [2, rest @ ..] => {
+                    let mut rest = rest;
+                    let members = varint::take(&mut rest)?;
+                    rest.is_empty().then_some(Keyed::Solid { members })?
+                }
                 _ => return None,
             };
             Some(BlobHead { refs, pieces, keyed })
@@ -118,10 +135,15 @@ impl BlobHead {
 }
 
 impl SharedRef {
+    /// Where in the blob it ends.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+
     /// A reference to all of a blob whose pieces lie at `extents`.
     pub fn new(blob: BlobId, len: u64, extents: &[Extent]) -> SharedRef {
         let hint = if extents.len() as u64 <= MAX_HINTS { extents.into() } else { Arc::from([]) };
-        SharedRef { blob, len, hint }
+        SharedRef { blob, offset: 0, len, hint }
     }
 }
 
@@ -154,9 +176,11 @@ mod tests {
 
     #[test]
     fn heads_and_keys_come_back() {
-        let head = BlobHead { refs: 3, pieces: 10_000, keyed: Keyed::Number };
-        assert_eq!(BlobHead::decode(&head.encode()).unwrap(), head);
-        for bad in [&[][..], &[1], &[1, 1], &[1, 1, 2], &[1, 1, 0, 0]] {
+        for keyed in [Keyed::Offset, Keyed::Number, Keyed::Solid { members: 300 }] {
+            let head = BlobHead { refs: 3, pieces: 10_000, keyed };
+            assert_eq!(BlobHead::decode(&head.encode()).unwrap(), head);
+        }
+        for bad in [&[][..], &[1], &[1, 1], &[1, 1, 2], &[1, 1, 2, 5, 5], &[1, 1, 3], &[1, 1, 0, 0]] {
             assert!(BlobHead::decode(bad).is_err(), "{bad:?}");
         }
         let blob = BlobId { lsn: 9, n: u32::MAX };

@@ -143,7 +143,7 @@ impl Engine {
         let mut view = View::clone(&writer.view);
         let lsn = view.lsn;
         view.segments = self.tables.current();
-        self.pool.set_segment_len(self.log_segment_len(writer.ledger.total()));
+        self.pools.set_segment_len(self.log_segment_len(writer.ledger.total()));
         let replay = writer.log.end();
         let may_retire = matches!(round, Round::Usual | Round::Closing);
         let mut dead: BTreeSet<u64> = view
@@ -174,7 +174,7 @@ impl Engine {
     fn is_sealed(&self, segment: &Segment, end: Position) -> bool {
         match segment.header.kind {
             SegmentKind::Log => segment.id() < end.segment,
-            SegmentKind::Bulk => !self.pool.is_open(segment.id()),
+            SegmentKind::Bulk => !self.pools.is_open(segment.id()),
         }
     }
 
@@ -182,7 +182,7 @@ impl Engine {
     /// what is written meanwhile is synced in their turn.
     fn sync_before(&self, view: &View) -> Result<()> {
         if !self.planted(Planted::SkipLogSync) {
-            self.pool.sync().map_err(|error| self.poison(error))?;
+            self.pools.sync().map_err(|error| self.poison(error))?;
             let (durable, dirty) = {
                 let writer = self.writer.lock();
                 (writer.log.durable(), writer.log.is_dirty())
@@ -358,7 +358,7 @@ impl Engine {
         let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
         let long = writer.since_checkpoint > self.log_bound(writer);
         let aging = self.settings.sync_interval.is_some() && writer.log.is_dirty();
-        if full || long || aging || writer.log.wants_spare() || self.pool.wants_spare() {
+        if full || long || aging || writer.log.wants_spare() || self.pools.wants_spare() {
             self.wake.raise();
         }
     }
@@ -374,7 +374,7 @@ impl Engine {
     /// waits for the disk, and a commit should not.
     pub fn prepare_segments(&self) -> Result<()> {
         self.check_writable()?;
-        self.pool.prepare()?;
+        self.pools.prepare()?;
         let len = {
             let writer = self.writer.lock();
             if !writer.log.wants_spare() {
@@ -393,7 +393,7 @@ impl Engine {
         let full = writer.view.index.active.bytes() > self.settings.delta_bytes;
         Due {
             checkpoint: full || writer.since_checkpoint > self.log_bound(&writer),
-            sync: writer.log.is_dirty() || self.pool.is_dirty(),
+            sync: writer.log.is_dirty() || self.pools.is_dirty(),
         }
     }
 
@@ -418,7 +418,7 @@ impl Engine {
     }
 
     fn close_in_peace(&self, state: &mut Checkpointing) -> Result<()> {
-        self.pool.seal_idle();
+        self.pools.seal_idle();
         if state.frozen.is_some() {
             self.checkpoint_once(state, Round::Usual)?;
         }

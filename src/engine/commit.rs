@@ -12,8 +12,9 @@ use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use super::proposal::{Proposal, State};
 use super::queue::Member;
 use super::view::{STRUCTURE_SPACE, View};
-use super::{Engine, Planted, Spender};
+use super::{Engine, MOVE_SPACE, Planted, Spender};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::superblock::FEATURE_TIERS;
 use crate::index::NewItem;
 use crate::model::{Durability, Lsn};
 use crate::segment::{Log, Undo};
@@ -241,6 +242,13 @@ impl Engine {
                 members.pop_front();
                 continue;
             }
+            if changes.iter().any(|change| change.key.first() == Some(&MOVE_SPACE))
+                && let Err(error) = self.require(FEATURE_TIERS)
+            {
+                member.settle(Err(error));
+                members.pop_front();
+                continue;
+            }
             let bound = Layout::bound(&changes, self.chunk_log2());
             if let Some(layout) = &group.layout
                 && (layout.len() + bound > GROUP_BYTES || !writer.log.fits(layout.len() + bound))
@@ -318,8 +326,8 @@ impl Engine {
 
     fn new_layout(&self, writer: &mut Writer) -> Layout {
         let tail = writer.log.tail().expect("room was made");
-        let seed = writer.log.active().expect("room was made").seed();
-        Layout::new(tail, seed, self.chunk_log2(), std::mem::take(&mut writer.buffer))
+        let segment = writer.log.active().expect("room was made").clone();
+        Layout::new(segment, tail.offset, self.chunk_log2(), std::mem::take(&mut writer.buffer))
     }
 
     /// Makes sure that `bytes` fit into the active log segment, going on in a new one if they do not.
@@ -392,7 +400,7 @@ impl Engine {
         if self.planted(Planted::SkipLogSync) {
             return Ok(());
         }
-        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pool.sync() };
+        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pools.sync() };
         self.gauges.synced();
         match bodies.and_then(|()| writer.log.sync()) {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),

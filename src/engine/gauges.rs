@@ -55,6 +55,21 @@ pub struct Stats {
     pub relocated_bytes: u64,
     /// Segment files removed.
     pub removed_segments: u64,
+    /// What lies in the segments of each storage class, from Standard to DeepColdArchive; small bodies that are not yet
+    /// moved there lie in the log.
+    pub tiers: [TierStats; 5],
+}
+
+/// What lies in the segments of a storage class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TierStats {
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of disk that they take.
+    pub disk_bytes: u64,
+    /// About how many bytes in them something still needs, as they are stored: compressed, where they are.
+    pub live_bytes: u64,
 }
 
 impl Gauges {

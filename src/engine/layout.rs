@@ -1,15 +1,18 @@
 //! Lays the records of a commit group out, byte by byte, before they are written in one go.
 
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::proposal::{Change, Moved, NewBody, What};
+use crate::crypto::SEAL_LEN;
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
 use crate::format::commit::{self, Head, MAX_ENTRY, Position};
 use crate::format::entry::{Body, Entry, Extent, ExtentList, MAX_PAYLOAD, Payload};
 use crate::format::frame::{self, FRAME_LEN, Frame, Kind, MAX_COMMIT_LEN};
+use crate::segment::{Segment, most_added};
 
 /// Bodies up to this length are copied beside the rest; longer ones are handed to the system in place.
 const COPY_MAX: usize = 16 * 1024;
@@ -19,7 +22,7 @@ const ENTRY_HEAD: u64 = 64;
 /// The bytes of a group, and where they will stand.
 #[derive(Debug)]
 pub struct Layout {
-    segment: u64,
+    segment: Arc<Segment>,
     seed: u32,
     chunk_log2: u8,
     start: u64,
@@ -54,18 +57,15 @@ pub struct Laid {
     pub put: Option<(crate::index::Weight, Vec<u8>)>,
 }
 
+/// At most how many bytes a body's record takes, were it sealed.
+fn sealed_len(len: u64, chunk_log2: u8) -> u64 {
+    frame::blob_record_len(len, chunk_log2) + most_added(len, chunk_log2)
+}
+
 impl Layout {
-    /// An empty group that will be appended at `tail` of a log segment.
-    pub fn new(tail: Position, seed: u32, chunk_log2: u8, staged: Vec<u8>) -> Layout {
-        Layout {
-            segment: tail.segment,
-            seed,
-            chunk_log2,
-            start: tail.offset,
-            len: 0,
-            staged,
-            pieces: Vec::new(),
-        }
+    /// An empty group that will be appended at `start` of a log segment.
+    pub fn new(segment: Arc<Segment>, start: u64, chunk_log2: u8, staged: Vec<u8>) -> Layout {
+        Layout { seed: segment.seed(), segment, chunk_log2, start, len: 0, staged, pieces: Vec::new() }
     }
 
     /// Bytes laid out so far.
@@ -115,7 +115,7 @@ impl Layout {
 
     /// At most how many bytes `changes` will take.
     pub fn bound(changes: &[Change], chunk_log2: u8) -> u64 {
-        let mut total = FRAME_LEN as u64 + commit::HEAD_LEN as u64 + 32;
+        let mut total = FRAME_LEN as u64 + commit::HEAD_LEN as u64 + 32 + SEAL_LEN as u64;
         for change in changes {
             total += change.key.len() as u64 + ENTRY_HEAD;
             if let What::Put { body, payload, .. } = &change.what {
@@ -123,12 +123,12 @@ impl Layout {
                 total += match body {
                     NewBody::None => 0,
                     NewBody::Inline(bytes) => bytes.len() as u64,
-                    NewBody::Packed(bytes, _) => frame::blob_record_len(bytes.len() as u64, chunk_log2),
+                    NewBody::Packed(bytes, _) => sealed_len(bytes.len() as u64, chunk_log2),
                     NewBody::Extents(extents) => 32 * extents.len() as u64,
                     NewBody::Shared(shared) => 64 + 32 * shared.hint.len() as u64,
                 };
                 if payload.len() as u64 > MAX_ENTRY / 4 {
-                    total += frame::blob_record_len(payload.len() as u64, chunk_log2);
+                    total += sealed_len(payload.len() as u64, chunk_log2);
                 }
             }
         }
@@ -174,6 +174,8 @@ impl Layout {
             }
             .encode(&mut payload);
         }
+        let kind = if moves { Kind::Moves } else { Kind::Commit };
+        let flags = self.segment.seal_record(kind, lsn, self.start + self.len, &mut payload, from);
         self.staged = payload;
         let length = (self.staged.len() - from) as u64;
         if length > MAX_COMMIT_LEN {
@@ -182,9 +184,8 @@ impl Layout {
                 format!("one commit holds at most {MAX_COMMIT_LEN} bytes of rows; make several smaller ones"),
             ));
         }
-        let kind = if moves { Kind::Moves } else { Kind::Commit };
         let payload_sum = crc(&self.staged[from..]);
-        let frame = Frame { kind, flags: 0, owner_len: 0, payload_sum, length, word: lsn };
+        let frame = Frame { kind, flags, owner_len: 0, payload_sum, length, word: lsn };
         self.finish_staged(frame_at, &frame);
         Ok(laid)
     }
@@ -200,7 +201,7 @@ impl Layout {
                 Body::Inline(&inline)
             }
             NewBody::Packed(bytes, sums) => {
-                extents.push(self.blob(bytes, &sums, 0));
+                extents.push(self.blob(bytes, &sums, 0)?);
                 Body::Extents(ExtentList::Plain(&extents))
             }
             NewBody::Extents(list) => {
@@ -209,10 +210,15 @@ impl Layout {
             }
             NewBody::Shared(shared) => {
                 extents = shared.hint.to_vec();
-                Body::Shared { blob: shared.blob, len: shared.len, hint: ExtentList::Plain(&extents) }
+                Body::Shared {
+                    blob: shared.blob,
+                    offset: shared.offset,
+                    len: shared.len,
+                    hint: ExtentList::Plain(&extents),
+                }
             }
         };
-        let home = self.segment;
+        let home = self.segment.id();
         let mut encoded = Vec::with_capacity(payload.len() + ENTRY_HEAD as usize);
         Entry { home, body: body.clone(), payload: Payload::Inline(payload) }.encode(&mut encoded);
         if encoded.len() as u64 > MAX_ENTRY {
@@ -220,7 +226,7 @@ impl Layout {
                 return Err(Error::invalid("InvalidArgument", "the metadata of an object is too long"));
             }
             let sums = frame::chunk_sums(payload, self.chunk_log2);
-            let extent = self.blob(Bytes::copy_from_slice(payload), &sums, frame::FLAG_PAYLOAD);
+            let extent = self.blob(Bytes::copy_from_slice(payload), &sums, frame::FLAG_PAYLOAD)?;
             encoded.clear();
             Entry { home, body, payload: Payload::Spilled(extent) }.encode(&mut encoded);
         }
@@ -231,9 +237,17 @@ impl Layout {
     }
 
     /// Lays out a blob record.
-    fn blob(&mut self, bytes: Bytes, sums: &[u32], flags: u8) -> Extent {
+    fn blob(&mut self, bytes: Bytes, sums: &[u32], flags: u8) -> Result<Extent> {
         let at = self.start + self.len;
-        let extent = Extent { segment: self.segment, offset: at, len: bytes.len() as u64 };
+        let extent = Extent { segment: self.segment.id(), offset: at, len: bytes.len() as u64 };
+        if self.segment.is_sealed() {
+            let from = self.staged.len();
+            let frame =
+                self.segment.seal_blob(at, &bytes, flags & frame::FLAG_PAYLOAD != 0, &mut self.staged)?;
+            self.push_staged(from);
+            self.len += frame.record_len();
+            return Ok(extent);
+        }
         let mut trailer = Vec::with_capacity(sums.len() * 4);
         for (index, sum) in sums.iter().enumerate() {
             trailer.extend(frame::placed_chunk_sum(*sum, self.seed, at, index as u64).to_le_bytes());
@@ -257,7 +271,7 @@ impl Layout {
             self.push_staged(from);
             self.len += frame.record_len();
         }
-        extent
+        Ok(extent)
     }
 
     fn stage_room(&mut self, len: usize) -> usize {

@@ -8,7 +8,7 @@
 //! 4. A failed sync ends writing until the store is opened again (I8); a full disk does not.
 //! 5. With the index deleted, opening brings everything back (I11).
 //!
-//! *Stands on*: `segment`, `index`, `format`, `model`, `env`, `error`.
+//! *Stands on*: `segment`, `index`, `crypto`, `format`, `model`, `env`, `error`.
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
 //! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
@@ -23,8 +23,10 @@ mod commit;
 mod commit_scan;
 mod feed;
 mod gauges;
+mod keys;
 mod layout;
 mod ledger;
+mod moving;
 mod open;
 mod proposal;
 mod queue;
@@ -35,6 +37,7 @@ mod relocate;
 mod reserve;
 mod salvage;
 mod salvage_scan;
+mod segment_files;
 mod settings;
 mod superblock;
 mod touched;
@@ -57,15 +60,17 @@ pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_ke
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
-pub use gauges::Stats;
+pub use gauges::{Stats, TierStats};
+pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
+pub use moving::MOVE_SPACE;
 pub use open::OpenOptions;
-pub use proposal::{Change, NewBody, Proposal, State, What};
+pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
 pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
-pub use settings::{ReadMode, Settings};
+pub use settings::{ReadMode, Settings, Tier};
 pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
@@ -74,7 +79,8 @@ pub use wake::Wake;
 use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
-use crate::segment::{BodyWriter, BulkPool, SegmentMaker, TableCell};
+use crate::format::superblock::FEATURE_TIERS;
+use crate::segment::{BodyWriter, BulkPool, Pools, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
 use feed::Feed;
@@ -93,7 +99,7 @@ pub struct Engine {
     read_only: bool,
     maker: Arc<SegmentMaker>,
     tables: Arc<TableCell>,
-    pool: Arc<BulkPool>,
+    pools: Pools,
     view: ArcSwap<View>,
     queue: Queue,
     writer: Mutex<Writer>,
@@ -183,14 +189,23 @@ impl Engine {
         since.as_millis().min(u128::from(u64::MAX)) as u64
     }
 
-    /// Starts a body that is too long to be packed.
-    pub fn body_writer(&self, owner: Vec<u8>) -> Result<BodyWriter> {
+    /// Starts a body that is too long to be packed, in a tier.
+    pub fn body_writer(&self, owner: Vec<u8>, tier: u8) -> Result<BodyWriter> {
         self.check_writable()?;
         // A transaction that has read holds the turn, and a checkpoint would wait for it.
         if self.delta_is_over() && !self.holds_exclusive() {
             self.checkpoint()?;
         }
-        Ok(self.pool.writer(owner, false, false))
+        Ok(self.pool(tier)?.writer(owner, false, false))
+    }
+
+    /// The pool of a tier, which the superblock must know of before anything is written there.
+    fn pool(&self, tier: u8) -> Result<&Arc<BulkPool>> {
+        let pool = self.pools.of(tier);
+        if tier > 0 || pool.is_coded() {
+            self.require(FEATURE_TIERS)?;
+        }
+        Ok(pool)
     }
 
     /// Makes a streamed body durable; to be called before its commit if that is to be durable.
@@ -198,7 +213,7 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
-        self.pool.sync_segment(placed.segment()).map_err(|error| self.poison(error))
+        self.pools.sync_segment(placed.segment()).map_err(|error| self.poison(error))
     }
 
     /// Makes every commit so far durable.
@@ -298,15 +313,16 @@ impl Engine {
     /// Numbers for people.
     pub fn stats(&self) -> Stats {
         // Inside a transaction that has read, the turn is taken and these two are not known.
-        let (ledger_total, since_checkpoint) = if self.holds_exclusive() {
-            (0, 0)
+        let (ledger, since_checkpoint) = if self.holds_exclusive() {
+            (ledger::Ledger::default(), 0)
         } else {
             let writer = self.writer.lock();
-            (writer.ledger.total(), writer.since_checkpoint)
+            (writer.ledger.clone(), writer.since_checkpoint)
         };
         let view = self.pin();
         let mut stats = self.gauges.stats();
-        stats.live_bytes = ledger_total;
+        stats.live_bytes = ledger.total();
+        self.count_tiers(&mut stats, &view, &|id| ledger.live(id));
         stats.log_since_checkpoint = since_checkpoint;
         stats.delta_keys =
             (view.index.active.len() + view.index.frozen.as_ref().map_or(0, |delta| delta.len())) as u64;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::checkpoint::Checkpointing;
 use super::commit::Writer;
 use super::gauges::Gauges;
+use super::keys::{self, Unlock};
 use super::ledger::Ledger;
 use super::queue::Queue;
 use super::readers::{self, READERS};
@@ -18,12 +19,16 @@ use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Settings, View, Wake};
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
-use crate::segment::{BulkPool, Identity, Log, SegmentMaker, Table, TableCell, bulk_dir, log_dir};
+use crate::segment::{
+    BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
+    segment_dirs,
+};
 
 /// The file that holds the lock.
 pub const LOCK: &str = "LOCK";
@@ -53,16 +58,28 @@ pub struct OpenOptions {
     pub create: bool,
     /// Whether the index is thrown away and made anew from the log.
     pub rebuild_index: bool,
+    /// What an encrypted store is opened with; a store that is made now is encrypted if there is something.
+    pub unlock: Option<Unlock>,
+}
+
+impl OpenOptions {
+    /// The keys of a store that was unlocked.
+    pub(super) fn ring(&self) -> Option<Arc<Keyring>> {
+        match &self.unlock {
+            Some(Unlock::Ring(ring)) => Some(ring.clone()),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
-    pub fn open(options: OpenOptions) -> Result<Engine> {
+    pub fn open(mut options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
         if options.read_only {
             return refresh::open(options);
         }
-        let OpenOptions { dir, env, create, .. } = &options;
+        let OpenOptions { dir, env, create, unlock, .. } = &options;
         let path = dir.join(SUPERBLOCK);
         if *create && env.vfs.list(dir, Site::STORE_LIST).is_err() {
             env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
@@ -80,9 +97,11 @@ impl Engine {
             None
         };
         let (block, superblock) = match found {
-            Some((file, Found::Store(block))) => {
+            Some((file, Found::Store(block, signature))) => {
+                // Before anything is changed: a wrong key must do no harm.
+                let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
                 refuse_unfinished(dir, &block)?;
-                let superblock = SuperblockFile::new(file, &path, (*block).clone());
+                let superblock = SuperblockFile::new(file, &path, (*block).clone(), ring);
                 if block.is_young() {
                     // Whoever made it may have been killed before it was durable.
                     superblock.sync()?;
@@ -99,6 +118,7 @@ impl Engine {
             }
             None => make(&options, &path)?,
         };
+        options.unlock = superblock.ring().cloned().map(Unlock::Ring);
         let index = open_index(&options, &block)?;
         let rebuild = index.rebuild;
         let engine = Self::assemble(options, Some(lock), &block, superblock, index, None, &Table::default())?;
@@ -123,8 +143,10 @@ impl Engine {
         until: Option<Position>,
         known: &Table,
     ) -> Result<Engine> {
+        let ring = options.ring();
         let OpenOptions { dir, env, settings, read_only, .. } = options;
         let identity = Identity {
+            ring,
             dir: dir.clone(),
             store_id: block.store_id,
             chunk_log2: block.chunk_log2,
@@ -132,7 +154,13 @@ impl Engine {
         };
         let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
         let tables = Arc::new(TableCell::default());
-        let pool = Arc::new(BulkPool::new(maker.clone(), tables.clone(), settings.segment_size));
+        let wanted = (!read_only).then(|| settings.tiers.each_ref().map(|tier| tier.dir.clone()));
+        maker.set_places(find_places(&env, &dir, &block.store_id, wanted.as_ref().map(|dirs| &dirs[..]))?);
+        let pools = (0..TIERS).map(|tier| {
+            let coding = settings.coding(tier, block.chunk_log2);
+            Arc::new(BulkPool::new(maker.clone(), tables.clone(), tier, coding, settings.segment_size))
+        });
+        let pools = Pools::new(pools.collect());
         let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
         let reserve =
             Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
@@ -165,7 +193,7 @@ impl Engine {
             read_only,
             maker,
             tables,
-            pool,
+            pools,
         };
         engine.writer.lock().ledger = Ledger::load(&view.index)?;
         engine.feed.load(&view.index)?;
@@ -192,6 +220,16 @@ impl Engine {
             drop(writer);
             let _ = self.reserve.refill(&self.env);
         }
+    }
+
+    /// Makes sure that nobody reads this store who does not know these features, before the first use of them can be
+    /// durable.
+    pub(super) fn require(&self, features: u64) -> Result<()> {
+        if self.superblock.newest().required_features & features == features {
+            return Ok(());
+        }
+        let update = |block: &mut Superblock| block.required_features |= features;
+        self.superblock.update(&self.env, update).map_err(|error| self.poison(error))
     }
 
     /// Makes the superblock say that this log segment exists, before the first record goes into it: from then
@@ -232,8 +270,9 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
     let mode = if read_only { OpenMode::Read } else { OpenMode::ReadWrite };
     let name = path.display().to_string();
     let read_mode = match settings.read_mode {
-        ReadMode::Mapped => index::ReadMode::Map,
-        ReadMode::Positioned => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
+        ReadMode::Mapped if options.ring().is_none() => index::ReadMode::Map,
+        // Sealed pages are kept as they are when they are opened.
+        _ => index::ReadMode::Positioned { cache_bytes: settings.page_cache_bytes },
     };
     if !read_only {
         // Left behind by a vacuum that a crash or a full disk cut short; the superblock does not name it.
@@ -242,7 +281,10 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
     let root = block.checkpoint.and_then(|checkpoint| checkpoint.root);
     let opened =
         if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
-    let make = |file: Arc<dyn File>| PageFile::open(file, name.clone(), block.page_salt, read_mode);
+    let make = |file: Arc<dyn File>| {
+        let sealer = options.ring().map(|ring| ring.pages(block.index_file));
+        PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)
+    };
     if let Ok(file) = opened {
         let pages = make(file)?;
         let root = root.map(|(page, checksum, height)| RootPtr { page, checksum, height });
@@ -395,22 +437,25 @@ fn already_open(dir: &Path) -> Error {
 
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.
 fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFile)> {
-    let OpenOptions { dir, env, settings, .. } = options;
-    for sub in [log_dir(dir), bulk_dir(dir, 0)] {
+    let OpenOptions { dir, env, settings, unlock, .. } = options;
+    let mut store_id = [0; 16];
+    env.entropy.fill(&mut store_id);
+    // First, because whoever holds the key may say no.
+    let (ring, keys) = keys::make(env, dir, unlock.as_ref(), store_id)?.unzip();
+    for sub in segment_dirs(dir) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| explain(failed("making", &sub, e), dir))?;
     }
     let bulk = dir.join("bulk");
     env.vfs.sync_dir(&bulk, Site::STORE_DIR).map_err(|e| failed("syncing", &bulk, e))?;
     // A superblock promises that the directories are there, so their names are durable before its own is.
     name_durably(env, dir)?;
-    let mut store_id = [0; 16];
     let mut salt = [0; 4];
-    env.entropy.fill(&mut store_id);
     env.entropy.fill(&mut salt);
     let since = env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
     let millis = since.as_millis() as u64;
     let block = Superblock {
         generation: 1,
+        required_features: 0,
         optional_features: 0,
         store_id,
         created: millis,
@@ -424,8 +469,9 @@ fn make(options: &OpenOptions, path: &Path) -> Result<(Superblock, SuperblockFil
         written: millis,
         clean: false,
         backup: false,
+        keys,
     };
-    let superblock = SuperblockFile::create(env, path, block.clone()).map_err(|e| explain(e, dir))?;
+    let superblock = SuperblockFile::create(env, path, block.clone(), ring).map_err(|e| explain(e, dir))?;
     if let Err(error) = env.vfs.sync_dir(dir, Site::STORE_DIR) {
         let _ = env.vfs.remove(path, Site::STORE_DIR);
         return Err(failed("syncing", dir, error));

@@ -22,6 +22,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::ledger::{self, Ledger, LedgerDiff, Tombstone};
+use super::segment_files::{Unsound, open_segments};
 use super::view::View;
 use super::{Engine, Planted};
 use crate::env::{OpenMode, Site};
@@ -33,7 +34,7 @@ use crate::format::notice::Standing;
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 use crate::format::superblock::Superblock;
 use crate::index::{NewItem, Weight};
-use crate::segment::{End, Log, Scan, Segment, Table, bulk_dir, find_durable_mark, log_dir, parse_file_name};
+use crate::segment::{End, Log, Scan, Segment, Table, find_durable_mark, log_dir, parse_file_name};
 
 /// The most bytes of commits that wait for their bodies to be proved.
 const WAITING_MAX: usize = 64 << 20;
@@ -157,64 +158,6 @@ pub fn follow(engine: &Engine, from: Position, standing: &Standing, listed: bool
     engine.tables.replace(table);
     replay.install(until);
     Ok(true)
-}
-
-type Unsound = BTreeMap<u64, &'static str>;
-
-/// Opens every segment file. Log segments with an unsound header are returned by their reason; bulk segments
-/// with one are left out of the table, so that whoever names them learns of it. `beside` says whether a writer makes
-/// and removes some meanwhile.
-fn open_segments(
-    engine: &Engine,
-    block: &Superblock,
-    beside: bool,
-    known: &Table,
-) -> Result<(Table, Unsound)> {
-    let mut opened = Vec::new();
-    // Where a reader has found the end of the log by itself, the next writer may find another one, and cut there.
-    let tail = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
-    let may_shrink = |kind, id: u64| engine.read_only && !beside && kind == SegmentKind::Log && id >= tail;
-    let mut unsound = Unsound::new();
-    for (kind, dir) in
-        [(SegmentKind::Log, log_dir(&engine.dir)), (SegmentKind::Bulk, bulk_dir(&engine.dir, 0))]
-    {
-        let failed = |error| Error::io(format!("listing {}", dir.display()), error);
-        let mut ids: Vec<u64> = engine
-            .env
-            .vfs
-            .list(&dir, Site::STORE_LIST)
-            .map_err(failed)?
-            .iter()
-            .filter(|listed| listed.is_file)
-            .filter_map(|listed| parse_file_name(&listed.name))
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            engine.maker.skip_past(id);
-            if let Some(segment) = known.get(id).ok().filter(|segment| segment.header.kind == kind) {
-                opened.push(segment.clone());
-                continue;
-            }
-            match engine.maker.open(kind, 0, id, may_shrink(kind, id)) {
-                Err(_) if beside && !engine.maker.is_there(kind, 0, id) => continue,
-                answer => match answer? {
-                    Ok(segment) => opened.push(segment),
-                    Err(reason) if kind == SegmentKind::Log => {
-                        unsound.insert(id, reason);
-                    }
-                    Err(_) if id >= block.next_segment && !engine.read_only => {
-                        // Made after the last superblock and never whole: the trace of a crash.
-                        let _ = engine
-                            .env
-                            .vfs
-                            .remove(&dir.join(crate::segment::file_name(id)), Site::SEGMENT_REMOVE);
-                    }
-                    Err(_) => {}
-                },
-            }
-        }
-    }
-    Ok((Table::of(opened)?, unsound))
 }
 
 impl<'a> Replay<'a> {
@@ -501,8 +444,11 @@ impl<'a> Replay<'a> {
     /// Whether every body in a bulk segment that a record names is there to the last byte.
     fn bodies_are_whole(&mut self, record: &Waiting) -> Result<bool> {
         for extent in bulk_extents(record, &self.table)? {
-            let Ok(segment) = self.table.get(extent.segment) else {
-                return Ok(false);
+            let segment = match self.table.get(extent.segment) {
+                Ok(segment) => segment,
+                // What cannot be looked at is believed: what was acknowledged must not be dropped for a missing disk.
+                Err(_) if self.table.out_of_service().is_some() => continue,
+                Err(_) => return Ok(false),
             };
             let mut at = 0;
             while at < extent.len {

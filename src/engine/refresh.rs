@@ -11,14 +11,17 @@
 //! the registration names the oldest superblock of which a tree is alive.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::keys::{self, Unlock};
 use super::open::{self, FoundIndex, LOCK, OpenOptions, SUPERBLOCK};
 use super::readers::{NAME_LEN, READERS};
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, recovery};
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
@@ -114,7 +117,7 @@ impl Drop for Seat {
 
 /// Who else has the store open, and what its superblock says.
 struct Look {
-    file: std::sync::Arc<dyn File>,
+    file: Arc<dyn File>,
     block: Superblock,
     /// What the writer says; `None` if there is no writer.
     standing: Option<Standing>,
@@ -131,9 +134,11 @@ struct Loaded {
 }
 
 /// Opens a store for reading only.
-pub fn open(options: OpenOptions) -> Result<Engine> {
-    // Before anything is made in a directory that is no store.
-    superblock_of(&options)?;
+pub fn open(mut options: OpenOptions) -> Result<Engine> {
+    // Before anything is made in a directory that is no store, or with a key that does not fit. Who holds the key is asked
+    // once.
+    let (_, _, ring) = superblock_of(&options)?;
+    options.unlock = ring.map(Unlock::Ring);
     let (seat, lock) = match Seat::take(&options) {
         Ok(seat) => (Some(seat), None),
         Err(error) => (None, Some(share_lock(&options, error)?)),
@@ -167,13 +172,17 @@ fn share_lock(options: &OpenOptions, why: std::io::Error) -> Result<Box<dyn Lock
     })
 }
 
+/// The file of the superblock, what it says, and the keys of a sealed store.
+type Looked = (Arc<dyn File>, Superblock, Option<Arc<Keyring>>);
+
 /// The superblock of a store that there is.
-fn superblock_of(options: &OpenOptions) -> Result<(std::sync::Arc<dyn File>, Superblock)> {
-    let OpenOptions { dir, env, .. } = options;
+fn superblock_of(options: &OpenOptions) -> Result<Looked> {
+    let OpenOptions { dir, env, unlock, .. } = options;
     let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
-    if let Ok((file, Found::Store(block))) = opened {
+    if let Ok((file, Found::Store(block, signature))) = opened {
+        let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
         open::refuse_unfinished(dir, &block)?;
-        return Ok((file, *block));
+        return Ok((file, *block, ring));
     }
     let names = open::list(env, dir)?;
     if names.iter().any(|name| name == SUPERBLOCK) {
@@ -199,7 +208,7 @@ fn look(options: &OpenOptions, locked: bool) -> Result<Look> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => (true, None),
             Err(error) => return Err(open::explain(open::failed("locking", dir, error), dir)),
         };
-        let (file, block) = superblock_of(options)?;
+        let (file, block, _) = superblock_of(options)?;
         if alone {
             return Ok(Look { file, block, standing: None, _lock: lock });
         }
@@ -242,7 +251,8 @@ fn load(options: &OpenOptions, locked: bool, mut before: Option<(&Place, Table)>
             Some((place, table)) if run.is_some() && place.run == run => table.clone(),
             _ => Table::default(),
         };
-        let superblock = SuperblockFile::new(file, &options.dir.join(SUPERBLOCK), block.clone());
+        let superblock =
+            SuperblockFile::new(file, &options.dir.join(SUPERBLOCK), block.clone(), options.ring());
         let built = open::open_index(options, &block).and_then(|found| {
             let lost = found.rebuild && !options.rebuild_index;
             if lost && has_moved(options, &block, run)? {
@@ -346,6 +356,7 @@ impl Reader {
             read_only: true,
             create: false,
             rebuild_index: false,
+            unlock: engine.ring().cloned().map(Unlock::Ring),
         };
         let Look { block, standing, .. } = look(&options, false)?;
         if block.store_id != place.block.store_id {

@@ -94,12 +94,13 @@ impl Engine {
             kind: segment.header.kind,
             live: match ledger.live(segment.id()) {
                 0 => 0,
+                live if segment.header.is_coded() => segment.stored_share(live, self.chunk_log2()),
                 live => live + segment.overhead(),
             },
             taken: self.env.vfs.allocated(segment.path()).unwrap_or(0),
             sealed: match segment.header.kind {
                 SegmentKind::Log => segment.id() < end.segment,
-                SegmentKind::Bulk => !self.pool.is_open(segment.id()) && !segment.is_awaited(),
+                SegmentKind::Bulk => !self.pools.is_open(segment.id()) && !segment.is_awaited(),
             },
             for_feed: kept.contains(&segment.id()),
         };
@@ -117,7 +118,7 @@ impl Engine {
         self.refuse_inside_turn()?;
         let mut writer = self.writer.lock();
         self.check_writable()?;
-        self.pool.seal_idle();
+        self.pools.seal_idle();
         let writer = &mut *writer;
         // Where the log of an earlier run ends, nothing is appended any more, but it counts as the end, and so
         // as not sealed, until a segment comes behind it.
@@ -219,6 +220,8 @@ struct Short {
 struct Batch<'a> {
     engine: &'a Engine,
     segment: &'a Segment,
+    /// The tier that bodies go to: that of the segment.
+    tier: u8,
     seen: BTreeSet<Vec<u8>>,
     rows: Vec<Row>,
     shorts: Vec<Short>,
@@ -232,7 +235,8 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(engine: &'a Engine, segment: &'a Segment) -> Batch<'a> {
         let (seen, rows, shorts, placed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch { engine, segment, seen, rows, shorts, placed, done_forwards: Vec::new(), bytes: 0 }
+        let tier = segment.header.tier;
+        Batch { engine, segment, tier, seen, rows, shorts, placed, done_forwards: Vec::new(), bytes: 0 }
     }
 
     /// Reads records until there is enough for a commit. Says how the segment ends if that comes first.
@@ -255,7 +259,10 @@ impl<'a> Batch<'a> {
                         keys.push(change.map_err(|r| segment.corrupt(at, r))?.key().to_vec());
                     }
                 }
-                Kind::Blob if frame.owner_len > 0 => keys.push(scan.owner(offset, &frame)?),
+                // Where everything is sealed, there is something even where there is no owner.
+                Kind::Blob if frame.owner_len > 0 => {
+                    keys.extend(Some(scan.owner(offset, &frame)?).filter(|key| !key.is_empty()));
+                }
                 _ => {}
             }
             for key in keys.drain(..) {
@@ -350,7 +357,7 @@ impl<'a> Batch<'a> {
                 self.shorts.push(Short { row: self.rows.len(), place, bytes });
                 continue;
             }
-            let mut writer = self.engine.pool.writer(key.to_vec(), true, false);
+            let mut writer = self.engine.pool(self.tier)?.writer(key.to_vec(), true, false);
             let mut at = 0;
             while at < extent.len {
                 let end = extent.len.min(at + COPY_STEP);
@@ -388,7 +395,7 @@ impl<'a> Batch<'a> {
         }
         let owned = |short: &Short| (self.rows[short.row].key.clone(), short.bytes.clone());
         let bodies: Vec<_> = self.shorts.iter().map(owned).collect();
-        let placed = self.engine.pool.write_cold(&bodies)?;
+        let placed = self.engine.pool(self.tier)?.write_cold(&bodies)?;
         for (short, placed) in self.shorts.drain(..).zip(placed) {
             if let What::Put { body: NewBody::Extents(extents), .. } = &mut self.rows[short.row].what {
                 extents[short.place] = placed.extent;
@@ -429,9 +436,9 @@ impl Proposal for Move {
     }
 }
 
-/// Removes forwarding rows that are still the same.
-struct DropForwards {
-    rows: Vec<(Vec<u8>, u64)>,
+/// Removes rows that have done their work and are still the same.
+pub(super) struct DropForwards {
+    pub(super) rows: Vec<(Vec<u8>, u64)>,
 }
 
 impl Proposal for DropForwards {

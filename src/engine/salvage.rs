@@ -13,7 +13,7 @@ use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
 use super::superblock::SuperblockFile;
 use super::view::decode;
-use super::{Engine, OpenOptions, Settings, Spender, Stored};
+use super::{Engine, OpenOptions, Settings, Spender, Stored, Unlock};
 use crate::env::{Env, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
@@ -21,7 +21,7 @@ use crate::format::entry::{BlobId, Body, Extent, Payload};
 use crate::format::superblock::{Checkpoint, Superblock};
 use crate::index::Weight;
 use crate::model::{Durability, Lsn};
-use crate::segment::{Placed, bulk_dir, log_dir};
+use crate::segment::{Placed, segment_dirs};
 
 /// How much of a long body is copied at once.
 const STEP: u64 = 1 << 20;
@@ -125,6 +125,8 @@ pub struct SalvageFrom {
     pub to: PathBuf,
     /// How the new store behaves.
     pub settings: Settings,
+    /// What the damaged store is opened with, if it is encrypted; the new one is then encrypted with the same keys.
+    pub unlock: Option<Unlock>,
 }
 
 /// An entry that is about to be written.
@@ -210,7 +212,7 @@ impl SavedBlob {
         if self.broken || head.is_some_and(|head| self.pieces < head.pieces) {
             return false;
         }
-        match head.map_or(self.by_offset, |head| head.keyed == Keyed::Offset) {
+        match head.map_or(self.by_offset, |head| head.keyed != Keyed::Number) {
             true => (self.by_offset || self.pieces == 0) && self.bytes >= len,
             // Nothing but an upload in progress refers to none of its bytes; its parts are looked at when it is completed.
             false => len == 0 || (!self.stale && self.bytes == len),
@@ -252,7 +254,7 @@ impl Engine {
         naming: &mut dyn Naming,
         watch: &mut dyn FnMut(SalvageProgress) -> bool,
     ) -> Result<SalvageReport> {
-        let SalvageFrom { env, from, to, settings } = options;
+        let SalvageFrom { env, from, to, settings, unlock } = options;
         settings.check()?;
         if env.vfs.list(&from, Site::STORE_LIST).is_err() {
             let why = format!("there is no directory that can be read at {}", from.display());
@@ -262,7 +264,7 @@ impl Engine {
         refuse_filled(&env, &to)?;
         let _lock = lock_quietly(&env, &from)?;
         let mut progress = SalvageProgress::default();
-        let read = read_remains(&env, &from, &mut |segments, rows| {
+        let read = read_remains(&env, &from, unlock.as_ref(), &mut |segments, rows| {
             (progress.segments, progress.rows) = (segments, rows);
             go_on(&mut *watch, progress)
         });
@@ -307,7 +309,7 @@ fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgre
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
 fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
     let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-    for sub in [log_dir(to), bulk_dir(to, 0)] {
+    for sub in segment_dirs(to) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
     }
     let bulk = to.join("bulk");
@@ -318,6 +320,7 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
     let checkpoint = Checkpoint { root: None, lsn: remains.highest.lsn, replay: Position::default() };
     let block = Superblock {
         generation: 1,
+        required_features: 0,
         optional_features: 0,
         store_id: remains.store_id,
         created: remains.created,
@@ -331,8 +334,10 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
         written: remains.created,
         clean: false,
         backup: false,
+        keys: remains.keys.as_ref().map(|(_, keys)| keys.clone()),
     };
-    SuperblockFile::create(env, &to.join(SUPERBLOCK), block)?;
+    let ring = remains.keys.as_ref().map(|(ring, _)| ring.clone());
+    SuperblockFile::create(env, &to.join(SUPERBLOCK), block, ring.clone())?;
     env.vfs.sync_dir(to, Site::STORE_DIR).map_err(|e| failed(to, e))?;
     Engine::open(OpenOptions {
         dir: to.to_path_buf(),
@@ -341,6 +346,7 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
         read_only: false,
         create: false,
         rebuild_index: false,
+        unlock: ring.map(Unlock::Ring),
     })
 }
 
@@ -444,8 +450,8 @@ impl Salvage<'_> {
         };
         let extents: Vec<Extent> = match &entry.body {
             Body::Extents(list) => list.iter().collect(),
-            Body::Shared { blob, len, .. }
-                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(*len)) =>
+            Body::Shared { blob, offset, len, .. }
+                if !self.blobs.get(blob).is_some_and(|saved| saved.reaches(offset + len)) =>
             {
                 let shared = format!("the shared body {}-{}", blob.lsn, blob.n);
                 let why = "pieces of it are lost, or are shorter than what refers to them";
@@ -456,6 +462,7 @@ impl Salvage<'_> {
         let total = extents.iter().map(|extent| extent.len).sum();
         if let [extent] = &extents[..]
             && extent.len <= self.engine.settings().packed_max as u64
+            && self.tier_of(extent) == 0
         {
             let bytes = self.read_extent(extent, 0..extent.len)?;
             self.batch.bytes += extent.len;
@@ -472,7 +479,8 @@ impl Salvage<'_> {
 
     /// Copies a body into a bulk segment of the new store, piece by piece.
     fn copy(&mut self, key: &[u8], extent: &Extent) -> Result<Placed, Unsaved> {
-        let mut writer = self.engine.body_writer(key.to_vec()).map_err(Unsaved::Failed)?;
+        let tier = self.tier_of(extent);
+        let mut writer = self.engine.body_writer(key.to_vec(), tier).map_err(Unsaved::Failed)?;
         let mut at = 0;
         while at < extent.len {
             let end = extent.len.min(at + STEP);
@@ -481,6 +489,11 @@ impl Salvage<'_> {
             at = end;
         }
         writer.finish().map_err(Unsaved::Failed)
+    }
+
+    /// The tier that a body lay in.
+    fn tier_of(&self, extent: &Extent) -> u8 {
+        self.remains.segments.get(extent.segment).map_or(0, |segment| segment.header.tier)
     }
 
     fn read_extent(&mut self, extent: &Extent, range: std::ops::Range<u64>) -> Result<bytes::Bytes, Unsaved> {

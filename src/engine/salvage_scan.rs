@@ -4,19 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::keys::{self, Unlock};
 use super::ledger::ENGINE_SPACE;
 use super::open::{INDEX_FILES, SUPERBLOCK};
 use super::relocate::FORWARD_SPACE;
+use crate::crypto::Keyring;
 use crate::env::{Env, OpenMode, Site};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
+use crate::format::coded::Trailer;
 use crate::format::commit::{self, Change, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
-use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
-use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
+use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
+use crate::format::superblock::{self, Keys, SLOT_LEN, SLOTS, Signature, Superblock};
 use crate::index::{self, Item, PageFile, RootPtr, Salvager, Weight};
-use crate::segment::{Identity, Segment, SegmentMaker, Table, TableCell, log_dir, parse_file_name};
+use crate::segment::{
+    Identity, Place, Segment, SegmentMaker, Table, TableCell, find_places, log_dir, parse_file_name,
+};
 
 /// How much is read at once.
 const WINDOW: u64 = 1 << 20;
@@ -40,6 +45,9 @@ pub struct Row {
     pub lsn: u64,
     /// The segment that it was read from; 0 if it was the tree.
     pub segment: u64,
+    /// Where in the log it was read; of a row of the tree, up to where the tree knows the log. Where a row was said again
+    /// at the lsn that it had, the later place counts.
+    pub at: Position,
     /// What it counts for and its entry; none if it is a delete.
     pub put: Option<(Weight, Box<[u8]>)>,
 }
@@ -51,6 +59,8 @@ pub struct Remains {
     pub store_id: [u8; 16],
     /// log2 of its chunk size.
     pub chunk_log2: u8,
+    /// Its keys, if it is sealed.
+    pub keys: Option<(Arc<Keyring>, Box<Keys>)>,
     /// When it was made, as far as that is known.
     pub created: u64,
     /// The segments that can be read.
@@ -63,8 +73,12 @@ pub struct Remains {
     pub damaged: Vec<DamagedFile>,
     /// The commit that the tree goes up to, if it could be read.
     pub tree: Option<u64>,
+    /// Up to where the tree knows the log.
+    tree_at: Position,
     /// Whether rows may be missing that nothing names: a part of the log cannot be read that the tree does not cover.
     pub uncertain: bool,
+    /// How the segments of each tier are stored, as far as a header says so.
+    codings: BTreeMap<u8, (u8, u8)>,
     /// Where parts of the log end that cannot be read.
     holes: Vec<Position>,
     /// The log segments that the log is said to go on in.
@@ -95,11 +109,20 @@ struct Candidate {
 }
 
 /// Reads everything in `dir`. `go_on` hears how many segments and rows were read, and may end it.
-pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Remains> {
+pub fn read_remains(
+    env: &Env,
+    dir: &Path,
+    unlock: Option<&Unlock>,
+    go_on: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Remains> {
     let mut damaged = Vec::new();
-    let slots = read_slots(env, dir, &mut damaged);
-    let candidates = find_segments(env, dir, &mut damaged)?;
+    let (slots, keys) = read_slots(env, dir, unlock, &mut damaged)?;
+    let id = slots.first().map(|slot| slot.store_id);
+    let places = id.map_or(Ok(Vec::new()), |id| find_places(env, dir, &id, None))?;
+    let candidates = find_segments(env, dir, &places, &mut damaged)?;
     let votes = candidates.iter().filter_map(|candidate| candidate.header.ok());
+    // A tier may have chunks of another size than the store.
+    let votes = votes.filter(|header| header.kind == SegmentKind::Log || !header.is_coded());
     let Some((store_id, chunk_log2)) = elect(slots.iter(), votes) else {
         let why = "neither a superblock nor a segment in it can be read";
         return Err(Error::corrupt(dir.display(), 0, why));
@@ -107,13 +130,20 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
     let mut remains = Remains {
         store_id,
         chunk_log2,
+        keys,
         created: slots.first().map_or(0, |slot| slot.created),
         segments: Table::default(),
         rows: BTreeMap::new(),
         highest: Highest::default(),
         damaged,
         tree: None,
+        tree_at: Position::default(),
         uncertain: false,
+        codings: candidates
+            .iter()
+            .filter_map(|candidate| candidate.header.ok().filter(|header| header.kind == SegmentKind::Bulk))
+            .map(|header| (header.tier, (header.coding, header.chunk_log2)))
+            .collect(),
         holes: Vec::new(),
         continued: Vec::new(),
         lost: Vec::new(),
@@ -122,7 +152,8 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
         remains.highest.meet(slot.checkpoint.map_or(0, |checkpoint| checkpoint.lsn), slot.next_segment - 1);
         remains.highest.run = remains.highest.run.max(slot.run);
     }
-    let identity = Identity { dir: dir.to_path_buf(), store_id, chunk_log2, mapped: false };
+    let identity =
+        Identity { dir: dir.to_path_buf(), store_id, chunk_log2, mapped: false, ring: remains.ring() };
     let maker = SegmentMaker::new(env.clone(), identity, 0, 1);
     let tables = TableCell::default();
     for candidate in candidates {
@@ -156,10 +187,18 @@ pub fn read_remains(env: &Env, dir: &Path, go_on: &mut dyn FnMut(u64, u64) -> Re
     Ok(remains)
 }
 
-/// The sound slots of the superblock, newest first.
-fn read_slots(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Vec<Superblock> {
+/// Slots, and the keys of a sealed store: as they are used, and as they are kept.
+type Opened = (Vec<Superblock>, Option<(Arc<Keyring>, Box<Keys>)>);
+
+/// The sound slots of the superblock, newest first, and the keys that are in it.
+fn read_slots(
+    env: &Env,
+    dir: &Path,
+    unlock: Option<&Unlock>,
+    damaged: &mut Vec<DamagedFile>,
+) -> Result<Opened> {
     let path = dir.join(SUPERBLOCK);
-    let mut slots: Vec<Superblock> = Vec::new();
+    let mut found: Vec<(Superblock, Signature)> = Vec::new();
     let mut unsound = 0;
     match env.vfs.open(&path, OpenMode::Read, Site::SUPERBLOCK_READ) {
         Err(error) => {
@@ -171,27 +210,54 @@ fn read_slots(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Vec<Supe
                 let at = slot * SLOT_LEN as u64;
                 let read = file.read_exact_at(&mut bytes, at, Site::SUPERBLOCK_READ);
                 match Superblock::decode(&bytes) {
-                    Ok(block) => slots.push(block),
+                    Ok(block) => found.push((block, superblock::signature(&bytes))),
                     // A slot that was never written is blank.
                     Err(_) => unsound += u64::from(read.is_err() || bytes.iter().any(|byte| *byte != 0)),
                 }
             }
-            if unsound > 0 || slots.is_empty() {
-                let reason = format!("{} of its slots can be read, {unsound} are damaged", slots.len());
-                damaged.push(DamagedFile { path, reason });
+            if unsound > 0 || found.is_empty() {
+                let reason = format!("{} of its slots can be read, {unsound} are damaged", found.len());
+                damaged.push(DamagedFile { path: path.clone(), reason });
             }
         }
     }
-    slots.sort_by_key(|block| std::cmp::Reverse(block.generation));
-    slots
+    found.sort_by_key(|(block, _)| std::cmp::Reverse(block.generation));
+    let (mut slots, mut keys) = (Vec::new(), None);
+    let mut unlock = unlock.cloned();
+    for (block, signature) in found {
+        match keys::unlock(env, dir, unlock.as_ref(), &block, &signature) {
+            Ok(None) => {}
+            // The key is asked for once.
+            Ok(Some(ring)) => {
+                unlock = Some(Unlock::Ring(ring.clone()));
+                keys = keys.or(block.keys.clone().map(|keys| (ring, keys)));
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                damaged.push(DamagedFile { path: path.clone(), reason: error.to_string() });
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        slots.push(block);
+    }
+    Ok((slots, keys))
 }
 
 /// The files that have the names of segments.
-fn find_segments(env: &Env, dir: &Path, damaged: &mut Vec<DamagedFile>) -> Result<Vec<Candidate>> {
+fn find_segments(
+    env: &Env,
+    dir: &Path,
+    places: &[Place],
+    damaged: &mut Vec<DamagedFile>,
+) -> Result<Vec<Candidate>> {
     let mut dirs = vec![(SegmentKind::Log, 0, log_dir(dir))];
     if let Ok(tiers) = env.vfs.list(&dir.join("bulk"), Site::STORE_LIST) {
         let numbers = tiers.iter().filter_map(|listed| listed.name.parse::<u8>().ok());
-        dirs.extend(numbers.map(|tier| (SegmentKind::Bulk, tier, crate::segment::bulk_dir(dir, tier))));
+        let of_tier = |tier| {
+            let place = places.get(usize::from(tier)).cloned().unwrap_or_default();
+            place.dirs(dir, tier).into_iter().map(move |dir| (SegmentKind::Bulk, tier, dir))
+        };
+        dirs.extend(numbers.flat_map(of_tier));
     }
     let mut found = Vec::new();
     for (kind, tier, dir) in dirs {
@@ -242,6 +308,10 @@ impl Highest {
 }
 
 impl Remains {
+    fn ring(&self) -> Option<Arc<Keyring>> {
+        self.keys.as_ref().map(|(ring, _)| ring.clone())
+    }
+
     /// Notes a damaged file, once for each reason.
     pub fn note(&mut self, path: &Path, reason: impl ToString) {
         let noted = DamagedFile { path: path.to_path_buf(), reason: reason.to_string() };
@@ -263,6 +333,9 @@ impl Remains {
             header.store_id == self.store_id && (header.kind, header.id) == (candidate.kind, candidate.id)
         };
         let reason = match &candidate.header {
+            Ok(header) if header.is_sealed() != self.keys.is_some() => {
+                return Err("it is sealed, and what opens it is not there; or the other way round".into());
+            }
             Ok(header) if fits(header) => {
                 let seed = segment_seed(&header.store_id, header.id, header.nonce);
                 let file = open().map_err(|error| error.to_string())?;
@@ -272,11 +345,17 @@ impl Remains {
             Err(reason) => reason,
         };
         let file = open().map_err(|error| error.to_string())?;
+        let (coding, chunk_log2) = match candidate.kind {
+            SegmentKind::Bulk => self.codings.get(&candidate.tier).copied().unwrap_or((0, self.chunk_log2)),
+            SegmentKind::Log if self.keys.is_some() => (CODED | SEALED, self.chunk_log2),
+            SegmentKind::Log => (0, self.chunk_log2),
+        };
         let nearly = one_byte_off(&candidate.bytes).find(|header| fits(header));
         let header = nearly.unwrap_or(SegmentHeader {
             kind: candidate.kind,
             tier: candidate.tier,
-            chunk_log2: self.chunk_log2,
+            chunk_log2,
+            coding,
             id: candidate.id,
             store_id: self.store_id,
             nonce: 0,
@@ -330,8 +409,13 @@ impl Remains {
             let next = at + frame.record_len();
             if matches!(frame.kind, Kind::Commit | Kind::Moves) {
                 let payload = reader.bytes(at + FRAME_LEN as u64, frame.length);
-                let sound = payload.filter(|payload| crc(payload) == frame.payload_sum);
-                match sound.map(|payload| self.take_rows(segment.id(), &frame, payload)) {
+                let sound = payload.filter(|payload| crc(payload) == frame.payload_sum).map(<[u8]>::to_vec);
+                let place = Position { segment: segment.id(), offset: at };
+                let taken = sound.map(|mut bytes| match segment.open_record(&frame, at, &mut bytes) {
+                    Ok(payload) => self.take_rows(place, &frame, payload),
+                    Err(_) => Err(()),
+                });
+                match taken {
                     Some(Ok(found)) => rows += found,
                     Some(Err(())) | None => {
                         bad.note(at, next);
@@ -363,7 +447,7 @@ impl Remains {
     }
 
     /// Takes the rows of a record; none if it cannot be read to its end.
-    fn take_rows(&mut self, segment: u64, frame: &Frame, payload: &[u8]) -> Result<u64, ()> {
+    fn take_rows(&mut self, at: Position, frame: &Frame, payload: &[u8]) -> Result<u64, ()> {
         let (head, changes) = commit::open(payload, frame.kind == Kind::Moves).map_err(|_| ())?;
         let changes: Vec<Change<'_>> = changes.collect::<Result<_, _>>().map_err(|_| ())?;
         self.highest.meet(frame.word, head.durable.segment);
@@ -375,7 +459,7 @@ impl Remains {
                 }
                 Change::Delete { moved, .. } => (moved.map(|(lsn, _)| lsn), None),
             };
-            self.add(change.key(), Row { lsn: lsn.unwrap_or(frame.word), segment, put });
+            self.add(change.key(), Row { lsn: lsn.unwrap_or(frame.word), segment: at.segment, at, put });
         }
         Ok(count)
     }
@@ -407,12 +491,16 @@ impl Remains {
                 .vfs
                 .open(&path, OpenMode::Read, Site::INDEX_OPEN)
                 .map_err(|error| Error::io(format!("opening {}", path.display()), error))
-                .and_then(|file| PageFile::open(file, path.display().to_string(), slot.page_salt, mode))
+                .and_then(|file| {
+                    let sealer = self.ring().map(|ring| ring.pages(slot.index_file));
+                    PageFile::open(file, path.display().to_string(), slot.page_salt, mode, sealer)
+                })
                 .and_then(|pages| pages.tree(Some(RootPtr { page, checksum, height })));
             match opened {
                 Err(error) => self.note(&path, format!("a tree in it cannot be read: {error}")),
                 Ok(tree) => {
                     self.tree = Some(checkpoint.lsn);
+                    self.tree_at = checkpoint.replay;
                     tree.salvage(self)?;
                     if !self.lost.is_empty() {
                         let reason =
@@ -453,7 +541,7 @@ impl Remains {
                 // too.
                 rows.retain(|row| row.lsn > lsn);
             }
-            rows.sort_by_key(|row| std::cmp::Reverse((row.lsn, row.segment)));
+            rows.sort_by_key(|row| std::cmp::Reverse((row.lsn, row.at)));
             rows.dedup_by(|one, other| one.lsn == other.lsn && one.put == other.put);
             !rows.is_empty()
         });
@@ -463,7 +551,7 @@ impl Remains {
 impl Salvager for Remains {
     fn found(&mut self, key: &[u8], item: &Item<'_>) -> Result<()> {
         let put = (!item.tombstone).then(|| (item.weight, item.value().into()));
-        self.add(key, Row { lsn: item.lsn, segment: 0, put });
+        self.add(key, Row { lsn: item.lsn, segment: 0, at: self.tree_at, put });
         Ok(())
     }
 
@@ -516,7 +604,18 @@ fn find_seed(segment: &Segment) -> Option<u32> {
         // Of a blob, the sum covers what stands behind the body.
         let (from, len) = match frame.kind {
             Kind::Commit | Kind::Moves => (end - frame.length, frame.length),
-            Kind::Blob => (end - frame.length + frame.word, frame.length - frame.word),
+            Kind::Blob => {
+                let header = &segment.header;
+                let chunks = frame::chunk_count(frame.word, header.chunk_log2);
+                let stored = match header.is_coded() {
+                    true => Trailer::of(frame.length, frame.owner_len, chunks).map_or(u64::MAX, |t| t.marks),
+                    false => frame.word,
+                };
+                if stored > frame.length {
+                    return false;
+                }
+                (end - frame.length + stored, frame.length - stored)
+            }
             Kind::Continue | Kind::Void => return true,
         };
         len < WINDOW * 64 && reader.bytes(from, len).is_some_and(|bytes| crc(bytes) == frame.payload_sum)

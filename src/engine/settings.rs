@@ -1,9 +1,16 @@
 //! Settings: plain data with documented defaults and limits.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::RestoreTimes;
+use crate::segment::Coding;
+
+/// The levels at which the tiers are compressed if nothing else is said.
+const DEFAULT_LEVELS: [i32; 5] = [0, 1, 9, 9, 12];
+/// The first tier of which bodies are read seldom enough to be packed together.
+pub(crate) const ARCHIVE: u8 = 2;
 
 /// How bytes are read from files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +23,58 @@ pub enum ReadMode {
     Positioned,
 }
 
+/// Where and how the bodies of a storage class are kept. What is not said is as the class has it by default: Standard as
+/// it is, InfrequentAccess compressed quickly, the colder ones as small as is reasonable; all in the store's directory.
+///
+/// ```
+/// use ossicle::{StorageClass, Store, Tier};
+/// # fn main() -> ossicle::Result<()> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let (here, there) = (dir.path().join("store"), dir.path().join("slow disk"));
+/// let store = Store::builder(&here)
+///     .tier(StorageClass::Archive, Tier::new().dir(&there).level(12))
+///     .open()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Tier {
+    pub(crate) dir: Option<PathBuf>,
+    level: Option<i32>,
+    chunk: Option<usize>,
+}
+
+impl Tier {
+    /// All as it is by default.
+    pub fn new() -> Tier {
+        Tier::default()
+    }
+
+    /// Keeps the bodies in a directory elsewhere, on another disk perhaps: an absolute path. The store makes a directory
+    /// of its own in it and remembers where that is, so this need be said only once. To move it, close the store,
+    /// move the store's directory in it, and say where it is now. Bodies that lie in the store already stay there.
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Tier {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Compresses at this level of zstd: -7 (fast) to 19 (small); 0 keeps bodies as they are. Holds for what is written
+    /// from now on.
+    pub fn level(mut self, level: i32) -> Tier {
+        self.level = Some(level);
+        self
+    }
+
+    /// Compresses in chunks of this many bytes, which are what a read of a range has to decompress: a power of two from
+    /// 4 KiB to 16 MiB. Default 128 KiB, and 1 MiB for Archive and colder. Bodies that are kept as they are have the
+    /// store's [`chunk_size`](Settings::chunk_size).
+    pub fn chunk(mut self, bytes: usize) -> Tier {
+        self.chunk = Some(bytes);
+        self
+    }
+}
+
 /// How a store behaves. Every field has a default that suits most programs.
 ///
 /// ```
@@ -24,7 +83,7 @@ pub enum ReadMode {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bodies are verified and (later) encrypted in chunks of this many bytes: a power of two from 4 KiB to
+    /// Bodies are verified, compressed and encrypted in chunks of this many bytes: a power of two from 4 KiB to
     /// 16 MiB. Fixed when the store is made; ignored afterwards. Default 64 KiB.
     pub chunk_size: usize,
     /// Bodies up to this length lie inside the index entry: 0 to 700. They are written twice, to the log and to the
@@ -61,6 +120,9 @@ pub struct Settings {
     /// moment it is asked for; a later change of the setting does not change that. Default what OSS promises: a minute
     /// for `Archive`, up to 48 hours for the coldest. [`RestoreTimes::NONE`] for no time at all.
     pub restore_times: RestoreTimes,
+    /// Where and how the bodies of each storage class are kept, from Standard to DeepColdArchive; see
+    /// `StoreBuilder::tier`.
+    pub tiers: [Tier; 5],
 }
 
 impl Default for Settings {
@@ -80,11 +142,24 @@ impl Default for Settings {
             sync_interval: None,
             history: None,
             restore_times: RestoreTimes::OSS,
+            tiers: Default::default(),
         }
     }
 }
 
 impl Settings {
+    /// How bodies of a tier are stored, in a store with chunks of this size.
+    pub(crate) fn coding(&self, tier: u8, chunk_log2: u8) -> Coding {
+        let asked = &self.tiers[usize::from(tier)];
+        let level = asked.level.unwrap_or(DEFAULT_LEVELS[usize::from(tier)]);
+        if level == 0 {
+            return Coding::plain(chunk_log2);
+        }
+        let usual = if tier < ARCHIVE { 128 << 10 } else { 1 << 20 };
+        let chunk_log2 = asked.chunk.unwrap_or(usual).trailing_zeros() as u8;
+        Coding { level: Some(level), chunk_log2 }
+    }
+
     /// Checks every field against its limits.
     pub(crate) fn check(&self) -> Result<()> {
         let wrong = |field: &str, limits: &str| {
@@ -116,6 +191,17 @@ impl Settings {
         }
         if !(5..=90).contains(&self.garbage_percent) {
             return wrong("garbage_percent", "from 5 to 90");
+        }
+        for tier in &self.tiers {
+            if tier.level.is_some_and(|level| !(-7..=19).contains(&level)) {
+                return wrong("level of a tier", "from -7 to 19");
+            }
+            if tier.chunk.is_some_and(|len| !len.is_power_of_two() || !(4096..=16 << 20).contains(&len)) {
+                return wrong("chunk of a tier", "a power of two from 4 KiB to 16 MiB");
+            }
+            if tier.dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
+                return wrong("dir of a tier", "an absolute path");
+            }
         }
         Ok(())
     }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::crypto::Keyring;
 use crate::env::{Env, File, OpenMode, Planted, Site};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::superblock::{Refused, SLOT_LEN, SLOTS, Superblock};
+use crate::format::superblock::{self, Refused, SLOT_LEN, SLOTS, Signature, Superblock};
 
 /// The superblock of an open store.
 #[derive(Debug)]
@@ -16,13 +17,16 @@ pub struct SuperblockFile {
     file: Arc<dyn File>,
     name: String,
     newest: Mutex<Superblock>,
+    /// Signs the slots of a sealed store.
+    ring: Option<Arc<Keyring>>,
 }
 
 /// What the file holds.
 #[derive(Debug)]
 pub enum Found {
-    /// A store.
-    Store(Box<Superblock>),
+    /// A store, as its newest slot describes it; in a sealed store nothing of that is to be believed before it is
+    /// [proved](is_proved).
+    Store(Box<Superblock>, Signature),
     /// Nothing is written in any slot: the making of the store was cut short.
     Blank,
     /// Something is written, but no slot is sound, and why: damage, or the making of the store was cut short.
@@ -31,12 +35,17 @@ pub enum Found {
 
 impl SuperblockFile {
     /// Creates the file with its first slot. It counts once the directory is synced.
-    pub fn create(env: &Env, path: &Path, first: Superblock) -> Result<SuperblockFile> {
+    pub fn create(
+        env: &Env,
+        path: &Path,
+        first: Superblock,
+        ring: Option<Arc<Keyring>>,
+    ) -> Result<SuperblockFile> {
         let failed = |error| Error::io(format!("making the superblock {}", path.display()), error);
         let file = env.vfs.open(path, OpenMode::CreateNew, Site::SUPERBLOCK_WRITE).map_err(failed)?;
         let mut all = vec![0; SLOT_LEN * SLOTS as usize];
         let at = (first.generation % SLOTS) as usize * SLOT_LEN;
-        all[at..at + SLOT_LEN].copy_from_slice(&first.encode());
+        all[at..at + SLOT_LEN].copy_from_slice(&encode(&first, ring.as_deref()));
         let written = file
             .write_at(&[IoSlice::new(&all)], 0, Site::SUPERBLOCK_WRITE)
             .and_then(|()| file.sync_data(Site::SUPERBLOCK_SYNC));
@@ -45,14 +54,14 @@ impl SuperblockFile {
             let _ = env.vfs.remove(path, Site::STORE_DIR);
             return Err(failed(error));
         }
-        Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first) })
+        Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first), ring })
     }
 
     /// Opens the file and reads all slots.
     pub fn open(env: &Env, path: &Path, mode: OpenMode) -> Result<(Arc<dyn File>, Found)> {
         let failed = |error| Error::io(format!("reading the superblock {}", path.display()), error);
         let file = env.vfs.open(path, mode, Site::SUPERBLOCK_READ).map_err(failed)?;
-        let mut newest: Option<Superblock> = None;
+        let mut newest: Option<(Superblock, Signature)> = None;
         let mut written = false;
         let mut reason = "it is cut off";
         for slot in 0..SLOTS {
@@ -63,8 +72,10 @@ impl SuperblockFile {
                 Ok(()) => {}
             }
             match Superblock::decode(&bytes) {
-                Ok(block) if newest.as_ref().is_none_or(|newest| newest.generation < block.generation) => {
-                    newest = Some(block);
+                Ok(block)
+                    if newest.as_ref().is_none_or(|(newest, _)| newest.generation < block.generation) =>
+                {
+                    newest = Some((block, superblock::signature(&bytes)));
                 }
                 Ok(_) => {}
                 Err(Refused::Version(version)) => {
@@ -82,8 +93,10 @@ impl SuperblockFile {
         let size = file.size().map_err(failed)?;
         match newest {
             // All slots are written before anything else is: a file that is too short was never a store's.
-            Some(block) if block.is_young() && size < SLOT_LEN as u64 * SLOTS => Ok((file, Found::Blank)),
-            Some(block) => Ok((file, Found::Store(Box::new(block)))),
+            Some((block, _)) if block.is_young() && size < SLOT_LEN as u64 * SLOTS => {
+                Ok((file, Found::Blank))
+            }
+            Some((block, signature)) => Ok((file, Found::Store(Box::new(block), signature))),
             None if written => {
                 let why = format!("no slot of the superblock is sound: {reason}");
                 Ok((file, Found::Unsound(Error::corrupt(path.display(), 0, why))))
@@ -93,14 +106,24 @@ impl SuperblockFile {
     }
 
     /// The superblock of a file that was opened.
-    pub fn new(file: Arc<dyn File>, path: &Path, newest: Superblock) -> SuperblockFile {
-        SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest) }
+    pub fn new(
+        file: Arc<dyn File>,
+        path: &Path,
+        newest: Superblock,
+        ring: Option<Arc<Keyring>>,
+    ) -> SuperblockFile {
+        SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest), ring }
     }
 
     /// Makes all slots durable, as another process may have left them.
     pub fn sync(&self) -> Result<()> {
         let failed = |error| Error::io(format!("syncing the superblock {}", self.name), error);
         self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)
+    }
+
+    /// The keys of a sealed store.
+    pub fn ring(&self) -> Option<&Arc<Keyring>> {
+        self.ring.as_ref()
     }
 
     /// The newest superblock.
@@ -125,13 +148,29 @@ impl SuperblockFile {
         change(&mut next);
         let slot = if env.planted(Planted::OneSlot) { 0 } else { next.generation % SLOTS };
         let at = slot * SLOT_LEN as u64;
-        self.file.write_at(&[IoSlice::new(&next.encode())], at, Site::SUPERBLOCK_WRITE).map_err(failed)?;
+        let bytes = encode(&next, self.ring.as_deref());
+        self.file.write_at(&[IoSlice::new(&bytes)], at, Site::SUPERBLOCK_WRITE).map_err(failed)?;
         if !env.planted(Planted::SkipSuperblockSync) {
             self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
         }
         *newest = next;
         Ok(())
     }
+}
+
+/// The slot as it is written; that of a sealed store is signed.
+fn encode(block: &Superblock, ring: Option<&Keyring>) -> Vec<u8> {
+    let mut bytes = block.encode();
+    if let Some(ring) = ring {
+        let signature = superblock::signature(&bytes);
+        superblock::sign(&mut bytes, &ring.superblock_sum(&signature.digest));
+    }
+    bytes
+}
+
+/// Whether a superblock was written by somebody who had the store's key.
+pub fn is_proved(signature: &Signature, ring: &Keyring) -> bool {
+    blake3::Hash::from_bytes(ring.superblock_sum(&signature.digest)) == signature.sum
 }
 
 fn unsupported(path: &Path, what: String) -> Error {

@@ -42,13 +42,14 @@ impl Engine {
         let file = vfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).map_err(|e| failed("making", e))?;
         vfs.sync_dir(&self.dir, Site::INDEX_OPEN).map_err(|e| failed("naming", e))?;
         let mode = match self.settings.read_mode {
-            super::ReadMode::Mapped => index::ReadMode::Map,
-            super::ReadMode::Positioned => {
-                index::ReadMode::Positioned { cache_bytes: self.settings.page_cache_bytes }
-            }
+            super::ReadMode::Mapped if self.ring().is_none() => index::ReadMode::Map,
+            _ => index::ReadMode::Positioned { cache_bytes: self.settings.page_cache_bytes },
         };
         let salt = self.superblock.newest().page_salt;
-        let pages = PageFile::open(file, path.display().to_string(), salt, mode)?;
+        let pages = {
+            let sealer = self.ring().map(|ring| ring.pages(other));
+            PageFile::open(file, path.display().to_string(), salt, mode, sealer)?
+        };
         let tree = self.pin().index.tree.clone();
         let merged = copy_into(&tree, &pages, &mut || Ok(()))?;
         pages.sync().map_err(|error| self.poison(error))?;

@@ -180,7 +180,7 @@ fn verify_entries(
 /// Reads a body; its length in segments and the BLAKE3 of all of it.
 fn verify_body(view: &View, body: &super::OwnedBody) -> Result<(u64, Option<[u8; 32]>)> {
     if let super::OwnedBody::Shared(shared) = body {
-        super::blob::pieces(view, shared.blob, shared.len)?;
+        super::blob::pieces(view, shared.blob, shared.end())?;
         return Ok((0, None));
     }
     let mut bytes = 0;

@@ -98,8 +98,9 @@ impl OwnedBody {
                     _ => OwnedBody::Many(list.iter().collect()),
                 }
             }
-            entry::Body::Shared { blob, len, hint } => {
-                OwnedBody::Shared(SharedRef { blob: *blob, len: *len, hint: hint.iter().collect() })
+            entry::Body::Shared { blob, offset, len, hint } => {
+                let hint = hint.iter().collect();
+                OwnedBody::Shared(SharedRef { blob: *blob, offset: *offset, len: *len, hint })
             }
         }
     }
@@ -127,6 +128,8 @@ impl OwnedBody {
 #[derive(Clone, Debug)]
 pub struct BodyReader {
     body: OwnedBody,
+    /// The byte of it that this begins with.
+    offset: u64,
     len: u64,
     segments: Table,
     /// The pieces of a shared body, each with the offset it begins at.
@@ -139,13 +142,16 @@ impl BodyReader {
         let len = body.len();
         let segments = view.segments.clone();
         let OwnedBody::Shared(shared) = body else {
-            return Ok(BodyReader { body, len, segments, pieces: None });
+            return Ok(BodyReader { body, offset: 0, len, segments, pieces: None });
         };
         let holds =
             !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
-        let pieces =
-            if holds || len == 0 { None } else { Some(blob::pieces(view, shared.blob, len)?.into()) };
-        Ok(BodyReader { body: OwnedBody::Many(shared.hint), len, segments, pieces })
+        let pieces = if holds || len == 0 {
+            None
+        } else {
+            Some(blob::pieces(view, shared.blob, shared.end())?.into())
+        };
+        Ok(BodyReader { body: OwnedBody::Many(shared.hint), offset: shared.offset, len, segments, pieces })
     }
 
     /// How many bytes.
@@ -156,6 +162,7 @@ impl BodyReader {
     /// Reads `range`, which must lie inside the body: all of it if it lies in one run, else what lies in the
     /// run that holds its start. At least one byte, unless the range is empty.
     pub fn read(&self, range: std::ops::Range<u64>) -> Result<Bytes> {
+        let range = range.start + self.offset..range.end + self.offset;
         let Some(pieces) = self.pieces.as_ref().filter(|_| !range.is_empty()) else {
             return self.read_own(&self.body, range);
         };

@@ -267,4 +267,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub trait Entropy: Send + Sync + fmt::Debug {
     /// Fills `buf` with random bytes.
     fn fill(&self, buf: &mut [u8]);
+    /// Hears which nonce an encrypted store uses with which key, named by a mark that tells nothing of it: for tests that
+    /// want to see that no nonce is used twice. Does nothing by default.
+    fn used_nonce(&self, _key: [u8; 16], _nonce: [u8; 24]) {}
 }

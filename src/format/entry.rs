@@ -1,12 +1,14 @@
 //! An entry: the engine's half (where the bytes lie) and the catalog's half (an opaque payload) of an index value.
 //!
 //! ```text
-//! u8      flags: bits 0-1 body (0 none, 1 inline, 2 extents, 3 shared), bit 2 payload spilled, bit 3 sealing follows
+//! u8      flags: bits 0-1 body (0 none, 1 inline, 2 extents, 3 shared), bit 2 payload spilled, bit 3 sealing follows,
+//!         bit 4 of a shared body: it begins at an offset
 //! varint  home: the log segment that holds this row
 //! [bit 3] varint tier, varint key id, both 0 in this version of the format
 //! inline  varint length, bytes
 //! extents varint count (1 to 64), each: varint segment, varint offset / 8, varint bytes
 //! shared  varint blob lsn, varint blob number, varint bytes, varint count of hints (0 to 4), the hints as extents:
+//! [bit 4] varint offset, not 0: where in the blob the body begins. It stands before the count of hints
 //!         the body belongs to the blob's own rows; the hints say where it lay, and hold while those segments live
 //! payload the rest; or, if spilled, one extent of a blob record that holds it
 //! ```
@@ -29,6 +31,7 @@ const BODY_EXTENTS: u8 = 2;
 const BODY_SHARED: u8 = 3;
 const SPILLED: u8 = 4;
 const SEALED: u8 = 8;
+const OFFSET: u8 = 16;
 
 /// Where a run of bytes lies: the blob record at `offset` of `segment`, with `len` bytes of body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,10 +79,12 @@ pub enum Body<'a> {
     Inline(&'a [u8]),
     /// Where the bytes lie, in order.
     Extents(ExtentList<'a>),
-    /// The first `len` bytes of a body that has rows of its own.
+    /// `len` bytes of a body that has rows of its own.
     Shared {
         /// Which.
         blob: BlobId,
+        /// The byte of it that the body begins with.
+        offset: u64,
         /// How many bytes.
         len: u64,
         /// Where all of them lay when this was written; empty if that is too much to say.
@@ -140,18 +145,24 @@ fn take_list<'a>(input: &mut &'a [u8], count: u64) -> Result<(ExtentList<'a>, u6
     Ok((ExtentList::Encoded(&start[..start.len() - input.len()]), total))
 }
 
-fn take_shared<'a>(input: &mut &'a [u8]) -> Result<Body<'a>, &'static str> {
+fn take_shared<'a>(input: &mut &'a [u8], has_offset: bool) -> Result<Body<'a>, &'static str> {
     let mut number = || varint::take(input).ok_or(SHORT);
-    let (lsn, n, len, count) = (number()?, number()?, number()?, number()?);
+    let (lsn, n, len) = (number()?, number()?, number()?);
+    let offset = if has_offset { number()? } else { 0 };
+    let count = number()?;
     let n = u32::try_from(n).map_err(|_| "a shared body has an impossible name")?;
-    if lsn > super::MAX_NUMBER || len > MAX_BODY_LEN || count > MAX_HINTS {
+    if lsn > super::MAX_NUMBER
+        || len.max(offset) > MAX_BODY_LEN
+        || count > MAX_HINTS
+        || has_offset != (offset > 0)
+    {
         return Err("a reference to a shared body has an impossible length");
     }
     let (hint, total) = take_list(input, count)?;
-    if count > 0 && total < len {
+    if count > 0 && total < offset + len {
         return Err("the hints of a shared body do not add up");
     }
-    Ok(Body::Shared { blob: BlobId { lsn, n }, len, hint })
+    Ok(Body::Shared { blob: BlobId { lsn, n }, offset, len, hint })
 }
 
 impl<'a> Entry<'a> {
@@ -161,7 +172,8 @@ impl<'a> Entry<'a> {
             Body::None => 0,
             Body::Inline(_) => BODY_INLINE,
             Body::Extents(_) => BODY_EXTENTS,
-            Body::Shared { .. } => BODY_SHARED,
+            Body::Shared { offset: 0, .. } => BODY_SHARED,
+            Body::Shared { .. } => BODY_SHARED | OFFSET,
         };
         let spilled = if matches!(self.payload, Payload::Spilled(_)) { SPILLED } else { 0 };
         out.push(body | spilled);
@@ -179,10 +191,14 @@ impl<'a> Entry<'a> {
                 varint::put(out, count);
                 list.iter().for_each(|extent| extent.put(out));
             }
-            Body::Shared { blob, len, hint } => {
+            Body::Shared { blob, offset, len, hint } => {
                 let count = hint.iter().count() as u64;
                 assert!(count <= MAX_HINTS, "a reference with {count} hints");
-                [blob.lsn, u64::from(blob.n), *len, count].into_iter().for_each(|n| varint::put(out, n));
+                [blob.lsn, u64::from(blob.n), *len].into_iter().for_each(|n| varint::put(out, n));
+                if *offset > 0 {
+                    varint::put(out, *offset);
+                }
+                varint::put(out, count);
                 hint.iter().for_each(|extent| extent.put(out));
             }
         }
@@ -196,7 +212,9 @@ impl<'a> Entry<'a> {
     pub fn decode(mut input: &'a [u8]) -> Result<Entry<'a>, &'static str> {
         let (&flags, rest) = input.split_first().ok_or(SHORT)?;
         input = rest;
-        if flags & SEALED != 0 || flags >= 16 {
+        let has_offset = flags & OFFSET != 0;
+        let misplaced = has_offset && flags & BODY_MASK != BODY_SHARED;
+        if flags & SEALED != 0 || flags >= 32 || misplaced {
             return Err("an entry has flags that this version does not know");
         }
         let home = varint::take(&mut input).ok_or(SHORT)?;
@@ -209,7 +227,7 @@ impl<'a> Entry<'a> {
                 }
                 Body::Inline(varint::take_bytes(&mut input, len).ok_or(SHORT)?)
             }
-            BODY_SHARED => take_shared(&mut input)?,
+            BODY_SHARED => take_shared(&mut input, has_offset)?,
             BODY_EXTENTS => {
                 let count = varint::take(&mut input).ok_or(SHORT)?;
                 if !(1..=MAX_EXTENTS).contains(&count) {
@@ -255,11 +273,17 @@ mod tests {
             [Extent { segment: 3, offset: 4096, len: 1 << 40 }, Extent { segment: 9, offset: 8, len: 1 }];
         let spilled = Extent { segment: 1, offset: 96, len: 9000 };
         let blob = BlobId { lsn: 1 << 40, n: 7 };
-        let shared = Body::Shared { blob, len: 1 << 40, hint: ExtentList::Plain(&extents) };
-        let far = Body::Shared { blob, len: 5, hint: ExtentList::Plain(&[]) };
-        for body in
-            [Body::None, Body::Inline(b"tiny"), Body::Extents(ExtentList::Plain(&extents)), shared, far]
-        {
+        let shared = Body::Shared { blob, offset: 0, len: 1 << 40, hint: ExtentList::Plain(&extents) };
+        let within = Body::Shared { blob, offset: 300, len: 77, hint: ExtentList::Plain(&extents) };
+        let far = Body::Shared { blob, offset: 0, len: 5, hint: ExtentList::Plain(&[]) };
+        for body in [
+            within,
+            Body::None,
+            Body::Inline(b"tiny"),
+            Body::Extents(ExtentList::Plain(&extents)),
+            shared,
+            far,
+        ] {
             for payload in [Payload::Inline(b"row"), Payload::Inline(b""), Payload::Spilled(spilled)] {
                 let entry = Entry { home: 77, body: body.clone(), payload };
                 let mut bytes = Vec::new();
@@ -270,8 +294,11 @@ mod tests {
                 assert_eq!(back.extents().collect::<Vec<_>>(), entry.extents().collect::<Vec<_>>());
                 match (&body, &back.body) {
                     (Body::Inline(expected), found) => assert_eq!(*found, Body::Inline(expected)),
-                    (Body::Shared { blob, len, hint }, Body::Shared { blob: b, len: l, hint: h }) => {
-                        assert_eq!((blob, len), (b, l));
+                    (
+                        Body::Shared { blob, offset, len, hint },
+                        Body::Shared { blob: b, offset: o, len: l, hint: h },
+                    ) => {
+                        assert_eq!((blob, offset, len), (b, o, l));
                         assert_eq!(hint.iter().collect::<Vec<_>>(), h.iter().collect::<Vec<_>>());
                     }
                     (Body::Shared { .. }, other) => panic!("{other:?}"),
@@ -290,6 +317,9 @@ mod tests {
             &[8, 1],
             &[3, 1],
             &[3, 1, 1, 1, 9, 5],
+            &[19, 1, 1, 1, 9, 0, 0],
+            &[19, 1, 1, 1, 9, 4, 1, 1, 1, 12],
+            &[18, 1, 1, 1, 1, 1],
             &[3, 1, 1, 1, 9, 1, 1, 1, 8],
             &[1, 1, 200, 7],
             &[4, 1, 1, 1, 255, 255, 255, 255, 1],

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! 0   u8   kind: 1 commit, 2 moves, 3 blob, 4 continue, 5 void
-//! 1   u8   flags: 0 (blob: bit 0 = the body is an entry's payload, not an object's)
+//! 1   u8   flags: blob: bit 0 = the body is an entry's payload, not an object's; commit, moves, blob: bit 1 = sealed
 //! 2   u16  blob: bytes of the owner's key at the end of the payload; else 0
 //! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^64 - 1)
-//! 8   u64  bytes of payload
+//! 8   u64  bytes of payload, as they are stored
 //! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0
 //! 24  u32  0
 //! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^64 - 2)
@@ -25,6 +25,8 @@ pub const MAX_COMMIT_LEN: u64 = 64 << 20;
 pub const MAX_BODY_LEN: u64 = 49 << 40;
 /// The flag of a blob that holds an entry's payload.
 pub const FLAG_PAYLOAD: u8 = 1;
+/// The flag of a record whose payload is sealed.
+pub const FLAG_SEALED: u8 = 2;
 
 /// Indices in `place` that no chunk of a body can have.
 const SUM_PAYLOAD: u64 = u64::MAX;
@@ -135,10 +137,8 @@ impl Frame {
     fn fits(&self) -> bool {
         match self.kind {
             Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER,
-            // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key.
-            Kind::Blob => {
-                self.word <= MAX_BODY_LEN && self.length >= self.word && self.length <= MAX_BODY_LEN * 2
-            }
+            // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key; or less, if it is coded.
+            Kind::Blob => self.word <= MAX_BODY_LEN && self.length <= MAX_BODY_LEN * 2,
             Kind::Void => self.length <= MAX_BODY_LEN * 2,
             Kind::Continue => self.length == 0 && self.word <= MAX_NUMBER,
         }

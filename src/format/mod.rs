@@ -1,6 +1,6 @@
 //! Bytes on disk, pure: encoding and decoding with no file, clock or lock in sight.
 //!
-//! *Owns*: the layout of the superblock, segment headers, record frames, commit payloads, entries, rows and pages.
+//! *Owns*: the layout of the superblock, segment headers, record frames, coded bodies, commit payloads, entries, rows and pages.
 //! *Promises*:
 //! 1. Decoding any bytes ends in a value or in a reason, never in a panic (I10).
 //! 2. Every length is checked against a named limit before anything is allocated.
@@ -11,6 +11,7 @@
 //! *Read first*: `frame.rs`, then `commit.rs` and `entry.rs`.
 
 pub mod checksum;
+pub mod coded;
 pub mod commit;
 pub mod entry;
 pub mod frame;

@@ -6,7 +6,8 @@
 //! 12   u8   1 log, 2 bulk
 //! 13   u8   tier (bulk)
 //! 14   u8   log2 of the chunk size
-//! 15   u8   0
+//! 15   u8   how it is stored: bit 0 bodies lie in coded chunks (see `coded.rs`), which may be compressed; bit 1
+//!           everything in it is sealed, and bit 0 is set as well; the rest 0
 //! 16   u64  segment id
 //! 24   16 B store id
 //! 40   u64  nonce: random, part of every checksum of the segment
@@ -26,6 +27,11 @@ use super::{FORMAT_VERSION, MAX_NUMBER};
 pub const HEADER_LEN: usize = 128;
 const MAGIC: &[u8; 8] = b"OSSICSEG";
 
+/// The bit of a segment whose bodies are stored in coded chunks.
+pub const CODED: u8 = 1;
+/// The bit of a segment in which everything is sealed.
+pub const SEALED: u8 = 2;
+
 /// What a segment holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SegmentKind {
@@ -44,6 +50,8 @@ pub struct SegmentHeader {
     pub tier: u8,
     /// log2 of the chunk size of its bodies.
     pub chunk_log2: u8,
+    /// How it is stored: bits such as [`CODED`].
+    pub coding: u8,
     /// Its id.
     pub id: u64,
     /// The store it belongs to.
@@ -59,6 +67,18 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
+    /// Whether its bodies are stored in coded chunks.
+    #[inline]
+    pub fn is_coded(&self) -> bool {
+        self.coding & CODED != 0
+    }
+
+    /// Whether everything in it is sealed.
+    #[inline]
+    pub fn is_sealed(&self) -> bool {
+        self.coding & SEALED != 0
+    }
+
     /// Encodes the header.
     pub fn encode(&self) -> [u8; HEADER_LEN] {
         let mut out = [0u8; HEADER_LEN];
@@ -71,6 +91,7 @@ impl SegmentHeader {
         };
         out[13] = self.tier;
         out[14] = self.chunk_log2;
+        out[15] = self.coding;
         out[16..24].copy_from_slice(&self.id.to_le_bytes());
         out[24..40].copy_from_slice(&self.store_id);
         out[40..48].copy_from_slice(&self.nonce.to_le_bytes());
@@ -104,6 +125,13 @@ impl SegmentHeader {
         if !(12..=24).contains(&bytes[14]) {
             return Err("the segment has an impossible chunk size");
         }
+        let known = match kind {
+            SegmentKind::Log => [0, CODED | SEALED].contains(&bytes[15]),
+            SegmentKind::Bulk => [0, CODED, CODED | SEALED].contains(&bytes[15]),
+        };
+        if !known {
+            return Err("the segment is stored in a way that this version does not know");
+        }
         let numbers = [16, 48, 56, 64, 72].map(word);
         if word(16) == 0 || numbers.iter().any(|number| *number > MAX_NUMBER) {
             return Err("the segment's header says impossible things");
@@ -113,6 +141,7 @@ impl SegmentHeader {
             kind,
             tier: bytes[13],
             chunk_log2: bytes[14],
+            coding: bytes[15],
             id: word(16),
             store_id: bytes[24..40].try_into().expect("sixteen bytes"),
             nonce: word(40),
@@ -133,6 +162,7 @@ mod tests {
             kind: SegmentKind::Log,
             tier: 0,
             chunk_log2: 16,
+            coding: 0,
             id: 5,
             store_id: [3; 16],
             nonce: 0xFEED,
@@ -155,6 +185,7 @@ mod tests {
             kind: SegmentKind::Bulk,
             tier: 0,
             chunk_log2: 16,
+            coding: 0,
             id: 5,
             store_id: [3; 16],
             nonce: u64::MAX,
@@ -169,6 +200,9 @@ mod tests {
             SegmentHeader { run: u64::MAX, ..header },
             SegmentHeader { cut: Some(Position { segment: 1, offset: u64::MAX }), ..header },
             SegmentHeader { base_lsn: u64::MAX, ..header },
+            SegmentHeader { coding: 4, ..header },
+            SegmentHeader { coding: SEALED, ..header },
+            SegmentHeader { kind: SegmentKind::Log, coding: CODED, ..header },
         ];
         for header in bad {
             assert!(SegmentHeader::decode(&header.encode()).is_err(), "{header:?}");

@@ -26,7 +26,15 @@
 //! 140   u8   1 if the store was closed in peace: the log ends exactly at the replay position
 //! 141   u8   1 if this is a backup that nothing was written to since: the log ends at the replay position, whatever
 //!            stands behind it; without a checkpoint, the backup was never finished
-//! 142   ..   0, up to 4092; the wrapped keys of encryption will stand from 512 on
+//! 142   ..   0, up to 4092 but for the following, in a sealed store (feature bit 1)
+//! 512   u8   1: the form of what follows
+//! 513   u8   bytes of the name of the key that the store root is wrapped with
+//! 514   u16  bytes of the wrapped store root
+//! 516   32 B commitment to the store root
+//! 548   72 B the shred root, sealed with a key of the store root
+//! 640   255B the name of the key
+//! 896   1 KB the wrapped store root
+//! 4060  32 B keyed sum: made with a key of the store root from the BLAKE3 hash of bytes 0..4060
 //! 4092  u32  CRC-32 of bytes 0..4092
 //! ```
 
@@ -38,8 +46,19 @@ use super::{FORMAT_VERSION, MAX_NUMBER};
 pub const SLOT_LEN: usize = 4096;
 /// How many slots there are.
 pub const SLOTS: u64 = 4;
+/// The feature bit of a store that may have coded segments, entries that point into a shared body, or work left by
+/// changes of class.
+pub const FEATURE_TIERS: u64 = 1;
+/// The feature bit of a store in which everything is sealed.
+pub const FEATURE_SEALED: u64 = 2;
 /// The feature bits that this code knows.
-pub const KNOWN_FEATURES: u64 = 0;
+pub const KNOWN_FEATURES: u64 = FEATURE_TIERS | FEATURE_SEALED;
+/// Bytes of the sealed shred root.
+pub const SHRED_LEN: usize = 72;
+/// Where the keyed sum stands.
+const SUM_AT: usize = SLOT_LEN - 36;
+const MAX_KEY_ID: usize = 255;
+const MAX_ROOT: usize = 1024;
 const MAGIC: &[u8; 8] = b"OSSICSUP";
 const EMPTY_TREE: u8 = 255;
 
@@ -54,11 +73,35 @@ pub struct Checkpoint {
     pub replay: Position,
 }
 
+/// What a sealed store keeps of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The name of the key that the store root is wrapped with.
+    pub key_id: String,
+    /// The wrapped store root.
+    pub root: Vec<u8>,
+    /// A commitment to the store root.
+    pub commitment: [u8; 32],
+    /// The sealed shred root.
+    pub shred: [u8; SHRED_LEN],
+}
+
+/// The keyed sum of a slot, and what it is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The hash of what is signed.
+    pub digest: [u8; 32],
+    /// The sum as it stands in the slot.
+    pub sum: [u8; 32],
+}
+
 /// A decoded slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
     /// Grows with each write.
     pub generation: u64,
+    /// Feature bits that a reader must know.
+    pub required_features: u64,
     /// Feature bits that a reader may ignore.
     pub optional_features: u64,
     /// The store's identity.
@@ -86,6 +129,42 @@ pub struct Superblock {
     /// Whether this is a backup that nothing was written to since. Its log ends at the replay position: what stands
     /// behind it was left by a later backup that was cut short. Without a checkpoint it was never finished.
     pub backup: bool,
+    /// What it keeps of its keys, if it is sealed.
+    pub keys: Option<Box<Keys>>,
+}
+
+/// The keyed sum of an encoded slot.
+pub fn signature(slot: &[u8]) -> Signature {
+    let sum = slot[SUM_AT..SUM_AT + 32].try_into().expect("thirty-two bytes");
+    Signature { digest: *blake3::hash(&slot[..SUM_AT]).as_bytes(), sum }
+}
+
+/// Puts the keyed sum into an encoded slot.
+pub fn sign(slot: &mut [u8], sum: &[u8; 32]) {
+    slot[SUM_AT..SUM_AT + 32].copy_from_slice(sum);
+    let sum = crc(&slot[..SLOT_LEN - 4]);
+    slot[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
+}
+
+impl Keys {
+    /// Whether they fit into a slot.
+    pub fn fit(&self) -> bool {
+        self.key_id.len() <= MAX_KEY_ID && (1..=MAX_ROOT).contains(&self.root.len())
+    }
+
+    fn decode(bytes: &[u8; SLOT_LEN]) -> Option<Keys> {
+        let (name, root) =
+            (usize::from(bytes[513]), usize::from(u16::from_le_bytes([bytes[514], bytes[515]])));
+        if bytes[512] != 1 || !(1..=MAX_ROOT).contains(&root) {
+            return None;
+        }
+        Some(Keys {
+            key_id: std::str::from_utf8(&bytes[640..640 + name]).ok()?.to_owned(),
+            root: bytes[896..896 + root].to_vec(),
+            commitment: bytes[516..548].try_into().ok()?,
+            shred: bytes[548..548 + SHRED_LEN].try_into().ok()?,
+        })
+    }
 }
 
 /// Why a slot is not used.
@@ -112,6 +191,7 @@ impl Superblock {
         put(0, MAGIC);
         put(8, &FORMAT_VERSION.to_le_bytes());
         put(16, &self.generation.to_le_bytes());
+        put(24, &self.required_features.to_le_bytes());
         put(32, &self.optional_features.to_le_bytes());
         put(40, &self.store_id);
         put(56, &self.created.to_le_bytes());
@@ -131,6 +211,16 @@ impl Superblock {
         put(128, &self.page_salt.to_le_bytes());
         put(132, &self.written.to_le_bytes());
         put(140, &[u8::from(self.clean), u8::from(self.backup)]);
+        if let Some(keys) = &self.keys {
+            assert!(keys.fit(), "keys that could not be read back: {keys:?}");
+            put(24, &(self.required_features | FEATURE_SEALED).to_le_bytes());
+            put(512, &[1, keys.key_id.len() as u8]);
+            put(514, &(keys.root.len() as u16).to_le_bytes());
+            put(516, &keys.commitment);
+            put(548, &keys.shred);
+            put(640, keys.key_id.as_bytes());
+            put(896, &keys.root);
+        }
         let sum = crc(&out[..SLOT_LEN - 4]);
         out[SLOT_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         out
@@ -166,8 +256,13 @@ impl Superblock {
             lsn: word(80),
             replay: Position { segment: word(88), offset: word(96) },
         });
+        let keys = match word(24) & FEATURE_SEALED {
+            0 => None,
+            _ => Some(Box::new(Keys::decode(bytes).ok_or(Refused::Unsound("its keys cannot be read"))?)),
+        };
         Ok(Superblock {
             generation: word(16),
+            required_features: word(24) & !FEATURE_SEALED,
             optional_features: word(32),
             store_id: bytes[40..56].try_into().expect("sixteen bytes"),
             created: word(56),
@@ -181,6 +276,7 @@ impl Superblock {
             written: word(132),
             clean: bytes[140] == 1,
             backup: bytes[141] == 1,
+            keys,
         })
     }
 }
@@ -192,6 +288,7 @@ mod tests {
     fn sample() -> Superblock {
         Superblock {
             generation: 9,
+            required_features: FEATURE_TIERS,
             optional_features: 0,
             store_id: [8; 16],
             created: 1,
@@ -209,6 +306,40 @@ mod tests {
             written: 2,
             clean: true,
             backup: true,
+            keys: None,
+        }
+    }
+
+    #[test]
+    fn keys_come_back_and_no_flip_passes() {
+        let keys = Keys {
+            key_id: "static-1".to_owned(),
+            root: vec![7; MAX_ROOT],
+            commitment: [1; 32],
+            shred: [2; SHRED_LEN],
+        };
+        let block = Superblock { keys: Some(Box::new(keys)), ..sample() };
+        let mut bytes = block.encode();
+        sign(&mut bytes, &[5; 32]);
+        assert_eq!(Superblock::decode(&bytes), Ok(block));
+        let signed = signature(&bytes);
+        assert_eq!(signed.sum, [5; 32]);
+        for at in 0..SLOT_LEN {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            assert!(matches!(Superblock::decode(&bad), Err(Refused::Unsound(_))), "byte {at}");
+            // And where the checksum is made to fit, the keyed sum does not.
+            sign(&mut bad, &signed.sum);
+            assert!(at >= SUM_AT || signature(&bad).digest != signed.digest, "byte {at}");
+        }
+        for (at, bad) in [(512, 2), (514, 1), (515, 0xFF), (640, 0xFF)] {
+            let mut bytes = bytes.clone();
+            bytes[at] = bad;
+            if at == 514 {
+                bytes[515] = 4;
+            }
+            sign(&mut bytes, &[5; 32]);
+            assert!(matches!(Superblock::decode(&bytes), Err(Refused::Unsound(_))), "byte {at}");
         }
     }
 

@@ -10,12 +10,15 @@ use parking_lot::Mutex;
 use super::cache::Cache;
 use super::space::{PageSet, Space, Withheld};
 use super::tree::Tree;
+use crate::crypto::{SEAL_LEN, Sealer};
 use crate::env::{File, Lent, Map, Site};
 use crate::error::{Error, Result};
 use crate::format::page::{Child, MAX_HEIGHT, PAGE, Page, Reason, checksum, stored_checksum};
 
 /// How much a file that cannot be mapped caches, though mapping was asked for.
 const FALLBACK_CACHE: usize = 4 << 20;
+/// How much a file of sealed pages caches if nobody says how much.
+const SEALED_CACHE: usize = 32 << 20;
 /// The least and the most pages by which the file grows at once.
 const GROWTH: (u64, u64) = (64, (16 << 20) / PAGE as u64);
 /// How many bytes of pages are gathered before they are written.
@@ -50,6 +53,8 @@ pub struct PageFile {
     pub(super) file: Arc<dyn File>,
     pub(super) name: String,
     pub(super) salt: u32,
+    /// Seals the pages, if everything in the store is sealed.
+    sealer: Option<Sealer>,
     /// The newest view; versions keep the one that they were made with.
     view: Mutex<Arc<View>>,
     /// Taken after `view` where both are taken.
@@ -66,21 +71,45 @@ pub(super) struct View {
     verified: Vec<AtomicU64>,
 }
 
+/// What stands for the checksum of a sealed page: the first bytes of its tag, which nobody can choose.
+fn sealed_checksum(sealed: &[u8]) -> u32 {
+    let tag = sealed.last_chunk::<16>().expect("a sealed page ends with its tag");
+    u32::from_le_bytes([tag[0], tag[1], tag[2], tag[3]])
+}
+
+fn stride(sealer: Option<&Sealer>) -> u64 {
+    (PAGE + sealer.map_or(0, |_| SEAL_LEN)) as u64
+}
+
 impl PageFile {
-    /// Opens the file of pages. `name` is for error messages; `salt` goes into every checksum.
-    pub fn open(file: Arc<dyn File>, name: String, salt: u32, mode: ReadMode) -> Result<Arc<PageFile>> {
+    /// Opens the file of pages. `name` is for error messages; `salt` goes into every checksum. Sealed pages are never
+    /// read from a map: what is kept of them is what was opened.
+    pub fn open(
+        file: Arc<dyn File>,
+        name: String,
+        salt: u32,
+        mode: ReadMode,
+        sealer: Option<Sealer>,
+    ) -> Result<Arc<PageFile>> {
         let size =
             file.size().map_err(|error| Error::io(format_args!("asking for the size of {name}"), error))?;
-        let pages = size / PAGE as u64;
+        let pages = size / stride(sealer.as_ref());
         let cache = OnceLock::new();
         if let ReadMode::Positioned { cache_bytes } = mode {
             cache.get_or_init(|| Cache::new(cache_bytes));
+        } else if sealer.is_some() {
+            cache.get_or_init(|| Cache::new(SEALED_CACHE));
         }
         let view = Mutex::new(Arc::new(View { map: None, pages: 0, verified: Vec::new() }));
         let space = Mutex::new(Space::new(pages));
-        let opened = PageFile { file, name, salt, view, space, cache };
+        let opened = PageFile { file, name, salt, sealer, view, space, cache };
         opened.renew_view()?;
         Ok(Arc::new(opened))
+    }
+
+    /// Bytes of the file that a page takes.
+    pub fn stride(&self) -> u64 {
+        stride(self.sealer.as_ref())
     }
 
     /// Makes all pages written so far durable. After an error what is durable is not known (I8).
@@ -116,7 +145,7 @@ impl PageFile {
     /// Damage in page `number`.
     #[cold]
     pub(super) fn corrupt(&self, number: u64, reason: Reason) -> Error {
-        Error::corrupt(&self.name, number.saturating_mul(PAGE as u64), reason)
+        Error::corrupt(&self.name, number.saturating_mul(self.stride()), reason)
     }
 
     /// The page that `child` points to. That its checksum is the pointer's is checked every time; that the
@@ -168,15 +197,16 @@ impl PageFile {
         Ok(Lent::Owned(bytes))
     }
 
-    /// The bytes of a page as they lie in the file.
+    /// The bytes of a page as they lie in the file; of a sealed one, what is in it.
     pub(super) fn read_raw(&self, number: u64) -> Result<[u8; PAGE]> {
-        let mut bytes = [0; PAGE];
-        let Some(offset) = number.checked_mul(PAGE as u64).filter(|at| *at <= i64::MAX as u64 - PAGE as u64)
-        else {
+        let mut room = [0; PAGE + SEAL_LEN];
+        let stride = self.stride();
+        let bytes = &mut room[..stride as usize];
+        let Some(offset) = number.checked_mul(stride).filter(|at| *at <= i64::MAX as u64 - stride) else {
             return Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"));
         };
-        match self.file.read_exact_at(&mut bytes, offset, Site::INDEX_READ) {
-            Ok(()) => Ok(bytes),
+        match self.file.read_exact_at(bytes, offset, Site::INDEX_READ) {
+            Ok(()) => self.unseal(number, bytes),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 Err(self.corrupt(number, "a pointer leads to a page beyond the end of the file"))
             }
@@ -184,12 +214,28 @@ impl PageFile {
         }
     }
 
+    /// The page in the bytes that were read for it. A sealed one has the beginning of its tag for a checksum: its parent
+    /// has the same, so an older page of the same place is not taken for it.
+    fn unseal(&self, number: u64, bytes: &mut [u8]) -> Result<[u8; PAGE]> {
+        let Some(sealer) = &self.sealer else {
+            return Ok(<[u8; PAGE]>::try_from(&*bytes).expect("as long as a page"));
+        };
+        let checksum = sealed_checksum(bytes);
+        let opened = sealer.open(&number.to_le_bytes(), bytes);
+        let opened =
+            opened.map_err(|_| self.corrupt(number, "the page does not open with the store's key"))?;
+        let mut page = <[u8; PAGE]>::try_from(&*opened).expect("as long as a page");
+        page[..4].copy_from_slice(&checksum.to_le_bytes());
+        Ok(page)
+    }
+
     /// Whether the page is whole and the one that the pointer means.
     pub(super) fn check(&self, child: Child, bytes: &[u8]) -> Result<()> {
         let Ok(bytes) = <&[u8; PAGE]>::try_from(bytes) else {
             return Err(self.corrupt(child.page, "a page is cut short"));
         };
-        if checksum(bytes, self.salt, child.page) != child.checksum
+        // What was sealed was verified when it was opened.
+        if (self.sealer.is_none() && checksum(bytes, self.salt, child.page) != child.checksum)
             || stored_checksum(bytes) != Some(child.checksum)
         {
             return Err(self.corrupt(child.page, "the checksum of a page does not match its pointer"));
@@ -251,7 +297,7 @@ impl PageFile {
             }
             let pages = space.pages + (space.pages / 16).clamp(GROWTH.0, GROWTH.1);
             self.file
-                .set_len(pages * PAGE as u64, Site::INDEX_OPEN)
+                .set_len(pages * self.stride(), Site::INDEX_OPEN)
                 .map_err(|error| Error::io(format_args!("growing {}", self.name), error))?;
             space.grown(pages);
         }
@@ -365,7 +411,7 @@ impl<'f> Writer<'f> {
         }
         let page = self.file.take()?;
         self.taken.push(page);
-        let end = self.start + (self.run.len() / PAGE) as u64;
+        let end = self.start + self.run.len() as u64 / self.file.stride();
         if self.run.len() >= RUN || page != end {
             self.flush()?;
         }
@@ -373,8 +419,13 @@ impl<'f> Writer<'f> {
             self.start = page;
         }
         let mut bytes = [0; PAGE];
-        let checksum = fill(page, &mut bytes);
+        let mut checksum = fill(page, &mut bytes);
+        let from = self.run.len();
         self.run.extend_from_slice(&bytes);
+        if let Some(sealer) = &self.file.sealer {
+            sealer.seal(&page.to_le_bytes(), &mut self.run, from);
+            checksum = sealed_checksum(&self.run[from..]);
+        }
         Ok(Child { page, checksum })
     }
 
@@ -383,8 +434,9 @@ impl<'f> Writer<'f> {
         if self.run.is_empty() {
             return Ok(());
         }
-        let offset = self.start * PAGE as u64;
-        self.file.forget(self.start..self.start + (self.run.len() / PAGE) as u64);
+        let stride = self.file.stride();
+        let offset = self.start * stride;
+        self.file.forget(self.start..self.start + self.run.len() as u64 / stride);
         self.file
             .file
             .write_at(&[IoSlice::new(&self.run)], offset, Site::INDEX_WRITE)

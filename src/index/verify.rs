@@ -4,7 +4,7 @@ use super::pages::RootPtr;
 use super::space::PageSet;
 use super::tree::{Tree, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::page::{Child, PAGE, Page, Reason};
+use crate::format::page::{Child, Page, Reason};
 use crate::format::weight::Totals;
 
 /// How many problems are kept; more are only counted.
@@ -169,7 +169,7 @@ impl Walk<'_> {
         self.report.problem_count += 1;
         if self.report.problems.len() < PROBLEMS {
             let (file, offset) =
-                (self.version.file.name().to_owned(), child.page.saturating_mul(PAGE as u64));
+                (self.version.file.name().to_owned(), child.page.saturating_mul(self.version.file.stride()));
             self.report.problems.push(Problem { file, offset, reason: reason.to_owned() });
         }
     }

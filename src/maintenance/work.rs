@@ -8,6 +8,7 @@ use super::reclaim;
 use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::LifecycleCounts;
+use crate::ops::moving::Mover;
 use crate::ops::{history, lifecycle, tidy};
 
 /// About how many bytes one step of relocation moves.
@@ -22,6 +23,8 @@ pub struct MaintainReport {
     /// How many steps of work were done that commits had left behind: removing what is under a removed prefix or in a
     /// dropped fork, trimming the retained past.
     pub tidied: u64,
+    /// Bytes of bodies moved to the tier that their class wants.
+    pub moved: u64,
     /// Bytes of rows and bodies moved to other segments.
     pub relocated: u64,
     /// What lifecycle rules have done.
@@ -71,6 +74,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
     let mut emptied = false;
     let mut damaged = Damaged::default();
     let mut rules = true;
+    let mut mover = Mover::default();
     loop {
         match engine.prepare_segments() {
             // On a full disk there is nothing to prepare with, and giving space back matters more.
@@ -93,6 +97,14 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
+        }
+        if let Some(moved) = move_bodies(engine, &mut mover)? {
+            report.moved += moved;
             if spent() {
                 report.more = true;
                 return Ok(report);
@@ -140,6 +152,13 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
 /// the index file dense.
 pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<MaintainReport> {
     let mut report = MaintainReport::default();
+    while tidy(engine)? {
+        report.tidied += 1;
+    }
+    let mut mover = Mover::at_once();
+    while let Some(moved) = move_bodies(engine, &mut mover)? {
+        report.moved += moved;
+    }
     while tidy(engine)? {
         report.tidied += 1;
     }
@@ -193,6 +212,14 @@ fn lifecycle_step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
     }
 }
 
+/// One step of moving bodies to their tiers; on a full disk that waits.
+fn move_bodies(engine: &Arc<Engine>, mover: &mut Mover) -> Result<Option<u64>> {
+    match mover.step(engine) {
+        Err(error) if error.is_full() => Ok(None),
+        done => done,
+    }
+}
+
 /// Segments that cannot be relocated because of damage. They stay, and do not keep the others from it.
 #[derive(Debug, Default)]
 struct Damaged {
@@ -204,7 +231,11 @@ impl Damaged {
     /// Whether a step of relocation met damage.
     fn stops(&mut self, segment: u64, step: Result<()>) -> Result<bool> {
         match step {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
+            // A directory of a tier that cannot be written keeps only its own from being done.
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    || (error.kind() == ErrorKind::Io && !error.is_fatal()) =>
+            {
                 self.segments.insert(segment);
                 self.first.get_or_insert(error);
                 Ok(true)

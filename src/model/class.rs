@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// The class of an object is that of the request, else its bucket's. `Standard` and `InfrequentAccess` are read at any
 /// time; the body of an object of one of the three archive classes is *frozen*, and is read after
-/// [`restore`](crate::Bucket::restore) only.
+/// [`restore`](crate::Bucket::restore) only. The bodies of each class are kept in a tier of their own; see
+/// `StoreBuilder::tier`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum StorageClass {

@@ -133,6 +133,17 @@ impl Prepared {
     }
 }
 
+/// Whom a body is for, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Whither {
+    /// The index key that it is for.
+    pub owner: Vec<u8>,
+    /// The tier that it is streamed to if it is long.
+    pub tier: u8,
+    /// The most bytes that are written beside the commit and not streamed.
+    pub packed_max: usize,
+}
+
 /// Takes a body in. `owner` is the index key that it is for; bodies longer than `packed_max` are streamed to
 /// the disk.
 pub fn prepare(
@@ -142,18 +153,19 @@ pub fn prepare(
     packed_max: usize,
     digests: Digests,
 ) -> Result<Prepared> {
-    prepare_at_most(engine, owner, body, packed_max, digests, u64::MAX)
+    let to = Whither { owner: owner.to_vec(), tier: 0, packed_max };
+    prepare_at_most(engine, &to, body, digests, u64::MAX)
 }
 
 /// The same for a body that may have `most` bytes: one that has more is `EntityTooLarge` as soon as that is seen.
 pub fn prepare_at_most(
     engine: &Engine,
-    owner: &[u8],
+    to: &Whither,
     body: Body<'_>,
-    packed_max: usize,
     digests: Digests,
     most: u64,
 ) -> Result<Prepared> {
+    let packed_max = to.packed_max;
     match &body.0 {
         Source::Borrowed(bytes) => check_len(bytes.len() as u64, most)?,
         Source::Owned(bytes) => check_len(bytes.len() as u64, most)?,
@@ -167,10 +179,10 @@ pub fn prepare_at_most(
             let known = digest(digests, &bytes);
             Ok(pack(engine, bytes, known))
         }
-        Source::Borrowed(bytes) => stream(engine, owner, bytes, digests),
-        Source::Owned(bytes) => stream(engine, owner, &bytes, digests),
+        Source::Borrowed(bytes) => stream(engine, to, bytes, digests),
+        Source::Owned(bytes) => stream(engine, to, &bytes, digests),
         Source::Reader(mut reader) => {
-            let mut incoming = Incoming::new(owner.to_vec(), packed_max, digests);
+            let mut incoming = Incoming::new(to.clone(), digests);
             let mut buffer = vec![0; READ_STEP];
             loop {
                 let read = match reader.read(&mut buffer) {
@@ -219,8 +231,8 @@ fn pack(engine: &Engine, bytes: Bytes, digests: ObjectDigests) -> Prepared {
 }
 
 /// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
-fn stream(engine: &Engine, owner: &[u8], bytes: &[u8], digests: Digests) -> Result<Prepared> {
-    let mut writer = engine.body_writer(owner.to_vec())?;
+fn stream(engine: &Engine, to: &Whither, bytes: &[u8], digests: Digests) -> Result<Prepared> {
+    let mut writer = engine.body_writer(to.owner.clone(), to.tier)?;
     let mut write = || bytes.chunks(READ_STEP).try_for_each(|step| writer.write(step));
     let (written, known) = if bytes.len() < HASH_APART {
         (write(), digest(digests, bytes))
@@ -242,17 +254,16 @@ fn placed(placed: Placed, digests: ObjectDigests) -> Prepared {
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
 #[derive(Debug)]
 pub struct Incoming {
-    owner: Vec<u8>,
-    packed_max: usize,
+    to: Whither,
     short: Vec<u8>,
     long: Option<BodyWriter>,
     hasher: Box<Hasher>,
 }
 
 impl Incoming {
-    /// A body for the index key `owner`.
-    pub fn new(owner: Vec<u8>, packed_max: usize, digests: Digests) -> Incoming {
-        Incoming { owner, packed_max, short: Vec::new(), long: None, hasher: Box::new(Hasher::new(digests)) }
+    /// A body that goes there.
+    pub fn new(to: Whither, digests: Digests) -> Incoming {
+        Incoming { to, short: Vec::new(), long: None, hasher: Box::new(Hasher::new(digests)) }
     }
 
     /// Bytes so far.
@@ -263,14 +274,14 @@ impl Incoming {
     /// Takes more bytes.
     pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
-        if self.long.is_none() && self.short.len() + bytes.len() <= self.packed_max {
+        if self.long.is_none() && self.short.len() + bytes.len() <= self.to.packed_max {
             self.short.extend_from_slice(bytes);
             return Ok(());
         }
         let long = match &mut self.long {
             Some(long) => long,
             none => {
-                let mut writer = engine.body_writer(self.owner.clone())?;
+                let mut writer = engine.body_writer(self.to.owner.clone(), self.to.tier)?;
                 writer.write(&std::mem::take(&mut self.short))?;
                 none.insert(writer)
             }
@@ -308,7 +319,8 @@ mod tests {
         let store = crate::api::Store::in_memory().unwrap();
         let engine = store.engine();
         let prepare = |body: Body<'_>, most| {
-            prepare_at_most(engine, b"owner", body, 1000, Digests::Fast, most).map(|prepared| prepared.size)
+            let to = Whither { owner: b"owner".to_vec(), tier: 0, packed_max: 1000 };
+            prepare_at_most(engine, &to, body, Digests::Fast, most).map(|prepared| prepared.size)
         };
         let mut endless = Endless(0);
         assert_eq!(prepare(Body::reader(&mut endless), 3 << 20).unwrap_err().code(), "EntityTooLarge");

@@ -30,6 +30,7 @@ pub mod get;
 pub mod history;
 pub mod lifecycle;
 pub mod list;
+pub mod moving;
 pub mod multipart;
 pub mod parts;
 pub mod prefix;

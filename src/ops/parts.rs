@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::batch::{self, Step, StepOutcome};
-use super::body::{self, Body, Incoming, Prepared, check_len};
+use super::body::{self, Body, Incoming, Prepared, Whither, check_len};
 use super::chain::Chain;
 use super::context::{BucketRef, Reading};
 use super::get::{self, GetOptions};
@@ -17,7 +17,7 @@ use crate::format::entry::BlobId;
 use crate::format::row::{self, PieceRow, UploadRow};
 use crate::index::Weight;
 use crate::model::{Digests, Durability, ETag, from_millis};
-use crate::segment::Placed;
+use crate::segment::{Placed, TIERS};
 
 /// The highest number of a part (OSS).
 pub const MAX_NUMBER: u32 = 10_000;
@@ -216,6 +216,12 @@ fn finish(
     }
 }
 
+/// Where the parts of an upload go: to the tier that its object will be in.
+fn whither(engine: &Engine, owner: Vec<u8>, row: &UploadRow) -> Whither {
+    let tier = if row.object.class < TIERS { row.object.class } else { 0 };
+    Whither { owner, tier, packed_max: engine.settings().packed_max }
+}
+
 /// Puts a part, over the one of the same number.
 pub fn put(
     engine: &Arc<Engine>,
@@ -226,8 +232,8 @@ pub fn put(
 ) -> Result<Part> {
     let row = admit(engine, upload, number)?;
     let owner = engine::piece_key(blob_of(&row), u64::from(number));
-    let (packed_max, digests) = (engine.settings().packed_max, digests_of(&row));
-    let prepared = body::prepare_at_most(engine, &owner, body, packed_max, digests, MAX_PART)?;
+    let to = whither(engine, owner, &row);
+    let prepared = body::prepare_at_most(engine, &to, body, digests_of(&row), MAX_PART)?;
     finish(engine, upload, number, prepared, durability)
 }
 
@@ -244,7 +250,7 @@ pub fn copy(
     let got = get::get(&Reading::newest(engine), from, key, options)?;
     check_len(got.range.end - got.range.start, MAX_PART)?;
     let owner = engine::piece_key(blob_of(&row), u64::from(number));
-    let mut incoming = Incoming::new(owner, engine.settings().packed_max, digests_of(&row));
+    let mut incoming = Incoming::new(whither(engine, owner, &row), digests_of(&row));
     let mut at = got.range.start;
     while at < got.range.end {
         // Steps end at multiples of a chunk, so that no chunk is verified twice.

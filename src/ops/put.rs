@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
-use super::body::{self, Body, Incoming, Prepared};
+use super::body::{self, Body, Incoming, Prepared, Whither};
 use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
 use super::staged::Staged;
@@ -16,7 +16,7 @@ use crate::model::{
     Acl, ContentHeaders, Digests, Durability, ETag, Lsn, ObjectKey, StorageClass, VersionId,
     check_content_type, check_metadata, check_tags,
 };
-use crate::segment::Placed;
+use crate::segment::{Placed, TIERS};
 
 /// What a put is asked to do. Plain data; set what you need.
 ///
@@ -261,19 +261,32 @@ pub fn describe(row: &mut ObjectRow, prepared: &Prepared) {
 
 /// The index key that a body for `key` is written for, as far as can be known before the commit.
 pub fn owner_key(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<Vec<u8>> {
+    Ok(owner_and_class(engine, bucket, key)?.0)
+}
+
+/// Where a body for `key` goes if its object is to be of this class.
+fn whither(engine: &Engine, bucket: &BucketRef, key: &str, class: u8, packed_max: usize) -> Result<Whither> {
+    let (owner, default) = owner_and_class(engine, bucket, key)?;
+    let class = if class == BUCKETS_CLASS { default } else { class };
+    Ok(Whither { owner, tier: if class < TIERS { class } else { 0 }, packed_max })
+}
+
+/// The same, and the class that the bucket gives to objects.
+fn owner_and_class(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<(Vec<u8>, u8)> {
     let view = engine.view();
     let moment = Moment::now(&view);
     let state = match bucket.state(&moment) {
         Err(error) if error.is_not_found() && bucket.may_be_coming() => {
-            return Ok(keys::object(bucket.id, key));
+            return Ok((keys::object(bucket.id, key), 0));
         }
         state => state?,
     };
     let lens = state.lens(&moment);
-    Ok(match state.route.own_space() {
+    let owner = match state.route.own_space() {
         Some(space) => keys::object(space, key),
         None => lens.write_key(catalog::Kind::Head, key.as_bytes(), b""),
-    })
+    };
+    Ok((owner, state.row.class))
 }
 
 /// Checks a request and takes its body in.
@@ -289,11 +302,11 @@ pub fn step(
     let row = options.attributes.to_row()?;
     engine.check_writable()?;
     // A bucket that is not there is told at the commit: it may be made in the same transaction.
-    let owner = owner_key(engine, bucket, key).or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(keys::object(bucket.id, key)),
+    let to = whither(engine, bucket, key, row.class, packed_max).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(Whither { owner: keys::object(bucket.id, key), tier: 0, packed_max }),
         _ => Err(error),
     })?;
-    let prepared = body::prepare(engine, &owner, body, packed_max, options.digests)?;
+    let prepared = body::prepare_at_most(engine, &to, body, options.digests, u64::MAX)?;
     let (bucket, key) = (bucket.clone(), key.to_string());
     Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions })
 }
@@ -341,8 +354,8 @@ impl Writing {
         ObjectKey::new(key)?;
         let row = options.attributes.to_row()?;
         engine.check_writable()?;
-        let owner = owner_key(engine, bucket, key)?;
-        let incoming = Incoming::new(owner, engine.settings().packed_max, options.digests);
+        let to = whither(engine, bucket, key, row.class, engine.settings().packed_max)?;
+        let incoming = Incoming::new(to, options.digests);
         let (engine, bucket) = (engine.clone(), bucket.clone());
         Ok(Writing { engine, bucket, key: key.to_string(), row, options, incoming })
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::batch::{Step, StepOutcome};
 use super::context::BucketRef;
+use super::moving;
 use crate::catalog::note::{self, Said};
 use crate::catalog::{self, BucketState, Found, Moment, Rows, keys};
 use crate::engine::{
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, BucketRow, ObjectRow, PieceRow, TidyRow};
 use crate::index::{Totals, Weight};
+use crate::segment::TIERS;
 
 /// A shared body with more pieces than this is removed by maintenance, not by the commit that lets go of it.
 const PIECES_AT_ONCE: u64 = 64;
@@ -107,8 +109,10 @@ impl Overlay {
 
     /// Whether a step has left work to be done in bounded steps.
     pub fn leaves_work(&self) -> bool {
-        let (from, end) = keys::all_tidy();
-        self.changed.range(from..end).any(|(_, local)| matches!(local, Local::Put { .. }))
+        let left = |(from, end): (Vec<u8>, Vec<u8>)| {
+            self.changed.range(from..end).any(|(_, local)| matches!(local, Local::Put { .. }))
+        };
+        left(keys::all_tidy()) || left(keys::all_moving())
     }
 
     /// The rows as the steps so far leave them, for reading.
@@ -116,8 +120,39 @@ impl Overlay {
         Staged { view, now, overlay: self }
     }
 
+    /// Leaves word of rows whose body does not lie where their class wants it. A row that is written with its body
+    /// beside it is one of them, unless it is Standard.
+    fn leave_moves(&mut self, view: &View, now: Instant) {
+        let lies = |extent: &Extent| view.segments.get(extent.segment).ok().map(|found| found.header.tier);
+        let elsewhere = |extents: &[Extent], tier| extents.iter().filter_map(lies).any(|lies| lies != tier);
+        let mut found = Vec::new();
+        for (key, local) in &self.changed {
+            let Local::Put { weight, body, .. } = local else { continue };
+            let strays = |tier| match body {
+                NewBody::None | NewBody::Inline(_) => false,
+                NewBody::Packed(..) => tier > 0,
+                NewBody::Extents(extents) => elsewhere(extents, tier),
+                NewBody::Shared(shared) if shared.hint.is_empty() => tier > 0 && shared.len > 0,
+                // Where the hint is out of date, whoever takes the work up looks where the pieces are.
+                NewBody::Shared(shared) => shared.hint.iter().any(|extent| lies(extent) != Some(tier)),
+            };
+            if !matches!(body, NewBody::None | NewBody::Inline(_))
+                && tier_wanted(key, *weight).is_some_and(strays)
+            {
+                found.push(moving::work(now.millis, key));
+            }
+        }
+        for work in found {
+            self.numbers += 1;
+            let at = keys::moving(now.lsn, self.numbers);
+            let (weight, body) = (Weight::default(), NewBody::None);
+            self.changed.insert(at, Local::Put { weight, body, payload: work, carried: None });
+        }
+    }
+
     /// What the steps add up to. What is not there is not deleted.
-    pub fn into_changes(self, view: &View, now: Instant, keeps_past: bool) -> Result<Vec<Change>> {
+    pub fn into_changes(mut self, view: &View, now: Instant, keeps_past: bool) -> Result<Vec<Change>> {
+        self.leave_moves(view, now);
         let blobs = !self.pieces.is_empty() || has_blobs(view)?;
         let carried = self.changed.values().any(|local| matches!(local, Local::Put { carried: Some(_), .. }));
         if !blobs && !keeps_past && !carried && self.said.is_empty() {
@@ -165,6 +200,11 @@ impl Overlay {
         }
         Ok(sum.into_changes())
     }
+}
+
+/// The tier that a row's body should lie in, if it is the row of an object or a version.
+fn tier_wanted(key: &[u8], weight: Weight) -> Option<u8> {
+    (keys::has_body(key) && weight.slot < TIERS).then_some(weight.slot)
 }
 
 /// The changes of a commit from which nothing follows: most commits.
@@ -370,6 +410,15 @@ impl Sum<'_> {
             head.refs = head.refs.saturating_add_signed(refs);
             head.pieces = head.pieces.saturating_add_signed(more);
             if head.refs > 0 {
+                if let Keyed::Solid { members } = head.keyed
+                    && head.refs * 2 < members
+                    && head.refs.saturating_add_signed(-refs) * 2 >= members
+                {
+                    // Less than half of it is of use: what is left is packed anew.
+                    *numbers += 1;
+                    let work = moving::work(self.now.millis, &key);
+                    self.put(keys::moving(self.now.lsn, *numbers), NewBody::None, work);
+                }
                 self.put(key, NewBody::None, head.encode());
                 continue;
             }

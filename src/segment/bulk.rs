@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::coding::{ChunkCoder, Coding};
 use super::handle::LogStart;
+use super::sealed::{BodySealer, store_chunks};
 use super::{Segment, SegmentMaker, TableCell};
 use crate::env::Site;
 use crate::error::Result;
 use crate::format::checksum::crc;
+use crate::format::coded;
 use crate::format::entry::Extent;
 use crate::format::frame::{self, FRAME_LEN, Frame, Kind, MAX_BODY_LEN};
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
@@ -21,10 +24,19 @@ const GROW_STEP: u64 = 16 << 20;
 /// After so many bytes the system is asked to start writing them, so that the sync at the end is short.
 const WRITEBACK_STEP: u64 = 8 << 20;
 
-/// The bulk segments that are open for more bodies.
+/// How many stored bytes of a coded body are gathered for one write.
+const GATHER: usize = 1 << 20;
+
+/// The bulk segments of a tier that are open for more bodies.
 #[derive(Debug)]
 pub struct BulkPool {
     maker: Arc<SegmentMaker>,
+    /// The tier whose segments these are.
+    tier: u8,
+    /// How bodies are stored in them.
+    coding: Coding,
+    /// Coders that no writer holds.
+    coders: Mutex<Vec<ChunkCoder>>,
     tables: Arc<TableCell>,
     segment_len: AtomicU64,
     idle: Mutex<Vec<Open>>,
@@ -68,15 +80,32 @@ impl Open {
     }
 }
 
-/// The frame of a blob, and what stands behind its body: the placed sums of its chunks, then its owner.
-fn blob_parts(seed: u32, at: u64, len: u64, sums: &[u32], owner: &[u8], flags: u8) -> (Frame, Vec<u8>) {
-    let mut trailer = Vec::with_capacity(sums.len() * 4 + owner.len());
-    for (index, sum) in sums.iter().enumerate() {
-        trailer.extend(frame::placed_chunk_sum(*sum, seed, at, index as u64).to_le_bytes());
+/// How long a body is, and how much of its record its chunks are.
+#[derive(Clone, Copy)]
+struct Lengths {
+    plain: u64,
+    stored: u64,
+}
+
+/// The frame of a blob, and what stands behind its chunks: the table if it is coded, the placed sums, then its owner.
+fn blob_parts(
+    seed: u32,
+    at: u64,
+    len: Lengths,
+    (sums, table): (&[u32], Option<&[u32]>),
+    owner: &[u8],
+    flags: u8,
+) -> (Frame, Vec<u8>) {
+    let mut trailer = Vec::with_capacity(sums.len() * 8 + owner.len());
+    let placed = sums.iter().zip(0..).map(|(sum, index)| frame::placed_chunk_sum(*sum, seed, at, index));
+    match table {
+        Some(table) => coded::encode(table, placed, &mut trailer),
+        None => placed.for_each(|sum| trailer.extend(sum.to_le_bytes())),
     }
     trailer.extend_from_slice(owner);
-    let (owner_len, payload_sum, length) = (owner.len() as u16, crc(&trailer), len + trailer.len() as u64);
-    (Frame { kind: Kind::Blob, flags, owner_len, payload_sum, length, word: len }, trailer)
+    let (owner_len, payload_sum) = (owner.len() as u16, crc(&trailer));
+    let length = len.stored + trailer.len() as u64;
+    (Frame { kind: Kind::Blob, flags, owner_len, payload_sum, length, word: len.plain }, trailer)
 }
 
 /// A body that lies on the disk but is not yet part of any commit. It keeps its segment from being removed.
@@ -106,10 +135,19 @@ impl Drop for Placed {
 }
 
 impl BulkPool {
-    /// A pool that makes segments of `segment_len` bytes; a single body may make one longer.
-    pub fn new(maker: Arc<SegmentMaker>, tables: Arc<TableCell>, segment_len: u64) -> BulkPool {
+    /// A pool that makes segments of `segment_len` bytes for a tier; a single body may make one longer.
+    pub fn new(
+        maker: Arc<SegmentMaker>,
+        tables: Arc<TableCell>,
+        tier: u8,
+        coding: Coding,
+        segment_len: u64,
+    ) -> BulkPool {
         BulkPool {
             maker,
+            tier,
+            coding,
+            coders: Mutex::new(Vec::new()),
             tables,
             segment_len: AtomicU64::new(segment_len),
             idle: Mutex::new(Vec::new()),
@@ -133,28 +171,79 @@ impl BulkPool {
             owner,
             start: 0,
             len: 0,
+            stored: 0,
             partial: Vec::new(),
             sums: Vec::new(),
+            table: Vec::new(),
+            gathered: Vec::new(),
+            coder: None,
+            sealer: None,
         }
+    }
+
+    /// Whether everything is sealed here.
+    fn is_sealed(&self) -> bool {
+        self.maker.identity.ring.is_some()
+    }
+
+    /// Whether bodies are stored here in coded chunks.
+    pub fn is_coded(&self) -> bool {
+        self.coding.is_coded() || self.is_sealed()
+    }
+
+    /// A coder, if bodies are coded here.
+    fn coder(&self) -> Result<Option<ChunkCoder>> {
+        let Some(level) = self.coding.level else { return Ok(None) };
+        let kept = self.coders.lock().pop();
+        kept.map_or_else(|| ChunkCoder::new(level), Ok).map(Some)
+    }
+
+    fn keep_coder(&self, coder: Option<ChunkCoder>) {
+        self.coders.lock().extend(coder);
     }
 
     /// Writes many short bodies, each with its owner, in one go into a cold segment. Relocation does this.
     pub fn write_cold(&self, bodies: &[(Vec<u8>, Bytes)]) -> Result<Vec<Placed>> {
+        let mut coder = self.coder()?;
         let mut open = self.take(true)?;
         let segment = open.segment.clone();
-        let (seed, log2) = (segment.seed(), self.maker.identity.chunk_log2);
+        let (seed, log2) = (segment.seed(), self.coding.chunk_log2);
         let mut records = Vec::new();
         let mut extents = Vec::with_capacity(bodies.len());
         for (owner, body) in bodies {
-            let at = open.tail + records.len() as u64;
-            let sums = frame::chunk_sums(body, log2);
-            let (head, trailer) = blob_parts(seed, at, body.len() as u64, &sums, owner, 0);
-            records.extend_from_slice(&head.encode(seed, at));
-            records.extend_from_slice(body);
+            let begin = records.len();
+            let at = open.tail + begin as u64;
+            records.resize(begin + FRAME_LEN, 0);
+            let (mut sums, mut table) = (Vec::new(), None);
+            let mut sealer = segment.body_sealer(at, false, body);
+            match (&mut coder, &mut sealer) {
+                (None, None) => {
+                    sums = frame::chunk_sums(body, log2);
+                    records.extend_from_slice(body);
+                }
+                (coder, sealer) => {
+                    let (coder, sealer) = (coder.as_mut(), sealer.as_mut());
+                    let words = store_chunks(coder, sealer, (body, true), log2, &mut sums, &mut records);
+                    // The segment is given back as it was taken: nothing was written yet.
+                    match words {
+                        Ok(words) => table = Some(words),
+                        Err(error) => {
+                            self.give_back(open);
+                            return Err(error);
+                        }
+                    }
+                }
+            }
+            let len =
+                Lengths { plain: body.len() as u64, stored: (records.len() - begin - FRAME_LEN) as u64 };
+            let (owner, flags) = segment.seal_owner(sealer.as_ref(), len.plain, at, owner);
+            let (head, trailer) = blob_parts(seed, at, len, (&sums, table.as_deref()), &owner, flags);
+            records[begin..begin + FRAME_LEN].copy_from_slice(&head.encode(seed, at));
             records.extend_from_slice(&trailer);
             records.resize((at - open.tail + head.record_len()) as usize, 0);
             extents.push(Extent { segment: segment.id(), offset: at, len: body.len() as u64 });
         }
+        self.keep_coder(coder);
         let tail = open.tail;
         if let Err(error) = open.put(tail, &[&records]) {
             self.seal(&open);
@@ -172,11 +261,6 @@ impl BulkPool {
     /// Sets how long new segments are: shorter in a small store, so that less garbage lies in open ones.
     pub fn set_segment_len(&self, len: u64) {
         self.segment_len.store(len, Ordering::Relaxed);
-    }
-
-    /// Whether a segment is still open for more.
-    pub fn is_open(&self, id: u64) -> bool {
-        self.finished_end(id).is_some()
     }
 
     /// Where the finished records of a segment end that is open for more; `None` if nothing is added to it any more.
@@ -244,7 +328,8 @@ impl BulkPool {
 
     fn make(&self) -> Result<(Arc<Segment>, u64)> {
         let len = self.segment_len.load(Ordering::Relaxed);
-        let segment = self.maker.create(SegmentKind::Bulk, 0, len, LogStart::default())?;
+        let segment =
+            self.maker.create_coded(SegmentKind::Bulk, self.tier, self.coding, len, LogStart::default())?;
         Ok((segment, len))
     }
 
@@ -306,9 +391,17 @@ pub struct BodyWriter {
     payload: bool,
     owner: Vec<u8>,
     start: u64,
+    /// Bytes of whole chunks so far, and what they are as they are stored.
     len: u64,
+    stored: u64,
     partial: Vec<u8>,
     sums: Vec<u32>,
+    /// Of a coded body: the words of the table, what is to be written next, and what makes it.
+    table: Vec<u32>,
+    gathered: Vec<u8>,
+    coder: Option<ChunkCoder>,
+    /// Of a sealed body: what its chunks go through.
+    sealer: Option<BodySealer>,
 }
 
 impl BodyWriter {
@@ -319,7 +412,7 @@ impl BodyWriter {
 
     /// Adds bytes to the body.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let chunk = 1usize << self.pool.maker.identity.chunk_log2;
+        let chunk = 1usize << self.pool.coding.chunk_log2;
         if self.len() + bytes.len() as u64 > MAX_BODY_LEN {
             return Err(crate::error::Error::invalid("EntityTooLarge", "a body has at most 48.8 TiB"));
         }
@@ -327,17 +420,21 @@ impl BodyWriter {
             let take = bytes.len().min(chunk - self.partial.len());
             self.partial.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
-            if self.partial.len() < chunk {
+            // Of a sealed body the last chunk is marked, so a whole one waits until it is known that more follows.
+            if self.partial.len() < chunk || (self.pool.is_sealed() && bytes.is_empty()) {
                 return Ok(());
             }
             let whole = std::mem::take(&mut self.partial);
-            self.put_chunks(&whole)?;
+            self.put_chunks(&whole, false)?;
             self.partial = whole;
             self.partial.clear();
         }
-        let whole = bytes.len() - bytes.len() % chunk;
+        let mut whole = bytes.len() - bytes.len() % chunk;
+        if self.pool.is_sealed() && whole == bytes.len() {
+            whole = whole.saturating_sub(chunk);
+        }
         if whole > 0 {
-            self.put_chunks(&bytes[..whole])?;
+            self.put_chunks(&bytes[..whole], false)?;
         }
         self.partial.extend_from_slice(&bytes[whole..]);
         Ok(())
@@ -348,15 +445,28 @@ impl BodyWriter {
         let last = std::mem::take(&mut self.partial);
         // A body that fits into one chunk was not written yet and goes out in one piece.
         let whole = self.len == 0;
+        let mut unwritten = &last[..];
+        let gathered;
         if whole {
-            self.sums = frame::chunk_sums(&last, self.pool.maker.identity.chunk_log2);
-            self.begin()?;
+            self.begin(&last)?;
+            let log2 = self.pool.coding.chunk_log2;
+            if self.coder.is_some() || self.sealer.is_some() {
+                let mut out = std::mem::take(&mut self.gathered);
+                let (coder, sealer) = (self.coder.as_mut(), self.sealer.as_mut());
+                self.table = store_chunks(coder, sealer, (&last, true), log2, &mut self.sums, &mut out)?;
+                gathered = out;
+                unwritten = &gathered;
+            } else {
+                self.sums = frame::chunk_sums(&last, log2);
+            }
             self.len = last.len() as u64;
+            self.stored = unwritten.len() as u64;
         } else {
-            self.put_chunks(&last)?;
+            self.put_chunks(&last, true)?;
+            unwritten = &[];
         }
         let mut open = self.open.take().expect("begun above or with the first chunk");
-        let written = self.end(&mut open, if whole { &last } else { &[] });
+        let written = self.end(&mut open, unwritten);
         let frame = match written {
             Ok(frame) => frame,
             Err(error) => {
@@ -378,10 +488,15 @@ impl BodyWriter {
     fn end(&self, open: &mut Open, body: &[u8]) -> Result<Frame> {
         let seed = open.segment.seed();
         let flags = if self.payload { frame::FLAG_PAYLOAD } else { 0 };
-        let (frame, trailer) = blob_parts(seed, self.start, self.len, &self.sums, &self.owner, flags);
+        let len = Lengths { plain: self.len, stored: self.stored };
+        let table = self.pool.is_coded().then_some(&self.table[..]);
+        let (owner, sealed) =
+            open.segment.seal_owner(self.sealer.as_ref(), self.len, self.start, &self.owner);
+        let flags = flags | sealed;
+        let (frame, trailer) = blob_parts(seed, self.start, len, (&self.sums, table), &owner, flags);
         let head = frame.encode(seed, self.start);
         if body.is_empty() {
-            open.put(self.start + FRAME_LEN as u64 + self.len, &[&trailer])?;
+            open.put(self.start + FRAME_LEN as u64 + self.stored, &[&trailer])?;
             open.put(self.start, &[&head])?;
         } else {
             open.put(self.start, &[&head, body, &trailer])?;
@@ -389,32 +504,59 @@ impl BodyWriter {
         Ok(frame)
     }
 
-    /// Takes a segment to write in.
-    fn begin(&mut self) -> Result<()> {
+    /// Takes a segment to write a body in that begins with `first`.
+    fn begin(&mut self, first: &[u8]) -> Result<()> {
         if self.open.is_none() {
+            self.coder = self.pool.coder()?;
             let open = self.pool.take(self.cold)?;
             self.start = open.tail;
+            let first = &first[..first.len().min(1 << self.pool.coding.chunk_log2)];
+            self.sealer = open.segment.body_sealer(self.start, self.payload, first);
             self.open = Some(open);
         }
         Ok(())
     }
 
-    fn put_chunks(&mut self, bytes: &[u8]) -> Result<()> {
-        self.begin()?;
+    /// Writes chunks; `ends` says that the body ends with them.
+    fn put_chunks(&mut self, bytes: &[u8], ends: bool) -> Result<()> {
+        self.begin(bytes)?;
         if bytes.is_empty() {
             return Ok(());
         }
-        let mut open = self.open.take().expect("opened above");
-        let at = self.start + FRAME_LEN as u64 + self.len;
-        let written = open.put(at, &[bytes]);
-        self.open = Some(open);
-        written?;
-        self.sums.extend(frame::chunk_sums(bytes, self.pool.maker.identity.chunk_log2));
-        let before = self.len / WRITEBACK_STEP;
-        self.len += bytes.len() as u64;
-        if self.len / WRITEBACK_STEP > before {
-            let segment = &self.open.as_ref().expect("put back above").segment;
-            segment.file().start_writeback(self.start..at + bytes.len() as u64);
+        let log2 = self.pool.coding.chunk_log2;
+        if self.coder.is_none() && self.sealer.is_none() {
+            self.put_stored(bytes)?;
+            self.sums.extend(frame::chunk_sums(bytes, log2));
+            self.len += bytes.len() as u64;
+            return Ok(());
+        }
+        let (mut coder, mut sealer) = (self.coder.take(), self.sealer.take());
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let step = GATHER.max(1 << log2);
+        let steps = bytes.len().div_ceil(step);
+        let done = bytes.chunks(step).zip(1..).try_for_each(|(bytes, number)| {
+            gathered.clear();
+            let bytes = (bytes, ends && number == steps);
+            let words =
+                store_chunks(coder.as_mut(), sealer.as_mut(), bytes, log2, &mut self.sums, &mut gathered)?;
+            self.put_stored(&gathered)?;
+            self.table.extend(words);
+            self.len += bytes.0.len() as u64;
+            Ok(())
+        });
+        (self.coder, self.sealer, self.gathered) = (coder, sealer, gathered);
+        done
+    }
+
+    /// Writes the next bytes of the record, which are chunks as they are stored.
+    fn put_stored(&mut self, bytes: &[u8]) -> Result<()> {
+        let at = self.start + FRAME_LEN as u64 + self.stored;
+        let open = self.open.as_mut().expect("begun before");
+        open.put(at, &[bytes])?;
+        let before = self.stored / WRITEBACK_STEP;
+        self.stored += bytes.len() as u64;
+        if self.stored / WRITEBACK_STEP > before {
+            open.segment.file().start_writeback(self.start..at + bytes.len() as u64);
         }
         Ok(())
     }
@@ -422,13 +564,14 @@ impl BodyWriter {
 
 impl Drop for BodyWriter {
     fn drop(&mut self) {
+        self.pool.keep_coder(self.coder.take());
         let Some(mut open) = self.open.take() else { return };
-        if self.len == 0 {
+        if self.stored == 0 {
             return self.pool.give_back(open);
         }
         // The bytes are there and stay there as garbage. A void record lets a scan step over them; where it
         // cannot be written, the segment ends here.
-        let length = self.len;
+        let length = self.stored;
         let frame = Frame { kind: Kind::Void, flags: 0, owner_len: 0, payload_sum: 0, length, word: 0 };
         let head = frame.encode(open.segment.seed(), self.start);
         if open.put(self.start, &[&head]).is_ok() {

@@ -10,13 +10,16 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{bulk_dir, file_name, log_dir};
+use super::coding::Coding;
+use super::sealed::Sealing;
+use super::{Place, bulk_dir, file_name, log_dir};
+use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
-use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
+use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 
 /// The unit in which first touches are remembered.
 const TOUCH_LOG2: u32 = 12;
@@ -34,6 +37,8 @@ pub struct Identity {
     pub chunk_log2: u8,
     /// Whether bodies are read through maps.
     pub mapped: bool,
+    /// The keys of the store, if everything in it is sealed.
+    pub ring: Option<Arc<Keyring>>,
 }
 
 /// Makes and opens segment files.
@@ -46,12 +51,25 @@ pub struct SegmentMaker {
     /// The opening of the store that makes them.
     pub run: AtomicU64,
     next_id: AtomicU64,
+    /// Where the segments of each tier lie; in the store, where nothing is said.
+    places: ArcSwap<Vec<Place>>,
 }
 
 impl SegmentMaker {
     /// A maker whose next segment has the id `next_id`.
     pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
-        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id) }
+        let places = ArcSwap::from_pointee(Vec::new());
+        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id), places }
+    }
+
+    /// Says where the segments of each tier lie.
+    pub fn set_places(&self, places: Vec<Place>) {
+        self.places.store(Arc::new(places));
+    }
+
+    /// Where the segments of a tier lie.
+    pub fn place(&self, tier: u8) -> Place {
+        self.places.load().get(usize::from(tier)).cloned().unwrap_or_default()
     }
 
     /// The id of the next segment.
@@ -66,14 +84,32 @@ impl SegmentMaker {
 
     /// Creates a segment of `len` bytes with a durable header and a durable name.
     pub fn create(&self, kind: SegmentKind, tier: u8, len: u64, start: LogStart) -> Result<Arc<Segment>> {
+        let coding = Coding::plain(self.identity.chunk_log2);
+        self.create_coded(kind, tier, coding, len, start)
+    }
+
+    /// The same for a segment whose bodies are stored in this way.
+    pub fn create_coded(
+        &self,
+        kind: SegmentKind,
+        tier: u8,
+        coding: Coding,
+        len: u64,
+        start: LogStart,
+    ) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
-        let dir = self.dir(kind, tier);
+        let (dir, home) = self.dir(kind, tier)?;
         let mut nonce = [0; 8];
         self.env.entropy.fill(&mut nonce);
         let header = SegmentHeader {
             kind,
             tier,
-            chunk_log2: self.identity.chunk_log2,
+            chunk_log2: coding.chunk_log2,
+            coding: match (&self.identity.ring, coding.is_coded()) {
+                (Some(_), _) => CODED | SEALED,
+                (None, true) => CODED,
+                (None, false) => 0,
+            },
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             store_id: self.identity.store_id,
             nonce: u64::from_le_bytes(nonce),
@@ -82,11 +118,18 @@ impl SegmentMaker {
             base_lsn: start.base_lsn,
         };
         let path = dir.join(file_name(header.id));
-        let file = self
-            .env
-            .vfs
-            .open(&path, OpenMode::CreateNew, site)
-            .map_err(|e| self.failed(&path, "creating", e))?;
+        let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
+        let opened = match open() {
+            // A store of an earlier version has no directory for each tier.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && home => self
+                .env
+                .vfs
+                .create_dir(&dir, site)
+                .and_then(|()| self.env.vfs.sync_dir(dir.parent().unwrap_or(&dir), site))
+                .and_then(|()| open()),
+            opened => opened,
+        };
+        let file = opened.map_err(|e| self.failed(&path, "creating", e))?;
         // The name and the header are durable before the segment is used: were the sync of the name put off and
         // then failed, no later one could be trusted to make up for it.
         let made = (|| {
@@ -106,16 +149,16 @@ impl SegmentMaker {
         Ok(Arc::new(self.handle(header, path, file, self.identity.mapped)))
     }
 
-    /// Opens the segment `id`; a header that is no header of this store's segment `id` is an inner error. One that
-    /// `may_shrink` while it is open is never mapped.
+    /// Opens the segment `id` of a tier in `dir`; a header that is no header of this store's segment `id` is an inner
+    /// error. One that `may_shrink` while it is open is never mapped.
     pub fn open(
         &self,
-        kind: SegmentKind,
-        tier: u8,
+        (kind, tier): (SegmentKind, u8),
+        dir: &Path,
         id: u64,
         may_shrink: bool,
     ) -> Result<Result<Arc<Segment>, &'static str>> {
-        let path = self.dir(kind, tier).join(file_name(id));
+        let path = dir.join(file_name(id));
         let site = Site::SEGMENT_OPEN;
         let file =
             self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
@@ -134,23 +177,31 @@ impl SegmentMaker {
         if header.store_id != self.identity.store_id {
             return Ok(Err("the segment belongs to another store"));
         }
-        if (header.kind, header.id) != (kind, id) {
+        if (header.kind, header.id, header.tier) != (kind, id, tier) {
             return Ok(Err("the segment is another one than its file name says"));
+        }
+        if header.is_sealed() != self.identity.ring.is_some() {
+            return Ok(Err("the segment is sealed and its store is not, or the other way round"));
         }
         let mapped = self.identity.mapped && !may_shrink;
         Ok(Ok(Arc::new(self.handle(header, path, file, mapped))))
     }
 
-    /// Whether the file of the segment `id` has a name now.
-    pub fn is_there(&self, kind: SegmentKind, tier: u8, id: u64) -> bool {
-        let path = self.dir(kind, tier).join(file_name(id));
+    /// Whether the file of the segment `id` has a name in `dir` now.
+    pub fn is_there(&self, dir: &Path, id: u64) -> bool {
+        let path = dir.join(file_name(id));
         self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
     }
 
-    fn dir(&self, kind: SegmentKind, tier: u8) -> PathBuf {
-        match kind {
-            SegmentKind::Log => log_dir(&self.identity.dir),
-            SegmentKind::Bulk => bulk_dir(&self.identity.dir, tier),
+    /// Where a new segment is made, and whether that is in the store.
+    fn dir(&self, kind: SegmentKind, tier: u8) -> Result<(PathBuf, bool)> {
+        if kind == SegmentKind::Log {
+            return Ok((log_dir(&self.identity.dir), true));
+        }
+        match self.place(tier) {
+            Place { out: Some(why), .. } => Err(Error::out_of_service(tier, &why)),
+            Place { elsewhere: Some(dir), .. } => Ok((dir, false)),
+            _ => Ok((bulk_dir(&self.identity.dir, tier), true)),
         }
     }
 
@@ -166,6 +217,7 @@ impl SegmentMaker {
     /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
     pub fn adopt(&self, header: SegmentHeader, seed: u32, path: PathBuf, file: Arc<dyn File>) -> Segment {
         Segment {
+            sealing: self.identity.ring.as_ref().map(|ring| Sealing::new(ring, &header)),
             seed,
             header,
             path,
@@ -179,6 +231,7 @@ impl SegmentMaker {
             sync_failed: Mutex::new(false),
             overhead: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            blobs: Mutex::new(None),
         }
     }
 }
@@ -192,17 +245,30 @@ pub struct LogStart {
     pub base_lsn: u64,
 }
 
+/// What blob records come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlobSum {
+    /// Up to where they were counted.
+    pub end: u64,
+    /// What they would take if they were plain.
+    pub plain: u64,
+    /// What they take.
+    pub stored: u64,
+}
+
 /// One segment file.
 #[derive(Debug)]
 pub struct Segment {
     /// What it is.
     pub header: SegmentHeader,
     seed: u32,
+    /// Its keys, if everything in the store is sealed.
+    pub(super) sealing: Option<Sealing>,
     path: PathBuf,
     file: Arc<dyn File>,
     mapped: bool,
     /// Whether bodies are believed without their sums: a mistake, to test the tests.
-    trusting: bool,
+    pub(super) trusting: bool,
     map: ArcSwapOption<Map>,
     /// One bit for each page that was read or written with success since the segment was opened: only such
     /// pages are read through the map, because a bad sector under a map kills the process.
@@ -217,6 +283,8 @@ pub struct Segment {
     pub(super) overhead: AtomicU64,
     /// Bodies that are written here but are not yet part of any commit.
     pub(super) in_flight: AtomicU64,
+    /// What the blob records of a coded segment come to, once that was counted.
+    pub(super) blobs: Mutex<Option<BlobSum>>,
 }
 
 impl Segment {
@@ -286,6 +354,9 @@ impl Segment {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        if self.header.is_coded() {
+            return self.read_coded(extent, range);
+        }
         let log2 = self.header.chunk_log2;
         let (first, last) = (range.start >> log2, (range.end - 1) >> log2);
         let body = self.body_start(extent)?;
@@ -323,6 +394,7 @@ impl Segment {
         self.read_raw(&mut bytes, extent.offset)?;
         match Frame::decode(&bytes, self.seed, extent.offset) {
             Decoded::Frame(frame) => Ok(extent.offset + frame.record_len()),
+            Decoded::Bad(reason) if self.header.is_coded() => Err(self.corrupt(extent.offset, reason)),
             // The body itself is sound, and can be read without its frame.
             _ => Ok(extent.offset + frame::blob_record_len(extent.len, self.header.chunk_log2)),
         }
@@ -342,7 +414,7 @@ impl Segment {
     }
 
     /// Bytes of the file as they are, from the map where that is safe and by a positioned read otherwise.
-    fn lend(&self, range: Range<u64>) -> Result<Bytes> {
+    pub(super) fn lend(&self, range: Range<u64>) -> Result<Bytes> {
         if self.mapped {
             let guard = self.map_of(range.end)?;
             // The range comes from the index, so it is held against the file before its pages are remembered (I10).
@@ -444,8 +516,13 @@ mod tests {
     fn an_extent_beyond_the_file_is_damage_and_no_huge_allocation() {
         let dir = tempfile::tempdir().unwrap();
         for mapped in [true, false] {
-            let identity =
-                Identity { dir: dir.path().to_path_buf(), store_id: [1; 16], chunk_log2: 16, mapped };
+            let identity = Identity {
+                dir: dir.path().to_path_buf(),
+                store_id: [1; 16],
+                chunk_log2: 16,
+                mapped,
+                ring: None,
+            };
             let maker = SegmentMaker::new(Env::real(), identity, 1, 1 + u64::from(mapped));
             maker.env.vfs.create_dir(&log_dir(dir.path()), Site::STORE_DIR).unwrap();
             let segment = maker.create(SegmentKind::Log, 0, 1 << 16, LogStart::default()).unwrap();

@@ -6,14 +6,19 @@
 //! 2. No byte of a body leaves this room before its chunk's checksum matched.
 //! 3. A segment's header and name are durable before a record in it is.
 //!
-//! *Stands on*: `format`, `env`, `error`.
+//! *Stands on*: `crypto`, `format`, `env`, `error`.
 //! *Never*: knows what a record means; decides when to sync; removes a file that anything names.
 //! *Read first*: `handle.rs`, then `log.rs` and `bulk.rs`.
 
 mod bulk;
+mod coded;
+mod coding;
 mod handle;
 mod log;
+mod places;
+mod pools;
 mod scan;
+mod sealed;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -21,9 +26,13 @@ use std::path::{Path, PathBuf};
 use crate::format::MAX_NUMBER;
 
 pub use bulk::{BodyWriter, BulkPool, Placed};
+pub use coding::Coding;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
+pub use places::{Place, TIERS, find_places};
+pub use pools::Pools;
 pub use scan::{End, Scan, find_durable_mark, lsn_before};
+pub use sealed::most_added;
 pub use table::{Table, TableCell};
 
 /// The directory of the log segments.
@@ -34,6 +43,12 @@ pub fn log_dir(store: &Path) -> PathBuf {
 /// The directory of the bulk segments of a tier.
 pub fn bulk_dir(store: &Path, tier: u8) -> PathBuf {
     store.join("bulk").join(tier.to_string())
+}
+
+/// The directories of all segments of a store, those of the tiers included. They are made with the store, because the
+/// name of one that is made later could be lost after a failed sync.
+pub fn segment_dirs(store: &Path) -> impl Iterator<Item = PathBuf> {
+    std::iter::once(log_dir(store)).chain((0..TIERS).map(|tier| bulk_dir(store, tier)))
 }
 
 /// The file name of a segment.

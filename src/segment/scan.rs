@@ -1,9 +1,12 @@
 //! Walks the records of a segment in order, through positioned reads, and says how it ends.
 
 use super::Segment;
+use super::sealed::FORGED;
+use crate::crypto::TAG_LEN;
 use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
+use crate::format::coded::{StoredChunk, Trailer};
 use crate::format::commit::{self, HEAD_LEN, Position};
 use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::HEADER_LEN;
@@ -22,6 +25,8 @@ pub struct Scan<'a> {
     window_at: u64,
     trusting: bool,
     step: usize,
+    /// What was in the last sealed record.
+    opened: Vec<u8>,
 }
 
 /// One record.
@@ -31,7 +36,7 @@ pub struct Scanned<'s> {
     pub offset: u64,
     /// Its frame.
     pub frame: Frame,
-    /// The payload of a commit or moves record, verified; empty for the other kinds.
+    /// The payload of a commit or moves record, verified and opened; empty for the other kinds.
     pub payload: &'s [u8],
 }
 
@@ -54,7 +59,13 @@ impl<'a> Scan<'a> {
         let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
-        Ok(Scan { segment, size, at, limit, window: Vec::new(), window_at: 0, trusting: false, step: WINDOW })
+        let (window, opened) = (Vec::new(), Vec::new());
+        Ok(Scan { segment, size, at, limit, window, window_at: 0, trusting: false, step: WINDOW, opened })
+    }
+
+    /// A walk that looks at frames only and reads little besides.
+    pub(super) fn of_frames(segment: &'a Segment, from: u64) -> Result<Scan<'a>> {
+        Ok(Scan { step: 4096, ..Scan::new(segment, from, None)? })
     }
 
     /// Believes payloads without their sums: a mistake, to test the tests.
@@ -107,12 +118,39 @@ impl<'a> Scan<'a> {
             }
             Kind::Void => {}
         }
-        self.at = frame::align(end);
         let payload = match frame.kind {
-            Kind::Commit | Kind::Moves => self.bytes(payload_at, frame.length as usize)?,
-            _ => &[],
+            Kind::Commit | Kind::Moves if self.segment.is_sealed() => {
+                if !self.open_record(offset, &frame)? {
+                    if self.trusting {
+                        return Ok(Err(End::Bad(FORGED)));
+                    }
+                    // Its sum is right, so no crash has torn it.
+                    return Err(self.segment.corrupt(offset, FORGED));
+                }
+                self.at = frame::align(end);
+                &self.opened[..]
+            }
+            Kind::Commit | Kind::Moves => {
+                self.at = frame::align(end);
+                self.bytes(payload_at, frame.length as usize)?
+            }
+            _ => {
+                self.at = frame::align(end);
+                &[]
+            }
         };
         Ok(Ok(Scanned { offset, frame, payload }))
+    }
+
+    /// Opens the payload of a record; `false` if the store's key does not open it.
+    fn open_record(&mut self, offset: u64, frame: &Frame) -> Result<bool> {
+        let mut opened = std::mem::take(&mut self.opened);
+        opened.clear();
+        opened.extend_from_slice(self.bytes(offset + FRAME_LEN as u64, frame.length as usize)?);
+        let len = self.segment.open_record(frame, offset, &mut opened).map(|plain| plain.len());
+        opened.truncate(len.unwrap_or(0));
+        self.opened = opened;
+        Ok(len.is_ok())
     }
 
     /// Whether nothing but zeros stands from here on.
@@ -128,10 +166,12 @@ impl<'a> Scan<'a> {
         Ok(true)
     }
 
-    /// The owner's key of the blob at `offset`.
+    /// The owner's key of the blob at `offset`, which was not verified: a crash may have torn it, and then of a sealed one
+    /// nothing is left.
     pub fn owner(&mut self, offset: u64, frame: &Frame) -> Result<Vec<u8>> {
         let at = offset + FRAME_LEN as u64 + frame.length - u64::from(frame.owner_len);
-        Ok(self.bytes(at, usize::from(frame.owner_len))?.to_vec())
+        let mut owner = self.bytes(at, usize::from(frame.owner_len))?.to_vec();
+        Ok(self.segment.open_owner(frame, offset, &mut owner).map(|plain| plain.to_vec()).unwrap_or_default())
     }
 
     fn frame_at(&mut self, offset: u64) -> Result<Decoded> {
@@ -156,6 +196,9 @@ impl<'a> Scan<'a> {
         const MISMATCH: &str = "the checksum of a chunk of a body does not match";
         let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
         let chunks = frame::chunk_count(frame.word, log2);
+        if self.segment.header.is_coded() {
+            return self.check_coded(offset, frame, chunks);
+        }
         if frame.length != frame.word + 4 * chunks + u64::from(frame.owner_len) {
             return Ok(Err("a blob is not as long as it says"));
         }
@@ -171,6 +214,53 @@ impl<'a> Scan<'a> {
         let owner = self.bytes(body + frame.word + 4 * chunks, usize::from(frame.owner_len))?;
         trailer.update(owner);
         Ok(if trailer.finalize() == frame.payload_sum { Ok(()) } else { Err(MISMATCH) })
+    }
+
+    /// The same for a coded blob: the chunks as they are stored.
+    fn check_coded(&mut self, offset: u64, frame: &Frame, chunks: u64) -> Result<Result<(), &'static str>> {
+        const MISMATCH: &str = "the checksum of a chunk of a body does not match";
+        /// How many words of the table are kept at once.
+        const GROUP: u64 = 8 * 1024;
+        let tag_len = if self.segment.is_sealed() { TAG_LEN as u64 } else { 0 };
+        let (seed, log2) = (self.segment.seed(), self.segment.header.chunk_log2);
+        let trailer = match Trailer::of(frame.length, frame.owner_len, chunks) {
+            Ok(trailer) => trailer,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let payload = offset + FRAME_LEN as u64;
+        let mut sum = crc32fast::Hasher::new();
+        let mut at = trailer.marks;
+        while at < frame.length {
+            let len = (frame.length - at).min(WINDOW as u64);
+            sum.update(self.bytes(payload + at, len as usize)?);
+            at += len;
+        }
+        if sum.finalize() != frame.payload_sum {
+            return Ok(Err("the checksum of the table of a body does not match"));
+        }
+        let (mut index, mut place) = (0, 0u64);
+        while index < chunks {
+            let count = (chunks - index).min(GROUP) as usize;
+            let table = self.bytes(payload + trailer.table + 4 * index, 4 * count)?.to_vec();
+            let sums = self.bytes(payload + trailer.sums + 4 * index, 4 * count)?.to_vec();
+            for (word, expected) in table.chunks_exact(4).zip(sums.chunks_exact(4)) {
+                let [word, expected] =
+                    [word, expected].map(|four| u32::from_le_bytes(four.try_into().expect("four bytes")));
+                let plain = (frame.word - (index << log2)).min(1 << log2);
+                let stored = match StoredChunk::read(word, plain, tag_len) {
+                    Ok(stored) if stored.len <= trailer.marks - place => stored,
+                    Ok(_) => return Ok(Err("the table of a body leads beyond its chunks")),
+                    Err(reason) => return Ok(Err(reason)),
+                };
+                let found = crc(self.bytes(payload + place, stored.len as usize)?);
+                if frame::placed_chunk_sum(found, seed, offset, index) != expected {
+                    return Ok(Err(MISMATCH));
+                }
+                place += stored.len;
+                index += 1;
+            }
+        }
+        Ok(if place == trailer.marks { Ok(()) } else { Err("a body has bytes that are in no chunk") })
     }
 
     /// `len` bytes at `at`, which the caller has held against the size of the file.
@@ -241,8 +331,13 @@ pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<
             && at + FRAME_LEN as u64 + frame.length <= scan.size;
         if sound {
             budget = budget.checked_sub(frame.length).ok_or_else(|| too_many(segment, at))?;
-            let payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
+            let mut payload = scan.bytes(at + FRAME_LEN as u64, frame.length as usize)?;
             if crc(payload) == frame.payload_sum
+                && (!segment.is_sealed() || {
+                    let opens = scan.open_record(at, &frame)?;
+                    payload = &scan.opened;
+                    opens
+                })
                 && let Ok((head, _)) = commit::open(payload, frame.kind == Kind::Moves)
                 && head.durable > bad
             {

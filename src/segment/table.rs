@@ -9,7 +9,11 @@ use crate::error::{Error, Result};
 
 /// One version of the table. Cheap to clone; a version keeps every segment in it readable.
 #[derive(Clone, Debug, Default)]
-pub struct Table(Arc<Vec<Arc<Segment>>>);
+pub struct Table {
+    list: Arc<Vec<Arc<Segment>>>,
+    /// The tiers whose segments cannot be told to be there or not, and why.
+    out: Option<Arc<(u8, String)>>,
+}
 
 impl Table {
     /// A table of these, in any order; `Corrupt` if two have the same id.
@@ -17,36 +21,47 @@ impl Table {
         segments.sort_unstable_by_key(|segment| segment.id());
         match segments.windows(2).find(|pair| pair[0].id() == pair[1].id()) {
             Some(pair) => Err(pair[1].corrupt(0, "two segments have the same id")),
-            None => Ok(Table(Arc::new(segments))),
+            None => Ok(Table { list: Arc::new(segments), out: None }),
         }
     }
 
-    /// The segment with this id, or `Corrupt`: something names a segment that is not there.
+    /// The same, of which segments may be missing because the directory of a tier cannot be used.
+    pub fn without_tier(mut self, tier: u8, why: String) -> Table {
+        self.out = Some(Arc::new((tier, why)));
+        self
+    }
+
+    /// Whether segments may be missing because the directory of a tier cannot be used.
+    pub fn out_of_service(&self) -> Option<Error> {
+        self.out.as_ref().map(|out| Error::out_of_service(out.0, &out.1))
+    }
+
+    /// The segment with this id, or `Corrupt`: something names a segment that is not there. If it may lie in a tier
+    /// whose directory cannot be used, that is told instead.
     #[inline]
     pub fn get(&self, id: u64) -> Result<&Arc<Segment>> {
-        match self.0.binary_search_by_key(&id, |segment| segment.id()) {
-            Ok(at) => Ok(&self.0[at]),
-            Err(_) => Err(Error::corrupt(
-                super::file_name(id),
-                0,
-                "the index names this segment, but the file is missing",
-            )),
+        match self.list.binary_search_by_key(&id, |segment| segment.id()) {
+            Ok(at) => Ok(&self.list[at]),
+            Err(_) => Err(self.out_of_service().unwrap_or_else(|| {
+                let why = "the index names this segment, but the file is missing";
+                Error::corrupt(super::file_name(id), 0, why)
+            })),
         }
     }
 
     /// All segments, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Segment>> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// The segments behind this id, in order.
     pub fn behind(&self, id: u64) -> impl Iterator<Item = &Arc<Segment>> {
-        self.0[self.0.partition_point(|segment| segment.id() <= id)..].iter()
+        self.list[self.list.partition_point(|segment| segment.id() <= id)..].iter()
     }
 
     /// Whether there is a segment with this id.
     pub fn contains(&self, id: u64) -> bool {
-        self.0.binary_search_by_key(&id, |segment| segment.id()).is_ok()
+        self.list.binary_search_by_key(&id, |segment| segment.id()).is_ok()
     }
 }
 
@@ -72,16 +87,16 @@ impl TableCell {
         let at = next.partition_point(|other| other.id() < segment.id());
         assert!(next.get(at).is_none_or(|other| other.id() != segment.id()), "segment ids are never reused");
         next.insert(at, segment);
-        *table = Table(Arc::new(next));
+        table.list = Arc::new(next);
     }
 
     /// Takes a segment out; older versions keep it.
     pub fn remove(&self, id: u64) -> Option<Arc<Segment>> {
         let mut table = self.0.lock();
-        let at = table.0.binary_search_by_key(&id, |segment| segment.id()).ok()?;
+        let at = table.list.binary_search_by_key(&id, |segment| segment.id()).ok()?;
         let mut next: Vec<_> = table.iter().cloned().collect();
         let gone = next.remove(at);
-        *table = Table(Arc::new(next));
+        table.list = Arc::new(next);
         Some(gone)
     }
 }

@@ -12,6 +12,7 @@ mod commands;
 mod export;
 mod feed;
 mod import;
+mod keys;
 mod lifecycle;
 mod semantics;
 mod tool;

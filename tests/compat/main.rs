@@ -34,8 +34,12 @@ fn fixture_files() -> BTreeMap<String, Vec<u8>> {
 
 fn files_of(name: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for dir in ["", "log", "bulk/0"] {
-        for entry in fs::read_dir(fixture_named(name).join(dir)).expect("the fixture is in the source tree") {
+    for dir in written::DIRS {
+        let dir_of_fixture = fixture_named(name).join(dir);
+        if dir.starts_with("bulk/") && !dir_of_fixture.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(dir_of_fixture).expect("the fixture is in the source tree") {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_file() {
                 let path = Path::new(dir).join(entry.file_name()).to_str().unwrap().to_string();
@@ -60,6 +64,7 @@ fn copy_of(name: &str) -> (TempDir, PathBuf) {
         fs::write(path, bytes).unwrap();
     }
     // Empty, and so not in the source tree.
+    fs::create_dir_all(store.join("bulk/0")).unwrap();
     fs::write(store.join("LOCK"), b"").unwrap();
     (dir, store)
 }
@@ -173,6 +178,60 @@ fn the_same_writes_make_the_same_bytes() {
     }
     let total: usize = golden.values().map(Vec::len).sum();
     assert!(total < 300 << 10, "the fixture has {total} bytes");
+}
+
+/// The same store, sealed: with its key it opens, and the same writes with the same random numbers make the same bytes.
+#[test]
+fn a_sealed_store_of_version_1_opens_and_reads() {
+    let files = written::sealed_files();
+    if std::env::var_os("OSSICLE_WRITE_FIXTURES").is_some() {
+        let _ = fs::remove_dir_all(fixture_named("sealed"));
+        for (path, bytes) in &files {
+            let path = fixture_named("sealed").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    assert!(files == files_of("sealed"), "a sealed store is written in another way than it was");
+    let (_dir, path) = copy_of("sealed");
+    assert_eq!(builder(&path).open().unwrap_err().kind(), ossicle::ErrorKind::Denied);
+    for rebuild in [false, true] {
+        let store = builder(&path).key_provider(written::key()).rebuild_index(rebuild).open().unwrap();
+        assert_holds_what_was_written(&store);
+        store.compact(Default::default()).unwrap();
+        assert_holds_what_was_written(&store);
+        assert!(store.verify().unwrap().is_clean());
+        store.close().unwrap();
+    }
+}
+
+/// Bodies of two classes, compressed, and small ones packed together.
+#[test]
+fn a_store_with_tiers_opens_and_reads() {
+    if std::env::var_os("OSSICLE_WRITE_FIXTURES").is_some() {
+        let _ = fs::remove_dir_all(fixture_named("tiers"));
+        for (path, bytes) in written::tier_files() {
+            let path = fixture_named("tiers").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    let expected = written::expected_in_tiers();
+    let found = reader::read_bodies(&files_of("tiers"));
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    expected.iter().for_each(|(key, body)| assert!(found[key] == *body, "the body of {key}"));
+    let (_dir, path) = copy_of("tiers");
+    for rebuild in [false, true] {
+        let store = builder(&path).rebuild_index(rebuild).open().unwrap();
+        let photos = store.bucket("photos").unwrap();
+        for (key, body) in &expected {
+            photos.set_storage_class(key, ossicle::StorageClass::InfrequentAccess).unwrap();
+            assert!(photos.get(key).unwrap().bytes().unwrap() == body[..], "{key}");
+        }
+        store.compact(Default::default()).unwrap();
+        assert!(store.verify().unwrap().is_clean());
+        store.close().unwrap();
+    }
 }
 
 #[test]

@@ -9,8 +9,19 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// Key to (lsn, value); `None` for a tombstone.
 type Map = BTreeMap<Vec<u8>, (u64, Option<Vec<u8>>)>;
 
-/// The bodies of the objects in the bucket `photos`, by key.
+/// The bodies of the objects in the bucket `photos`, by key, each held against its row.
 pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
+    assert_eq!(u64_at(newest_slot(&files["SUPERBLOCK"]), 24), 0, "required features");
+    read(files, true)
+}
+
+/// The same of a store whose bodies may lie in other tiers.
+pub fn read_bodies(files: &Files) -> BTreeMap<String, Vec<u8>> {
+    assert_eq!(u64_at(newest_slot(&files["SUPERBLOCK"]), 24), 1, "required features");
+    read(files, false)
+}
+
+fn read(files: &Files, rows: bool) -> BTreeMap<String, Vec<u8>> {
     let block = newest_slot(&files["SUPERBLOCK"]);
     let mut map = Map::new();
     assert_eq!(block[66], 1, "there is a checkpoint");
@@ -22,7 +33,7 @@ pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
     replay(files, u64_at(block, 88), u64_at(block, 96), u64_at(block, 80), &mut map);
 
     let bucket = live(&map, b"\x02photos").expect("the bucket has a row");
-    let row = payload_of(files, &bucket).0;
+    let row = payload_of(files, &map, &bucket).0;
     assert_eq!(row[..2], [1, 2], "a bucket row of schema 2");
     let mut at = &row[3..];
     assert_eq!(u64::from(row[2]), at.len() as u64);
@@ -31,8 +42,10 @@ pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
     let mut bodies = BTreeMap::new();
     for (key, (_, value)) in map.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)) {
         let Some(value) = value else { continue };
-        let (row, body) = payload_of(files, value);
-        check_object_row(&row, &body);
+        let (row, body) = payload_of(files, &map, value);
+        if rows {
+            check_object_row(&row, &body);
+        }
         bodies.insert(String::from_utf8(key[9..].to_vec()).unwrap(), body);
     }
     bodies
@@ -46,7 +59,7 @@ fn newest_slot(file: &[u8]) -> &[u8] {
     assert_eq!(file.len(), 4 * 4096);
     let sound = |slot: &&[u8]| slot.starts_with(b"OSSICSUP") && crc(&slot[..4092]) == u32_at(slot, 4092);
     let newest = file.chunks(4096).filter(sound).max_by_key(|slot| u64_at(slot, 16)).expect("a sound slot");
-    assert_eq!((u32_at(newest, 8), u64_at(newest, 24)), (1, 0), "version and required features");
+    assert_eq!(u32_at(newest, 8), 1, "version");
     newest
 }
 
@@ -175,7 +188,7 @@ fn apply(payload: &[u8], moves: bool, lsn: u64, map: &mut Map) {
 }
 
 /// The payload and the body that an entry stands for.
-fn payload_of(files: &Files, entry: &[u8]) -> (Vec<u8>, Vec<u8>) {
+fn payload_of(files: &Files, map: &Map, entry: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut at = &entry[1..];
     let _home = varint(&mut at);
     let body = match entry[0] & 3 {
@@ -184,7 +197,24 @@ fn payload_of(files: &Files, entry: &[u8]) -> (Vec<u8>, Vec<u8>) {
             let len = varint(&mut at);
             take(&mut at, len).to_vec()
         }
-        _ => (0..varint(&mut at)).flat_map(|_| blob(files, &mut at)).collect(),
+        2 => (0..varint(&mut at)).flat_map(|_| blob(files, &mut at)).collect(),
+        _ => {
+            let name =
+                [varint(&mut at).to_be_bytes().to_vec(), (varint(&mut at) as u32).to_be_bytes().to_vec()];
+            let len = varint(&mut at) as usize;
+            let offset = if entry[0] & 16 == 0 { 0 } else { varint(&mut at) as usize };
+            (0..varint(&mut at)).for_each(|_| {
+                (0..3).for_each(|_| drop_number(&mut at));
+            });
+            let pieces = [&[4][..], &name.concat(), &[0; 8]].concat();
+            let of_blob = |key: &Vec<u8>| key.starts_with(&pieces[..13]);
+            let rows = map.range(pieces.clone()..).take_while(|(key, _)| of_blob(key));
+            let whole: Vec<u8> = rows
+                .filter_map(|(_, row)| row.1.as_ref())
+                .flat_map(|row| payload_of(files, map, row).1)
+                .collect();
+            whole[offset..offset + len].to_vec()
+        }
     };
     let payload = if entry[0] & 4 == 0 { at.to_vec() } else { blob(files, &mut at) };
     (payload, body)
@@ -195,8 +225,16 @@ fn blob(files: &Files, at: &mut &[u8]) -> Vec<u8> {
     let (segment, offset, len) = (varint(at), varint(at) * 8, varint(at) as usize);
     let (path, kind) = match files.get(&format!("log/{segment:016x}.seg")) {
         Some(file) => (file, 1),
-        None => (&files[&format!("bulk/0/{segment:016x}.seg")], 2),
+        None => {
+            let name = (0..3)
+                .map(|tier| format!("bulk/{tier}/{segment:016x}.seg"))
+                .find(|name| files.contains_key(name));
+            (&files[&name.expect("a segment that an entry names")], 2)
+        }
     };
+    if path[15] == 1 {
+        return coded_blob(path, segment, offset, len);
+    }
     let seed = segment_seed(path, kind, segment);
     let chunk = 1 << path[14];
     let start = offset as usize + 32;
@@ -209,6 +247,45 @@ fn blob(files: &Files, at: &mut &[u8]) -> Vec<u8> {
         );
     }
     body.to_vec()
+}
+
+/// `docs/FORMAT.md`, coded blob.
+fn coded_blob(file: &[u8], segment: u64, offset: u64, len: usize) -> Vec<u8> {
+    let seed = segment_seed(file, 2, segment);
+    let frame = &file[offset as usize..][..32];
+    assert_eq!(crc(&frame[..28]) ^ place(seed, offset, u64::MAX - 1), u32_at(frame, 28), "a frame's sum");
+    assert_eq!((frame[0], u64_at(frame, 16)), (3, len as u64));
+    let payload = &file[offset as usize + 32..][..u64_at(frame, 8) as usize];
+    let chunk = 1usize << file[14];
+    let chunks = len.div_ceil(chunk);
+    let owner = payload.len() - usize::from(u16_at(frame, 2));
+    let (sums, table) = (owner - 4 * chunks, owner - 8 * chunks);
+    let marks = table - 8 * (chunks.saturating_sub(1) / 256);
+    assert_eq!(
+        u32_at(frame, 4) ^ place(seed, offset, u64::MAX),
+        crc(&payload[marks..]),
+        "the sum of a trailer"
+    );
+    let (mut at, mut body) = (0, Vec::new());
+    for index in 0..chunks {
+        if index > 0 && index % 256 == 0 {
+            assert_eq!(u64_at(payload, marks + 8 * (index / 256 - 1)), at as u64, "a mark");
+        }
+        let word = u32_at(payload, table + 4 * index);
+        let stored = &payload[at..at + (word & 0x7FFF_FFFF) as usize];
+        at += stored.len();
+        let sum = crc(stored) ^ place(seed, offset, index as u64);
+        assert_eq!(sum, u32_at(payload, sums + 4 * index), "the sum of a chunk");
+        let plain = chunk.min(len - index * chunk);
+        if word >> 31 == 0 {
+            assert_eq!(stored.len(), plain);
+            body.extend_from_slice(stored);
+        } else {
+            body.extend(zstd::bulk::decompress(stored, plain).unwrap());
+        }
+    }
+    assert_eq!((at, body.len()), (marks, len));
+    body
 }
 
 /// `docs/FORMAT.md`, rows: kind 2, schema 2.
@@ -247,6 +324,10 @@ fn bincode_number(at: &mut &[u8]) -> u64 {
         small => return u64::from(small),
     };
     take(at, width).iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn drop_number(at: &mut &[u8]) {
+    let _ = varint(at);
 }
 
 fn varint(at: &mut &[u8]) -> u64 {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::{
     Bucket, CompactOptions, Durability, Maintenance, MemoryVfs, OpenMode, PutOptions, SeededEntropy,
-    Settings, Site, Store, Vfs, VirtualClock,
+    Settings, Site, StaticKey, Store, Vfs, VirtualClock,
 };
 
 const DIR: &str = "/store";
@@ -77,8 +77,92 @@ pub fn expected_rows() -> [(&'static str, Option<Vec<u8>>); 4] {
     [("theme", Some(b"dark".to_vec())), ("long", long), ("gone", None), ("tail", Some(b"new".to_vec()))]
 }
 
+/// The directories of a store.
+pub const DIRS: [&str; 5] = ["", "log", "bulk/0", "bulk/1", "bulk/2"];
+
+/// Bytes of which most can be compressed.
+fn mixed(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = body(seed, len);
+    bytes
+        .chunks_mut(3000)
+        .enumerate()
+        .filter(|(at, _)| at % 30 != 1)
+        .for_each(|(_, part)| part.fill(seed as u8));
+    bytes
+}
+
+/// The bodies of the store that [`tier_files`] writes.
+pub fn expected_in_tiers() -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    all.insert("ia/long".to_string(), mixed(21, 1_200_000));
+    all.insert("ia/short".to_string(), mixed(22, 7000));
+    all.insert("cold/long".to_string(), mixed(23, 30_000));
+    all.insert("cold/noise".to_string(), body(24, 20_000));
+    for at in 0..30 {
+        all.insert(
+            format!("small/{at:02}"),
+            format!("{{\"number\":{at},\"text\":\"all alike\"}}").repeat(3).into_bytes(),
+        );
+    }
+    all
+}
+
+/// Writes a store with bodies of other classes than Standard.
+pub fn tier_files() -> BTreeMap<String, Vec<u8>> {
+    use ossicle::{StorageClass, Tier};
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    let settings = Settings {
+        chunk_size: 4096,
+        packed_max: 8192,
+        segment_size: 1 << 20,
+        reserve_bytes: 0,
+        ..Settings::default()
+    };
+    let store = Store::builder(DIR)
+        .vfs(vfs.clone())
+        .clock(clock)
+        .entropy(SeededEntropy::new(3))
+        .settings(settings)
+        .tier(StorageClass::InfrequentAccess, Tier::new().chunk(4096))
+        .maintenance(Maintenance::Manual)
+        .open()
+        .unwrap();
+    let photos = store.create_bucket("photos").unwrap();
+    for (key, body) in expected_in_tiers() {
+        let cold = !key.starts_with("ia");
+        let class = if cold { StorageClass::Archive } else { StorageClass::InfrequentAccess };
+        photos.put_with(&key, body, PutOptions::new().storage_class(class)).unwrap();
+    }
+    store.maintain(Duration::from_secs(60)).unwrap();
+    store.checkpoint().unwrap();
+    photos
+        .put_with(
+            "ia/gone",
+            mixed(25, 20_000),
+            PutOptions::new().storage_class(StorageClass::InfrequentAccess),
+        )
+        .unwrap();
+    photos.delete("ia/gone").unwrap();
+    collect(&*vfs)
+}
+
+/// The key of the sealed store.
+pub fn key() -> StaticKey {
+    StaticKey::new([0x5E; 32])
+}
+
 /// Writes the store and returns its files as a kill would leave them, without the empty room at their ends.
 pub fn files() -> BTreeMap<String, Vec<u8>> {
+    files_with(false)
+}
+
+/// The same store, sealed.
+pub fn sealed_files() -> BTreeMap<String, Vec<u8>> {
+    files_with(true)
+}
+
+fn files_with(sealed: bool) -> BTreeMap<String, Vec<u8>> {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
     let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
     let open = |seed| {
@@ -90,14 +174,14 @@ pub fn files() -> BTreeMap<String, Vec<u8>> {
             reserve_bytes: 0,
             ..Settings::default()
         };
-        Store::builder(DIR)
+        let builder = Store::builder(DIR)
             .vfs(vfs.clone())
             .clock(clock.clone())
             .entropy(SeededEntropy::new(seed))
             .settings(settings)
-            .maintenance(Maintenance::Manual)
-            .open()
-            .unwrap()
+            .maintenance(Maintenance::Manual);
+        let builder = if sealed { builder.key_provider(key()) } else { builder };
+        builder.open().unwrap()
     };
     let store = open(1);
     first_run(&store, &clock);
@@ -165,8 +249,8 @@ fn second_run(store: &Store) {
 
 fn collect(vfs: &dyn Vfs) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for dir in ["", "log", "bulk/0"] {
-        for listed in vfs.list(&Path::new(DIR).join(dir), Site::STORE_LIST).unwrap() {
+    for dir in DIRS {
+        for listed in vfs.list(&Path::new(DIR).join(dir), Site::STORE_LIST).unwrap_or_default() {
             if !listed.is_file || listed.name == "LOCK" {
                 continue;
             }

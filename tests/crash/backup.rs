@@ -26,7 +26,7 @@ fn open_at(world: &World, path: &str, read_only: bool, rebuild: bool) -> Result<
 }
 
 fn put(key: &str, len: usize, seed: u64) -> Op {
-    let body = Body { len, seed, note: 0 };
+    let body = Body { len, seed, note: 0, class: None };
     Op::Do(Step::Put { bucket: "one", key: key.into(), body }, ossicle::Durability::Synced)
 }
 

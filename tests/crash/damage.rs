@@ -25,6 +25,8 @@ fn stores() -> Vec<(String, World, Vec<State>)> {
         ("forks", scripts::forks()),
         ("uploads", scripts::parts_move()),
         ("past", scripts::history()),
+        ("tiers", scripts::tiers()),
+        ("solid", scripts::solid()),
     ] {
         let (world, run) = calm(&script, seed(), None).unwrap();
         let state = run.newest().clone();

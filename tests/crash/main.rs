@@ -19,3 +19,4 @@ mod ledger;
 mod lifecycle;
 mod nested;
 mod regressions;
+mod sealed;

@@ -24,6 +24,12 @@ pub struct Invocation {
     /// The directory of the store
     #[arg(short, long, global = true, env = "OSSICLE_STORE", value_name = "DIR", hide_env_values = true)]
     pub store: Option<PathBuf>,
+    /// The file with the key of an encrypted store: 32 bytes, or 64 hexadecimal digits. A store that is made is encrypted
+    #[arg(long, global = true, env = "OSSICLE_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    pub key_file: Option<PathBuf>,
+    /// Ask for the passphrase of an encrypted store (the environment variable OSSICLE_PASSPHRASE may hold it)
+    #[arg(long, global = true, conflicts_with = "key_file")]
+    pub passphrase: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -87,6 +93,9 @@ pub enum Command {
     Compact,
     /// Show facts about the store
     Info,
+    /// Show what an encrypted store is opened with, or change it
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Back a store up into a directory; run again, it copies only what is new
     Backup(BackupArgs),
     /// Copy a backup to a new directory and check all of it
@@ -95,6 +104,26 @@ pub enum Command {
     Salvage(SalvageArgs),
     /// See all of it at work on a real directory, checked file by file
     Tour(TourArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Show the name of the key
+    Show,
+    /// Change the key that opens the store, in no time: the old one opens it no more, but backups that were made before
+    Rotate(RotateArgs),
+    /// Wrap the root key anew with the same key: a passphrase is then worked out as this version does it
+    Rewrap,
+}
+
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// The file with the new key
+    #[arg(long, value_name = "FILE", required_unless_present = "new_passphrase")]
+    pub new_key_file: Option<PathBuf>,
+    /// Ask for a new passphrase (the environment variable OSSICLE_NEW_PASSPHRASE may hold it)
+    #[arg(long, conflicts_with = "new_key_file")]
+    pub new_passphrase: bool,
 }
 
 #[derive(Debug, Args)]

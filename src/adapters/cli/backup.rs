@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::args::{BackupArgs, RestoreBackupArgs, SalvageArgs};
 use super::failure::Failure;
 use super::progress::Progress;
-use super::{opening, stop, words};
+use super::{keys, opening, stop, words};
 use crate::{BackupOptions, BackupProgress, RestoreBackupOptions, SalvageNote, SalvageOptions, Store};
 
 /// Takes the counters, which are sums, to a bar, which takes steps.
@@ -69,7 +69,7 @@ pub fn restore(args: &RestoreBackupArgs, out: &mut dyn Write) -> Result<(), Fail
     let begun = Instant::now();
     let progress = Progress::begin("copying", None);
     let mut steps = Steps::new(&progress);
-    let options = RestoreBackupOptions::new().progress(|now| steps.reach_copied(now));
+    let options = keys::restore(RestoreBackupOptions::new())?.progress(|now| steps.reach_copied(now));
     let report = Store::restore_with(&args.backup, &args.target, options);
     progress.end();
     let report = report?;
@@ -99,7 +99,7 @@ pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let begun = Instant::now();
     let progress = Progress::begin("saving", None);
     let mut steps = Steps::new(&progress);
-    let options = SalvageOptions::new().progress(|now| steps.reach(now.saved, now.bytes));
+    let options = keys::salvage(SalvageOptions::new())?.progress(|now| steps.reach(now.saved, now.bytes));
     let report = Store::salvage_with(&args.damaged, &args.target, options);
     progress.end();
     let report = report?;

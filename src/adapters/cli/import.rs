@@ -98,7 +98,7 @@ impl Import<'_> {
 
 /// Says what would be taken.
 fn rehearse(import: &Import<'_>, bucket: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let opened = match Store::builder(import.store_path).read_only(true).create(false).open() {
+    let opened = match opening::builder(import.store_path)?.read_only(true).create(false).open() {
         Err(error) if error.is_not_found() => None,
         opened => Some(opened?),
     };

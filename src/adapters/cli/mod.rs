@@ -29,6 +29,7 @@ mod feed;
 mod forks;
 mod import;
 mod intake;
+mod keys;
 mod landing;
 mod lifecycle;
 mod lifecycle_xml;
@@ -69,6 +70,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
+    keys::choose(&invocation)?;
     let store = invocation.store.as_deref();
     match invocation.command {
         Command::Mb(args) => buckets::make(store, &args, out),
@@ -98,6 +100,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Verify => care::verify(store, out),
         Command::Compact => care::compact(store, out),
         Command::Info => care::info(store, out),
+        Command::Key(command) => keys::command(store, &command, out),
         Command::Backup(args) => backup::backup(&args, out),
         Command::RestoreBackup(args) => backup::restore(&args, out),
         Command::Salvage(args) => backup::salvage(&args, out),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::failure::Failure;
-use super::words;
-use crate::{ErrorKind, Store};
+use super::{keys, words};
+use crate::{ErrorKind, Store, StoreBuilder};
 
 /// Where the store is.
 pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
@@ -12,28 +12,33 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
     store.ok_or_else(|| Failure::Usage(wanted.to_string()))
 }
 
+/// How the store there is opened.
+pub fn builder(path: &Path) -> Result<StoreBuilder, Failure> {
+    keys::open(Store::builder(path))
+}
+
 /// Opens a store for reading, as it is durable now: others may have it open too, a writer among them.
 pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path).read_only(true).create(false).open().map_err(|error| explained(path, error))
+    builder(path)?.read_only(true).create(false).open().map_err(|error| explained(path, error))
 }
 
 /// Opens a store that is there for reading and writing.
 pub fn to_write(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path).create(false).open().map_err(|error| explained(path, error))
+    builder(path)?.create(false).open().map_err(|error| explained(path, error))
 }
 
 /// Opens a store for reading and writing, making it if it is missing.
 pub fn or_make(store: Option<&Path>) -> Result<Store, Failure> {
     let path = place(store)?;
-    Store::builder(path).open().map_err(|error| explained(path, error))
+    builder(path)?.open().map_err(|error| explained(path, error))
 }
 
 /// Opens a store that is there; `None` while somebody else has it open.
 pub fn when_free(store: Option<&Path>, to_write: bool) -> Result<Option<Store>, Failure> {
     let path = place(store)?;
-    match Store::builder(path).read_only(!to_write).create(false).open() {
+    match builder(path)?.read_only(!to_write).create(false).open() {
         Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
         opened => opened.map(Some).map_err(|error| explained(path, error)),
     }

@@ -117,7 +117,7 @@ fn a_page_in_another_place_or_file_is_corrupt() {
     let mut swapped = bytes.clone();
     swapped.copy_within(PAGE..2 * PAGE, 0);
     assert!(!read_all(&swapped, root, Some(&[])));
-    let other = PageFile::open(file, "index.tree".to_owned(), SALT + 1, ReadMode::Map).unwrap();
+    let other = PageFile::open(file, "index.tree".to_owned(), SALT + 1, ReadMode::Map, None).unwrap();
     expect_corrupt(&other.tree(Some(root)).unwrap_err());
     assert!(!read_all(&bytes, RootPtr { page: 1 << 60, ..root }, Some(&[])));
     assert!(!read_all(&bytes, RootPtr { height: 200, ..root }, Some(&[])));

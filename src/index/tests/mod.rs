@@ -82,7 +82,7 @@ pub(super) fn mapped_file() -> Arc<dyn File> {
 }
 
 pub(super) fn open(file: &Arc<dyn File>, mode: ReadMode) -> Arc<PageFile> {
-    PageFile::open(file.clone(), "index.tree".to_owned(), SALT, mode).unwrap()
+    PageFile::open(file.clone(), "index.tree".to_owned(), SALT, mode, None).unwrap()
 }
 
 /// A seeded source of chance (splitmix).

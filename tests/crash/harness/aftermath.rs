@@ -49,7 +49,7 @@ pub fn go_on(world: &World, store: Store, mut state: State) -> Verdict {
     }
     let put = |name: &str, len| {
         let key = format!("{name}{number}");
-        let body = Body { len, seed: number as u64 + 77, note: 0 };
+        let body = Body { len, seed: number as u64 + 77, note: 0, class: None };
         Op::Do(Step::Put { bucket: PROBE, key, body }, ossicle::Durability::Synced)
     };
     ops.extend([put("a", 500), put("b", 9000)]);

@@ -90,7 +90,7 @@ fn relief(world: &World, store: &Store, mut state: State, was_refused: bool) -> 
     world.disk.set_capacity(None);
     let mut ops = vec![Op::CreateBucket("again")];
     for (key, len) in [("tiny", 10), ("packed", 3000), ("streamed", 50_000)] {
-        let body = Body { len, seed: len as u64, note: 0 };
+        let body = Body { len, seed: len as u64, note: 0, class: None };
         ops.push(Op::Do(Step::Put { bucket: "again", key: key.into(), body }, Durability::Synced));
     }
     for op in &ops {

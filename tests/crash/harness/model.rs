@@ -439,6 +439,7 @@ impl Body {
             len => BTreeMap::from([("note".to_string(), "n".repeat(len))]),
         };
         let content_type = (self.seed % 2 == 1).then(|| format!("test/{}", self.seed));
-        Thing { body: self.bytes(), content_type, metadata, ..Thing::default() }
+        let class = self.class.unwrap_or_default();
+        Thing { body: self.bytes(), content_type, metadata, class, ..Thing::default() }
     }
 }

@@ -27,6 +27,8 @@ pub struct Body {
     pub seed: u64,
     /// How long its piece of metadata is, 0 for none.
     pub note: usize,
+    /// The class that it is put in, if that is said; such a body can be compressed.
+    pub class: Option<StorageClass>,
 }
 
 impl Body {
@@ -35,7 +37,8 @@ impl Body {
         let mut dice = Dice::new(self.seed);
         let mut bytes = Vec::with_capacity(self.len + 8);
         while bytes.len() < self.len {
-            bytes.extend_from_slice(&dice.roll().to_le_bytes());
+            let mask = if self.class.is_some() { 0xFFFF } else { u64::MAX };
+            bytes.extend_from_slice(&(dice.roll() & mask).to_le_bytes());
         }
         bytes.truncate(self.len);
         bytes
@@ -49,6 +52,9 @@ impl Body {
         }
         for (name, value) in thing.metadata {
             options = options.metadata(name, value);
+        }
+        if let Some(class) = self.class {
+            options = options.storage_class(class);
         }
         options
     }

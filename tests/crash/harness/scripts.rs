@@ -18,11 +18,25 @@ const STREAMED: usize = 13_000;
 const PART: usize = 100 << 10;
 
 fn body(len: usize, seed: u64) -> Body {
-    Body { len, seed, note: 0 }
+    Body { len, seed, note: 0, class: None }
 }
 
 fn put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
     Op::Do(step_put(bucket, key, len, seed), Synced)
+}
+
+fn put_in(bucket: &'static str, key: &str, len: usize, seed: u64, class: StorageClass) -> Op {
+    let body = Body { len, seed, note: 0, class: Some(class) };
+    Op::Do(Step::Put { bucket, key: key.into(), body }, Synced)
+}
+
+/// Small bodies of a class that packs them together.
+fn many_in(bucket: &'static str, prefix: &str, count: u64, class: StorageClass) -> Op {
+    let put = |seed| {
+        let body = Body { len: 200 + seed as usize, seed, note: 0, class: Some(class) };
+        Step::Put { bucket, key: format!("{prefix}{seed}"), body }
+    };
+    Op::Together { steps: (0..count).map(put).collect(), durability: Buffered, reads: false }
 }
 
 fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
@@ -30,7 +44,10 @@ fn put_buffered(bucket: &'static str, key: &str, len: usize, seed: u64) -> Op {
 }
 
 fn put_noted(bucket: &'static str, key: &str, len: usize, note: usize) -> Op {
-    Op::Do(Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note } }, Synced)
+    Op::Do(
+        Step::Put { bucket, key: key.into(), body: Body { len, seed: note as u64, note, class: None } },
+        Synced,
+    )
 }
 
 fn step_put(bucket: &'static str, key: &str, len: usize, seed: u64) -> Step {
@@ -358,10 +375,10 @@ scripts! {
         put_noted("one", "b", PACKED, 8000),
         put_noted("one", "c", STREAMED, 900),
         Op::Together { steps: (0..60).map(|i| Step::Put {
-            bucket: "one", key: format!("m{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+            bucket: "one", key: format!("m{i:02}"), body: Body { len: 20, seed: i, note: 900, class: None },
         }).collect(), durability: Synced, reads: false },
         Op::Together { steps: (0..60).map(|i| Step::Put {
-            bucket: "one", key: format!("n{i:02}"), body: Body { len: 20, seed: i, note: 900 },
+            bucket: "one", key: format!("n{i:02}"), body: Body { len: 20, seed: i, note: 900, class: None },
         }).collect(), durability: Buffered, reads: false },
         put_noted("one", "a", PACKED, 7100),
         Op::DeleteMany("one", (0..60).map(|i| format!("m{i:02}")).collect()),
@@ -964,6 +981,53 @@ scripts! {
         expire("one", ""),
         Op::Reopen,
         put("two", "old/a", PACKED, 9),
+    ]
+
+    /// Bodies go to the tier of their class, at once or later, and from there to others.
+    tiers: [
+        Op::CreateBucket("one"),
+        put_in("one", "ia", PACKED, 1, InfrequentAccess),
+        put_in("one", "ia long", STREAMED, 2, InfrequentAccess),
+        put_in("one", "cold", PACKED, 3, Archive),
+        put_in("one", "cold long", STREAMED, 4, Archive),
+        Op::Maintain,
+        class("one", "ia", Archive),
+        class("one", "ia long", Standard),
+        restore("one", "cold"),
+        class("one", "cold", InfrequentAccess),
+        Op::Maintain,
+        restore("one", "cold long"),
+        copy(("one", "cold long"), ("one", "copy")),
+        class("one", "copy", Standard),
+        put_in("one", "cold", STREAMED, 5, InfrequentAccess),
+        Op::Maintain,
+        Op::Checkpoint,
+        delete("one", "cold long"),
+        Op::Compact,
+        Op::Rebuild,
+        class("one", "copy", InfrequentAccess),
+        Op::Maintain,
+    ]
+
+    /// Small cold bodies are packed together, taken out again, and packed anew when most of them are gone.
+    solid: [
+        Op::CreateBucket("one"),
+        many_in("one", "a", 12, Archive),
+        Op::Maintain,
+        Op::Flush,
+        restore("one", "a3"),
+        copy(("one", "a3"), ("one", "copy")),
+        rename(("one", "a4"), ("one", "moved")),
+        restore("one", "a5"),
+        class("one", "a5", Standard),
+        Op::Maintain,
+        put_in("one", "a6", PACKED, 77, Archive),
+        Op::DeleteMany("one", (6..11).map(|n| format!("a{n}")).collect()),
+        Op::Maintain,
+        Op::Checkpoint,
+        Op::Compact,
+        Op::Rebuild,
+        delete("one", "a0"),
     ]
 
     /// Backed up, written to, and backed up again, with segments gone between.

@@ -1,15 +1,16 @@
 //! A disk and what else a store needs, and a look at all that a store holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    Bucket, ChangeOp, Clock, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta, Quota, ReadMode,
-    RestoreTimes, SeededEntropy, Settings, Snapshot, Store, StoreBuilder, Versioning, VirtualClock, Worm,
+    Bucket, ChangeOp, Clock, Entropy, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta, Quota,
+    ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder, Versioning,
+    VirtualClock, Worm,
 };
 
 use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
@@ -33,6 +34,39 @@ pub struct World {
     retained: Arc<AtomicU64>,
     /// So that no two openings draw the same random numbers.
     openings: Arc<AtomicU64>,
+    /// Whether the store is encrypted.
+    pub sealed: bool,
+    /// What nonces were used with what keys, by all that come from this world.
+    used: Arc<Mutex<HashSet<Used>>>,
+}
+
+/// A key, by its mark, and a nonce.
+type Used = ([u8; 16], [u8; 24]);
+
+/// A seed with this bit makes worlds in which stores are encrypted.
+pub const SEALED: u64 = 1 << 40;
+
+/// The key of encrypted stores.
+pub fn key() -> StaticKey {
+    StaticKey::new([0x33; 32])
+}
+
+/// Chance that sees to it that no nonce is used twice with a key.
+#[derive(Debug)]
+struct Watched {
+    chance: SeededEntropy,
+    used: Arc<Mutex<HashSet<Used>>>,
+}
+
+impl Entropy for Watched {
+    fn fill(&self, buf: &mut [u8]) {
+        self.chance.fill(buf);
+    }
+
+    fn used_nonce(&self, key: [u8; 16], nonce: [u8; 24]) {
+        let new = self.used.lock().unwrap().insert((key, nonce));
+        assert!(new, "the nonce {nonce:x?} is used twice with the key {key:x?}");
+    }
 }
 
 /// Settings under which small scripts reach every path.
@@ -62,6 +96,8 @@ impl World {
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             retained: Arc::new(AtomicU64::new(UNSAID)),
             openings: Arc::default(),
+            sealed: seed & SEALED != 0,
+            used: Arc::default(),
         }
     }
 
@@ -90,6 +126,11 @@ impl World {
         Some(self.retained.load(Ordering::Relaxed))
             .filter(|millis| *millis != UNSAID)
             .map(Duration::from_millis)
+    }
+
+    /// How many nonces were used.
+    pub fn nonces(&self) -> usize {
+        self.used.lock().unwrap().len()
     }
 
     /// Lets time go by.
@@ -122,9 +163,10 @@ impl World {
         let builder = Store::builder(Path::new(DIR))
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
-            .entropy(SeededEntropy::new(number))
+            .entropy(Watched { chance: SeededEntropy::new(number), used: self.used.clone() })
             .settings(Settings { history: self.retained(), ..self.settings.clone() })
             .maintenance(Maintenance::Manual);
+        let builder = if self.sealed { builder.key_provider(key()) } else { builder };
         #[cfg(feature = "planted-bugs")]
         let builder = builder.mistake(self.mistake);
         builder

@@ -1,0 +1,208 @@
+//! Places: the directories in which the bulk segments of each tier lie, in the store or on another disk.
+//!
+//! A tier that lies elsewhere has a note of that in its directory in the store, so that whoever opens the store finds its
+//! segments. There they lie in a directory with the store's id for its name, so that stores can share a disk, and so that
+//! a disk that is not there is not mistaken for an empty one.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+
+use super::{bulk_dir, parse_file_name};
+use crate::env::{Env, OpenMode, Site};
+use crate::error::{Error, Result};
+use crate::format::checksum::crc;
+
+/// How many tiers there are.
+pub const TIERS: u8 = 5;
+/// What the name of a note begins with; a number follows, and the highest counts.
+const NOTE: &str = "place.";
+const MAGIC: &[u8; 8] = b"OSSICPLC";
+/// The longest path that a note holds.
+const MAX_PATH: usize = 3072;
+
+/// Where the segments of a tier lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Their directory, if it is not the one in the store.
+    pub elsewhere: Option<PathBuf>,
+    /// Why that directory cannot be used.
+    pub out: Option<String>,
+}
+
+impl Place {
+    /// The directories that segments of a tier may lie in.
+    pub fn dirs(&self, store: &Path, tier: u8) -> Vec<PathBuf> {
+        std::iter::once(bulk_dir(store, tier)).chain(self.elsewhere.clone()).collect()
+    }
+}
+
+/// The directory of a store within one that stores may share.
+fn own(dir: &Path, store_id: &[u8; 16]) -> PathBuf {
+    let name: String = store_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    dir.join(name)
+}
+
+/// Where each tier lies, as the notes in the store say. `wanted` is where it shall lie, if the store is being opened for
+/// writing.
+pub fn find_places(
+    env: &Env,
+    store: &Path,
+    store_id: &[u8; 16],
+    wanted: Option<&[Option<PathBuf>]>,
+) -> Result<Vec<Place>> {
+    let find = |tier: u8| {
+        let home = bulk_dir(store, tier);
+        let noted = read_note(env, &home);
+        let wanted = wanted.and_then(|wanted| wanted.get(usize::from(tier))?.clone());
+        match wanted.filter(|wanted| noted.as_ref().is_none_or(|(_, noted)| noted != wanted)) {
+            None => Ok(noted.map_or_else(Place::default, |(_, noted)| look(env, &noted, store_id))),
+            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted),
+        }
+    };
+    (0..TIERS).map(find).collect()
+}
+
+fn look(env: &Env, dir: &Path, store_id: &[u8; 16]) -> Place {
+    let own = own(dir, store_id);
+    let out = env.vfs.list(&own, Site::STORE_LIST).err();
+    let out = out.map(|error| format!("{} cannot be used: {error}", own.display()));
+    Place { elsewhere: Some(own), out }
+}
+
+/// Lets a tier lie in `wanted` from now on, if that loses nothing.
+fn settle(
+    env: &Env,
+    home: &Path,
+    store_id: &[u8; 16],
+    tier: u8,
+    noted: Option<(u64, PathBuf)>,
+    wanted: &Path,
+) -> Result<Place> {
+    let (there, shown) = (own(wanted, store_id), wanted.display());
+    let segments = |dir: &Path| {
+        let listed = env.vfs.list(dir, Site::STORE_LIST).ok()?;
+        Some(listed.iter().any(|listed| parse_file_name(&listed.name).is_some()))
+    };
+    if let Some((_, noted)) = &noted {
+        let before = own(noted, store_id);
+        match (segments(&before), segments(&there)) {
+            (Some(true), _) => {
+                return Err(Error::invalid(
+                    "InvalidArgument",
+                    format!(
+                        "tier {tier} lies in {}; with the store closed, move that directory into {shown}, then open \
+                         the store with this setting",
+                        before.display()
+                    ),
+                ));
+            }
+            (None, Some(false) | None) => {
+                let why = format!("neither {} nor segments in {shown} are there", before.display());
+                return Ok(Place { elsewhere: Some(there), out: Some(why) });
+            }
+            _ => {}
+        }
+    }
+    let Some(path) = wanted.to_str().filter(|path| path.len() <= MAX_PATH && wanted.is_absolute()) else {
+        let why = format!(
+            "the directory of tier {tier} must be an absolute path in UTF-8 of at most {MAX_PATH} bytes"
+        );
+        return Err(Error::invalid("InvalidArgument", why));
+    };
+    let number = noted.map_or(0, |(number, _)| number + 1);
+    let made = (|| {
+        env.vfs.create_dir(&there, Site::STORE_DIR)?;
+        env.vfs.sync_dir(wanted, Site::STORE_DIR)?;
+        if let Some(parent) = wanted.parent() {
+            // Of a directory that was there, that of another user perhaps, nothing is to be made durable.
+            let _ = env.vfs.sync_dir(parent, Site::STORE_DIR);
+        }
+        write_note(env, home, number, path)
+    })();
+    let out = made.err().map(|error| format!("{} cannot be used: {error}", there.display()));
+    Ok(Place { elsewhere: Some(there), out })
+}
+
+fn note_name(number: u64) -> String {
+    format!("{NOTE}{number}")
+}
+
+fn write_note(env: &Env, home: &Path, number: u64, path: &str) -> std::io::Result<()> {
+    env.vfs.create_dir(home, Site::STORE_DIR)?;
+    if let Some(bulk) = home.parent() {
+        env.vfs.sync_dir(bulk, Site::STORE_DIR)?;
+    }
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((path.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(path.as_bytes());
+    let sum = crc(&bytes);
+    bytes.extend(sum.to_le_bytes());
+    let name = home.join(note_name(number));
+    // One that is torn was left by a crash, and says nothing.
+    let _ = env.vfs.remove(&name, Site::STORE_DIR);
+    let file = env.vfs.open(&name, OpenMode::CreateNew, Site::STORE_DIR)?;
+    let written = (|| {
+        file.write_at(&[IoSlice::new(&bytes)], 0, Site::STORE_DIR)?;
+        file.sync_data(Site::STORE_DIR)?;
+        env.vfs.sync_dir(home, Site::STORE_DIR)
+    })();
+    if let Err(error) = written {
+        // It seems to be there, but may be gone after a power cut, and what lies elsewhere would not be found.
+        let _ = env.vfs.remove(&name, Site::STORE_DIR);
+        return Err(error);
+    }
+    if let Some(before) = number.checked_sub(1) {
+        let _ = env.vfs.remove(&home.join(note_name(before)), Site::STORE_DIR);
+    }
+    Ok(())
+}
+
+/// The newest sound note in a tier's directory, and its number.
+fn read_note(env: &Env, home: &Path) -> Option<(u64, PathBuf)> {
+    let listed = env.vfs.list(home, Site::STORE_LIST).ok()?;
+    let number = |name: &str| name.strip_prefix(NOTE)?.parse::<u64>().ok();
+    let mut numbers: Vec<u64> = listed.iter().filter_map(|listed| number(&listed.name)).collect();
+    numbers.sort_unstable();
+    numbers.into_iter().rev().find_map(|number| {
+        let file = env.vfs.open(&home.join(note_name(number)), OpenMode::Read, Site::STORE_LIST).ok()?;
+        let size = usize::try_from(file.size().ok()?).ok().filter(|size| *size <= MAX_PATH + 16)?;
+        let mut bytes = vec![0; size];
+        file.read_exact_at(&mut bytes, 0, Site::STORE_LIST).ok()?;
+        let (bytes, sum) = bytes.split_last_chunk::<4>()?;
+        let (len, path) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+        let sound = crc(bytes) == u32::from_le_bytes(*sum) && u32::from_le_bytes(*len) as usize == path.len();
+        let path = std::str::from_utf8(path).ok().filter(|_| sound)?;
+        Some((number, PathBuf::from(path)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_says_where_a_tier_lies_and_a_torn_one_says_nothing() {
+        let env = Env::memory();
+        let (store, id) = (Path::new("/s"), [7; 16]);
+        env.vfs.create_dir(&bulk_dir(store, 0), Site::STORE_DIR).unwrap();
+        let find = |wanted: Option<&str>| {
+            let wanted = [None, None, wanted.map(PathBuf::from), None, None];
+            find_places(&env, store, &id, Some(&wanted)).map(|places| places[2].clone())
+        };
+        assert_eq!(find(None).unwrap(), Place::default());
+        let place = find(Some("/cold")).unwrap();
+        assert_eq!((place.elsewhere, place.out), (Some(own(Path::new("/cold"), &id)), None));
+        let kept = find(None).unwrap();
+        assert_eq!(kept.elsewhere, Some(own(Path::new("/cold"), &id)));
+        // Without segments it may lie elsewhere from now on; with some it may not.
+        let place = find(Some("/colder")).unwrap();
+        let dir = place.elsewhere.unwrap();
+        assert_eq!(dir, own(Path::new("/colder"), &id));
+        let name = dir.join(super::super::file_name(9));
+        env.vfs.open(&name, OpenMode::CreateNew, Site::BULK_CREATE).unwrap();
+        assert_eq!(find(Some("/cold")).unwrap_err().code(), "InvalidArgument");
+        let torn = bulk_dir(store, 2).join(note_name(2));
+        env.vfs.open(&torn, OpenMode::CreateNew, Site::STORE_DIR).unwrap();
+        assert_eq!(find(None).unwrap().elsewhere, Some(dir));
+    }
+}

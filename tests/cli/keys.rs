@@ -1,0 +1,81 @@
+//! Encrypted stores as users of the tool have them.
+
+use std::fs;
+use std::process::Stdio;
+
+use crate::tool::{Ran, Tool, ran};
+
+fn with(tool: &Tool, args: &[&str], env: &[(&str, &str)]) -> Ran {
+    let mut command = tool.command(args);
+    ran(command.envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap())
+}
+
+fn ok(ran: Ran) -> String {
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran.out
+}
+
+#[test]
+fn a_store_is_made_with_a_key_file_and_opened_with_no_other() {
+    let tool = Tool::new();
+    fs::write(tool.path("one"), [7; 32]).unwrap();
+    fs::write(tool.path("two"), "0f".repeat(32) + "\n").unwrap();
+    fs::write(tool.path("letter"), "dear canary-in-the-mine").unwrap();
+    tool.ok(&["--key-file", "one", "mb", "cats"]);
+    tool.ok(&["--key-file", "one", "put", "letter", "cats/letter"]);
+    assert_eq!(tool.ok(&["--key-file", "one", "cat", "cats/letter"]), "dear canary-in-the-mine");
+    assert_eq!(
+        ok(with(&tool, &["cat", "cats/letter"], &[("OSSICLE_KEY_FILE", "one")])),
+        "dear canary-in-the-mine"
+    );
+    for wrong in [&["ls"][..], &["--key-file", "two", "ls"], &["--key-file", "letter", "ls"]] {
+        let told = tool.fails(wrong);
+        assert!(told.contains("key"), "{told}");
+    }
+    let shown = tool.ok(&["--key-file", "one", "key", "show"]);
+    assert!(shown.contains("static-"), "{shown}");
+    for entry in fs::read_dir(tool.path("store/log")).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+    }
+
+    tool.ok(&["--key-file", "one", "backup", "store", "backup"]);
+    tool.ok(&["--key-file", "one", "restore-backup", "backup", "again"]);
+    tool.ok(&["--key-file", "one", "salvage", "backup", "saved"]);
+    tool.ok(&["--key-file", "one", "key", "rotate", "--new-key-file", "two"]);
+    tool.fails(&["--key-file", "one", "ls"]);
+    tool.ok(&["--key-file", "two", "key", "rewrap"]);
+    assert_eq!(tool.ok(&["--key-file", "two", "cat", "cats/letter"]), "dear canary-in-the-mine");
+    for old in ["backup", "again", "saved"] {
+        assert_eq!(
+            tool.ok(&["--key-file", "one", "--store", old, "cat", "cats/letter"]),
+            "dear canary-in-the-mine"
+        );
+    }
+    assert!(tool.ok(&["--key-file", "two", "verify"]).contains("clean"));
+}
+
+#[test]
+fn a_passphrase_opens_what_it_has_made() {
+    let tool = Tool::new();
+    let phrase = [("OSSICLE_PASSPHRASE", "correct horse")];
+    ok(with(&tool, &["mb", "cats"], &phrase));
+    assert_eq!(ok(with(&tool, &["ls"], &phrase)).trim(), "cats");
+    assert!(tool.fails(&["ls"]).contains("passphrase"));
+    assert_eq!(with(&tool, &["ls"], &[("OSSICLE_PASSPHRASE", "wrong horse")]).code, Some(1));
+    let both = [phrase[0], ("OSSICLE_NEW_PASSPHRASE", "battery staple")];
+    ok(with(&tool, &["key", "rotate", "--new-passphrase"], &both));
+    assert_eq!(with(&tool, &["ls"], &phrase).code, Some(1));
+    ok(with(&tool, &["ls"], &[("OSSICLE_PASSPHRASE", "battery staple")]));
+}
+
+#[test]
+fn a_plain_store_has_no_key_to_change() {
+    let tool = Tool::new();
+    fs::write(tool.path("one"), [7; 32]).unwrap();
+    tool.ok(&["mb", "cats"]);
+    assert!(tool.ok(&["key", "show"]).contains("not encrypted"));
+    assert!(tool.fails(&["--key-file", "one", "ls"]).contains("not encrypted"));
+    assert!(tool.fails(&["key", "rotate", "--new-key-file", "one"]).contains("not encrypted"));
+    assert!(tool.fails(&["key", "rewrap"]).contains("not encrypted"));
+}
