@@ -167,7 +167,7 @@ mod tests {
         let mut out = vec![0; len];
         blake3::Hasher::new().update(&[salt]).finalize_xof().fill(&mut out);
         for (index, run) in out.chunks_mut(3000).enumerate() {
-            if (index as u8).wrapping_add(salt) % 3 != 0 {
+            if !(index as u8).wrapping_add(salt).is_multiple_of(3) {
                 run.fill(salt);
             }
         }
