@@ -1,4 +1,5 @@
 //! Bodies of the colder classes: how small, how fast in and out, beside the raw compressor in the same run.
+//! Times are those of one core, so that others on the machine do not count.
 //! `MIB=256 OBJECTS=100000 cargo bench --bench tiers`
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -67,8 +68,9 @@ fn open(dir: &std::path::Path) -> Store {
 fn raw_in(text: &[u8], level: i32, chunk: usize) -> (f64, usize, Vec<Vec<u8>>) {
     let mut compressor = zstd::bulk::Compressor::new(level).expect("a compressor");
     let mut out = Vec::new();
-    let took =
-        time(|| out = text.chunks(chunk).map(|chunk| compressor.compress(chunk).expect("zstd")).collect());
+    let took = cpu_time(|| {
+        out = text.chunks(chunk).map(|chunk| compressor.compress(chunk).expect("zstd")).collect()
+    });
     (rate(text.len(), took), out.iter().map(Vec::len).sum(), out)
 }
 
@@ -76,7 +78,7 @@ fn raw_out(chunks: &[Vec<u8>], chunk: usize) -> f64 {
     let mut decompressor = zstd::bulk::Decompressor::new().expect("a decompressor");
     let mut buffer = vec![0; chunk];
     let mut len = 0;
-    let took = time(|| {
+    let took = cpu_time(|| {
         for bytes in chunks {
             len += decompressor.decompress_to_buffer(bytes, &mut buffer[..]).expect("zstd");
         }
@@ -92,7 +94,7 @@ fn stream(store: &Store, key: &str, bytes: &[u8], class: StorageClass) -> (f64, 
     for run in 0..RUNS {
         let key = format!("{key}{run}");
         let options = PutOptions::new().storage_class(class).durability(Durability::Buffered);
-        let took = time(|| {
+        let took = cpu_time(|| {
             let mut writer = bucket.writer(&key, options).expect("a writer");
             bytes.chunks(1 << 20).for_each(|step| writer.write_all(step).expect("a write"));
             writer.finish().expect("an object");
@@ -100,7 +102,7 @@ fn stream(store: &Store, key: &str, bytes: &[u8], class: StorageClass) -> (f64, 
         ins.push(rate(bytes.len(), took));
         let mut object = bucket.get(&key).expect("an object");
         let mut buffer = vec![0; 1 << 20];
-        let took = time(|| while object.read(&mut buffer).expect("a read") > 0 {});
+        let took = cpu_time(|| while object.read(&mut buffer).expect("a read") > 0 {});
         outs.push(rate(bytes.len(), took));
     }
     (median(ins), median(outs))
@@ -158,7 +160,7 @@ fn solid(dir: &std::path::Path) {
                 })
                 .expect("a commit");
         }
-        let took = time(|| {
+        let took = cpu_time(|| {
             store.compact(ossicle::CompactOptions::new()).expect("a compaction");
         });
         let tier = store.stats().tiers[class as usize];
@@ -171,7 +173,7 @@ fn solid(dir: &std::path::Path) {
         if class == StorageClass::Archive {
             let mut random = Random(7);
             let gets = 2000;
-            let took = time(|| {
+            let took = cpu_time(|| {
                 for _ in 0..gets {
                     let key = format!("orders/{:08}", random.below(count as u64));
                     bucket.get(&key).and_then(|object| object.bytes()).expect("an object");

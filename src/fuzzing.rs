@@ -11,6 +11,7 @@ use crate::catalog::note;
 use crate::engine::BlobHead;
 use crate::format::FORMAT_VERSION;
 use crate::format::checksum::{crc, place, segment_seed};
+use crate::format::coded::{StoredChunk, Trailer};
 use crate::format::commit::{self, Change};
 use crate::format::entry::{Body, Entry, Payload};
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
@@ -18,6 +19,7 @@ use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
 use crate::format::row::{self, BucketRow, ObjectRow, PieceRow, Row, TidyRow, UploadRow};
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
 use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
+use crate::segment::restore;
 
 /// No row is of a kind with a higher number.
 const MOST_KINDS: u8 = 8;
@@ -65,6 +67,27 @@ fn payload_of(payload: &[u8]) {
             }
         }
         assert_eq!(again, payload, "a commit has one form");
+    }
+}
+
+/// The trailer of a coded body, and a chunk of it. What a chunk is decompressed to has the length that was asked for.
+pub fn coded(bytes: &[u8]) {
+    let Some((head, stored)) = bytes.split_first_chunk::<16>() else { return };
+    let number = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
+    let (word, length) = (number(0), u64::from(number(4)) | u64::from(number(12)) << 32);
+    if let Ok(trailer) = Trailer::of(length, number(8) as u16, u64::from(number(12))) {
+        assert!(trailer.chunks <= trailer.marks && trailer.marks <= trailer.table && trailer.owner <= length);
+    }
+    let plain = u64::from(number(8)) % (1 << 24);
+    if let Ok(chunk) = StoredChunk::read(word, plain) {
+        assert_eq!(StoredChunk::read(chunk.word(), plain), Ok(chunk));
+    }
+    for compressed in [false, true] {
+        let mut out = Vec::new();
+        let chunk = StoredChunk { len: stored.len() as u64, compressed };
+        if restore(chunk, stored, if compressed { plain } else { chunk.len }, &mut out).is_ok() {
+            assert_eq!(out.len() as u64, if compressed { plain } else { chunk.len });
+        }
     }
 }
 

@@ -33,6 +33,21 @@ pub fn time(work: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
+/// The time of one core that `work` takes on this thread: on a machine that others use as well, what it would take alone.
+pub fn cpu_time(work: impl FnOnce()) -> Duration {
+    let spent = || {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+        nanos.map(Duration::from_nanos)
+    };
+    let (before, begun) = (spent(), Instant::now());
+    work();
+    match (before, spent()) {
+        (Some(before), Some(after)) if after > before => after - before,
+        _ => begun.elapsed(),
+    }
+}
+
 /// Now.
 pub fn now() -> Instant {
     Instant::now()

@@ -5,6 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     ossicle::fuzzing::record(bytes);
+    ossicle::fuzzing::coded(bytes);
     ossicle::fuzzing::entry(bytes);
     ossicle::fuzzing::row(bytes);
 });

@@ -27,6 +27,8 @@ use crate::format::MAX_NUMBER;
 
 pub use bulk::{BodyWriter, BulkPool, Placed};
 pub use coding::Coding;
+#[cfg(feature = "fuzzing")]
+pub use coding::restore;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
 pub use places::{Place, TIERS, find_places};
