@@ -260,6 +260,11 @@ impl<'a> Replay<'a> {
         if self.last == Some(Position::default()) {
             return Ok(Position::default());
         }
+        if block.log_known == 0 && from == Position::default() && self.until.is_none() {
+            // The superblock knows of a log segment before the first record goes into one. Whatever lies there was made
+            // and never used, and one opening must not follow it further than the next.
+            return Ok(Position::default());
+        }
         let first = if from.segment == 0 { self.logs.keys().next().copied() } else { Some(from.segment) };
         let Some(mut id) = first else {
             return match unsound.get(&block.log_known).filter(|_| block.log_known != 0) {

@@ -5,8 +5,9 @@ use std::path::Path;
 use ossicle::testing::{CutPolicy, Fault};
 use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions};
 
+use crate::harness::run::{Weather, run};
 use crate::harness::world::{World, observe};
-use crate::harness::{race, seed};
+use crate::harness::{aftermath, policy_of, race, scripts, seed};
 
 /// A store with a bucket, in a world of its own.
 fn store() -> (World, ossicle::Store, ossicle::Bucket) {
@@ -169,4 +170,24 @@ fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
         bucket.delete(&format!("k{number}")).unwrap();
     }
     bucket.put("again", b"room").unwrap();
+}
+
+/// Log segments that were made and never used lay in the directory of a store that had not begun its log. An opening that
+/// made the index anew went behind the last of them; the next one ended its walk at the first, and took what stood behind
+/// for damage.
+#[test]
+fn segments_that_were_never_used_are_no_log() {
+    let script = scripts::bucket_again();
+    for at in 16..30 {
+        let failing = World::new(1, None);
+        failing.disk.fail_at(at, Fault::Sticky(std::io::ErrorKind::Other));
+        let mut made = run(&failing, &script, Weather::Failing).unwrap();
+        failing.disk.clear_faults();
+        made.store = None;
+        for number in 0..60 {
+            let after = failing.restart(policy_of(number));
+            aftermath::check(&after, &made.allowed())
+                .unwrap_or_else(|wrong| panic!("call {at}, restart {number}: {wrong}"));
+        }
+    }
 }
