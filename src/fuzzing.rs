@@ -79,8 +79,10 @@ pub fn coded(bytes: &[u8]) {
         assert!(trailer.chunks <= trailer.marks && trailer.marks <= trailer.table && trailer.owner <= length);
     }
     let plain = u64::from(number(8)) % (1 << 24);
-    if let Ok(chunk) = StoredChunk::read(word, plain) {
-        assert_eq!(StoredChunk::read(chunk.word(), plain), Ok(chunk));
+    for seal in [0, 16] {
+        if let Ok(chunk) = StoredChunk::read(word, plain, seal) {
+            assert_eq!(StoredChunk::read(chunk.word(), plain, seal), Ok(chunk));
+        }
     }
     for compressed in [false, true] {
         let mut out = Vec::new();
