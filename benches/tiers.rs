@@ -8,7 +8,9 @@ mod measure;
 use std::io::Read;
 
 use measure::*;
-use ossicle::{Durability, Maintenance, PutOptions, StorageClass, Store};
+use ossicle::{
+    Bucket, Durability, Maintenance, PutOptions, RestoreOptions, RestoreTimes, Settings, StorageClass, Store,
+};
 
 /// The default level and chunk of InfrequentAccess.
 const LEVEL: i32 = 1;
@@ -62,7 +64,16 @@ fn json(random: &mut Random, id: usize) -> String {
 }
 
 fn open(dir: &std::path::Path) -> Store {
-    Store::builder(dir).maintenance(Maintenance::Manual).open().expect("a store")
+    let settings = Settings { restore_times: RestoreTimes::NONE, ..Settings::default() };
+    Store::builder(dir).settings(settings).maintenance(Maintenance::Manual).open().expect("a store")
+}
+
+/// Restores an object if it is frozen.
+fn thaw(bucket: &Bucket, key: &str) {
+    let meta = bucket.head(key).expect("an object");
+    if meta.class >= StorageClass::Archive && meta.restore().is_none() {
+        bucket.restore(key, RestoreOptions::new()).expect("a restore");
+    }
 }
 
 fn raw_in(text: &[u8], level: i32, chunk: usize) -> (f64, usize, Vec<Vec<u8>>) {
@@ -100,6 +111,7 @@ fn stream(store: &Store, key: &str, bytes: &[u8], class: StorageClass) -> (f64, 
             writer.finish().expect("an object");
         });
         ins.push(rate(bytes.len(), took));
+        thaw(&bucket, &key);
         let mut object = bucket.get(&key).expect("an object");
         let mut buffer = vec![0; 1 << 20];
         let took = cpu_time(|| while object.read(&mut buffer).expect("a read") > 0 {});
@@ -173,10 +185,12 @@ fn solid(dir: &std::path::Path) {
         if class == StorageClass::Archive {
             let mut random = Random(7);
             let gets = 2000;
+            let keys: Vec<String> =
+                (0..gets).map(|_| format!("orders/{:08}", random.below(count as u64))).collect();
+            keys.iter().for_each(|key| thaw(&bucket, key));
             let took = cpu_time(|| {
-                for _ in 0..gets {
-                    let key = format!("orders/{:08}", random.below(count as u64));
-                    bucket.get(&key).and_then(|object| object.bytes()).expect("an object");
+                for key in &keys {
+                    bucket.get(key).and_then(|object| object.bytes()).expect("an object");
                 }
             });
             say(

@@ -14,6 +14,7 @@ fn settings() -> Settings {
         chunk_size: 4096,
         packed_max: 8192,
         reserve_bytes: 0,
+        restore_times: RestoreTimes::NONE,
         ..Settings::default()
     }
 }
@@ -42,13 +43,23 @@ fn body(len: usize, salt: u8) -> Vec<u8> {
     out
 }
 
+/// Restores an object if it is frozen.
+fn thaw(bucket: &Bucket, key: &str) {
+    let meta = bucket.head(key).unwrap();
+    if meta.class >= StorageClass::Archive && meta.restore().is_none() {
+        bucket.restore(key, RestoreOptions::new()).unwrap();
+    }
+}
+
 /// Reads a body of any class.
 fn read(bucket: &Bucket, key: &str) -> Vec<u8> {
+    thaw(bucket, key);
     bucket.get(key).and_then(Object::bytes).unwrap().to_vec()
 }
 
 /// Gives an object another class.
 fn convert(bucket: &Bucket, key: &str, class: StorageClass) {
+    thaw(bucket, key);
     bucket.set_storage_class(key, class).unwrap();
 }
 
@@ -242,6 +253,13 @@ fn versions_move_with_the_class_that_each_of_them_has() {
             versions.push((put.version.unwrap(), bytes));
         }
     }
+    for (version, _) in &versions {
+        if bucket.head_with("tom", GetOptions::new().version(version.clone())).unwrap().class
+            >= StorageClass::Archive
+        {
+            bucket.restore("tom", RestoreOptions::new().version(version)).unwrap();
+        }
+    }
     let check = || {
         for (version, bytes) in &versions {
             let got = bucket.get_with("tom", GetOptions::new().version(version.clone())).unwrap();
@@ -319,6 +337,7 @@ fn a_missing_directory_takes_only_its_own_objects_out_of_service() {
     let bucket = store.bucket("cats").unwrap();
     for (key, (class, bytes)) in &expected {
         if *class == StorageClass::Archive && bytes.len() > 64 {
+            thaw(&bucket, key);
             let error = bucket.get(key).and_then(Object::bytes).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Io, "{key}: {error}");
             assert!(error.to_string().contains("archive"), "{error}");
@@ -385,8 +404,8 @@ fn backups_and_what_is_salvaged_hold_all_tiers() {
     let expected = fill(&store);
     store.backup(dir.path().join("backup")).unwrap();
     settle(&store);
-    store.backup(dir.path().join("backup")).unwrap();
     check(&store, &expected);
+    store.backup(dir.path().join("backup")).unwrap();
     store.close().unwrap();
     drop(store);
     std::fs::rename(&there, dir.path().join("away")).unwrap();
