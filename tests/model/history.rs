@@ -248,7 +248,12 @@ impl Op {
     /// Whether maintenance may have to commit something after it: a body may come under another key, as that of a version
     /// does which is no more the current one, or a prefix, a fork or an upload is left to be cleaned up.
     pub fn leaves_work(&self) -> bool {
+        // A body goes to the tier of its class.
+        if self.clone().extras().iter().any(|extras| extras.class.is_some()) {
+            return true;
+        }
         match self {
+            Op::Set(_, _, _, _, Change::Class(_)) => true,
             Op::SetVersioning(..) | Op::CreateBucketWith(..) | Op::Upload(..) | Op::Append(..) => true,
             Op::Rename(..) | Op::Fork(..) | Op::DeletePrefix(..) | Op::RenamePrefix(..) => true,
             Op::Transaction { steps, .. } => steps.iter().any(|step| matches!(step, Step::Rename(..))),
