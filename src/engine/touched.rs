@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,7 +15,7 @@ const SHARDS: usize = 64;
 /// The most notes that a shard holds.
 const SHARD_NOTES: usize = 4096;
 /// How many of the newest notes are known again without a lock. A power of two.
-const RECENT: usize = 1 << 15;
+const RECENT: usize = 1 << 18;
 /// With so many notes that are not written down yet, it is time to do so.
 const MANY: usize = 16 * 1024;
 
@@ -62,8 +63,9 @@ struct Shard {
 #[derive(Debug)]
 pub struct Touched {
     shards: [Mutex<Shard>; SHARDS],
-    /// What was noted last, as hashes of thing and time: things that are read often need no more than a look here.
-    recent: Box<[AtomicU64]>,
+    /// What was noted last, as parts of hashes of thing and time: things that are read often need no more than a look here.
+    /// One thing in four thousand million is taken for another and not noted, for that time.
+    recent: OnceLock<Box<[AtomicU32]>>,
     unwritten: AtomicUsize,
 }
 
@@ -71,7 +73,7 @@ impl Default for Touched {
     fn default() -> Touched {
         Touched {
             shards: std::array::from_fn(|_| Mutex::default()),
-            recent: std::iter::repeat_with(AtomicU64::default).take(RECENT).collect(),
+            recent: OnceLock::new(),
             unwritten: AtomicUsize::new(0),
         }
     }
@@ -84,8 +86,10 @@ impl Touched {
         let mut hasher = std::hash::DefaultHasher::new();
         (group, key).hash(&mut hasher);
         let hash = hasher.finish();
-        let recent = &self.recent[hash as usize % RECENT];
-        let noted = hash.wrapping_add(when.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let recent =
+            self.recent.get_or_init(|| std::iter::repeat_with(AtomicU32::default).take(RECENT).collect());
+        let recent = &recent[hash as usize % RECENT];
+        let noted = (hash >> 32) as u32 ^ (when as u32).wrapping_add(1).wrapping_mul(0x9E37_79B9);
         if recent.load(Ordering::Relaxed) == noted {
             return false;
         }
@@ -157,7 +161,8 @@ impl Touched {
             shard.notes.retain(|_, note| !note.is_written);
             shard.written = 0;
         }
-        self.recent.iter().for_each(|recent| recent.store(0, Ordering::Relaxed));
+        let recent = self.recent.get().into_iter().flatten();
+        recent.for_each(|recent| recent.store(0, Ordering::Relaxed));
     }
 }
 
