@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
     Acl, ContentHeaders, Digests, Durability, ETag, Lsn, ObjectKey, StorageClass, VersionId,
-    check_content_type, check_metadata, check_tags,
+    check_client_encryption, check_content_type, check_metadata, check_tags,
 };
 use crate::segment::{Placed, TIERS};
 
@@ -149,6 +149,7 @@ impl Attributes {
         let mut row = ObjectRow { content_type: self.content_type.clone(), ..ObjectRow::default() };
         if !self.metadata.is_empty() {
             row.metadata = check_metadata(&self.metadata)?;
+            check_client_encryption(&row.metadata)?;
         }
         row.class = self.class.map_or(BUCKETS_CLASS, StorageClass::number);
         if !self.headers.is_empty() {

@@ -13,6 +13,7 @@ mod bad_input;
 mod bad_stores;
 mod buckets;
 mod classes;
+mod client_encryption_rules;
 mod compacting;
 mod conditions;
 mod copy_rename;
