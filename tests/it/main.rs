@@ -13,6 +13,8 @@ mod bad_input;
 mod bad_stores;
 mod buckets;
 mod classes;
+#[cfg(feature = "client-encryption")]
+mod client_encryption;
 mod client_encryption_rules;
 mod compacting;
 mod conditions;
