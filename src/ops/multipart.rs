@@ -59,6 +59,12 @@ impl UploadOptions {
         self
     }
 
+    /// Takes the pairs of user metadata out again whose names are unwanted.
+    pub fn without_metadata(mut self, unwanted: impl Fn(&str) -> bool) -> UploadOptions {
+        self.attributes.metadata.retain(|name, _| !unwanted(name));
+        self
+    }
+
     /// Sets the content headers, such as `Cache-Control`.
     pub fn headers(mut self, headers: ContentHeaders) -> UploadOptions {
         self.attributes.headers = headers;

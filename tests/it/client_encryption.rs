@@ -529,6 +529,46 @@ fn an_encrypted_object_is_copied_renamed_and_kept_like_any_other() {
     assert_eq!(EncryptedBucket::new(&fork, key()).get("a").unwrap().bytes().unwrap(), b"body");
 }
 
+#[test]
+fn metadata_of_another_object_does_not_spoil_a_new_one() {
+    let (_store, bucket) = a_bucket();
+    let encrypted = EncryptedBucket::new(&bucket, quick()).with_md5(true);
+    let legacy = Recorded::named("oss2-legacy").metadata;
+    let parts = Recorded::named("oss2-parts").metadata;
+    for metadata in [legacy, parts, Recorded::named("oss2-described").metadata] {
+        let pairs = || metadata.iter().map(|(name, value)| (name.to_uppercase(), value.clone()));
+        let options = pairs().fold(PutOptions::new(), |all, (name, value)| all.metadata(name, value));
+        let options = options.metadata("Owner", "ann");
+        encrypted.put_with("a", b"body", options.clone()).unwrap();
+        assert_eq!(encrypted.get("a").unwrap().bytes().unwrap(), b"body");
+        assert_eq!(bucket.head("a").unwrap().metadata["owner"], "ann");
+        let mut writer = encrypted.writer("a", options).unwrap();
+        writer.write_all(b"another").unwrap();
+        writer.finish().unwrap();
+        assert_eq!(encrypted.get("a").unwrap().bytes().unwrap(), b"another");
+        let options = pairs().fold(UploadOptions::new(), |all, (name, value)| all.metadata(name, value));
+        let upload = encrypted.upload("a", 5, 16, options).unwrap();
+        upload.put_part(1, b"parts").unwrap();
+        upload.complete_all().unwrap();
+        assert_eq!(encrypted.get("a").unwrap().bytes().unwrap(), b"parts");
+    }
+}
+
+#[test]
+fn objects_of_snapshots_and_older_versions_are_decrypted_too() {
+    let (store, bucket) = a_bucket();
+    bucket.set_config(&ossicle::Versioning::Enabled).unwrap();
+    let encrypted = EncryptedBucket::new(&bucket, quick());
+    let version = encrypted.put("a", b"first").unwrap().version.unwrap();
+    let snapshot = store.snapshot().unwrap();
+    encrypted.put("a", b"second").unwrap();
+    let then = snapshot.bucket("cats").unwrap().get("a").unwrap();
+    assert_eq!(encrypted.decrypt(then).unwrap().bytes().unwrap(), b"first");
+    let older = encrypted.get_with("a", GetOptions::new().version(version)).unwrap();
+    assert_eq!(older.bytes().unwrap(), b"first");
+    assert_eq!(encrypted.get("a").unwrap().bytes().unwrap(), b"second");
+}
+
 /// Names that mean something, and one that does not.
 fn names() -> impl Strategy<Value = String> {
     const SUFFIXES: &[&str] = &[

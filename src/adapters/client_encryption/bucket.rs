@@ -8,8 +8,8 @@ use md5::{Digest, Md5};
 use super::content::{ContentKey, Mixed};
 use super::{EncryptedObject, EncryptedUpload, EncryptedWriter, Envelope, MasterKey, unreadable};
 use crate::{
-    Body, Bucket, Error, ErrorKind, GetOptions, ObjectKind, ObjectMeta, PutOptions, PutOutcome, Result,
-    UploadOptions,
+    Body, Bucket, Error, ErrorKind, GetOptions, Object, ObjectKind, ObjectMeta, PutOptions, PutOutcome,
+    Result, UploadOptions,
 };
 
 /// A bucket whose bodies this program encrypts before the store sees them, and decrypts when it has got them. Keys, sizes,
@@ -84,7 +84,8 @@ impl EncryptedBucket {
         self.put_with(key, body, PutOptions::new())
     }
 
-    /// [`put`](EncryptedBucket::put), with options. Conditions and digests are about the encrypted body.
+    /// [`put`](EncryptedBucket::put), with options. Conditions and digests are about the encrypted body. What the metadata
+    /// of the options says of encryption, having come from another object perhaps, counts for nothing.
     pub fn put_with<'a>(
         &self,
         key: &str,
@@ -97,7 +98,7 @@ impl EncryptedBucket {
             let md5 = self.with_md5.then(|| Md5::digest(bytes).into());
             envelope = envelope.with_body(bytes.len() as u64, md5);
         }
-        let options = described(&envelope, options, PutOptions::metadata);
+        let options = described(&envelope, options.without_metadata(Envelope::owns), PutOptions::metadata);
         let mixed = Mixed { from: body.into_reader(), stream: content.stream(0) };
         self.bucket.put_with(key, Body::reader(mixed), options)
     }
@@ -105,7 +106,7 @@ impl EncryptedBucket {
     /// Encrypts and writes an object piece by piece.
     pub fn writer(&self, key: &str, options: PutOptions) -> Result<EncryptedWriter> {
         let (envelope, content) = self.seal()?;
-        let options = described(&envelope, options, PutOptions::metadata);
+        let options = described(&envelope, options.without_metadata(Envelope::owns), PutOptions::metadata);
         Ok(EncryptedWriter::new(self.bucket.writer(key, options)?, content.stream(0)))
     }
 
@@ -121,7 +122,14 @@ impl EncryptedBucket {
 
     /// [`get`](EncryptedBucket::get), with a range or conditions.
     pub fn get_with(&self, key: &str, options: GetOptions) -> Result<EncryptedObject> {
-        let object = self.bucket.get_with(key, options)?;
+        self.decrypt(self.bucket.get_with(key, options)?)
+    }
+
+    /// Decrypts an object that was got elsewhere: from a snapshot, a transaction, or another bucket.
+    ///
+    /// # Errors
+    /// Those of [`get`](EncryptedBucket::get) that are about encryption.
+    pub fn decrypt(&self, object: Object) -> Result<EncryptedObject> {
         let Some(envelope) = self.envelope(object.meta())? else {
             return Ok(EncryptedObject::plain(object));
         };
@@ -192,6 +200,7 @@ impl EncryptedBucket {
         EncryptedUpload::check_sizes(data_size, part_size)?;
         let (envelope, content) = self.seal()?;
         let envelope = envelope.with_parts(data_size, part_size);
+        let options = options.without_metadata(Envelope::owns);
         let upload = self.bucket.upload(key, described(&envelope, options, UploadOptions::metadata))?;
         EncryptedUpload::new(upload, &envelope, content)
     }

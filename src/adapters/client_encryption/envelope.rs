@@ -66,6 +66,13 @@ impl Envelope {
         }
     }
 
+    /// Whether a name of metadata is one of encryption's, of today or of old.
+    pub(super) fn owns(name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        let starts = |prefix| name.starts_with(prefix);
+        starts("client-side-encryption-") || starts("oss-crypto-") || LEGACY_CORE.contains(&name.as_str())
+    }
+
     fn current(metadata: &Metadata) -> Result<Envelope> {
         let [key, start, cipher, algorithm] = CORE.map(|name| field(metadata, name));
         check_cipher(cipher?, &[CONTENT_ALGORITHM])?;
