@@ -34,7 +34,7 @@ mod model;
 mod ops;
 mod segment;
 
-#[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "client-encryption"))]
 pub mod adapters;
 
 #[cfg(feature = "fuzzing")]
@@ -127,6 +127,9 @@ pub mod cookbook {
     pub mod backup {}
     #[doc = include_str!("../docs/cookbook/encryption.md")]
     pub mod encryption {}
+    #[cfg(feature = "client-encryption")]
+    #[doc = include_str!("../docs/cookbook/client-encryption.md")]
+    pub mod client_encryption {}
     #[doc = include_str!("../docs/cookbook/readers.md")]
     pub mod readers {}
 }

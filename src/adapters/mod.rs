@@ -1,4 +1,4 @@
-//! Guests of the house: ways into a store that are not Rust calls, a feature each.
+//! Guests of the house: what is built on the public face alone, a feature each.
 //!
 //! *Owns*: nothing of the store; each guest owns what its own users see.
 //! *Promises*:
@@ -11,3 +11,5 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client-encryption")]
+pub mod client_encryption;

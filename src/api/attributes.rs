@@ -110,7 +110,8 @@ impl Bucket {
     /// all. The object's time is set, as if it were copied onto itself, but no version is made.
     ///
     /// # Errors
-    /// `InvalidArgument`; `NoSuchKey`; `FileImmutable` if the object is protected.
+    /// `InvalidArgument`; `NoSuchKey`; `FileImmutable` if the object is protected; `InvalidEncryptionRequest` if that would
+    /// change the fields of client-side encryption.
     pub fn set_metadata<K, V>(&self, key: &str, pairs: impl IntoIterator<Item = (K, V)>) -> Result<()>
     where
         K: Into<String>,

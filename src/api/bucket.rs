@@ -60,6 +60,10 @@ impl Bucket {
     }
 
     /// [`put`](Bucket::put), with options.
+    ///
+    /// # Errors
+    /// Those of `put`; `InvalidArgument` for attributes out of their limits; `InvalidEncryptionRequest` if the metadata has
+    /// some of the fields of client-side encryption (OSS) and not all; those of the conditions.
     pub fn put_with<'a>(
         &self,
         key: &str,
@@ -141,7 +145,8 @@ impl Bucket {
     /// # Errors
     /// `InvalidArgument`, also for symlinks and objects that grow in the classes `ColdArchive` and `DeepColdArchive`
     /// (OSS); `InvalidObjectState` for a frozen object; `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`;
-    /// `QuotaExceeded`; `FileAlreadyExists`; `PreconditionFailed`; `NotModified`.
+    /// `QuotaExceeded`; `FileAlreadyExists`; `PreconditionFailed`; `NotModified`; `InvalidEncryptionRequest` for other
+    /// fields of client-side encryption than the source has.
     pub fn copy_from(
         &self,
         from: &Bucket,

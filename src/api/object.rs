@@ -1,6 +1,7 @@
 //! An object that was got: what is known of it, and its bytes.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -34,6 +35,11 @@ impl Object {
     /// What is known of the object.
     pub fn meta(&self) -> &ObjectMeta {
         &self.got.meta
+    }
+
+    /// Which bytes of the body were asked for; without a range, all of them.
+    pub fn range(&self) -> Range<u64> {
+        self.got.range.clone()
     }
 
     /// How many bytes the range that was asked for has; without a range, the size of the body.

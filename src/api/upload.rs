@@ -1,5 +1,6 @@
 //! Uploads of parts, and the listing of those in progress.
 
+use std::collections::BTreeMap;
 use std::vec;
 
 use super::{Bucket, Store};
@@ -56,6 +57,14 @@ impl Upload {
         self
     }
 
+    /// The user metadata that the object will have, as it was given when the upload was begun; names are in lower case.
+    ///
+    /// # Errors
+    /// `NoSuchUpload`.
+    pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
+        Ok(self.reference.row(&self.reading())?.object.metadata)
+    }
+
     fn reading(&self) -> Reading {
         Reading::newest(self.store.engine())
     }
@@ -65,7 +74,8 @@ impl Upload {
     ///
     /// # Errors
     /// `NoSuchUpload`, also if the upload is completed or aborted meanwhile; `InvalidArgument` for a number out of
-    /// range; `EntityTooLarge`; `QuotaExceeded`; `StorageFull`.
+    /// range; `EntityTooLarge`; `QuotaExceeded`; `StorageFull`; `InvalidEncryptionRequest` for another length than the
+    /// metadata of a client-side encrypted upload says.
     pub fn put_part<'a>(&self, number: u32, body: impl Into<Body<'a>>) -> Result<Part> {
         parts::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
     }
@@ -75,7 +85,8 @@ impl Upload {
     ///
     /// # Errors
     /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]: `NoSuchKey`, `InvalidRange`,
-    /// `PreconditionFailed`, `NotModified`, `InvalidObjectState`.
+    /// `PreconditionFailed`, `NotModified`, `InvalidObjectState`; `InvalidEncryptionRequest` if the object or the upload is
+    /// encrypted by its client.
     pub fn put_part_copy(&self, number: u32, from: &Bucket, key: &str, options: GetOptions) -> Result<Part> {
         let engine = self.store.engine();
         parts::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
@@ -100,7 +111,8 @@ impl Upload {
     /// # Errors
     /// `NoSuchUpload`; `InvalidArgument` for no part at all; `InvalidPartOrder` unless the numbers ascend;
     /// `InvalidPart` for a part that is not there or has another entity tag; `EntityTooSmall` for one below 100 KiB
-    /// that is not the last; `FileAlreadyExists` with `if_absent`; `FileImmutable`; `QuotaExceeded`. After an error
+    /// that is not the last; `FileAlreadyExists` with `if_absent`; `FileImmutable`; `QuotaExceeded`;
+    /// `InvalidEncryptionRequest` unless all parts of a client-side encrypted upload are there. After an error
     /// the upload is as it was.
     pub fn complete(&self, parts: &[Part]) -> Result<PutOutcome> {
         multipart::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
@@ -127,7 +139,8 @@ impl Bucket {
     /// Begins an upload in parts. There may be several to one key, each on its own.
     ///
     /// # Errors
-    /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`.
+    /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`; `InvalidEncryptionRequest` if the metadata
+    /// has fields of client-side encryption, and not all of them with the sizes of body and parts.
     pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
         let durability = options.done();
         let reference = multipart::begin(self.store().engine(), self.reference(), key, options)?;

@@ -13,6 +13,7 @@
 mod acl;
 mod change;
 mod class;
+mod client_encryption;
 mod digest;
 mod etag;
 mod headers;
@@ -32,6 +33,9 @@ mod worm;
 pub use acl::Acl;
 pub use change::{Change, ChangeOp, FeedCursor};
 pub use class::StorageClass;
+pub(crate) use client_encryption::{
+    PartPlan, check_client_encryption, check_client_encryption_kept, is_client_encrypted, no_part_copy,
+};
 pub(crate) use digest::{Crc64, Hasher, crc64_combine};
 pub use digest::{Digests, ObjectDigests};
 pub use etag::ETag;

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
     Acl, ContentHeaders, Durability, ETag, ObjectMeta, Retention, StorageClass, VersionId,
-    check_content_type, check_metadata, check_tags, from_millis,
+    check_client_encryption_kept, check_content_type, check_metadata, check_tags, from_millis,
 };
 
 /// Which version an attribute belongs to, and on what condition it is changed.
@@ -151,7 +151,10 @@ impl Attribute {
         match self {
             Attribute::Tags(tags) => row.rare_mut().tags = tags.clone(),
             Attribute::Acl(acl) => row.rare_mut().acl = acl.map_or(0, Acl::number),
-            Attribute::Metadata(metadata) => row.metadata = metadata.clone(),
+            Attribute::Metadata(metadata) => {
+                check_client_encryption_kept(&row.metadata, metadata)?;
+                row.metadata = metadata.clone();
+            }
             Attribute::ContentType(text) => row.content_type = Some(text.clone()),
             Attribute::Headers(headers) => row.rare_mut().headers = headers.to_array(),
             Attribute::Class(class) => class::change(row, *class, None)?,

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::engine::{Engine, NewBody};
 use crate::error::{Error, Result};
@@ -42,6 +42,24 @@ impl<'a> Body<'a> {
     /// All that a reader gives, however much that is. Memory does not grow with it.
     pub fn reader(reader: impl Read + 'a) -> Body<'a> {
         Body(Source::Reader(Box::new(reader)))
+    }
+
+    /// The bytes, if they lie in memory and need not be read first.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Source::Borrowed(bytes) => Some(bytes),
+            Source::Owned(bytes) => Some(bytes),
+            Source::Reader(_) => None,
+        }
+    }
+
+    /// The bytes as a reader, for whoever changes them on their way in.
+    pub fn into_reader(self) -> Box<dyn Read + 'a> {
+        match self.0 {
+            Source::Borrowed(bytes) => Box::new(bytes),
+            Source::Owned(bytes) => Box::new(bytes.reader()),
+            Source::Reader(reader) => reader,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
     Acl, ContentHeaders, Durability, ETag, Lsn, ObjectKey, ObjectKind, StorageClass, VersionId,
-    check_content_type, check_metadata, check_tags,
+    check_client_encryption_kept, check_content_type, check_metadata, check_tags,
 };
 
 /// What a copy or a rename is asked to do.
@@ -165,6 +165,7 @@ impl Step for CopyStep {
             row.content_type = Some(text.clone());
         }
         if let Some(metadata) = &options.metadata {
+            check_client_encryption_kept(&row.metadata, metadata)?;
             row.metadata = metadata.clone();
         }
         row.modified = staged.now.millis;

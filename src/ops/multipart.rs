@@ -18,8 +18,8 @@ use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, UploadRow};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, Digests, Durability, ETag, Hasher, Lsn, ObjectKey, ObjectKind, StorageClass,
-    UploadId, crc64_combine,
+    Acl, ContentHeaders, Digests, Durability, ETag, Hasher, Lsn, ObjectKey, ObjectKind, PartPlan,
+    StorageClass, UploadId, crc64_combine,
 };
 
 /// The fewest bytes of a part, unless it is the last one of its object (OSS).
@@ -56,6 +56,12 @@ impl UploadOptions {
     /// Adds a pair of user metadata: letters, digits and hyphens in the name; 8 KiB in all (OSS).
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> UploadOptions {
         self.attributes.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes the pairs of user metadata out again whose names are unwanted.
+    pub fn without_metadata(mut self, unwanted: impl Fn(&str) -> bool) -> UploadOptions {
+        self.attributes.metadata.retain(|name, _| !unwanted(name));
         self
     }
 
@@ -219,6 +225,7 @@ pub fn begin(
 ) -> Result<UploadRef> {
     ObjectKey::new(key)?;
     let object = options.attributes.to_row()?;
+    PartPlan::of(&object.metadata)?;
     let step = BeginStep {
         bucket: bucket.clone(),
         key: key.to_string(),
@@ -365,6 +372,9 @@ impl Step for CompleteStep {
         let blob = blob_of(&row);
         let held = parts::list(staged, blob, 0, usize::MAX)?;
         let chosen = choose(self.parts.as_deref(), &held, self.least)?;
+        if let Some(plan) = PartPlan::of(&row.object.metadata)? {
+            plan.check_parts(chosen.iter().map(|held| (held.number, held.piece.size)))?;
+        }
         check_absent(&Chain::new(staged, &state), &upload.key, row.if_absent)?;
 
         let (etag, crc64) = digests_of(row.oss_digests, &chosen);

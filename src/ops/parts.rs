@@ -16,7 +16,9 @@ use crate::error::{Error, Result};
 use crate::format::entry::BlobId;
 use crate::format::row::{self, PieceRow, UploadRow};
 use crate::index::Weight;
-use crate::model::{Digests, Durability, ETag, from_millis};
+use crate::model::{
+    Digests, Durability, ETag, ObjectMeta, PartPlan, from_millis, is_client_encrypted, no_part_copy,
+};
 use crate::segment::{Placed, TIERS};
 
 /// The highest number of a part (OSS).
@@ -234,6 +236,9 @@ pub fn put(
     let owner = engine::piece_key(blob_of(&row), u64::from(number));
     let to = whither(engine, owner, &row);
     let prepared = body::prepare_at_most(engine, &to, body, digests_of(&row), MAX_PART)?;
+    if let Some(plan) = PartPlan::of(&row.object.metadata)? {
+        plan.check_part(number, prepared.size)?;
+    }
     finish(engine, upload, number, prepared, durability)
 }
 
@@ -247,7 +252,17 @@ pub fn copy(
     durability: Durability,
 ) -> Result<Part> {
     let row = admit(engine, upload, number)?;
-    let got = get::get(&Reading::newest(engine), from, key, options)?;
+    let reading = Reading::newest(engine);
+    let got = get::get(&reading, from, key, options)?;
+    let encrypted = |meta: &ObjectMeta| is_client_encrypted(&meta.metadata);
+    let target =
+        got.meta.target().map(|target| get::head_itself(&reading, from, target, None)).transpose()?;
+    if is_client_encrypted(&row.object.metadata)
+        || encrypted(&got.meta)
+        || target.as_ref().is_some_and(encrypted)
+    {
+        return Err(no_part_copy());
+    }
     check_len(got.range.end - got.range.start, MAX_PART)?;
     let owner = engine::piece_key(blob_of(&row), u64::from(number));
     let mut incoming = Incoming::new(whither(engine, owner, &row), digests_of(&row));

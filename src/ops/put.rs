@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
     Acl, ContentHeaders, Digests, Durability, ETag, Lsn, ObjectKey, StorageClass, VersionId,
-    check_content_type, check_metadata, check_tags,
+    check_client_encryption, check_content_type, check_metadata, check_tags,
 };
 use crate::segment::{Placed, TIERS};
 
@@ -80,6 +80,12 @@ impl PutOptions {
     /// Adds a pair of user metadata: letters, digits and hyphens in the name; 8 KiB in all (OSS).
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> PutOptions {
         self.attributes.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes the pairs of user metadata out again whose names are unwanted.
+    pub fn without_metadata(mut self, unwanted: impl Fn(&str) -> bool) -> PutOptions {
+        self.attributes.metadata.retain(|name, _| !unwanted(name));
         self
     }
 
@@ -149,6 +155,7 @@ impl Attributes {
         let mut row = ObjectRow { content_type: self.content_type.clone(), ..ObjectRow::default() };
         if !self.metadata.is_empty() {
             row.metadata = check_metadata(&self.metadata)?;
+            check_client_encryption(&row.metadata)?;
         }
         row.class = self.class.map_or(BUCKETS_CLASS, StorageClass::number);
         if !self.headers.is_empty() {

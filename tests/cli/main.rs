@@ -8,6 +8,8 @@
 
 mod backup;
 mod classes;
+#[cfg(feature = "client-encryption")]
+mod client_key;
 mod commands;
 mod export;
 mod feed;

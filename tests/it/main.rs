@@ -13,6 +13,9 @@ mod bad_input;
 mod bad_stores;
 mod buckets;
 mod classes;
+#[cfg(feature = "client-encryption")]
+mod client_encryption;
+mod client_encryption_rules;
 mod compacting;
 mod conditions;
 mod copy_rename;

@@ -228,6 +228,8 @@ pub struct PutArgs {
     /// Fail if there is an object under the key already
     #[arg(long)]
     pub if_absent: bool,
+    #[command(flatten)]
+    pub client_key: super::client_key::ClientKey,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +242,8 @@ pub struct GetArgs {
     /// Replace a file that is there
     #[arg(short, long)]
     pub force: bool,
+    #[command(flatten)]
+    pub client_key: super::client_key::ClientKey,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +254,8 @@ pub struct CatArgs {
     /// Only these bytes, the last one included: `0-99`, `100-`, or `-100` for the last hundred
     #[arg(long, value_name = "A-B", value_parser = span, allow_hyphen_values = true)]
     pub range: Option<Span>,
+    #[command(flatten)]
+    pub client_key: super::client_key::ClientKey,
 }
 
 #[derive(Debug, Args)]

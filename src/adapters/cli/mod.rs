@@ -23,6 +23,11 @@ mod backup;
 mod buckets;
 mod care;
 mod classes;
+#[cfg(feature = "client-encryption")]
+mod client_key;
+#[cfg(not(feature = "client-encryption"))]
+#[path = "no_client_key.rs"]
+mod client_key;
 mod export;
 mod failure;
 mod feed;

@@ -10,7 +10,7 @@ use super::failure::{Failure, say};
 use super::landing::{Directory, Existing};
 use super::tally::Trouble;
 use super::{opening, words};
-use crate::{Body, Bucket, GetOptions, ListOptions, Object, PutOptions};
+use crate::{Body, Bucket, GetOptions, ListOptions, PutOptions};
 
 /// `put`
 pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<()
         Body::from(file)
     };
     let store = opening::to_write(store)?;
-    store.bucket(&args.to.bucket)?.put_with(&key, body, options)?;
+    args.client_key.put(&store.bucket(&args.to.bucket)?, &key, body, options)?;
     Ok(store.close()?)
 }
 
@@ -58,7 +58,8 @@ fn key_for(args: &PutArgs) -> Result<String, Failure> {
 /// `get`
 pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_read(store)?;
-    let mut object = store.bucket(&args.from.bucket)?.get(&args.from.key)?;
+    let bucket = store.bucket(&args.from.bucket)?;
+    let mut object = args.client_key.get(&bucket, &args.from.key, GetOptions::new())?;
     if args.to.as_deref() == Some(Path::new("-")) {
         object.copy_to(out)?;
         return Ok(());
@@ -107,7 +108,8 @@ pub fn cat(store: Option<&Path>, args: &CatArgs, out: &mut dyn Write) -> Result<
         Some(Span::Last(bytes)) => options.last(bytes),
     };
     for address in &args.objects {
-        let mut object: Object = store.bucket(&address.bucket)?.get_with(&address.key, options.clone())?;
+        let bucket = store.bucket(&address.bucket)?;
+        let mut object = args.client_key.get(&bucket, &address.key, options.clone())?;
         object.copy_to(out)?;
     }
     Ok(())
