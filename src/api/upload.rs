@@ -3,6 +3,7 @@
 use std::vec;
 
 use super::{Bucket, Store};
+use crate::crypto::CustomerKey;
 use crate::error::Result;
 use crate::model::{Durability, UploadId};
 use crate::ops::body::Body;
@@ -53,6 +54,12 @@ impl Upload {
     /// The same upload, with another moment at which each call on the handle is done.
     pub fn durability(mut self, durability: Durability) -> Upload {
         self.durability = durability;
+        self
+    }
+
+    /// The same upload, with the key that it was begun with; what [`Bucket::resume_upload`] gives has none.
+    pub fn customer_key(mut self, key: &CustomerKey) -> Upload {
+        self.reference.customer = Some(key.clone());
         self
     }
 

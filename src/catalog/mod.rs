@@ -19,6 +19,7 @@
 mod audit;
 mod bucket;
 mod change;
+pub mod encryption;
 pub mod keys;
 mod lens;
 pub mod lifecycle;
