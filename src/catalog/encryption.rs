@@ -1,9 +1,12 @@
 //! The keys of buckets and the encryption that a bucket asks for, in the ordered map.
 
+use std::collections::BTreeSet;
+
 use super::keys;
-use super::rows::Rows;
+use super::rows::{Rows, decode_past};
+use crate::engine::Stored;
 use crate::error::{Error, Result};
-use crate::format::row::{self, BucketKeyRow, EncryptionRow};
+use crate::format::row::{self, BucketKeyRow, EncryptionRow, ObjectRow, Row, SealRow, UploadRow};
 use crate::model::Encryption;
 
 /// The name of the encryption among the configurations of a bucket.
@@ -70,4 +73,56 @@ pub fn current_key(
     let fits = |(_, row): &([u8; 16], BucketKeyRow)| !row.retired && row.key_id == key_id;
     let found = keys_of(rows, bucket_id)?.into_iter().filter(fits);
     Ok(found.max_by_key(|(generation, row)| (row.made, *generation)))
+}
+
+/// How the object, version, upload or row of the past under a key is encrypted, if there is an envelope around it. Other
+/// rows, and those without one, are hardly looked at.
+pub fn seal_of(key: &[u8], payload: &[u8]) -> Result<Option<SealRow>> {
+    let payload = if keys::is_history(key) {
+        match keys::parse_history(key) {
+            Some((of, _)) if keys::has_body(&of) => decode_past(payload)?.1,
+            _ => return Ok(None),
+        }
+    } else if keys::has_body(key) || keys::parse_upload(key).is_some() {
+        payload
+    } else {
+        return Ok(None);
+    };
+    let object = match payload {
+        [ObjectRow::KIND, schema, ..] if *schema > 3 => row::decode::<ObjectRow>(payload).map_err(damaged)?,
+        [UploadRow::KIND, schema, ..] if *schema > 1 => {
+            row::decode::<UploadRow>(payload).map_err(damaged)?.object
+        }
+        _ => return Ok(None),
+    };
+    Ok(object.seal().filter(|seal| seal.envelope().is_some()).cloned())
+}
+
+/// Whether every key of a bucket is there that an object needs. Memory grows with the number of keys.
+#[derive(Debug, Default)]
+pub struct KeyAudit {
+    needed: BTreeSet<(u64, [u8; 16])>,
+    there: BTreeSet<(u64, [u8; 16])>,
+}
+
+impl KeyAudit {
+    /// Sees the next row.
+    pub fn see(&mut self, key: &[u8], stored: &Stored<'_>) -> Result<()> {
+        if let Some(SealRow::Kms { bucket, generation, .. }) = seal_of(key, &stored.payload)? {
+            self.needed.insert((bucket, generation));
+        } else if let Some(place) = keys::parse_bucket_key(key) {
+            row::decode::<BucketKeyRow>(&stored.payload).map_err(damaged)?;
+            self.there.insert(place);
+        }
+        Ok(())
+    }
+
+    /// What is missing, once every row was seen.
+    pub fn finish(self) -> Vec<String> {
+        let missing = self.needed.difference(&self.there);
+        let told = |(bucket, _): &(u64, [u8; 16])| {
+            format!("objects need a key of the bucket with the id {bucket}, and it is not there")
+        };
+        missing.map(told).collect()
+    }
 }

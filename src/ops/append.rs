@@ -391,7 +391,7 @@ impl AppendStep {
 
 /// The row of a piece.
 fn piece(size: u64, modified: u64, prepared: &Prepared, crc64: Option<u64>) -> Vec<u8> {
-    row::encode(&PieceRow { size, modified, blake3: prepared.digests.blake3, md5: None, crc64 })
+    row::encode(&PieceRow { size, modified, blake3: prepared.digests.blake3, crc64, ..PieceRow::default() })
 }
 
 /// Puts a piece whose body may have been streamed for another key.

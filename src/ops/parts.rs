@@ -143,13 +143,14 @@ struct PartStep {
     upload: UploadRef,
     number: u32,
     prepared: Prepared,
+    enveloped: bool,
 }
 
 impl PartStep {
     fn piece(&self, modified: u64) -> PieceRow {
         let digests = &self.prepared.digests;
         let (blake3, md5, crc64) = (digests.blake3, digests.md5, digests.crc64);
-        PieceRow { size: self.prepared.size, modified, blake3, md5, crc64 }
+        PieceRow { size: self.prepared.size, modified, blake3, md5, crc64, enveloped: self.enveloped }
     }
 }
 
@@ -213,10 +214,10 @@ fn finish(
     engine: &Arc<Engine>,
     upload: &UploadRef,
     number: u32,
-    prepared: Prepared,
+    (prepared, enveloped): (Prepared, bool),
     durability: Durability,
 ) -> Result<Part> {
-    let step = PartStep { upload: upload.clone(), number, prepared };
+    let step = PartStep { upload: upload.clone(), number, prepared, enveloped };
     let piece = step.piece(0);
     match batch::commit_one(engine, step, durability)? {
         StepOutcome::Number(modified) => Ok(Part::of(number, &PieceRow { modified, ..piece })),
@@ -245,7 +246,7 @@ pub fn put(
 ) -> Result<Part> {
     let (row, to) = admit(engine, upload, number)?;
     let prepared = body::prepare_at_most(engine, &to, body, digests_of(&row), MAX_PART)?;
-    finish(engine, upload, number, prepared, durability)
+    finish(engine, upload, number, (prepared, to.envelope.is_some()), durability)
 }
 
 /// Puts the bytes of another object, or of a range of it, as a part.
@@ -260,6 +261,7 @@ pub fn copy(
     let (row, to) = admit(engine, upload, number)?;
     let got = get::get(&Reading::newest(engine), from, key, options)?;
     check_len(got.range.end - got.range.start, MAX_PART)?;
+    let enveloped = to.envelope.is_some();
     let mut incoming = Incoming::new(engine, to, digests_of(&row));
     let mut at = got.range.start;
     while at < got.range.end {
@@ -268,5 +270,5 @@ pub fn copy(
         incoming.write(engine, &bytes)?;
         at += bytes.len() as u64;
     }
-    finish(engine, upload, number, incoming.finish(engine)?, durability)
+    finish(engine, upload, number, (incoming.finish(engine)?, enveloped), durability)
 }

@@ -263,6 +263,11 @@ impl ObjectRow {
         self.rare().seal.as_deref()
     }
 
+    /// The envelope around its body, if there is one.
+    pub fn envelope(&self) -> Option<&super::EnvelopeRow> {
+        self.seal().and_then(SealRow::envelope)
+    }
+
     /// Notes how it is encrypted.
     pub fn set_seal(&mut self, seal: Option<SealRow>) {
         if seal.is_some() || self.extra.is_some() {
@@ -298,11 +303,28 @@ pub struct PieceRow {
     pub md5: Option<[u8; 16]>,
     /// CRC-64/XZ of them.
     pub crc64: Option<u64>,
+    /// Whether all this is of the bytes in an envelope, and not of those that are stored; that is schema 2.
+    #[serde(skip)]
+    pub enveloped: bool,
 }
+
+/// The schema of a piece that is an envelope.
+const ENVELOPED: u8 = 2;
 
 impl Row for PieceRow {
     const KIND: u8 = 3;
     const SCHEMA: u8 = 1;
+
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        self.enveloped.then(|| (ENVELOPED, encode_body(self)))
+    }
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<PieceRow, &'static str> {
+        if schema != ENVELOPED {
+            return Err(super::UNKNOWN);
+        }
+        Ok(PieceRow { enveloped: true, ..decode_body(body)? })
+    }
 }
 
 /// An upload in progress.
