@@ -1,5 +1,6 @@
-//! Copy and rename: an object under another key, in this bucket or another one. No byte is copied, whatever the size,
-//! unless the copy is to be encrypted otherwise.
+//! Copy and rename: an object under another key, in this bucket or another one.
+//!
+//! No byte is copied, whatever the size, unless the copy is to be encrypted otherwise than its source.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::address::{Address, with_key};
+use super::encryption::{CustomerArgs, EncryptionCommand, SealArgs, named};
 use crate::{RestorePriority, StorageClass};
 
 /// An object store in a directory: buckets and objects with the semantics of Alibaba Cloud OSS, and no server.
@@ -30,6 +31,9 @@ pub struct Invocation {
     /// Ask for the passphrase of an encrypted store (the environment variable OSSICLE_PASSPHRASE may hold it)
     #[arg(long, global = true, conflicts_with = "key_file")]
     pub passphrase: bool,
+    /// A named key for `--sse KMS:NAME`, in a file as the key of a store is; may be given often
+    #[arg(long = "kms-key", global = true, value_name = "NAME=FILE", value_parser = named)]
+    pub kms_keys: Vec<(String, PathBuf)>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -78,6 +82,11 @@ pub enum Command {
     Lifecycle {
         #[command(subcommand)]
         command: LifecycleCommand,
+    },
+    /// Show or set how a bucket encrypts what is written to it
+    Encryption {
+        #[command(subcommand)]
+        command: EncryptionCommand,
     },
     /// Count objects and bytes under a prefix, or in every bucket
     Du(DuArgs),
@@ -228,6 +237,8 @@ pub struct PutArgs {
     /// Fail if there is an object under the key already
     #[arg(long)]
     pub if_absent: bool,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -240,6 +251,8 @@ pub struct GetArgs {
     /// Replace a file that is there
     #[arg(short, long)]
     pub force: bool,
+    #[command(flatten)]
+    pub customer: CustomerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +263,8 @@ pub struct CatArgs {
     /// Only these bytes, the last one included: `0-99`, `100-`, or `-100` for the last hundred
     #[arg(long, value_name = "A-B", value_parser = span, allow_hyphen_values = true)]
     pub range: Option<Span>,
+    #[command(flatten)]
+    pub customer: CustomerArgs,
 }
 
 #[derive(Debug, Args)]

@@ -85,7 +85,7 @@ pub struct BucketKeyRow {
 }
 
 impl Row for BucketKeyRow {
-    const KIND: u8 = 24;
+    const KIND: u8 = 26;
     const SCHEMA: u8 = 1;
 }
 
@@ -99,6 +99,6 @@ pub struct EncryptionRow {
 }
 
 impl Row for EncryptionRow {
-    const KIND: u8 = 25;
+    const KIND: u8 = 27;
     const SCHEMA: u8 = 1;
 }
