@@ -80,6 +80,7 @@ pub use ops::multipart::UploadOptions;
 pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::rekey::Reencrypted;
 pub use ops::restore::RestoreOptions;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};

@@ -480,6 +480,16 @@ pub fn all_history() -> (Vec<u8>, Vec<u8>) {
     (vec![HISTORY], vec![HISTORY + 1])
 }
 
+/// The range of the rows of current and other versions, in all spaces.
+pub fn all_bodies() -> (Vec<u8>, Vec<u8>) {
+    (vec![Kind::Head as u8], vec![Kind::Version as u8 + 1])
+}
+
+/// The range of all uploads.
+pub fn all_uploads() -> (Vec<u8>, Vec<u8>) {
+    (vec![UPLOADS], vec![UPLOADS + 1])
+}
+
 /// The longest name of a table of the application's own rows, in bytes.
 pub const MAX_TABLE_BYTES: usize = 255;
 /// The longest key of a row of the application's own, in bytes.

@@ -58,6 +58,11 @@ impl Sealing {
         self.key.clone()
     }
 
+    /// The key of the row that the bucket's key stands in.
+    pub fn kept_at(&self) -> Option<&[u8]> {
+        self.wrap.as_ref().map(|(at, _)| &at[..])
+    }
+
     /// Notes it in the row of an object that is to be.
     pub fn note(sealing: Option<&Sealing>, row: &mut ObjectRow) {
         row.set_seal(sealing.map(|sealing| sealing.row.clone()));
@@ -121,7 +126,8 @@ fn new_envelope(engine: &Engine, root: &SecretKey) -> (Arc<EnvelopeKey>, Envelop
     (key, EnvelopeRow { salt, commitment, parts: Vec::new() })
 }
 
-fn with(engine: &Engine, bucket: &BucketRef, encryption: &Encryption) -> Result<Sealing> {
+/// The encryption with the store's key or a named one.
+pub fn with(engine: &Engine, bucket: &BucketRef, encryption: &Encryption) -> Result<Sealing> {
     encryption.check()?;
     let Some(key_id) = encryption.key_id() else {
         check_sealed(engine)?;

@@ -211,6 +211,8 @@ fn find_in(
 ) -> Result<Option<Seen>> {
     let now = || reading.engine.millis();
     let versioned = state.versioning().is_some();
+    // The keys of buckets have no past: what was written then may have another by now.
+    let newest = Moment::now(moment.view);
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
         // Most gets: one seek, and the row is read where it lies.
         let found = catalog::find_plain(moment.view, space, key, |head, stored| {
@@ -218,7 +220,7 @@ fn find_in(
                 return Ok(None);
             }
             let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
-            Seen::of(key, head, versioned, (body, moment), now).map(|seen| Some(seen.with_expiry(state)))
+            Seen::of(key, head, versioned, (body, &newest), now).map(|seen| Some(seen.with_expiry(state)))
         })?;
         return Ok(found.flatten());
     }
@@ -227,7 +229,7 @@ fn find_in(
         return Ok(None);
     };
     let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
-    let seen = Seen::of(key, head, versioned, (body, moment), now)?;
+    let seen = Seen::of(key, head, versioned, (body, &newest), now)?;
     Ok(Some(if version.is_none() { seen.with_expiry(state) } else { seen }))
 }
 

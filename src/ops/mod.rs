@@ -37,6 +37,7 @@ pub mod opening;
 pub mod parts;
 pub mod prefix;
 pub mod put;
+pub mod rekey;
 pub mod restore;
 pub mod retention;
 pub mod rows;

@@ -111,6 +111,10 @@ fn objects_and_buckets_are_encrypted_with_named_keys_and_with_ones_own() {
     kms(&["put", "letter", "cats/default"]);
     assert!(tool.ok(&["stat", "cats/default"]).contains("encrypted KMS:letters"));
     assert!(tool.fails(&["put", "letter", "cats/x"]).contains("letters"));
+    assert!(kms(&["encryption", "rotate", "cats"]).starts_with('1'));
+    let told = kms(&["encryption", "reencrypt", "cats"]);
+    assert!(told.contains("1 older key removed, 0 left"), "{told}");
+    assert_eq!(kms(&["cat", "cats/default"]), "dear canary-in-the-mine");
     tool.ok(&["encryption", "clear", "cats"]);
     tool.ok(&["put", "letter", "cats/open"]);
     assert!(!tool.ok(&["stat", "cats/open"]).contains("encrypted"));

@@ -642,3 +642,148 @@ fn a_walk_through_all_encryptions_reads_what_was_written() {
     }
     assert_sound(&store);
 }
+
+#[test]
+fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    assert_eq!(bucket.rotate_key().unwrap(), 0);
+    bucket.set_config(&Versioning::Enabled).unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    store.set_history(Some(Duration::from_secs(3600))).unwrap();
+    let bodies: Vec<Vec<u8>> = (0..20).map(|n| counting(n * 7_000 + n)).collect();
+    for round in 0..2 {
+        for (n, bytes) in bodies.iter().enumerate().skip(round * 10) {
+            bucket.put(&format!("key-{n}"), bytes).unwrap();
+        }
+    }
+    let old_version = bucket.put("versions", b"first").unwrap().version.unwrap();
+    bucket.put("versions", b"second").unwrap();
+    bucket.put_with("other", b"with two", PutOptions::new().encryption(Encryption::kms("two"))).unwrap();
+    bucket.put_with("mine", b"mine", PutOptions::new().customer_key(&mine(1))).unwrap();
+    let parts = bucket.upload("parts", UploadOptions::new()).unwrap();
+    (1..=2).for_each(|number| drop(parts.put_part(number, counting(110_000)).unwrap()));
+    parts.complete_all().unwrap();
+    let elsewhere = store.create_bucket("elsewhere").unwrap();
+    elsewhere.copy_from(&bucket, "key-19", "copy", CopyOptions::new()).unwrap();
+    let fork = store.fork_bucket("letters", "fork").unwrap();
+    let going_on = bucket.upload("going-on", UploadOptions::new()).unwrap();
+    going_on.put_part(1, counting(110_000)).unwrap();
+    let before = bucket.head("key-5").unwrap();
+    let then = before.lsn;
+    elsewhere.put("gone", b"plain").unwrap();
+    elsewhere.copy_from(&bucket, "key-3", "gone", CopyOptions::new()).unwrap();
+    let past = elsewhere.head("gone").unwrap().lsn;
+    elsewhere.delete("gone").unwrap();
+
+    let check = |store: &Store| {
+        let [bucket, elsewhere, fork] =
+            ["letters", "elsewhere", "fork"].map(|name| store.bucket(name).unwrap());
+        for bucket in [&bucket, &fork] {
+            for (n, bytes) in bodies.iter().enumerate() {
+                assert!(read(bucket, &format!("key-{n}")) == *bytes, "{n}");
+            }
+            assert!(read(bucket, "parts") == counting(110_000).repeat(2));
+            assert_eq!(read(bucket, "versions"), b"second");
+            let first = GetOptions::new().version(old_version.clone());
+            assert_eq!(bucket.get_with("versions", first).unwrap().bytes().unwrap(), "first");
+            assert_eq!(read(bucket, "other"), b"with two");
+            assert_eq!(read_with(bucket, "mine", &mine(1)), b"mine");
+        }
+        assert!(read(&elsewhere, "copy") == bodies[19]);
+        let then = store.as_of(past).unwrap().bucket("elsewhere").unwrap();
+        assert!(then.get("gone").unwrap().bytes().unwrap() == bodies[3]);
+        assert_sound(store);
+    };
+    check(&store);
+    let written = store.stats().live_bytes;
+    assert_eq!(bucket.rotate_key().unwrap(), 2);
+    assert!(store.stats().live_bytes - written < 2_000);
+    check(&store);
+    bucket.put("newest", b"with the new key").unwrap();
+
+    // Interrupted after each step, reopened, gone on with.
+    let mut store = store;
+    drop((bucket, elsewhere, fork));
+    let mut bodies_written = 0;
+    let last = loop {
+        let bucket = store.bucket("letters").unwrap();
+        let done = bucket.reencrypt(Duration::ZERO).unwrap();
+        bodies_written += done.bodies;
+        check(&store);
+        store.close().unwrap();
+        store = open(&disk);
+        if !done.more {
+            break done;
+        }
+    };
+    assert!(bodies_written > 20, "{bodies_written}");
+    // The upload that was begun before needs one of them still.
+    assert_eq!((last.keys_removed, last.keys_left), (1, 1));
+    let bucket = store.bucket("letters").unwrap();
+    let meta = bucket.head("key-5").unwrap();
+    assert_eq!((meta.lsn, &meta.etag, &meta.version), (then, &before.etag, &before.version));
+    let going_on = bucket.resume_upload("going-on", going_on.id()).unwrap();
+    going_on.put_part(2, b"the end").unwrap();
+    going_on.complete_all().unwrap();
+    assert_eq!(read(&bucket, "going-on").len(), 110_007);
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.keys_removed, done.keys_left), (1, 1, 0));
+    assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap(), Reencrypted::default());
+    store.maintain(Duration::from_secs(60)).unwrap();
+    check(&store);
+    assert_eq!(read(&bucket, "newest"), b"with the new key");
+    assert_eq!(read(&bucket, "going-on").len(), 110_007);
+    store.close().unwrap();
+    check(&open(&disk));
+}
+
+/// Writers, copies and rotations at once: nothing is ever left without its key.
+#[test]
+fn rotations_amid_writers_leave_every_object_with_its_key() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let bucket = bucket.clone();
+            scope.spawn(move || {
+                for n in 0..60usize {
+                    let name = format!("{thread}-{}", n % 7);
+                    bucket
+                        .put_with(
+                            &name,
+                            counting(n * 300),
+                            PutOptions::new().durability(Durability::Buffered),
+                        )
+                        .unwrap();
+                    bucket.copy(&name, &format!("{thread}-copy")).unwrap();
+                    bucket.rename(&name, &format!("{thread}-a-{}", n % 5)).unwrap();
+                }
+            });
+        }
+        let bucket = bucket.clone();
+        scope.spawn(move || {
+            for _ in 0..30 {
+                bucket.rotate_key().unwrap();
+                bucket.reencrypt(Duration::from_secs(1)).unwrap();
+            }
+        });
+    });
+    for entry in bucket.list("").unwrap() {
+        let entry = entry.unwrap();
+        read(&bucket, entry.name());
+    }
+    assert_sound(&store);
+    store.close().unwrap();
+    let store = open(&disk);
+    let bucket = store.bucket("letters").unwrap();
+    for entry in bucket.list("").unwrap() {
+        read(&bucket, entry.unwrap().name());
+    }
+    bucket.rotate_key().unwrap();
+    assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
+    assert_sound(&store);
+}

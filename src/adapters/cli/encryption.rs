@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
-use super::opening;
+use super::{opening, words};
 use crate::{CustomerKey, Encryption, GetOptions, KeyFile, PutOptions, StoreBuilder};
 
 /// The named keys of the command line; a process has one.
@@ -39,6 +40,10 @@ pub enum EncryptionCommand {
     Set(EncryptionSetArgs),
     /// Encrypt nothing more by default; what is there stays as it is
     Clear(BucketNamed),
+    /// Give the bucket new keys for what is written from now on, in no time
+    Rotate(BucketNamed),
+    /// Write anew what older keys of the bucket have encrypted, and remove those keys
+    Reencrypt(BucketNamed),
 }
 
 #[derive(Debug, Args)]
@@ -126,6 +131,27 @@ pub fn command(
             let store = opening::to_write(store)?;
             store.bucket(&args.bucket)?.clear_config::<Encryption>()?;
             Ok(store.close()?)
+        }
+        EncryptionCommand::Rotate(args) => {
+            let store = opening::to_write(store)?;
+            let keys = store.bucket(&args.bucket)?.rotate_key()?;
+            writeln!(out, "{}", words::counted(keys, "new key"))?;
+            Ok(store.close()?)
+        }
+        EncryptionCommand::Reencrypt(args) => {
+            let store = opening::to_write(store)?;
+            let bucket = store.bucket(&args.bucket)?;
+            let (mut bodies, mut bytes) = (0, 0);
+            loop {
+                let done = bucket.reencrypt(Duration::from_secs(1))?;
+                (bodies, bytes) = (bodies + done.bodies, bytes + done.bytes);
+                if !done.more {
+                    let (bodies, bytes) = (words::counted(bodies, "body"), words::bytes(bytes));
+                    let (removed, left) = (words::counted(done.keys_removed, "older key"), done.keys_left);
+                    writeln!(out, "{bodies} ({bytes}) written anew, {removed} removed, {left} left")?;
+                    return Ok(store.close()?);
+                }
+            }
         }
     }
 }
