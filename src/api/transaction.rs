@@ -133,7 +133,8 @@ impl<'s> Transaction<'s> {
         self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
 
-    /// Copies an object. No byte is copied, whatever the size.
+    /// Copies an object. No byte is copied, whatever the size; a copy that would have to be encrypted anew is
+    /// `OperationNotSupported`.
     pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         self.copy_with(from, key, to, new_key, CopyOptions::new())
     }
