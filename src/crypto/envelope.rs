@@ -160,6 +160,8 @@ mod tests {
 
     fn opened(key: &EnvelopeKey, number: u32, sealed: &[u8]) -> Result<Vec<u8>, Forged> {
         let (head, chunks) = sealed.split_first_chunk().ok_or(Forged)?;
+        // Even an empty body has a chunk.
+        chunks.first().ok_or(Forged)?;
         let opener = key.chunks(number, head, &nonces());
         let count = chunks.len().div_ceil(SEALED_CHUNK);
         let mut plain = Vec::new();
@@ -207,6 +209,40 @@ mod tests {
         refused(&[&envelope[..], rest].concat(), "a chunk more");
         assert_eq!(opened(&key(2), 2, &envelope), Err(Forged), "another part");
         assert_eq!(opened(&key(9), 1, &envelope), Err(Forged), "another key");
+    }
+
+    /// By what docs/FORMAT.md says, and nothing else of this crate.
+    #[test]
+    fn an_envelope_opens_by_the_format_alone() {
+        use aes_gcm::aead::inout::InOutBuf;
+        use aes_gcm::aes::cipher::KeyInit;
+        use aes_gcm::{AeadInOut, Aes256Gcm};
+
+        fn derive(context: &str, key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+            let mut hasher = blake3::Hasher::new_derive_key(&format!("ossicle 2026-11 v1 {context}"));
+            hasher.update(key);
+            for part in parts {
+                hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+            }
+            *hasher.finalize().as_bytes()
+        }
+        let body: Vec<u8> = (0..65_536 + 10).map(|at| at as u8).collect();
+        let envelope = sealed(7, &body, 1000);
+        let object = derive("key of an enveloped object", &[2; 32], &[&[3; 32]]);
+        assert_eq!(derive("enveloped object commitment", &object, &[]), key(2).commitment());
+        let (head, chunks) = envelope.split_at(24);
+        let its = derive("chunks of an envelope", &object, &[&7u32.to_le_bytes(), head]);
+        let cipher = Aes256Gcm::new((&its).into());
+        let mut plain = Vec::new();
+        for (index, last, chunk) in [(0, 0, &chunks[..65_552]), (1, 1, &chunks[65_552..])] {
+            let (bytes, tag) = chunk.split_at(chunk.len() - 16);
+            let (mut bytes, tag) = (bytes.to_vec(), <[u8; 16]>::try_from(tag).unwrap());
+            let nonce = [index, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last];
+            let place = InOutBuf::from(&mut bytes[..]);
+            cipher.decrypt_inout_detached(&nonce.into(), &[], place, (&tag).into()).unwrap();
+            plain.extend(bytes);
+        }
+        assert_eq!(plain, body);
     }
 
     #[test]
