@@ -46,7 +46,7 @@ pub use api::{
     Maintenance, Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
     StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
-pub use crypto::{KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
+pub use crypto::{CustomerKey, KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{
     BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
     SalvageProgress, SalvageReport, Settings, Stats, Tier, TierStats, VerifyProgress, VerifyReport,
@@ -59,10 +59,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
     AccessMonitor, Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
-    Durability, ETag, Entry, Except, Expiration, Expiry, FeedCursor, Lifecycle, LifecycleAction,
+    Durability, ETag, Encryption, Entry, Except, Expiration, Expiry, FeedCursor, Lifecycle, LifecycleAction,
     LifecycleCounts, LifecycleReport, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority,
-    RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule, StorageClass, Transition, UploadId, Usage,
-    VersionId, Versioning, When, Worm, WormState,
+    RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule, ServerSideEncryption, StorageClass,
+    Transition, UploadId, Usage, VersionId, Versioning, When, Worm, WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
@@ -80,6 +80,7 @@ pub use ops::multipart::UploadOptions;
 pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
+pub use ops::rekey::Reencrypted;
 pub use ops::restore::RestoreOptions;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};

@@ -63,7 +63,8 @@ impl Bucket {
     ///
     /// # Errors
     /// Those of `put`; `InvalidArgument` for attributes out of their limits; `InvalidEncryptionRequest` if the metadata has
-    /// some of the fields of client-side encryption (OSS) and not all; those of the conditions.
+    /// some of the fields of client-side encryption (OSS) and not all; `KmsServiceNotEnabled`, `KeyNotFound`, `AccessDenied`
+    /// where a named key is asked for and cannot be had; `FileAlreadyExists`, `PreconditionFailed`.
     pub fn put_with<'a>(
         &self,
         key: &str,
@@ -83,7 +84,8 @@ impl Bucket {
     ///
     /// # Errors
     /// `NoSuchKey`; `NoSuchBucket`; `InvalidObjectName`; `InvalidObjectState` for an object that is frozen in an archive
-    /// class, or a symlink to one, which is read after [`restore`](Bucket::restore).
+    /// class, or a symlink to one, which is read after [`restore`](Bucket::restore); `InvalidRequest` for one that was written
+    /// with a customer's key; `KmsServiceNotEnabled`, `KeyNotFound`, `AccessDenied` where the key of its bucket cannot be had.
     pub fn get(&self, key: &str) -> Result<Object> {
         self.get_with(key, GetOptions::new())
     }
@@ -91,12 +93,13 @@ impl Bucket {
     /// [`get`](Bucket::get), with a range or conditions.
     ///
     /// # Errors
-    /// Those of `get`; `InvalidRange`; `PreconditionFailed`; `NotModified`.
+    /// Those of `get`; `InvalidRange`; `PreconditionFailed`; `NotModified`; `AccessDenied` for a customer's key that is
+    /// another one than the object's.
     pub fn get_with(&self, key: &str, options: GetOptions) -> Result<Object> {
         get::get(&self.reading(), &self.reference, key, &options).map(Object::new)
     }
 
-    /// What is known of an object, without its body.
+    /// What is known of an object, without its body. No key is needed for that (OSS and S3 ask for a customer's key).
     pub fn head(&self, key: &str) -> Result<ObjectMeta> {
         self.head_with(key, GetOptions::new())
     }
@@ -140,13 +143,15 @@ impl Bucket {
         self.copy_from(self, key, new_key, CopyOptions::new())
     }
 
-    /// Copies an object of another bucket (or this one) into this bucket.
+    /// Copies an object of another bucket (or this one) into this bucket. No byte is copied, unless the options or the
+    /// [`Encryption`](crate::Encryption) of this bucket ask for another key than that of the source.
     ///
     /// # Errors
     /// `InvalidArgument`, also for symlinks and objects that grow in the classes `ColdArchive` and `DeepColdArchive`
     /// (OSS); `InvalidObjectState` for a frozen object; `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`;
     /// `QuotaExceeded`; `FileAlreadyExists`; `PreconditionFailed`; `NotModified`; `InvalidEncryptionRequest` for other
-    /// fields of client-side encryption than the source has.
+    /// fields of client-side encryption than the source has; those of a get and of a put where the body is encrypted anew;
+    /// `OperationConflict` if the source changes again and again meanwhile.
     pub fn copy_from(
         &self,
         from: &Bucket,
@@ -227,7 +232,8 @@ impl Bucket {
     ///
     /// # Errors
     /// Those of the kind: `InvalidRequest` for versioning together with a retention policy;
-    /// `InvalidWORMConfiguration`; `WORMConfigurationLocked`.
+    /// `InvalidWORMConfiguration`; `WORMConfigurationLocked`; `InvalidArgument` for
+    /// [`Encryption::aes256`](crate::Encryption::aes256) in a store that is not encrypted.
     pub fn set_config<C: Config>(&self, config: &C) -> Result<()> {
         config::set(self.store.engine(), &self.reference, Some(config.clone()))
     }

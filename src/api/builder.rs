@@ -46,6 +46,7 @@ pub struct StoreBuilder {
     create: bool,
     rebuild_index: bool,
     unlock: Option<Unlock>,
+    kms: Vec<Arc<dyn KeyProvider>>,
 }
 
 impl StoreBuilder {
@@ -59,6 +60,7 @@ impl StoreBuilder {
             create: true,
             rebuild_index: false,
             unlock: None,
+            kms: Vec::new(),
         }
     }
 
@@ -129,6 +131,16 @@ impl StoreBuilder {
         self
     }
 
+    /// Adds a named key for [`Encryption::kms`](crate::Encryption::kms); any number of them. Its name is what
+    /// [`KeyProvider::key_id`] says now. It is asked to wrap a key of 32 bytes when a bucket first uses it, and to unwrap that
+    /// once in each opening that needs it; it sees nothing of the objects. The store need not be encrypted itself.
+    ///
+    /// Without a key that objects need, these cannot be read or written, and everything else goes on.
+    pub fn kms(mut self, provider: impl KeyProvider + 'static) -> StoreBuilder {
+        self.kms.push(Arc::new(provider));
+        self
+    }
+
     /// Sets the clock that times are taken from.
     pub fn clock(mut self, clock: impl Clock + 'static) -> StoreBuilder {
         self.env.clock = Arc::new(clock);
@@ -162,9 +174,11 @@ impl StoreBuilder {
     /// store, or a key for a store that is not encrypted; `Unsupported` for a newer format; `Corrupt` for damage that reaches
     /// what was acknowledged; `Denied` on a read-only disk, and for a key that is missing or wrong; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {
-        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock } = self;
+        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, kms } =
+            self;
         let engine =
             Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index, unlock })?;
+        engine.equip(kms);
         Store::start(engine, maintenance)
     }
 }

@@ -1,10 +1,12 @@
-//! The key of an encrypted store: read from a file, and changed for another.
+//! Keys of stores and of customers: read from a file; the key of a store is changed for another.
 
 use std::io;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::Store;
-use crate::crypto::{KeyProvider, SecretKey, StaticKey};
+use crate::crypto::{CustomerKey, KeyProvider, SecretKey, StaticKey};
 use crate::env::{Env, OpenMode, Site};
 use crate::error::{Error, Result};
 
@@ -24,23 +26,42 @@ impl KeyFile {
     /// # Errors
     /// `Io` if it cannot be read; `Invalid` if it holds anything but a key.
     pub fn open(path: impl AsRef<Path>) -> Result<KeyFile> {
-        let path = path.as_ref();
-        let failed = |error| Error::io(format!("reading the key file {}", path.display()), error);
-        let file = Env::real().vfs.open(path, OpenMode::Read, KEY_FILE).map_err(failed)?;
-        let mut bytes = zeroize::Zeroizing::new([0; LONGEST + 1]);
-        let mut len = 0;
-        while len < bytes.len() {
-            match file.read_at(&mut bytes[len..], len as u64, KEY_FILE).map_err(failed)? {
-                0 => break,
-                read => len += read,
-            }
-        }
-        let key = parse(&bytes[..len]).ok_or_else(|| {
-            let why = "a key file holds 32 bytes, or 64 hexadecimal digits";
-            Error::invalid("InvalidArgument", format!("{} holds no key: {why}", path.display()))
-        })?;
-        Ok(KeyFile(StaticKey::new(key)))
+        Ok(KeyFile(StaticKey::new(*read(path.as_ref())?)))
     }
+
+    /// The same key under a name of your choice, as [`StoreBuilder::kms`](super::StoreBuilder::kms) wants it.
+    pub fn named(self, id: impl Into<String>) -> KeyFile {
+        KeyFile(self.0.named(id))
+    }
+}
+
+impl CustomerKey {
+    /// Reads a key from the file at `path`, which is written as a [`KeyFile`] is.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be read; `Invalid` if it holds anything but a key.
+    pub fn open(path: impl AsRef<Path>) -> Result<CustomerKey> {
+        Ok(CustomerKey::new(*read(path.as_ref())?))
+    }
+}
+
+/// The key in a file.
+fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
+    let failed = |error| Error::io(format!("reading the key file {}", path.display()), error);
+    let file = Env::real().vfs.open(path, OpenMode::Read, KEY_FILE).map_err(failed)?;
+    let mut bytes = Zeroizing::new([0; LONGEST + 1]);
+    let mut len = 0;
+    while len < bytes.len() {
+        match file.read_at(&mut bytes[len..], len as u64, KEY_FILE).map_err(failed)? {
+            0 => break,
+            read => len += read,
+        }
+    }
+    let key = parse(&bytes[..len]).ok_or_else(|| {
+        let why = "a key file holds 32 bytes, or 64 hexadecimal digits";
+        Error::invalid("InvalidArgument", format!("{} holds no key: {why}", path.display()))
+    })?;
+    Ok(Zeroizing::new(key))
 }
 
 fn parse(bytes: &[u8]) -> Option<[u8; 32]> {

@@ -17,6 +17,7 @@ mod builder;
 mod care;
 mod changes;
 mod class;
+mod encryption;
 mod fork;
 mod keys;
 mod lifecycle;

@@ -149,7 +149,7 @@ mod tests {
         let body = OwnedBody::Many(vec![first, claimed].into());
         let meta = bucket.head("packed").unwrap();
         let range = 0..body.len();
-        let got = Got { meta, body: BodyReader::new(&view, body).unwrap(), range };
+        let got = Got { meta, body: BodyReader::new(&view, body).unwrap().into(), range };
         assert_eq!(Object::new(got).bytes().unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

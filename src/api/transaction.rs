@@ -133,7 +133,8 @@ impl<'s> Transaction<'s> {
         self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
 
-    /// Copies an object. No byte is copied, whatever the size.
+    /// Copies an object. No byte is copied, whatever the size; a copy that would have to be encrypted anew is
+    /// `OperationNotSupported`.
     pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         self.copy_with(from, key, to, new_key, CopyOptions::new())
     }
@@ -229,7 +230,8 @@ impl<'s> Transaction<'s> {
 
     /// [`get`](Transaction::get), with a version, a range or conditions.
     pub fn get_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<Object> {
-        get::select(self.find(bucket, key, options.version.as_ref())?, &options).map(Object::new)
+        let seen = self.find(bucket, key, options.version.as_ref())?;
+        get::select(self.engine, seen, &options).map(Object::new)
     }
 
     /// What is known of an object, with the changes that this transaction has made so far.
@@ -309,7 +311,7 @@ impl<'s> Transaction<'s> {
                 return Ok(None);
             };
             let body = BodyReader::new(&view, found.body.to_owned_body())?;
-            Seen::of(key, head, versioned, Some(body), || engine.millis()).map(Some)
+            Seen::of(key, head, versioned, (Some(body), &staged), || engine.millis()).map(Some)
         };
         let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;
         if its.monitored {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::vec;
 
 use super::{Bucket, Store};
+use crate::crypto::CustomerKey;
 use crate::error::Result;
 use crate::model::{Durability, UploadId};
 use crate::ops::body::Body;
@@ -63,6 +64,12 @@ impl Upload {
     /// `NoSuchUpload`.
     pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
         Ok(self.reference.row(&self.reading())?.object.metadata)
+    }
+
+    /// The same upload, with the key that it was begun with; what [`Bucket::resume_upload`] gives has none.
+    pub fn customer_key(mut self, key: &CustomerKey) -> Upload {
+        self.reference.customer = Some(key.clone());
+        self
     }
 
     fn reading(&self) -> Reading {

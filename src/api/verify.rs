@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::catalog::encryption::KeyAudit;
 use crate::catalog::{Audit, HeadRow, Kind, keys};
 use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport, place_of};
 use crate::error::Result;
@@ -34,17 +35,20 @@ impl<'a> VerifyOptions<'a> {
 
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
-        let mut audit = Audit::default();
-        let mut check =
-            |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| match audit.see(key, stored) {
-                Ok(()) => wrong(key, stored, hash),
-                Err(error) => Some(error.to_string()),
-            };
+        let (mut audit, mut keyring) = (Audit::default(), KeyAudit::default());
+        let mut check = |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| match audit
+            .see(key, stored)
+            .and_then(|()| keyring.see(key, stored))
+        {
+            Ok(()) => wrong(key, stored, hash),
+            Err(error) => Some(error.to_string()),
+        };
         let mut progress = |progress| self.progress.as_mut().is_none_or(|watch| watch(progress));
         let mut report = engine.verify(&mut check, &mut progress)?;
         // What cannot be read all of cannot add up either.
         if report.is_clean() {
-            audit.finish().into_iter().for_each(|reason| report.note(None, reason));
+            let reasons = audit.finish().into_iter().chain(keyring.finish());
+            reasons.for_each(|reason| report.note(None, reason));
         }
         Ok(report)
     }
@@ -57,12 +61,13 @@ pub(super) fn wrong(key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>) ->
             let name = String::from_utf8_lossy(&place.key).into_owned();
             match HeadRow::read(&name, stored) {
                 Err(error) => return Some(error.to_string()),
-                Ok(head) => (name, head.row.blake3),
+                // What is stored of a body in an envelope opens only with its key.
+                Ok(head) => (name, head.row.blake3.filter(|_| head.row.envelope().is_none())),
             }
         }
         _ if place_of(key).is_some() => match row::decode::<PieceRow>(&stored.payload) {
             Err(reason) => return Some(reason.to_string()),
-            Ok(piece) => ("a piece of a body".to_string(), piece.blake3),
+            Ok(piece) => ("a piece of a body".to_string(), piece.blake3.filter(|_| !piece.enveloped)),
         },
         _ if keys::parse_upload(key).is_some() => {
             return row::decode::<UploadRow>(&stored.payload).err().map(str::to_string);

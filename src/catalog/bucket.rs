@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::encryption;
 use super::keys;
 use super::lens::Lens;
 use super::lifecycle;
@@ -10,7 +11,7 @@ use super::route::Route;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::{BucketName, Lifecycle, Versioning, Worm, WormState, from_millis};
+use crate::model::{BucketName, Encryption, Lifecycle, Versioning, Worm, WormState, from_millis};
 
 /// A bucket as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +26,15 @@ pub struct BucketState {
     pub lifecycle: Option<Arc<Lifecycle>>,
     /// Whether it notes when objects are read.
     pub monitored: bool,
+    /// How it encrypts what is written to it.
+    pub encryption: Option<Encryption>,
 }
 
 impl BucketState {
     /// The state that a row says, without the configurations that have rows of their own.
     pub fn new(name: BucketName, row: BucketRow) -> BucketState {
         let route = Route::of(&row);
-        BucketState { name, row, route, lifecycle: None, monitored: false }
+        BucketState { name, row, route, lifecycle: None, monitored: false, encryption: None }
     }
 
     /// Looks up the configurations that have rows of their own, as far as reading and writing objects asks for them.
@@ -40,6 +43,7 @@ impl BucketState {
         let id = self.row.id;
         if rows.next(&keys::config(id, ""), &keys::config(id + 1, ""))?.is_some() {
             self.lifecycle = lifecycle::find_rules(rows, id)?.map(Arc::new);
+            self.encryption = encryption::find_encryption(rows, id)?;
             self.monitored = lifecycle::find_monitor(rows, id)?.is_some_and(|row| row.enabled);
         }
         Ok(self)

@@ -22,6 +22,7 @@
 //! 13  bucket id, key', upload          -> an upload in progress
 //! 14  space, key', version             -> a version with a retention or a hold of its own
 //! 15  bucket id, key                   -> the day on which an object was read last
+//! 17  bucket id, generation (16 B)     -> a key of the bucket, wrapped by a named key
 //! 20, 21, 22, 24  as 10, 11, 12, 14    -> hides what the layers beneath have there
 //! 40  a key of the above, !lsn         -> what it held from that lsn on, and until when
 //! ```
@@ -49,6 +50,7 @@ const MOVES: u8 = crate::engine::MOVE_SPACE;
 const RUNS: u8 = 0x0F;
 const UPLOADS: u8 = 0x13;
 const ACCESSES: u8 = 0x15;
+const BUCKET_KEYS: u8 = 0x17;
 const HISTORY: u8 = 0x40;
 
 /// The kinds of rows that lie in spaces.
@@ -335,6 +337,22 @@ pub fn configs_from(bucket_id: u64) -> (Vec<u8>, Vec<u8>) {
     (config(bucket_id, ""), vec![CONFIGS + 1])
 }
 
+/// The key of a bucket's key.
+pub fn bucket_key(bucket_id: u64, generation: &[u8; 16]) -> Vec<u8> {
+    start_of(BUCKET_KEYS, bucket_id, false, generation)
+}
+
+/// The range of a bucket's keys.
+pub fn bucket_keys(bucket_id: u64) -> (Vec<u8>, Vec<u8>) {
+    (start_of(BUCKET_KEYS, bucket_id, false, b""), start_of(BUCKET_KEYS, bucket_id + 1, false, b""))
+}
+
+/// The bucket and the generation in the key of a bucket's key.
+pub fn parse_bucket_key(key: &[u8]) -> Option<(u64, [u8; 16])> {
+    let (id, generation) = key.strip_prefix(&[BUCKET_KEYS])?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*id), generation.try_into().ok()?))
+}
+
 /// The key that says how far the runs of lifecycle rules have come.
 pub fn lifecycle_run() -> Vec<u8> {
     vec![RUNS]
@@ -460,6 +478,16 @@ pub fn parse_history(at: &[u8]) -> Option<(Vec<u8>, u64)> {
 /// The range of the retained past of all objects.
 pub fn all_history() -> (Vec<u8>, Vec<u8>) {
     (vec![HISTORY], vec![HISTORY + 1])
+}
+
+/// The range of the rows of current and other versions, in all spaces.
+pub fn all_bodies() -> (Vec<u8>, Vec<u8>) {
+    (vec![Kind::Head as u8], vec![Kind::Version as u8 + 1])
+}
+
+/// The range of all uploads.
+pub fn all_uploads() -> (Vec<u8>, Vec<u8>) {
+    (vec![UPLOADS], vec![UPLOADS + 1])
 }
 
 /// The longest name of a table of the application's own rows, in bytes.

@@ -19,6 +19,7 @@
 mod audit;
 mod bucket;
 mod change;
+pub mod encryption;
 pub mod keys;
 mod lens;
 pub mod lifecycle;
@@ -40,4 +41,4 @@ pub use object::{
     meta_of, no_object, no_such_key, no_such_version, weight_of,
 };
 pub use route::{Layer, Route, Span, unread};
-pub use rows::{Found, Moment, Rows, encode_past};
+pub use rows::{Found, Moment, Rows, encode_past, past_of};

@@ -5,11 +5,11 @@ use super::lens::Lens;
 use super::rows::{Found, Rows};
 use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, ObjectRow, Restoring};
+use crate::format::row::{self, ObjectRow, Restoring, SealRow};
 use crate::index::Weight;
 use crate::model::{
     Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, RestorePriority,
-    RestoreStatus, Retention, RetentionMode, StorageClass, VersionId, from_millis,
+    RestoreStatus, Retention, RetentionMode, ServerSideEncryption, StorageClass, VersionId, from_millis,
 };
 
 /// The slot of the totals that delete markers are counted in.
@@ -185,6 +185,7 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
             restore,
             class_since: extra.cold.since.map(from_millis),
             expiry: None,
+            encryption: extra.seal.map(|seal| encryption_of(&seal)),
         })
     });
     Ok(ObjectMeta {
@@ -201,6 +202,17 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
         rare,
         key,
     })
+}
+
+/// What people are told of how a version is encrypted.
+fn encryption_of(seal: &SealRow) -> ServerSideEncryption {
+    match seal {
+        SealRow::Store => ServerSideEncryption::Aes256,
+        SealRow::Kms { key_id, .. } => ServerSideEncryption::Kms { key_id: key_id.clone() },
+        SealRow::Customer { fingerprint, .. } => {
+            ServerSideEncryption::Customer { fingerprint: crate::crypto::fingerprint_text(fingerprint) }
+        }
+    }
 }
 
 /// What a version counts for.

@@ -80,6 +80,14 @@ pub fn decode_past(mut payload: &[u8]) -> Result<(u64, &[u8])> {
     Ok((superseded, payload))
 }
 
+/// What the row under a key is of an object or of the past of one: when it was superseded, if it was, and the rest.
+pub fn past_of<'p>(key: &[u8], payload: &'p [u8]) -> Result<(Option<u64>, &'p [u8])> {
+    if !keys::is_history(key) {
+        return Ok((None, payload));
+    }
+    decode_past(payload).map(|(superseded, rest)| (Some(superseded), rest))
+}
+
 impl<'v> Moment<'v> {
     /// The view as it is.
     pub fn now(view: &'v View) -> Moment<'v> {

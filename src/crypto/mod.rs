@@ -1,6 +1,7 @@
 //! Encryption at rest: keys, what is derived from them, and how a unit of bytes is sealed and opened.
 //!
-//! *Owns*: the cipher (XAES-256-GCM), nonces, the tree of keys of a store, key providers.
+//! *Owns*: the cipher (XAES-256-GCM), nonces, the tree of keys of a store, key providers; envelopes, and the keys of buckets
+//! and customers.
 //! *Promises*:
 //! 1. Nothing of a plaintext leaves this room before its tag has verified.
 //! 2. No nonce is used twice with a key, not even where the source of randomness repeats itself for the same bytes.
@@ -15,22 +16,28 @@
 //! ```text
 //! key provider --wraps--> store root (random) --derives--> superblock key, shred wrap, log and page keys, nonce hedge
 //!                              '--wraps--> shred root (random) --derives--> a key for each body
+//! customer's key, or bucket key (random) <--wraps-- a named key provider
+//!       '--derives--> a key for each enveloped object --derives--> a key for each of its envelopes
 //! ```
 
 mod chunks;
+mod envelope;
 mod keyring;
 mod nonces;
 mod provider;
 mod sealer;
 mod secret;
+mod vault;
 mod xaes;
 
 pub use chunks::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
+pub use envelope::{ENVELOPE_CHUNK, ENVELOPE_HEAD, EnvelopeKey, EnvelopeWriter, SEALED_CHUNK, enveloped_len};
 pub use keyring::{BodyPlace, Keyring, Locked, Wrapped};
-pub use nonces::Chance;
+pub use nonces::{Chance, Nonces};
 pub use provider::{KeyCallback, KeyProvider, MAX_KEY_ID, MAX_WRAPPED, Passphrase, StaticKey};
 pub use sealer::{SEAL_LEN, Sealer};
 pub use secret::SecretKey;
+pub use vault::{CustomerKey, Vault, fingerprint_text};
 
 /// A unit did not open: it was changed, moved, or sealed with another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +65,14 @@ mod contexts {
     pub const WRAP: &str = "ossicle 2026-11 v1 wrap by a static key";
     /// Wraps a store root with a key made from a passphrase.
     pub const PASSPHRASE: &str = "ossicle 2026-11 v1 wrap by a passphrase";
+    /// The key of an object, from a customer's key or the key of a bucket.
+    pub const ENVELOPE: &str = "ossicle 2026-11 v1 key of an enveloped object";
+    /// What stands with an enveloped object, so that a wrong key is known.
+    pub const ENVELOPE_COMMITMENT: &str = "ossicle 2026-11 v1 enveloped object commitment";
+    /// Seals the chunks of one envelope.
+    pub const ENVELOPE_CHUNKS: &str = "ossicle 2026-11 v1 chunks of an envelope";
+    /// What stands beside a wrapped key of a bucket.
+    pub const BUCKET_COMMITMENT: &str = "ossicle 2026-11 v1 bucket key commitment";
     /// What a static key is called.
     pub const KEY_ID: &str = "ossicle 2026-11 v1 name of a static key";
 }

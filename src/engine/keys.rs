@@ -34,12 +34,12 @@ impl Chance for Draw {
     }
 }
 
-fn draw(env: &Env) -> Arc<dyn Chance> {
+pub(super) fn draw(env: &Env) -> Arc<dyn Chance> {
     Arc::new(Draw(env.entropy.clone()))
 }
 
 /// What tells one opening from another, should chance repeat itself.
-fn moment(env: &Env, run: u64) -> Vec<u8> {
+pub(super) fn moment(env: &Env, run: u64) -> Vec<u8> {
     let since = env.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let fixed = env.clock.monotonic();
     [since.as_nanos().to_le_bytes(), fixed.as_nanos().to_le_bytes(), u128::from(run).to_le_bytes()].concat()

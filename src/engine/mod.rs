@@ -42,6 +42,7 @@ mod settings;
 mod superblock;
 mod touched;
 mod vacuum;
+mod vault;
 mod verify;
 mod view;
 mod wake;
@@ -76,6 +77,7 @@ pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
+use crate::crypto::Vault;
 use crate::env::{Env, Lock, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
@@ -110,6 +112,8 @@ pub struct Engine {
     wake: Arc<Wake>,
     feed: Feed,
     touched: Touched,
+    /// Keys with names, and where the randomness of envelopes comes from; made when it is first asked for.
+    vault: OnceLock<Vault>,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,

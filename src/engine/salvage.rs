@@ -18,7 +18,7 @@ use crate::env::{Env, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::entry::{BlobId, Body, Extent, Payload};
-use crate::format::superblock::{Checkpoint, Superblock};
+use crate::format::superblock::{Checkpoint, FEATURE_ENVELOPES, Superblock};
 use crate::index::Weight;
 use crate::model::{Durability, Lsn};
 use crate::segment::{Placed, segment_dirs};
@@ -320,7 +320,8 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
     let checkpoint = Checkpoint { root: None, lsn: remains.highest.lsn, replay: Position::default() };
     let block = Superblock {
         generation: 1,
-        required_features: 0,
+        // Whether there were enveloped bodies is not known before every row was seen.
+        required_features: FEATURE_ENVELOPES,
         optional_features: 0,
         store_id: remains.store_id,
         created: remains.created,

@@ -51,8 +51,10 @@ pub const SLOTS: u64 = 4;
 pub const FEATURE_TIERS: u64 = 1;
 /// The feature bit of a store in which everything is sealed.
 pub const FEATURE_SEALED: u64 = 2;
+/// The feature bit of a store that may have objects with an encryption of their own, and keys of buckets.
+pub const FEATURE_ENVELOPES: u64 = 4;
 /// The feature bits that this code knows.
-pub const KNOWN_FEATURES: u64 = FEATURE_TIERS | FEATURE_SEALED;
+pub const KNOWN_FEATURES: u64 = FEATURE_TIERS | FEATURE_SEALED | FEATURE_ENVELOPES;
 /// Bytes of the sealed shred root.
 pub const SHRED_LEN: usize = 72;
 /// Where the keyed sum stands.

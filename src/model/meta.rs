@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, RestoreStatus, Retention, StorageClass,
-    VersionId,
+    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, RestoreStatus, Retention,
+    ServerSideEncryption, StorageClass, VersionId,
 };
 use crate::error::{Error, Result};
 
@@ -71,6 +71,7 @@ pub(crate) struct Rare {
     /// When a lifecycle brought it into its class, if its minimum duration counts from then.
     pub(crate) class_since: Option<SystemTime>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) encryption: Option<ServerSideEncryption>,
 }
 
 impl ObjectMeta {
@@ -86,6 +87,7 @@ impl ObjectMeta {
             restore: None,
             class_since: None,
             expiry: None,
+            encryption: None,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -144,6 +146,13 @@ impl ObjectMeta {
     /// current version; a listing does not say it.
     pub fn expiration(&self) -> Option<&Expiry> {
         self.rare().expiry.as_ref()
+    }
+
+    /// How it is encrypted, if that was asked for by whoever wrote it or by its bucket. An encrypted store encrypts
+    /// everything; objects for which nothing was asked report nothing there, as in OSS. Of a symlink that was followed:
+    /// how the target is.
+    pub fn encryption(&self) -> Option<&ServerSideEncryption> {
+        self.rare().encryption.as_ref()
     }
 
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.

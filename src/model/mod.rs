@@ -15,6 +15,7 @@ mod change;
 mod class;
 mod client_encryption;
 mod digest;
+mod encryption;
 mod etag;
 mod headers;
 mod kind;
@@ -38,6 +39,7 @@ pub(crate) use client_encryption::{
 };
 pub(crate) use digest::{Crc64, Hasher, crc64_combine};
 pub use digest::{Digests, ObjectDigests};
+pub use encryption::{Encryption, ServerSideEncryption};
 pub use etag::ETag;
 pub use headers::ContentHeaders;
 pub use kind::ObjectKind;

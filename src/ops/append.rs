@@ -15,6 +15,7 @@ use super::body::{self, Body, Prepared, Source};
 use super::chain::{Bringing, Chain};
 use super::class::{check_class, check_readable, check_row_class};
 use super::context::{BucketRef, Reading};
+use super::envelope;
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
 use crate::catalog::{self, Found, HeadRow, Kind, Moment, Rows};
@@ -390,7 +391,7 @@ impl AppendStep {
 
 /// The row of a piece.
 fn piece(size: u64, modified: u64, prepared: &Prepared, crc64: Option<u64>) -> Vec<u8> {
-    row::encode(&PieceRow { size, modified, blake3: prepared.digests.blake3, md5: None, crc64 })
+    row::encode(&PieceRow { size, modified, blake3: prepared.digests.blake3, crc64, ..PieceRow::default() })
 }
 
 /// Puts a piece whose body may have been streamed for another key.
@@ -608,6 +609,9 @@ pub fn append(
     check_position(key, position, known.length)?;
     if let Some(head) = &known.head {
         check_readable(key, head, || engine.millis())?;
+    }
+    if known.head.is_none() {
+        envelope::choose_for_growing(engine, bucket, &mut row)?;
     }
     let owner = match known.blob {
         Some(blob) => engine::piece_key(blob, position),

@@ -1,9 +1,11 @@
 //! Bodies on their way in: where the bytes come from, and where they are put while they arrive.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
+use crate::crypto::{EnvelopeKey, EnvelopeWriter};
 use crate::engine::{Engine, NewBody};
 use crate::error::{Error, Result};
 use crate::model::{Digests, Hasher, ObjectDigests};
@@ -163,6 +165,8 @@ pub struct Whither {
     pub tier: u8,
     /// The most bytes that are written beside the commit and not streamed.
     pub packed_max: usize,
+    /// The key and the number of the envelope that it is put into.
+    pub envelope: Option<(Arc<EnvelopeKey>, u32)>,
 }
 
 /// Takes a body in. `owner` is the index key that it is for; bodies longer than `packed_max` are streamed to
@@ -174,7 +178,7 @@ pub fn prepare(
     packed_max: usize,
     digests: Digests,
 ) -> Result<Prepared> {
-    let to = Whither { owner: owner.to_vec(), tier: 0, packed_max };
+    let to = Whither { owner: owner.to_vec(), tier: 0, packed_max, envelope: None };
     prepare_at_most(engine, &to, body, digests, u64::MAX)
 }
 
@@ -193,6 +197,8 @@ pub fn prepare_at_most(
         Source::Reader(_) => {}
     }
     match body.0 {
+        Source::Borrowed(bytes) if to.envelope.is_some() => take(engine, to, bytes, digests),
+        Source::Owned(bytes) if to.envelope.is_some() => take(engine, to, &bytes, digests),
         Source::Borrowed(bytes) if bytes.len() <= packed_max => {
             Ok(pack(engine, Bytes::copy_from_slice(bytes), digest(digests, bytes)))
         }
@@ -203,7 +209,7 @@ pub fn prepare_at_most(
         Source::Borrowed(bytes) => stream(engine, to, bytes, digests),
         Source::Owned(bytes) => stream(engine, to, &bytes, digests),
         Source::Reader(mut reader) => {
-            let mut incoming = Incoming::new(to.clone(), digests);
+            let mut incoming = Incoming::new(engine, to.clone(), digests);
             let mut buffer = vec![0; READ_STEP];
             loop {
                 let read = fill(&mut reader, &mut buffer)?;
@@ -219,6 +225,13 @@ pub fn prepare_at_most(
             }
         }
     }
+}
+
+/// Takes a body in that is in memory, as if it came piece by piece.
+fn take(engine: &Engine, to: &Whither, bytes: &[u8], digests: Digests) -> Result<Prepared> {
+    let mut incoming = Incoming::new(engine, to.clone(), digests);
+    bytes.chunks(WRITE_STEP).try_for_each(|step| incoming.write(engine, step))?;
+    incoming.finish(engine)
 }
 
 /// Reads until the buffer is full or the reader has no more; says how much it was.
@@ -301,27 +314,23 @@ fn placed(placed: Placed, digests: ObjectDigests) -> Prepared {
 /// A body that arrives piece by piece: kept in memory while it is short, streamed to the disk when it is not.
 #[derive(Debug)]
 pub struct Incoming {
+    stored: Storing,
+    hasher: Box<Hasher>,
+    envelope: Option<Box<EnvelopeWriter>>,
+    len: u64,
+}
+
+/// What is stored of such a body.
+#[derive(Debug)]
+struct Storing {
     to: Whither,
     short: Vec<u8>,
     long: Option<BodyWriter>,
-    hasher: Box<Hasher>,
 }
 
-impl Incoming {
-    /// A body that goes there.
-    pub fn new(to: Whither, digests: Digests) -> Incoming {
-        Incoming { to, short: Vec::new(), long: None, hasher: Box::new(Hasher::new(digests)) }
-    }
-
-    /// Bytes so far.
-    pub fn len(&self) -> u64 {
-        self.long.as_ref().map_or(self.short.len() as u64, BodyWriter::len)
-    }
-
-    /// Takes more bytes.
-    pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
+impl Storing {
+    fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
         if self.long.is_none() && self.short.len() + bytes.len() <= self.to.packed_max {
-            self.hasher.update(bytes);
             self.short.extend_from_slice(bytes);
             return Ok(());
         }
@@ -333,16 +342,46 @@ impl Incoming {
                 none.insert(writer)
             }
         };
-        beside(&mut self.hasher, bytes, || long.write(bytes))
+        long.write(bytes)
+    }
+}
+
+impl Incoming {
+    /// A body that goes there.
+    pub fn new(engine: &Engine, to: Whither, digests: Digests) -> Incoming {
+        let envelope = to.envelope.as_ref().map(|(key, number)| {
+            Box::new(EnvelopeWriter::new(key.clone(), *number, engine.vault().nonces().clone()))
+        });
+        let stored = Storing { to, short: Vec::new(), long: None };
+        Incoming { stored, hasher: Box::new(Hasher::new(digests)), envelope, len: 0 }
     }
 
-    /// Ends the body.
-    pub fn finish(self, engine: &Engine) -> Result<Prepared> {
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Takes more bytes.
+    pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
+        self.len += bytes.len() as u64;
+        let Incoming { stored, hasher, envelope, .. } = self;
+        beside(hasher, bytes, || match envelope {
+            Some(envelope) => envelope.write(bytes, &mut |sealed| stored.write(engine, sealed)),
+            None => stored.write(engine, bytes),
+        })
+    }
+
+    /// Ends the body. Its size and digests are those of what came, whatever is stored of it.
+    pub fn finish(mut self, engine: &Engine) -> Result<Prepared> {
         let digests = self.hasher.finish();
-        match self.long {
-            None => Ok(pack(engine, self.short.into(), digests)),
-            Some(long) => Ok(placed(long.finish()?, digests)),
+        if let Some(envelope) = self.envelope {
+            envelope.finish(&mut |sealed| self.stored.write(engine, sealed))?;
         }
+        let prepared = match self.stored.long {
+            None => pack(engine, self.stored.short.into(), digests),
+            Some(long) => placed(long.finish()?, digests),
+        };
+        Ok(Prepared { size: self.len, ..prepared })
     }
 }
 
@@ -366,7 +405,7 @@ mod tests {
         let store = crate::api::Store::in_memory().unwrap();
         let engine = store.engine();
         let prepare = |body: Body<'_>, most| {
-            let to = Whither { owner: b"owner".to_vec(), tier: 0, packed_max: 1000 };
+            let to = Whither { owner: b"owner".to_vec(), tier: 0, packed_max: 1000, envelope: None };
             prepare_at_most(engine, &to, body, Digests::Fast, most).map(|prepared| prepared.size)
         };
         let mut endless = Endless(0);

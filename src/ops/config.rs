@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
 use super::context::{BucketRef, Reading};
+use super::envelope;
 use super::staged::{Staged, unreadable};
-use crate::catalog::{self, BucketState, Rows, keys};
+use crate::catalog::{self, BucketState, Rows, encryption, keys};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
 use crate::index::Weight;
-use crate::model::{Acl, Durability, Quota, Versioning, Worm, WormState, from_millis, to_millis};
+use crate::model::{Acl, Durability, Encryption, Quota, Versioning, Worm, WormState, from_millis, to_millis};
 
 /// A configuration that a bucket can have. Implemented by the kinds there are; it cannot be implemented elsewhere.
 ///
@@ -19,6 +20,12 @@ use crate::model::{Acl, Durability, Quota, Versioning, Worm, WormState, from_mil
 pub trait Config: sealed::Sealed + Clone + Send + Sync + std::fmt::Debug + 'static {
     #[doc(hidden)]
     fn read(from: &Kept<'_>) -> Result<Option<Self>>;
+
+    /// Whether the store can do what it says.
+    #[doc(hidden)]
+    fn admit(&self, _engine: &Engine) -> Result<()> {
+        Ok(())
+    }
 
     /// Puts it there.
     #[doc(hidden)]
@@ -37,6 +44,7 @@ mod sealed {
     impl Sealed for crate::model::Worm {}
     impl Sealed for crate::model::Lifecycle {}
     impl Sealed for crate::model::AccessMonitor {}
+    impl Sealed for crate::model::Encryption {}
 }
 
 /// What is kept for a bucket, to be read.
@@ -208,6 +216,30 @@ impl Config for Worm {
     }
 }
 
+impl Config for Encryption {
+    fn read(from: &Kept<'_>) -> Result<Option<Encryption>> {
+        Ok(from.state.encryption.clone())
+    }
+
+    fn admit(&self, engine: &Engine) -> Result<()> {
+        self.check()?;
+        if self.key_id().is_none() {
+            envelope::check_sealed(engine)?;
+        }
+        engine.require_envelopes()
+    }
+
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        to.put_own(encryption::ENCRYPTION, &encryption::to_row(self));
+        Ok(())
+    }
+
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        to.remove_own(encryption::ENCRYPTION);
+        Ok(())
+    }
+}
+
 /// The retention policy of a bucket, unless it has lapsed.
 fn active_worm(row: &BucketRow, millis: u64) -> Option<Worm> {
     catalog::worm_of(row).filter(|worm| worm.is_active(from_millis(millis)))
@@ -242,6 +274,9 @@ pub fn get<C: Config>(reading: &Reading, bucket: &BucketRef) -> Result<Option<C>
 
 /// Sets a configuration, or removes it.
 pub fn set<C: Config>(engine: &Arc<Engine>, bucket: &BucketRef, config: Option<C>) -> Result<()> {
+    if let Some(config) = &config {
+        config.admit(engine)?;
+    }
     batch::commit_one(engine, ConfigStep { bucket: bucket.clone(), config }, Durability::Synced)?;
     // What is due, and when, may be another thing now.
     engine.wake().raise();

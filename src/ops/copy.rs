@@ -1,24 +1,35 @@
-//! Copy and rename: an object under another key, in this bucket or another one. No byte is copied, whatever the size.
+//! Copy and rename: an object under another key, in this bucket or another one.
+//!
+//! No byte is copied, whatever the size, unless the copy is to be encrypted otherwise than its source.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::batch::{Step, StepOutcome};
+use super::batch::{self, Step, StepOutcome};
+use super::body::{Incoming, Prepared};
 use super::chain::{Bringing, Chain};
 use super::class;
-use super::context::BucketRef;
-use super::get::GetOptions;
-use super::put::{Conditions, PutOutcome, commit};
+use super::context::{BucketRef, Reading};
+use super::envelope::{self, Asked, Sealing};
+use super::get::{self, GetOptions};
+use super::put::{BUCKETS_CLASS, Conditions, PutOutcome, commit, whither};
 use super::staged::Staged;
-use crate::catalog;
+use crate::catalog::{self, BucketState, HeadRow};
+use crate::crypto::CustomerKey;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Durability, ETag, Lsn, ObjectKey, ObjectKind, StorageClass, VersionId,
-    check_client_encryption_kept, check_content_type, check_metadata, check_tags,
+    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Lsn, ObjectKey, ObjectKind, StorageClass,
+    VersionId, check_client_encryption_kept, check_content_type, check_metadata, check_tags,
 };
+use crate::segment::Placed;
+
+/// How often a copy is encrypted anew because its source was changed meanwhile.
+const ATTEMPTS: usize = 8;
+/// How much of a source is read at once.
+const READ_STEP: u64 = 1 << 20;
 
 /// What a copy or a rename is asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +44,7 @@ pub struct CopyOptions {
     tags: Option<Vec<(String, String)>>,
     acl: Option<Acl>,
     class: Option<StorageClass>,
+    asked: Asked,
 }
 
 impl CopyOptions {
@@ -132,6 +144,27 @@ impl CopyOptions {
         self.class = Some(class);
         self
     }
+
+    /// Sets how the copy is encrypted; without it, its bucket's [`Encryption`] counts, and if that has none, the copy is
+    /// encrypted as its source is (OSS: not at all). A copy that is encrypted with another key than its source reads and
+    /// writes the body. Of no effect on a rename.
+    pub fn encryption(mut self, encryption: Encryption) -> CopyOptions {
+        self.asked.encryption = Some(encryption);
+        self
+    }
+
+    /// Encrypts the copy with a key that is not stored, see
+    /// [`PutOptions::customer_key`](crate::PutOptions::customer_key). Of no effect on a rename.
+    pub fn customer_key(mut self, key: &CustomerKey) -> CopyOptions {
+        self.asked.customer = Some(key.clone());
+        self
+    }
+
+    /// Brings the key along that the source was written with. It is needed where the copy is encrypted otherwise.
+    pub fn source_customer_key(mut self, key: &CustomerKey) -> CopyOptions {
+        self.source = self.source.customer_key(key);
+        self
+    }
 }
 
 /// The step of a copy.
@@ -142,6 +175,60 @@ pub struct CopyStep {
     to: BucketRef,
     new_key: String,
     options: CopyOptions,
+    rewritten: Option<Rewritten>,
+    /// Whether it comes back without an outcome if the body must be written anew first; else it is refused then.
+    may_rewrite: bool,
+}
+
+/// The body of a copy that is encrypted otherwise than its source.
+#[derive(Debug)]
+struct Rewritten {
+    /// The version of the source: its commit, and its name in a bucket that keeps versions.
+    source: (u64, Option<VersionId>),
+    prepared: Prepared,
+    sealing: Option<Sealing>,
+}
+
+impl CopyStep {
+    /// The body of the copy, and how it is encrypted; nothing if it must be written anew first.
+    fn body(
+        &self,
+        staged: &mut Staged<'_>,
+        (head, versioned): (&HeadRow, bool),
+        to: &BucketState,
+        found: Bringing,
+    ) -> Result<Option<(ObjectRow, Bringing)>> {
+        let mut row = head.row.clone();
+        let asked = &self.options.asked;
+        if row.kind == ObjectKind::Symlink.number() || envelope::is_as_asked(row.seal(), asked, to) {
+            envelope::rename_store_key(&mut row, asked, to);
+            return Ok(Some((row, found)));
+        }
+        if row.kind == ObjectKind::Appendable.number() {
+            return Err(envelope::cannot_grow(&to.name));
+        }
+        let source = (head.lsn, versioned.then(|| head.version()));
+        if let Some(rewritten) = self.rewritten.as_ref().filter(|rewritten| rewritten.source == source) {
+            let sealing = rewritten.sealing.as_ref();
+            Sealing::note(sealing, &mut row);
+            if envelope::is_as_asked(row.seal(), asked, to) {
+                Sealing::keep_key(sealing, staged)?;
+                return Ok(Some((row, Bringing::New(rewritten.prepared.body.clone()))));
+            }
+        }
+        if self.may_rewrite {
+            return Ok(None);
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "OperationNotSupported",
+            format!(
+                "a copy of {:?} that is encrypted otherwise than its source reads and writes the body, which cannot be \
+                 done inside a transaction; copy it outside, or get and put it",
+                self.key
+            ),
+        ))
+    }
 }
 
 impl Step for CopyStep {
@@ -160,7 +247,11 @@ impl Step for CopyStep {
             return Err(not_copyable(&self.key));
         }
         class::check_readable(&self.key, &head, || staged.now.millis)?;
-        let mut row = unheld(head.row);
+        let body = Bringing::Found(found.body, found.at);
+        let Some((row, body)) = self.body(staged, (&head, versioned), &to, body)? else {
+            return Ok(StepOutcome::None);
+        };
+        let mut row = unheld(row);
         if let Some(text) = &options.content_type {
             row.content_type = Some(text.clone());
         }
@@ -183,10 +274,17 @@ impl Step for CopyStep {
             }
             row.trim();
         }
-        let body = Bringing::Found(found.body, found.at);
         let outcome = place(staged, (&to, &self.new_key), row, body, &options.conditions)?;
         Chain::new(staged, &to).check_quota()?;
         Ok(outcome)
+    }
+
+    fn placed(&self) -> Option<&Placed> {
+        self.rewritten.as_ref().and_then(|rewritten| rewritten.prepared.placed.as_ref())
+    }
+
+    fn memory(&self) -> usize {
+        self.rewritten.as_ref().map_or(0, |rewritten| rewritten.prepared.memory())
     }
 }
 
@@ -242,12 +340,36 @@ pub fn copy_step(
         headers.check()?;
     }
     options.tags = options.tags.map(check_tags).transpose()?;
+    options.asked.check(engine)?;
+    if options.asked != Asked::default() {
+        engine.require_envelopes()?;
+    }
     let (key, new_key) = (key.to_string(), new_key.to_string());
-    Ok(CopyStep { from: from.clone(), key, to: to.clone(), new_key, options })
+    let (from, to) = (from.clone(), to.clone());
+    Ok(CopyStep { from, key, to, new_key, options, rewritten: None, may_rewrite: false })
 }
 
-/// Copies an object: one commit, no byte is copied, whatever the size. What is copied is the object at the moment
-/// of the commit.
+/// Writes the body of a copy, encrypted as the copy is to be.
+fn rewrite(engine: &Arc<Engine>, step: &CopyStep) -> Result<Rewritten> {
+    let CopyStep { from, key, to, new_key, options, .. } = step;
+    let got = get::get(&Reading::newest(engine), from, key, &options.source)?;
+    let sealing = envelope::choose(engine, to, &options.asked)?;
+    let class = options.class.map_or(BUCKETS_CLASS, StorageClass::number);
+    let mut whither = whither(engine, to, new_key, class, engine.settings().packed_max)?;
+    whither.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
+    // The copy has the digests of its source.
+    let mut incoming = Incoming::new(engine, whither, Digests::Fast);
+    while incoming.len() < got.meta.size {
+        let at = incoming.len();
+        let bytes = got.body.read(at..(at + 1).next_multiple_of(READ_STEP).min(got.meta.size))?;
+        incoming.write(engine, &bytes)?;
+    }
+    let source = (got.meta.lsn.0, got.meta.version);
+    Ok(Rewritten { source, prepared: incoming.finish(engine)?, sealing })
+}
+
+/// Copies an object: one commit, no byte is copied, whatever the size, unless the copy is to be encrypted otherwise. What
+/// is copied is the object at the moment of the commit.
 pub fn copy(
     engine: &Arc<Engine>,
     from: (&BucketRef, &str),
@@ -255,7 +377,20 @@ pub fn copy(
     options: CopyOptions,
 ) -> Result<PutOutcome> {
     let durability = options.durability;
-    commit(engine, copy_step(engine, from, to, options)?, durability)
+    let mut rewritten = None;
+    for _ in 0..ATTEMPTS {
+        let step = copy_step(engine, from, to, options.clone())?;
+        let step = CopyStep { rewritten, may_rewrite: true, ..step };
+        if let StepOutcome::Put(outcome) = batch::commit_one(engine, step, durability)? {
+            return Ok(outcome);
+        }
+        rewritten = Some(rewrite(engine, &copy_step(engine, from, to, options.clone())?)?);
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        "OperationConflict",
+        format!("the object {:?} was changed again and again while it was copied; try again", from.1),
+    ))
 }
 
 /// The step of a rename.

@@ -5,9 +5,12 @@ use std::time::SystemTime;
 
 use super::class;
 use super::context::{BucketRef, Reading};
+use super::envelope::{Sealed, not_applicable};
 use super::lifecycle;
+use super::opening::GotBody;
 use crate::catalog::{self, BucketState, Found, HeadRow, Lens, Moment, Rows, keys};
-use crate::engine::{BodyReader, OwnedBody};
+use crate::crypto::CustomerKey;
+use crate::engine::{BodyReader, Engine, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ByteRange, ETag, ObjectKind, ObjectMeta, StorageClass, VersionId};
 
@@ -27,6 +30,7 @@ pub struct GetOptions {
     if_none_match: Option<ETag>,
     if_modified_since: Option<SystemTime>,
     if_unmodified_since: Option<SystemTime>,
+    customer: Option<CustomerKey>,
 }
 
 impl GetOptions {
@@ -79,6 +83,17 @@ impl GetOptions {
         self
     }
 
+    /// Brings the key along that the object was written with. Of no effect where no body is read.
+    pub fn customer_key(mut self, key: &CustomerKey) -> GetOptions {
+        self.customer = Some(key.clone());
+        self
+    }
+
+    /// The key that was brought along.
+    pub(crate) fn customer(&self) -> Option<&CustomerKey> {
+        self.customer.as_ref()
+    }
+
     fn has_conditions(&self) -> bool {
         self.if_match.is_some()
             || self.if_none_match.is_some()
@@ -124,7 +139,7 @@ pub struct Got {
     /// What is known of it.
     pub meta: ObjectMeta,
     /// The body.
-    pub body: BodyReader,
+    pub body: GotBody,
     /// The bytes that were asked for.
     pub range: Range<u64>,
 }
@@ -136,23 +151,26 @@ pub struct Seen {
     pub meta: ObjectMeta,
     /// Its body, if that was asked for.
     pub body: Option<BodyReader>,
+    /// The envelope that the body lies in, if the body was asked for.
+    pub sealed: Option<Box<Sealed>>,
     /// The class that the body is frozen in, if it must be restored before it is read.
     pub frozen: Option<StorageClass>,
 }
 
 impl Seen {
-    /// What a row says at `now`.
+    /// What a row among `rows` says at `now`.
     pub fn of(
         key: &str,
         head: HeadRow,
         versioned: bool,
-        body: Option<BodyReader>,
+        (body, rows): (Option<BodyReader>, &impl Rows),
         now: impl Fn() -> u64,
     ) -> Result<Seen> {
+        let sealed = if body.is_some() { Sealed::find(&head.row, rows)?.map(Box::new) } else { None };
         let is_frozen = catalog::is_frozen(&head.row, &now);
         let meta = catalog::meta_of(key.to_string(), head, versioned, &now)?;
         let frozen = is_frozen.then_some(meta.class);
-        Ok(Seen { meta, body, frozen })
+        Ok(Seen { meta, body, sealed, frozen })
     }
 
     /// Adds when a lifecycle rule will delete the current version, in a bucket with such rules.
@@ -193,6 +211,8 @@ fn find_in(
 ) -> Result<Option<Seen>> {
     let now = || reading.engine.millis();
     let versioned = state.versioning().is_some();
+    // The keys of buckets have no past: what was written then may have another by now.
+    let newest = Moment::now(moment.view);
     if let (None, None, Some(space)) = (version, moment.at, state.route.own_space()) {
         // Most gets: one seek, and the row is read where it lies.
         let found = catalog::find_plain(moment.view, space, key, |head, stored| {
@@ -200,7 +220,7 @@ fn find_in(
                 return Ok(None);
             }
             let body = body.then(|| BodyReader::new(moment.view, OwnedBody::of(&stored.body))).transpose()?;
-            Seen::of(key, head, versioned, body, now).map(|seen| Some(seen.with_expiry(state)))
+            Seen::of(key, head, versioned, (body, &newest), now).map(|seen| Some(seen.with_expiry(state)))
         })?;
         return Ok(found.flatten());
     }
@@ -209,7 +229,7 @@ fn find_in(
         return Ok(None);
     };
     let body = body.then(|| BodyReader::new(moment.view, found.body.to_owned_body())).transpose()?;
-    let seen = Seen::of(key, head, versioned, body, now)?;
+    let seen = Seen::of(key, head, versioned, (body, &newest), now)?;
     Ok(Some(if version.is_none() { seen.with_expiry(state) } else { seen }))
 }
 
@@ -237,7 +257,7 @@ pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Re
     }
     let mut meta = seen.meta;
     let target = meta.target().unwrap_or_default().to_string();
-    let Some(Seen { meta: found, body, frozen }) = find(&target)? else {
+    let Some(Seen { meta: found, body, sealed, frozen }) = find(&target)? else {
         return Err(Error::new(
             ErrorKind::NotFound,
             "SymlinkTargetNotExist",
@@ -250,11 +270,15 @@ pub fn follow(seen: Seen, find: impl FnOnce(&str) -> Result<Option<Seen>>) -> Re
             format!("the symlink {:?} leads to {target:?}, which is a symlink itself", meta.key),
         ));
     }
+    let encryption = found.encryption().cloned();
+    if encryption.is_some() || meta.rare.is_some() {
+        meta.rare.get_or_insert_default().encryption = encryption;
+    }
     meta.size = found.size;
     meta.etag = found.etag;
     meta.digests = found.digests;
     meta.modified = meta.modified.max(found.modified);
-    Ok(Seen { meta, body, frozen })
+    Ok(Seen { meta, body, sealed, frozen })
 }
 
 /// Gets an object.
@@ -265,18 +289,27 @@ pub fn get(reading: &Reading, bucket: &BucketRef, key: &str, options: &GetOption
         let seen = seen.ok_or_else(|| catalog::no_such_key(key))?;
         follow(seen, |target| find((reading, moment), bucket, target, None, true))
     })?;
-    select(seen, options)
+    select(&reading.engine, seen, options)
 }
 
 /// Applies conditions and the range to an object that was found, and refuses a body that is frozen: that comes behind
 /// the conditions, for "not modified" needs no body, and before the range.
-pub fn select(seen: Seen, options: &GetOptions) -> Result<Got> {
-    let Seen { meta, body, frozen } = seen;
+pub fn select(engine: &Engine, seen: Seen, options: &GetOptions) -> Result<Got> {
+    let Seen { meta, body, sealed, frozen } = seen;
     options.check(&meta)?;
     if let Some(class) = frozen {
         return Err(class::frozen(meta.target().unwrap_or(&meta.key), class));
     }
-    let body = body.ok_or_else(|| catalog::no_such_key(&meta.key))?;
+    let body = GotBody::from(body.ok_or_else(|| catalog::no_such_key(&meta.key))?);
+    let body = match sealed.as_deref() {
+        Some(sealed) => {
+            let key = sealed.open(engine, &meta.key, options.customer())?;
+            let row = sealed.row.envelope().ok_or_else(|| not_applicable(&meta.key))?;
+            body.opened(&meta.key, (key, row), meta.size, engine.vault().nonces())?
+        }
+        None if options.customer.is_some() => return Err(not_applicable(&meta.key)),
+        None => body,
+    };
     if body.len() != meta.size {
         return Err(Error::corrupt(
             format!("the row of object {:?}", meta.key),

@@ -6,7 +6,7 @@
 //! 2. Conditions of writes are decided inside the commit: of N racing writers exactly one wins.
 //! 3. A write that fails leaves nothing that a reader could see.
 //!
-//! *Stands on*: `catalog`, `engine`, `format`, `segment`, `model`, `env`, `error`.
+//! *Stands on*: `catalog`, `engine`, `crypto`, `format`, `segment`, `model`, `env`, `error`.
 //! *Never*: touches a file; keeps state between calls.
 //! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
 
@@ -23,6 +23,7 @@ pub mod context;
 pub mod copy;
 pub mod delete;
 pub mod diff;
+pub mod envelope;
 pub mod feed;
 pub mod follow;
 pub mod fork;
@@ -32,9 +33,11 @@ pub mod lifecycle;
 pub mod list;
 pub mod moving;
 pub mod multipart;
+pub mod opening;
 pub mod parts;
 pub mod prefix;
 pub mod put;
+pub mod rekey;
 pub mod restore;
 pub mod retention;
 pub mod rows;

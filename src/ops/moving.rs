@@ -77,14 +77,18 @@ struct Step {
 }
 
 /// A row whose body is moved.
-struct Member {
-    key: Vec<u8>,
+pub struct Member {
+    /// Its key.
+    pub key: Vec<u8>,
     lsn: u64,
     /// The row as it was when its body was read.
     value: Vec<u8>,
-    weight: Weight,
-    payload: Vec<u8>,
-    body: NewBody,
+    /// What it counts for.
+    pub weight: Weight,
+    /// What it says, once it is said again.
+    pub payload: Vec<u8>,
+    /// Its body.
+    pub body: NewBody,
     /// The word that it was found by, and its lsn.
     word: Option<(Vec<u8>, u64)>,
 }
@@ -321,7 +325,7 @@ fn goes_on(member: &Member) -> bool {
 }
 
 /// A row as it is now; none if it is not there.
-fn member(view: &View, key: &[u8]) -> Result<Option<Member>> {
+pub fn member(view: &View, key: &[u8]) -> Result<Option<Member>> {
     let Some(item) = view.index.get(key)?.filter(|item| !item.tombstone) else { return Ok(None) };
     let stored = view.stored(&item)?;
     Ok(Some(Member {
@@ -390,7 +394,7 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     });
     let bodies: Vec<NewBody> = bodies.collect();
     let frame = Frame { blob, extent, payload: row::encode(&row) };
-    commit(engine, Resettle { members, bodies, frame: Some(frame) }, placed)
+    commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new() }, placed)
 }
 
 /// Writes each member's body into a tier by itself.
@@ -421,7 +425,7 @@ fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>)
             placed.push(done);
         }
     }
-    commit(engine, Resettle { members, bodies, frame: None }, placed)
+    commit(engine, Resettle { members, bodies, frame: None, guards: Vec::new() }, placed)
 }
 
 fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<()> {
@@ -443,11 +447,29 @@ struct Resettle {
     members: Vec<Member>,
     bodies: Vec<NewBody>,
     frame: Option<Frame>,
+    /// Rows that must be those of these commits still, or nothing is said again.
+    guards: Vec<(u64, Vec<u8>)>,
+}
+
+/// Says rows again with other bodies, if they and the `guards` are still what they were.
+pub fn resettle(
+    engine: &Arc<Engine>,
+    members: Vec<Member>,
+    bodies: Vec<NewBody>,
+    guards: Vec<(u64, Vec<u8>)>,
+    placed: Vec<Placed>,
+) -> Result<()> {
+    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)
 }
 
 impl Proposal for Resettle {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        for (lsn, key) in &self.guards {
+            if !state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
+                return Ok(changes);
+            }
+        }
         let mut left: BTreeMap<BlobId, u64> = BTreeMap::new();
         let mut count = 0;
         for (member, body) in self.members.iter().zip(&self.bodies) {

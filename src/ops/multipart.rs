@@ -8,17 +8,19 @@ use std::sync::Arc;
 use super::batch::{self, Step, StepOutcome};
 use super::chain::{Bringing, Chain};
 use super::context::{BucketRef, Reading};
+use super::envelope::{self, Sealing};
 use super::parts::{self, Held, Part};
 use super::put::{Attributes, BUCKETS_CLASS, Conditions, PutOutcome, commit};
 use super::staged::{Staged, unreadable};
 use crate::catalog::{Rows, UPLOAD_SLOT, keys};
+use crate::crypto::CustomerKey;
 use crate::engine::{self, Engine, Keyed, NewBody, SharedRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::{BlobId, Extent};
-use crate::format::row::{self, ObjectRow, UploadRow};
+use crate::format::row::{self, ObjectRow, PartRun, UploadRow};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, Digests, Durability, ETag, Hasher, Lsn, ObjectKey, ObjectKind, PartPlan,
+    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Hasher, Lsn, ObjectKey, ObjectKind, PartPlan,
     StorageClass, UploadId, crc64_combine,
 };
 
@@ -89,6 +91,20 @@ impl UploadOptions {
         self
     }
 
+    /// Sets how the object is encrypted; without it, the bucket's [`Encryption`] at the moment the upload is begun counts.
+    pub fn encryption(mut self, encryption: Encryption) -> UploadOptions {
+        self.attributes.asked.encryption = Some(encryption);
+        self
+    }
+
+    /// Encrypts every part with a key that is not stored, see [`PutOptions::customer_key`](crate::PutOptions::customer_key).
+    /// The handle that is returned keeps it; to a resumed upload it is brought along again with
+    /// [`Upload::customer_key`](crate::Upload::customer_key).
+    pub fn customer_key(mut self, key: &CustomerKey) -> UploadOptions {
+        self.attributes.asked.customer = Some(key.clone());
+        self
+    }
+
     /// Begins and completes the upload only if there is no object under the key; otherwise `FileAlreadyExists`.
     pub fn if_absent(mut self) -> UploadOptions {
         self.if_absent = true;
@@ -124,6 +140,8 @@ pub struct UploadRef {
     pub key: String,
     /// The upload's name.
     pub id: UploadId,
+    /// The key that its parts are encrypted with, if it was brought along.
+    pub customer: Option<CustomerKey>,
 }
 
 impl UploadRef {
@@ -178,6 +196,7 @@ struct BeginStep {
     object: ObjectRow,
     oss_digests: bool,
     if_absent: bool,
+    sealing: Option<Sealing>,
 }
 
 /// Refuses if there is an object under the key though there must be none.
@@ -193,6 +212,7 @@ impl Step for BeginStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         let state = staged.bucket(&self.bucket)?;
         check_absent(&Chain::new(staged, &state), &self.key, self.if_absent)?;
+        Sealing::keep_key(self.sealing.as_ref(), staged)?;
         let (lsn, n) = (staged.now.lsn, staged.number());
         let kind = ObjectKind::Multipart.number();
         let mut object = ObjectRow { kind, modified: staged.now.millis, ..self.object.clone() };
@@ -224,19 +244,23 @@ pub fn begin(
     options: UploadOptions,
 ) -> Result<UploadRef> {
     ObjectKey::new(key)?;
-    let object = options.attributes.to_row()?;
+    let mut object = options.attributes.to_row()?;
     PartPlan::of(&object.metadata)?;
+    let sealing = envelope::choose(engine, bucket, &options.attributes.asked)?;
+    Sealing::note(sealing.as_ref(), &mut object);
     let step = BeginStep {
         bucket: bucket.clone(),
         key: key.to_string(),
         object,
         oss_digests: options.digests == Digests::Oss,
         if_absent: options.if_absent,
+        sealing,
     };
     match batch::commit_one(engine, step, options.durability)? {
         StepOutcome::Pair(lsn, n) => {
             let id = UploadId::of(lsn, n as u32);
-            Ok(UploadRef { bucket: bucket.clone(), key: key.to_string(), id })
+            let (bucket, key) = (bucket.clone(), key.to_string());
+            Ok(UploadRef { bucket, key, id, customer: options.attributes.asked.customer })
         }
         _ => unreachable!("beginning an upload comes to its name"),
     }
@@ -246,7 +270,7 @@ pub fn begin(
 pub fn resume(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, id: &str) -> Result<UploadRef> {
     ObjectKey::new(key)?;
     let name = UploadId::parse(id).ok_or_else(|| no_such_upload(key, id))?;
-    let upload = UploadRef { bucket: bucket.clone(), key: key.to_string(), id: name };
+    let upload = UploadRef { bucket: bucket.clone(), key: key.to_string(), id: name, customer: None };
     upload.row(&Reading::newest(engine))?;
     Ok(upload)
 }
@@ -351,6 +375,19 @@ fn digests_of(oss: bool, chosen: &[&Held]) -> (ETag, Option<u64>) {
     (ETag::multipart(&half, chosen.len() as u32), crc64)
 }
 
+/// The envelopes that the body of an object is made of.
+fn runs_of(chosen: &[&Held]) -> Vec<PartRun> {
+    let mut runs: Vec<PartRun> = Vec::new();
+    for held in chosen {
+        let size = held.piece.size;
+        match runs.last_mut() {
+            Some(run) if run.first + run.count == held.number && run.size == size => run.count += 1,
+            _ => runs.push(PartRun { first: held.number, count: 1, size }),
+        }
+    }
+    runs
+}
+
 /// Where the bodies of parts lie, if they all lie in segments and not inside their entries.
 fn places_of(chosen: &[&Held]) -> Vec<Extent> {
     let mut places = Vec::new();
@@ -380,9 +417,14 @@ impl Step for CompleteStep {
         let (etag, crc64) = digests_of(row.oss_digests, &chosen);
         // At most 10,000 parts of at most 5 GiB: never more than OSS's 48.8 TiB.
         let size = chosen.iter().map(|held| held.piece.size).sum();
-        let body = NewBody::Shared(SharedRef::new(blob, size, &places_of(&chosen)));
+        // What is stored of a part in an envelope is longer than the part.
+        let stored = chosen.iter().map(|held| held.body.to_owned_body().len()).sum();
+        let body = NewBody::Shared(SharedRef::new(blob, stored, &places_of(&chosen)));
         let mut object = ObjectRow { size, modified: staged.now.millis, ..row.object };
         let rare = object.rare_mut();
+        if let Some(envelope) = rare.seal.as_mut().and_then(|seal| seal.envelope_mut()) {
+            envelope.parts = runs_of(&chosen);
+        }
         (rare.etag, rare.crc64) = (Some(etag.to_string()), crc64);
         rare.parts = chosen.len() as u32;
 

@@ -7,10 +7,12 @@ use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Incoming, Prepared, Whither, check_len};
 use super::chain::Chain;
 use super::context::{BucketRef, Reading};
+use super::envelope;
 use super::get::{self, GetOptions};
 use super::multipart::{UploadRef, blob_of, weight_of};
 use super::staged::{Staged, unreadable};
 use crate::catalog::Rows;
+use crate::crypto::EnvelopeKey;
 use crate::engine::{self, Engine, Keyed, NewBody};
 use crate::error::{Error, Result};
 use crate::format::entry::BlobId;
@@ -143,13 +145,14 @@ struct PartStep {
     upload: UploadRef,
     number: u32,
     prepared: Prepared,
+    enveloped: bool,
 }
 
 impl PartStep {
     fn piece(&self, modified: u64) -> PieceRow {
         let digests = &self.prepared.digests;
         let (blake3, md5, crc64) = (digests.blake3, digests.md5, digests.crc64);
-        PieceRow { size: self.prepared.size, modified, blake3, md5, crc64 }
+        PieceRow { size: self.prepared.size, modified, blake3, md5, crc64, enveloped: self.enveloped }
     }
 }
 
@@ -188,7 +191,7 @@ impl Step for PartStep {
 }
 
 /// What must hold before a byte of a part is taken in: the number is one, and the upload is there.
-fn admit(engine: &Arc<Engine>, upload: &UploadRef, number: u32) -> Result<UploadRow> {
+fn admit(engine: &Arc<Engine>, upload: &UploadRef, number: u32) -> Result<(UploadRow, Whither)> {
     if !(1..=MAX_NUMBER).contains(&number) {
         return Err(Error::invalid(
             "InvalidArgument",
@@ -196,7 +199,13 @@ fn admit(engine: &Arc<Engine>, upload: &UploadRef, number: u32) -> Result<Upload
         ));
     }
     engine.check_writable()?;
-    upload.row(&Reading::newest(engine))
+    let reading = Reading::newest(engine);
+    let row = upload.row(&reading)?;
+    let (object, customer) = ((&row.object, upload.key.as_str()), upload.customer.as_ref());
+    let key = reading.with(|moment| envelope::of_upload(engine, object, moment, customer))?;
+    let owner = engine::piece_key(blob_of(&row), u64::from(number));
+    let to = whither(engine, owner, &row, key.map(|key| (key, number)));
+    Ok((row, to))
 }
 
 fn digests_of(row: &UploadRow) -> Digests {
@@ -207,10 +216,10 @@ fn finish(
     engine: &Arc<Engine>,
     upload: &UploadRef,
     number: u32,
-    prepared: Prepared,
+    (prepared, enveloped): (Prepared, bool),
     durability: Durability,
 ) -> Result<Part> {
-    let step = PartStep { upload: upload.clone(), number, prepared };
+    let step = PartStep { upload: upload.clone(), number, prepared, enveloped };
     let piece = step.piece(0);
     match batch::commit_one(engine, step, durability)? {
         StepOutcome::Number(modified) => Ok(Part::of(number, &PieceRow { modified, ..piece })),
@@ -219,9 +228,14 @@ fn finish(
 }
 
 /// Where the parts of an upload go: to the tier that its object will be in.
-fn whither(engine: &Engine, owner: Vec<u8>, row: &UploadRow) -> Whither {
+fn whither(
+    engine: &Engine,
+    owner: Vec<u8>,
+    row: &UploadRow,
+    envelope: Option<(Arc<EnvelopeKey>, u32)>,
+) -> Whither {
     let tier = if row.object.class < TIERS { row.object.class } else { 0 };
-    Whither { owner, tier, packed_max: engine.settings().packed_max }
+    Whither { owner, tier, packed_max: engine.settings().packed_max, envelope }
 }
 
 /// Puts a part, over the one of the same number.
@@ -232,14 +246,12 @@ pub fn put(
     body: Body<'_>,
     durability: Durability,
 ) -> Result<Part> {
-    let row = admit(engine, upload, number)?;
-    let owner = engine::piece_key(blob_of(&row), u64::from(number));
-    let to = whither(engine, owner, &row);
+    let (row, to) = admit(engine, upload, number)?;
     let prepared = body::prepare_at_most(engine, &to, body, digests_of(&row), MAX_PART)?;
     if let Some(plan) = PartPlan::of(&row.object.metadata)? {
         plan.check_part(number, prepared.size)?;
     }
-    finish(engine, upload, number, prepared, durability)
+    finish(engine, upload, number, (prepared, to.envelope.is_some()), durability)
 }
 
 /// Puts the bytes of another object, or of a range of it, as a part.
@@ -251,7 +263,7 @@ pub fn copy(
     options: &GetOptions,
     durability: Durability,
 ) -> Result<Part> {
-    let row = admit(engine, upload, number)?;
+    let (row, to) = admit(engine, upload, number)?;
     let reading = Reading::newest(engine);
     let got = get::get(&reading, from, key, options)?;
     let encrypted = |meta: &ObjectMeta| is_client_encrypted(&meta.metadata);
@@ -264,8 +276,8 @@ pub fn copy(
         return Err(no_part_copy());
     }
     check_len(got.range.end - got.range.start, MAX_PART)?;
-    let owner = engine::piece_key(blob_of(&row), u64::from(number));
-    let mut incoming = Incoming::new(whither(engine, owner, &row), digests_of(&row));
+    let enveloped = to.envelope.is_some();
+    let mut incoming = Incoming::new(engine, to, digests_of(&row));
     let mut at = got.range.start;
     while at < got.range.end {
         // Steps end at multiples of a chunk, so that no chunk is verified twice.
@@ -273,5 +285,5 @@ pub fn copy(
         incoming.write(engine, &bytes)?;
         at += bytes.len() as u64;
     }
-    finish(engine, upload, number, incoming.finish(engine)?, durability)
+    finish(engine, upload, number, (incoming.finish(engine)?, enveloped), durability)
 }

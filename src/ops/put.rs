@@ -7,13 +7,15 @@ use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Incoming, Prepared, Whither};
 use super::chain::{Bringing, Chain};
 use super::context::BucketRef;
+use super::envelope::{self, Asked, Sealing};
 use super::staged::Staged;
 use crate::catalog::{self, HeadRow, Moment, keys};
+use crate::crypto::CustomerKey;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Digests, Durability, ETag, Lsn, ObjectKey, StorageClass, VersionId,
+    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Lsn, ObjectKey, StorageClass, VersionId,
     check_client_encryption, check_content_type, check_metadata, check_tags,
 };
 use crate::segment::{Placed, TIERS};
@@ -43,6 +45,7 @@ pub struct Attributes {
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) acl: Option<Acl>,
     pub(crate) class: Option<StorageClass>,
+    pub(crate) asked: Asked,
 }
 
 /// What must hold of the current object for a write to happen.
@@ -110,6 +113,21 @@ impl PutOptions {
     /// Sets the storage class; without one, the bucket's counts.
     pub fn storage_class(mut self, class: StorageClass) -> PutOptions {
         self.attributes.class = Some(class);
+        self
+    }
+
+    /// Sets how it is encrypted; without it, the bucket's [`Encryption`] counts. In an encrypted store everything is, whatever
+    /// is said here.
+    pub fn encryption(mut self, encryption: Encryption) -> PutOptions {
+        self.attributes.asked.encryption = Some(encryption);
+        self
+    }
+
+    /// Encrypts it with a key that is not stored and that each get must bring along. Comes before the bucket's encryption.
+    /// Listings and [`head`](crate::Bucket::head) do without the key; metadata, tags and the key's
+    /// [fingerprint](CustomerKey::fingerprint) are not encrypted with it.
+    pub fn customer_key(mut self, key: &CustomerKey) -> PutOptions {
+        self.attributes.asked.customer = Some(key.clone());
         self
     }
 
@@ -224,11 +242,13 @@ pub struct PutStep {
     pub(crate) row: ObjectRow,
     pub(crate) prepared: Prepared,
     pub(crate) conditions: Conditions,
+    pub(crate) sealing: Option<Sealing>,
 }
 
 impl Step for PutStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         let state = staged.bucket(&self.bucket)?;
+        Sealing::keep_key(self.sealing.as_ref(), staged)?;
         let millis = staged.now.millis;
         let mut chain = Chain::new(staged, &state);
         if !self.conditions.is_empty() {
@@ -272,10 +292,16 @@ pub fn owner_key(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<Vec<u
 }
 
 /// Where a body for `key` goes if its object is to be of this class.
-fn whither(engine: &Engine, bucket: &BucketRef, key: &str, class: u8, packed_max: usize) -> Result<Whither> {
+pub fn whither(
+    engine: &Engine,
+    bucket: &BucketRef,
+    key: &str,
+    class: u8,
+    packed_max: usize,
+) -> Result<Whither> {
     let (owner, default) = owner_and_class(engine, bucket, key)?;
     let class = if class == BUCKETS_CLASS { default } else { class };
-    Ok(Whither { owner, tier: if class < TIERS { class } else { 0 }, packed_max })
+    Ok(Whither { owner, tier: if class < TIERS { class } else { 0 }, packed_max, envelope: None })
 }
 
 /// The same, and the class that the bucket gives to objects.
@@ -306,16 +332,21 @@ pub fn step(
     packed_max: usize,
 ) -> Result<PutStep> {
     ObjectKey::new(key)?;
-    let row = options.attributes.to_row()?;
+    let mut row = options.attributes.to_row()?;
     engine.check_writable()?;
     // A bucket that is not there is told at the commit: it may be made in the same transaction.
-    let to = whither(engine, bucket, key, row.class, packed_max).or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Ok(Whither { owner: keys::object(bucket.id, key), tier: 0, packed_max }),
+    let mut to = whither(engine, bucket, key, row.class, packed_max).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            Ok(Whither { owner: keys::object(bucket.id, key), tier: 0, packed_max, envelope: None })
+        }
         _ => Err(error),
     })?;
+    let sealing = envelope::choose(engine, bucket, &options.attributes.asked)?;
+    Sealing::note(sealing.as_ref(), &mut row);
+    to.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
     let prepared = body::prepare_at_most(engine, &to, body, options.digests, u64::MAX)?;
     let (bucket, key) = (bucket.clone(), key.to_string());
-    Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions })
+    Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions, sealing })
 }
 
 /// Puts an object.
@@ -347,6 +378,7 @@ pub struct Writing {
     key: String,
     row: ObjectRow,
     options: PutOptions,
+    sealing: Option<Sealing>,
     incoming: Incoming,
 }
 
@@ -359,12 +391,15 @@ impl Writing {
         options: PutOptions,
     ) -> Result<Writing> {
         ObjectKey::new(key)?;
-        let row = options.attributes.to_row()?;
+        let mut row = options.attributes.to_row()?;
         engine.check_writable()?;
-        let to = whither(engine, bucket, key, row.class, engine.settings().packed_max)?;
-        let incoming = Incoming::new(to, options.digests);
+        let mut to = whither(engine, bucket, key, row.class, engine.settings().packed_max)?;
+        let sealing = envelope::choose(engine, bucket, &options.attributes.asked)?;
+        Sealing::note(sealing.as_ref(), &mut row);
+        to.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
+        let incoming = Incoming::new(engine, to, options.digests);
         let (engine, bucket) = (engine.clone(), bucket.clone());
-        Ok(Writing { engine, bucket, key: key.to_string(), row, options, incoming })
+        Ok(Writing { engine, bucket, key: key.to_string(), row, options, sealing, incoming })
     }
 
     /// Takes more bytes.
@@ -381,8 +416,8 @@ impl Writing {
     pub fn finish(self) -> Result<PutOutcome> {
         let prepared = self.incoming.finish(&self.engine)?;
         let durability = self.options.durability;
-        let Writing { bucket, key, row, options, .. } = self;
-        let step = PutStep { bucket, key, row, prepared, conditions: options.conditions };
+        let Writing { bucket, key, row, options, sealing, .. } = self;
+        let step = PutStep { bucket, key, row, prepared, conditions: options.conditions, sealing };
         commit(&self.engine, step, durability)
     }
 }

@@ -323,7 +323,9 @@ impl Sum<'_> {
                 let len = extents.iter().map(|extent| extent.len).sum();
                 let shared = NewBody::Shared(SharedRef::new(blob, len, extents));
                 let own = std::mem::replace(body, shared);
-                let blake3 = row::decode::<ObjectRow>(payload).ok().and_then(|row| row.blake3);
+                let blake3 = row::decode::<ObjectRow>(payload).ok();
+                // Of a body in an envelope it is not the hash of what is stored.
+                let blake3 = blake3.filter(|row| row.envelope().is_none()).and_then(|row| row.blake3);
                 let best = piece.take();
                 let known = blake3.or(match &best {
                     Some((_, row)) => PieceRow::clone(row).blake3,

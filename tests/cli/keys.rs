@@ -79,3 +79,43 @@ fn a_plain_store_has_no_key_to_change() {
     assert!(tool.fails(&["key", "rotate", "--new-key-file", "one"]).contains("not encrypted"));
     assert!(tool.fails(&["key", "rewrap"]).contains("not encrypted"));
 }
+
+#[test]
+fn objects_and_buckets_are_encrypted_with_named_keys_and_with_ones_own() {
+    let tool = Tool::new();
+    fs::write(tool.path("one"), [7; 32]).unwrap();
+    fs::write(tool.path("mine"), "0f".repeat(32) + "\n").unwrap();
+    fs::write(tool.path("letter"), "dear canary-in-the-mine").unwrap();
+    let kms = |args: &[&str]| tool.ok(&[&["--kms-key", "letters=one"], args].concat());
+    tool.ok(&["mb", "cats"]);
+    kms(&["put", "letter", "cats/named", "--sse", "KMS:letters"]);
+    tool.ok(&["put", "letter", "cats/mine", "--customer-key", "mine"]);
+    assert_eq!(kms(&["cat", "cats/named"]), "dear canary-in-the-mine");
+    assert_eq!(tool.ok(&["cat", "cats/mine", "--customer-key", "mine"]), "dear canary-in-the-mine");
+    tool.ok(&["get", "cats/mine", "again", "--customer-key", "mine"]);
+    assert_eq!(fs::read(tool.path("again")).unwrap(), b"dear canary-in-the-mine");
+    for file in ["log", "bulk/0"].iter().flat_map(|dir| fs::read_dir(tool.path("store").join(dir)).unwrap()) {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"canary"));
+    }
+    assert!(tool.ok(&["stat", "cats/named"]).contains("encrypted KMS:letters"));
+    assert!(tool.ok(&["stat", "cats/mine"]).contains("encrypted customer key "));
+    assert!(tool.fails(&["cat", "cats/named"]).contains("letters"));
+    assert!(tool.fails(&["cat", "cats/mine"]).contains("key"));
+    assert!(tool.fails(&["cat", "cats/mine", "--customer-key", "one"]).contains("another key"));
+
+    assert_eq!(tool.ok(&["encryption", "show", "cats"]).trim(), "none");
+    assert!(tool.fails(&["encryption", "set", "cats", "AES256"]).contains("AES256"));
+    tool.ok(&["encryption", "set", "cats", "KMS:letters"]);
+    assert_eq!(tool.ok(&["encryption", "show", "cats"]).trim(), "KMS:letters");
+    kms(&["put", "letter", "cats/default"]);
+    assert!(tool.ok(&["stat", "cats/default"]).contains("encrypted KMS:letters"));
+    assert!(tool.fails(&["put", "letter", "cats/x"]).contains("letters"));
+    assert!(kms(&["encryption", "rotate", "cats"]).starts_with('1'));
+    let told = kms(&["encryption", "reencrypt", "cats"]);
+    assert!(told.contains("1 older key removed, 0 left"), "{told}");
+    assert_eq!(kms(&["cat", "cats/default"]), "dear canary-in-the-mine");
+    tool.ok(&["encryption", "clear", "cats"]);
+    tool.ok(&["put", "letter", "cats/open"]);
+    assert!(!tool.ok(&["stat", "cats/open"]).contains("encrypted"));
+}

@@ -11,6 +11,7 @@ mod backup;
 mod cuts;
 mod damage;
 mod determinism;
+mod enveloped;
 mod errors;
 mod full;
 mod harness;

@@ -22,6 +22,7 @@ mod copy_rename;
 mod delete;
 mod descending;
 mod encryption;
+mod envelopes;
 mod feed;
 mod get;
 mod idle;

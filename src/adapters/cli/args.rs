@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::address::{Address, with_key};
+use super::encryption::{CustomerArgs, EncryptionCommand, SealArgs, named};
 use crate::{RestorePriority, StorageClass};
 
 /// An object store in a directory: buckets and objects with the semantics of Alibaba Cloud OSS, and no server.
@@ -30,6 +31,9 @@ pub struct Invocation {
     /// Ask for the passphrase of an encrypted store (the environment variable OSSICLE_PASSPHRASE may hold it)
     #[arg(long, global = true, conflicts_with = "key_file")]
     pub passphrase: bool,
+    /// A named key for `--sse KMS:NAME`, in a file as the key of a store is; may be given often
+    #[arg(long = "kms-key", global = true, value_name = "NAME=FILE", value_parser = named)]
+    pub kms_keys: Vec<(String, PathBuf)>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -78,6 +82,11 @@ pub enum Command {
     Lifecycle {
         #[command(subcommand)]
         command: LifecycleCommand,
+    },
+    /// Show or set how a bucket encrypts what is written to it
+    Encryption {
+        #[command(subcommand)]
+        command: EncryptionCommand,
     },
     /// Count objects and bytes under a prefix, or in every bucket
     Du(DuArgs),
@@ -230,6 +239,8 @@ pub struct PutArgs {
     pub if_absent: bool,
     #[command(flatten)]
     pub client_key: super::client_key::ClientKey,
+    #[command(flatten)]
+    pub seal: SealArgs,
 }
 
 #[derive(Debug, Args)]
@@ -244,6 +255,8 @@ pub struct GetArgs {
     pub force: bool,
     #[command(flatten)]
     pub client_key: super::client_key::ClientKey,
+    #[command(flatten)]
+    pub customer: CustomerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +269,8 @@ pub struct CatArgs {
     pub range: Option<Span>,
     #[command(flatten)]
     pub client_key: super::client_key::ClientKey,
+    #[command(flatten)]
+    pub customer: CustomerArgs,
 }
 
 #[derive(Debug, Args)]

@@ -28,6 +28,7 @@ mod client_key;
 #[cfg(not(feature = "client-encryption"))]
 #[path = "no_client_key.rs"]
 mod client_key;
+mod encryption;
 mod export;
 mod failure;
 mod feed;
@@ -76,6 +77,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     keys::choose(&invocation)?;
+    encryption::choose(&invocation.kms_keys);
     let store = invocation.store.as_deref();
     match invocation.command {
         Command::Mb(args) => buckets::make(store, &args, out),
@@ -99,6 +101,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Diff(args) => forks::diff(store, &args, out),
         Command::History(args) => versions::history(store, &args, out),
         Command::Lifecycle { command } => lifecycle::command(store, &command, out),
+        Command::Encryption { command } => encryption::command(store, &command, out),
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
         Command::Feed(args) => feed::command(store, &args, out),

@@ -9,7 +9,7 @@ use super::args::{CatArgs, GetArgs, PutArgs, RmArgs, Span, StatArgs};
 use super::failure::{Failure, say};
 use super::landing::{Directory, Existing};
 use super::tally::Trouble;
-use super::{opening, words};
+use super::{encryption, opening, words};
 use crate::{Body, Bucket, GetOptions, ListOptions, PutOptions};
 
 /// `put`
@@ -29,6 +29,7 @@ pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<()
     for (name, value) in &args.metadata {
         options = options.metadata(name, value);
     }
+    options = encryption::write_with(options, &args.seal)?;
     let body = if args.file == Path::new("-") {
         Body::reader(io::stdin().lock())
     } else {
@@ -57,9 +58,10 @@ fn key_for(args: &PutArgs) -> Result<String, Failure> {
 
 /// `get`
 pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    let options = encryption::read_with(GetOptions::new(), &args.customer)?;
     let store = opening::to_read(store)?;
     let bucket = store.bucket(&args.from.bucket)?;
-    let mut object = args.client_key.get(&bucket, &args.from.key, GetOptions::new())?;
+    let mut object = args.client_key.get(&bucket, &args.from.key, options)?;
     if args.to.as_deref() == Some(Path::new("-")) {
         object.copy_to(out)?;
         return Ok(());
@@ -107,6 +109,7 @@ pub fn cat(store: Option<&Path>, args: &CatArgs, out: &mut dyn Write) -> Result<
         Some(Span::From(from)) => options.range(from..),
         Some(Span::Last(bytes)) => options.last(bytes),
     };
+    options = encryption::read_with(options, &args.customer)?;
     for address in &args.objects {
         let bucket = store.bucket(&address.bucket)?;
         let mut object = args.client_key.get(&bucket, &address.key, options.clone())?;
@@ -185,6 +188,9 @@ pub fn stat(store: Option<&Path>, args: &StatArgs, out: &mut dyn Write) -> Resul
     }
     if let Some(until) = meta.minimum_until() {
         writeln!(out, "charged   until {} at least", words::moment(until))?;
+    }
+    if let Some(encryption) = meta.encryption() {
+        writeln!(out, "encrypted {encryption}")?;
     }
     writeln!(out, "commit    {}", meta.lsn.0)?;
     for (name, value) in &meta.metadata {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::failure::Failure;
-use super::{keys, words};
+use super::{encryption, keys, words};
 use crate::{ErrorKind, Store, StoreBuilder};
 
 /// Where the store is.
@@ -14,7 +14,7 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
 
 /// How the store there is opened.
 pub fn builder(path: &Path) -> Result<StoreBuilder, Failure> {
-    keys::open(Store::builder(path))
+    encryption::equip(keys::open(Store::builder(path))?)
 }
 
 /// Opens a store for reading, as it is durable now: others may have it open too, a writer among them.

@@ -3,6 +3,7 @@
 //! A field is never added in place: a new schema number and an upgrade. This is the one module that names the codec.
 
 mod bucket;
+mod envelope;
 mod lifecycle;
 mod object;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
+pub use envelope::{BucketKeyRow, EncryptionRow, EnvelopeRow, PartRun, SealRow};
 pub use lifecycle::{
     AccessMonitorRow, LifecycleRow, PlaceRow, ReportRow, RuleRow, RunRow, RunningRow, TransitionRow, WhenRow,
 };
@@ -201,8 +203,58 @@ mod tests {
         let first = [2, 3, 25, 7, 251, 44, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(bytes, [&first[..], &[1, 251, 232, 3, 252, 112, 17, 1, 0, 2, 1, 5]].concat());
         let mut unknown = encode(&plain);
-        unknown[1] = 4;
+        unknown[1] = 5;
         assert_eq!(decode::<ObjectRow>(&unknown), Err(UNKNOWN));
+    }
+
+    #[test]
+    fn what_only_encrypted_objects_have_is_schema_4_and_no_other_row_is() {
+        let envelope = || EnvelopeRow {
+            salt: [1; 32],
+            commitment: [2; 32],
+            parts: vec![PartRun { first: 1, count: 2, size: 300 }],
+        };
+        let kms = SealRow::Kms { bucket: 9, key_id: "k".into(), generation: [3; 16], envelope: envelope() };
+        let customer = SealRow::Customer { fingerprint: [4; 16], envelope: EnvelopeRow::default() };
+        for seal in [SealRow::Store, kms.clone(), customer] {
+            for restore in [None, Some(Restoring { ready: 1, until: 2, priority: 0 })] {
+                let mut row = ObjectRow { size: 7, modified: 300, ..Default::default() };
+                let short = encode(&row);
+                row.set_seal(Some(seal.clone()));
+                row.rare_mut().cold.restore = restore;
+                let bytes = encode(&row);
+                assert_eq!((bytes[1], decode::<ObjectRow>(&bytes).unwrap()), (4, row.clone()));
+                assert_eq!(ObjectGlance::read(&bytes).unwrap().size, 7);
+                let upload = UploadRow { object: row.clone(), parts: 3, ..Default::default() };
+                let bytes = encode(&upload);
+                let back = decode::<UploadRow>(&bytes).unwrap();
+                assert_eq!((bytes[1], back.object.seal(), back.parts), (2, Some(&seal), 3));
+                assert_eq!(UploadGlance::read(&bytes).unwrap().modified, 300);
+                row.set_seal(None);
+                row.warm();
+                assert_eq!(encode(&row), short);
+            }
+        }
+        let mut golden = ObjectRow { size: 7, modified: 300, ..Default::default() };
+        golden.set_seal(Some(kms));
+        let first = [2, 4, 105, 7, 251, 44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 1, b'k'];
+        let rest = [&[3; 16][..], &[1; 32], &[2; 32], &[1, 1, 2, 251, 44, 1]].concat();
+        assert_eq!(encode(&golden), [&first[..], &rest].concat());
+
+        let piece = PieceRow { size: 5, enveloped: true, ..Default::default() };
+        assert_eq!(encode(&piece), [3, 2, 5, 5, 0, 0, 0, 0]);
+        assert_eq!(decode::<PieceRow>(&encode(&piece)).unwrap(), piece);
+        assert_eq!(encode(&PieceRow { enveloped: false, ..piece })[1], 1);
+        let key = BucketKeyRow {
+            key_id: "k".into(),
+            wrapped: vec![7, 8],
+            commitment: [9; 32],
+            made: 5,
+            retired: true,
+        };
+        assert_eq!(encode(&key), [&[26, 1, 39, 1, b'k', 2, 7, 8][..], &[9; 32], &[5, 1]].concat());
+        let default = EncryptionRow { algorithm: 2, key_id: Some("k".into()) };
+        assert_eq!(encode(&default), [27, 1, 4, 2, 1, 1, b'k']);
     }
 
     #[test]

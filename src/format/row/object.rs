@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, decode, decode_body, encode_body, glance, hash, optional_hash};
+use super::{Row, SealRow, decode, decode_body, encode_body, glance, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
@@ -63,6 +63,9 @@ pub struct ObjectExtra {
     /// What only objects of cold classes have; no part of schema 2.
     #[serde(skip)]
     pub cold: Cold,
+    /// How it is encrypted, if that was asked for; no part of schemas 2 and 3.
+    #[serde(skip)]
+    pub seal: Option<Box<SealRow>>,
 }
 
 /// What only objects of cold classes have.
@@ -92,6 +95,8 @@ pub struct Restoring {
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
+/// The schema of a row with an encryption of its own, be it cold or not.
+const WITH_SEAL: u8 = 4;
 
 /// The fields that stand first in the row of an object, for those who look at many.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -117,7 +122,7 @@ pub struct ObjectGlance<'a> {
 
 impl<'a> ObjectGlance<'a> {
     /// Every schema that begins with these fields.
-    const SCHEMAS: [u8; 2] = [2, WITH_COLD];
+    const SCHEMAS: [u8; 3] = [2, WITH_COLD, WITH_SEAL];
 
     /// Reads them; nothing is allocated for a row that was written by this version.
     pub fn read(bytes: &'a [u8]) -> Result<ObjectGlance<'a>, &'static str> {
@@ -144,7 +149,7 @@ pub struct UploadGlance {
 impl UploadGlance {
     /// Reads them.
     pub fn read(bytes: &[u8]) -> Result<UploadGlance, &'static str> {
-        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1]);
+        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1, UPLOAD_WITH_SEAL]);
         let modified = match seen {
             Some(seen) => seen.modified,
             None => decode::<UploadRow>(bytes)?.object.modified,
@@ -159,9 +164,11 @@ impl Row for ObjectRow {
 
     fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
         let cold = self.rare().cold;
+        if let Some(seal) = &self.rare().seal {
+            return Some((WITH_SEAL, encode_body(&(self.plain(), cold, seal))));
+        }
         (cold != Cold::NONE).then(|| {
-            let mut plain = self.clone();
-            plain.warm();
+            let plain = self.plain();
             (WITH_COLD, encode_body(&(plain, cold)))
         })
     }
@@ -171,6 +178,11 @@ impl Row for ObjectRow {
             let (mut row, cold): (ObjectRow, Cold) = decode_body(body)?;
             row.rare_mut().cold = cold;
             row.trim();
+            return Ok(row);
+        }
+        if schema == WITH_SEAL {
+            let (mut row, cold, seal): (ObjectRow, Cold, SealRow) = decode_body(body)?;
+            (row.rare_mut().cold, row.rare_mut().seal) = (cold, Some(Box::new(seal)));
             return Ok(row);
         }
         if schema != 1 {
@@ -210,6 +222,7 @@ impl ObjectRow {
             legal_hold: false,
             parts: 0,
             cold: Cold::NONE,
+            seal: None,
         };
         self.extra.as_deref().unwrap_or(&NONE)
     }
@@ -231,6 +244,34 @@ impl ObjectRow {
     pub fn warm(&mut self) {
         if let Some(extra) = &mut self.extra {
             extra.cold = Cold::NONE;
+            self.trim();
+        }
+    }
+
+    /// The row as schema 2 has it.
+    fn plain(&self) -> ObjectRow {
+        let mut plain = self.clone();
+        if let Some(extra) = &mut plain.extra {
+            (extra.cold, extra.seal) = (Cold::NONE, None);
+        }
+        plain.trim();
+        plain
+    }
+
+    /// How it is encrypted, if that was asked for.
+    pub fn seal(&self) -> Option<&SealRow> {
+        self.rare().seal.as_deref()
+    }
+
+    /// The envelope around its body, if there is one.
+    pub fn envelope(&self) -> Option<&super::EnvelopeRow> {
+        self.seal().and_then(SealRow::envelope)
+    }
+
+    /// Notes how it is encrypted.
+    pub fn set_seal(&mut self, seal: Option<SealRow>) {
+        if seal.is_some() || self.extra.is_some() {
+            self.rare_mut().seal = seal.map(Box::new);
             self.trim();
         }
     }
@@ -262,11 +303,28 @@ pub struct PieceRow {
     pub md5: Option<[u8; 16]>,
     /// CRC-64/XZ of them.
     pub crc64: Option<u64>,
+    /// Whether all this is of the bytes in an envelope, and not of those that are stored; that is schema 2.
+    #[serde(skip)]
+    pub enveloped: bool,
 }
+
+/// The schema of a piece that is an envelope.
+const ENVELOPED: u8 = 2;
 
 impl Row for PieceRow {
     const KIND: u8 = 3;
     const SCHEMA: u8 = 1;
+
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        self.enveloped.then(|| (ENVELOPED, encode_body(self)))
+    }
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<PieceRow, &'static str> {
+        if schema != ENVELOPED {
+            return Err(super::UNKNOWN);
+        }
+        Ok(PieceRow { enveloped: true, ..decode_body(body)? })
+    }
 }
 
 /// An upload in progress.
@@ -286,7 +344,25 @@ pub struct UploadRow {
     pub if_absent: bool,
 }
 
+/// The schema of an upload to an object with an encryption of its own.
+const UPLOAD_WITH_SEAL: u8 = 2;
+
 impl Row for UploadRow {
     const KIND: u8 = 4;
     const SCHEMA: u8 = 1;
+
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        let seal = self.object.seal()?;
+        let plain = UploadRow { object: self.object.plain(), ..self.clone() };
+        Some((UPLOAD_WITH_SEAL, encode_body(&(plain, seal))))
+    }
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<UploadRow, &'static str> {
+        if schema != UPLOAD_WITH_SEAL {
+            return Err(super::UNKNOWN);
+        }
+        let (mut row, seal): (UploadRow, SealRow) = decode_body(body)?;
+        row.object.set_seal(Some(seal));
+        Ok(row)
+    }
 }

@@ -178,6 +178,10 @@ impl State {
                 next.alter(bucket, key, |thing| thing.restored = true)?;
             }
             Op::Wait(_) | Op::Retain(_) => {}
+            // What is encrypted reads as before.
+            Op::Encrypt(name) | Op::Rekey(name) => {
+                next.bucket(name)?;
+            }
             Op::RemoveCursor(name) => drop(next.cursors.remove(*name)),
             Op::Follow(_) => {}
             Op::Look

@@ -1,9 +1,9 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lifecycle, Lsn,
-    PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId, Versioning, Worm,
-    WormState, WriteOptions,
+    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Encryption, Error,
+    Lifecycle, Lsn, PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId,
+    Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -14,6 +14,9 @@ use super::upload::Uploading;
 
 /// Where backups go.
 pub const BACKUP: &str = "/backup";
+
+/// The named key that keys of buckets are wrapped with.
+pub const KMS: &str = "kms";
 
 /// A bucket and a key.
 pub type At = (&'static str, String);
@@ -157,6 +160,10 @@ pub enum Op {
         bucket: &'static str,
         key: String,
     },
+    /// What is written to the bucket from now on is encrypted with a key of the bucket.
+    Encrypt(&'static str),
+    /// The bucket gets another key, and everything in it is written anew with that.
+    Rekey(&'static str),
     DeletePrefix(&'static str, String),
     /// A lifecycle rule deletes everything under a prefix, at once.
     Expire(&'static str, String),
@@ -203,7 +210,7 @@ impl Op {
                 *durability == Durability::Synced
             }
             Op::Upload { what, .. } => what.is_synced(),
-            Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } => false,
+            Op::Maintain | Op::Look | Op::Wait(_) | Op::Abandon { .. } | Op::Rekey(_) => false,
             _ => true,
         }
     }
@@ -270,6 +277,12 @@ impl Op {
             }
             Op::Worm(name, None) => store.bucket(name)?.clear_config::<Worm>(),
             Op::Class { bucket, key, class } => store.bucket(bucket)?.set_storage_class(key, *class),
+            Op::Encrypt(name) => store.bucket(name)?.set_config(&Encryption::kms(KMS)),
+            Op::Rekey(name) => {
+                let bucket = store.bucket(name)?;
+                bucket.rotate_key()?;
+                bucket.reencrypt(Duration::from_secs(3600)).map(drop)
+            }
             Op::Restore { bucket, key } => {
                 let status = store.bucket(bucket)?.restore(key, RestoreOptions::new().days(7))?;
                 assert!(status.is_restored(), "{status:?}");

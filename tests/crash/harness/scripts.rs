@@ -1112,3 +1112,38 @@ pub fn many_parts() -> Script {
     ops.extend([Op::Maintain, put("one", "after", PACKED, 1), Op::Compact, Op::Reopen]);
     Script { name: "many_parts", ops }
 }
+
+/// Bodies in envelopes: of every kind, copied, encrypted anew, and with keys that come and go.
+pub fn enveloped() -> Script {
+    let ops = vec![
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        put("one", "plain", PACKED, 1),
+        Op::Encrypt("one"),
+        put("one", "tiny", TINY, 2),
+        put_buffered("one", "packed", PACKED, 3),
+        put("one", "streamed", STREAMED, 4),
+        stream("one", "piecewise", STREAMED, 5, 700),
+        copy(("one", "plain"), ("one", "sealed")),
+        copy(("one", "streamed"), ("two", "shared")),
+        upload("one", "parts", Uploading::Begin),
+        part("one", "parts", 1, PART, 6),
+        part("one", "parts", 2, TINY, 7),
+        Op::Checkpoint,
+        Op::Rekey("one"),
+        upload("one", "parts", Uploading::Complete(vec![1, 2])),
+        put("one", "tiny", PACKED, 8),
+        Op::Reopen,
+        Op::Rekey("one"),
+        together(
+            vec![step_put("one", "with", TINY, 9), step_rename(("one", "tiny"), ("two", "moved"))],
+            false,
+        ),
+        Op::Fork { from: "one", name: "six" },
+        Op::Rekey("one"),
+        Op::Maintain,
+        Op::Compact,
+        Op::Rebuild,
+    ];
+    Script { name: "enveloped", ops }
+}

@@ -14,6 +14,7 @@ use ossicle::{
 };
 
 use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
+use super::script::KMS;
 use super::{Verdict, upload};
 
 /// Where the store lies on the simulated disk.
@@ -165,6 +166,7 @@ impl World {
             .clock(self.clock.clone())
             .entropy(Watched { chance: SeededEntropy::new(number), used: self.used.clone() })
             .settings(Settings { history: self.retained(), ..self.settings.clone() })
+            .kms(StaticKey::new([0x33; 32]).named(KMS))
             .maintenance(Maintenance::Manual);
         let builder = if self.sealed { builder.key_provider(key()) } else { builder };
         #[cfg(feature = "planted-bugs")]

@@ -1,0 +1,49 @@
+//! The keys of a bucket: other ones for what is written, and what was written is written anew.
+
+use std::time::Duration;
+
+use super::Bucket;
+use crate::error::Result;
+use crate::ops::rekey::{self, Reencrypted};
+
+impl Bucket {
+    /// Gives the bucket another key for each named key that it encrypts with ([`Encryption::kms`](crate::Encryption::kms)),
+    /// and says how many. What is written from then on has the new ones, at once and at no cost; what is there stays as it is
+    /// and is read with the older ones, which are kept until nothing needs them, see [`reencrypt`](Bucket::reencrypt).
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{Encryption, MemoryVfs, StaticKey, Store};
+    /// use std::time::Duration;
+    /// let disk = std::sync::Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk).kms(StaticKey::new([1; 32]).named("letters")).open()?;
+    /// let bucket = store.create_bucket("letters")?;
+    /// bucket.set_config(&Encryption::kms("letters"))?;
+    /// bucket.put("to-ann", b"dear ann")?;
+    /// assert_eq!(bucket.rotate_key()?, 1);
+    /// let done = bucket.reencrypt(Duration::from_secs(10))?;
+    /// assert_eq!((done.bodies, done.keys_removed, done.more), (1, 1, false));
+    /// assert_eq!(&bucket.get("to-ann")?.bytes()?[..], b"dear ann");
+    /// # store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `KmsServiceNotEnabled`, `KeyNotFound` if the holder of a named key is missing; what it says.
+    pub fn rotate_key(&self) -> Result<u64> {
+        rekey::rotate(self.store().engine(), self.reference())
+    }
+
+    /// Writes everything anew that older keys of the bucket have encrypted, wherever it was copied to since, and then removes
+    /// those keys: in steps of about 4 MiB, for about as long as `budget` says. What was done stays done; if there is more,
+    /// call it again. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
+    /// have one each afterwards. Uploads in progress keep their key.
+    ///
+    /// The last step looks at every row of the store, without any lock, to see that nothing needs the older keys.
+    ///
+    /// # Errors
+    /// Those of [`rotate_key`](Bucket::rotate_key); `Busy` inside a transaction.
+    pub fn reencrypt(&self, budget: Duration) -> Result<Reencrypted> {
+        rekey::reencrypt(self.store().engine(), self.reference(), budget)
+    }
+}

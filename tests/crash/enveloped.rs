@@ -1,0 +1,15 @@
+//! Bodies in envelopes, and the keys of their buckets, whatever the power and the disk do.
+
+use crate::harness::{cuts, errors, scripts, seed};
+
+#[test]
+fn no_cut_parts_an_envelope_from_its_key() {
+    let tally = cuts::every_call(&scripts::enveloped(), seed(), None).unwrap();
+    println!("enveloped: {} disks", tally.runs);
+}
+
+#[test]
+fn no_failing_call_parts_an_envelope_from_its_key() {
+    let tally = errors::every_change(&scripts::enveloped(), seed(), None).unwrap();
+    println!("enveloped: {} failing changes", tally.runs);
+}
