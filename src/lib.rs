@@ -58,11 +58,11 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    AccessMonitor, Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
-    Durability, ETag, Entry, Except, Expiration, Expiry, FeedCursor, Lifecycle, LifecycleAction,
-    LifecycleCounts, LifecycleReport, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority,
-    RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule, StorageClass, Transition, UploadId, Usage,
-    VersionId, Versioning, When, Worm, WormState,
+    AccessMonitor, Acl, Billing, BucketName, Budget, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
+    Durability, ETag, Entry, EvictBy, Evicted, Eviction, EvictionPreview, Except, Expiration, Expiry,
+    FeedCursor, Lifecycle, LifecycleAction, LifecycleCounts, LifecycleReport, Lsn, ObjectDigests, ObjectKind,
+    ObjectMeta, Quota, RestorePriority, RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule,
+    StorageClass, Transition, UploadId, Usage, VersionId, Versioning, When, Worm, WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;

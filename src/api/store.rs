@@ -18,7 +18,7 @@ use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
-use crate::ops::{bucket, feed, fork, lifecycle, rows, usage};
+use crate::ops::{bucket, budget, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -74,6 +74,7 @@ impl Store {
     pub(crate) fn start(engine: Engine, maintenance: Maintenance) -> Result<Store> {
         let engine = Arc::new(engine);
         history::begin(&engine)?;
+        budget::begin(&engine)?;
         let background = maintenance == Maintenance::Background && !engine.is_read_only();
         let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
         Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler), snapshots: Mutex::default() })))

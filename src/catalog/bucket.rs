@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::budget;
 use super::keys;
 use super::lens::Lens;
 use super::lifecycle;
@@ -10,7 +11,7 @@ use super::route::Route;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::{BucketName, Lifecycle, Versioning, Worm, WormState, from_millis};
+use crate::model::{BucketName, Budget, Lifecycle, Versioning, Worm, WormState, from_millis};
 
 /// A bucket as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +26,15 @@ pub struct BucketState {
     pub lifecycle: Option<Arc<Lifecycle>>,
     /// Whether it notes when objects are read.
     pub monitored: bool,
+    /// How much it may hold before something is evicted.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl BucketState {
     /// The state that a row says, without the configurations that have rows of their own.
     pub fn new(name: BucketName, row: BucketRow) -> BucketState {
         let route = Route::of(&row);
-        BucketState { name, row, route, lifecycle: None, monitored: false }
+        BucketState { name, row, route, lifecycle: None, monitored: false, budget: None }
     }
 
     /// Looks up the configurations that have rows of their own, as far as reading and writing objects asks for them.
@@ -41,6 +44,7 @@ impl BucketState {
         if rows.next(&keys::config(id, ""), &keys::config(id + 1, ""))?.is_some() {
             self.lifecycle = lifecycle::find_rules(rows, id)?.map(Arc::new);
             self.monitored = lifecycle::find_monitor(rows, id)?.is_some_and(|row| row.enabled);
+            self.budget = budget::find(rows, id)?.map(Arc::new);
         }
         Ok(self)
     }

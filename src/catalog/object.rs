@@ -5,11 +5,11 @@ use super::lens::Lens;
 use super::rows::{Found, Rows};
 use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, ObjectRow, Restoring};
+use crate::format::row::{self, Keep, ObjectRow, Restoring};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, RestorePriority,
-    RestoreStatus, Retention, RetentionMode, StorageClass, VersionId, from_millis,
+    Acl, ContentHeaders, DEFAULT_PRIORITY, ETag, Keeping, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare,
+    RestorePriority, RestoreStatus, Retention, RetentionMode, StorageClass, VersionId, from_millis,
 };
 
 /// The slot of the totals that delete markers are counted in.
@@ -185,6 +185,7 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
             restore,
             class_since: extra.cold.since.map(from_millis),
             expiry: None,
+            keeping: keeping_of(&extra.keep),
         })
     });
     Ok(ObjectMeta {
@@ -201,6 +202,22 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
         rare,
         key,
     })
+}
+
+/// What a row has to say about being evicted.
+pub fn keeping_of(keep: &Keep) -> Keeping {
+    let priority = keep.priority.unwrap_or(DEFAULT_PRIORITY);
+    Keeping { pinned: keep.pinned, replicated: !keep.unreplicated, priority }
+}
+
+/// The same as a row has it.
+pub fn keep_of(keeping: &Keeping) -> Keep {
+    let Keeping { pinned, replicated, priority } = *keeping;
+    Keep {
+        pinned,
+        unreplicated: !replicated,
+        priority: Some(priority).filter(|own| *own != DEFAULT_PRIORITY),
+    }
 }
 
 /// What a version counts for.

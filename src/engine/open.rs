@@ -174,6 +174,7 @@ impl Engine {
             wake: Arc::new(Wake::default()),
             feed: super::feed::Feed::default(),
             touched: super::Touched::default(),
+            shortlists: Arc::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, RestoreStatus, Retention, StorageClass,
-    VersionId,
+    Acl, ContentHeaders, ETag, Expiry, Keeping, ObjectDigests, ObjectKind, RestoreStatus, Retention,
+    StorageClass, VersionId,
 };
 use crate::error::{Error, Result};
 
@@ -71,6 +71,7 @@ pub(crate) struct Rare {
     /// When a lifecycle brought it into its class, if its minimum duration counts from then.
     pub(crate) class_since: Option<SystemTime>,
     pub(crate) expiry: Option<Expiry>,
+    pub(crate) keeping: Keeping,
 }
 
 impl ObjectMeta {
@@ -86,6 +87,7 @@ impl ObjectMeta {
             restore: None,
             class_since: None,
             expiry: None,
+            keeping: Keeping::NONE,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -146,6 +148,22 @@ impl ObjectMeta {
         self.rare().expiry.as_ref()
     }
 
+    /// Whether it is pinned: a [`Budget`](crate::Budget) never evicts it.
+    pub fn pinned(&self) -> bool {
+        self.rare().keeping.pinned
+    }
+
+    /// Its priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first. 128 if none was given.
+    pub fn priority(&self) -> u8 {
+        self.rare().keeping.priority
+    }
+
+    /// Whether it is anywhere else as well, as far as somebody said that it is not: what is marked as not replicated is
+    /// never evicted.
+    pub fn replicated(&self) -> bool {
+        self.rare().keeping.replicated
+    }
+
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.
     pub fn parts(&self) -> u32 {
         self.rare().parts
@@ -200,6 +218,13 @@ pub struct Usage {
     pub pinned_bytes: u64,
     /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
     pub garbage_bytes: u64,
+}
+
+impl Usage {
+    /// Bytes of bodies of current and other versions and of parts of uploads: what a [`Budget`](crate::Budget) counts.
+    pub fn stored_bytes(&self) -> u64 {
+        self.bytes + self.noncurrent_bytes + self.upload_bytes
+    }
 }
 
 /// What OSS would charge for under a prefix: what lies there, by storage class, current and other versions together, and

@@ -3,6 +3,7 @@
 //! A field is never added in place: a new schema number and an upgrade. This is the one module that names the codec.
 
 mod bucket;
+mod budget;
 mod lifecycle;
 mod object;
 
@@ -11,12 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
+pub use budget::BudgetRow;
 pub use lifecycle::{
     AccessMonitorRow, LifecycleRow, PlaceRow, ReportRow, RuleRow, RunRow, RunningRow, TransitionRow, WhenRow,
 };
 #[cfg(test)]
 use object::{Cold, ObjectExtra};
-pub use object::{MARKER, ObjectGlance, ObjectRow, PieceRow, Restoring, UploadGlance, UploadRow};
+pub use object::{Keep, MARKER, ObjectGlance, ObjectRow, PieceRow, Restoring, UploadGlance, UploadRow};
 
 use super::varint;
 
@@ -201,7 +203,7 @@ mod tests {
         let first = [2, 3, 25, 7, 251, 44, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(bytes, [&first[..], &[1, 251, 232, 3, 252, 112, 17, 1, 0, 2, 1, 5]].concat());
         let mut unknown = encode(&plain);
-        unknown[1] = 4;
+        unknown[1] = 9;
         assert_eq!(decode::<ObjectRow>(&unknown), Err(UNKNOWN));
     }
 

@@ -63,6 +63,32 @@ pub struct ObjectExtra {
     /// What only objects of cold classes have; no part of schema 2.
     #[serde(skip)]
     pub cold: Cold,
+    /// What it has to say about being evicted; no part of schema 2.
+    #[serde(skip)]
+    pub keep: Keep,
+}
+
+/// What an object has to say about being evicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Whether it is never evicted.
+    pub pinned: bool,
+    /// Whether it is nowhere else yet, so that it is not evicted.
+    pub unreplicated: bool,
+    /// Its priority, if it has one of its own.
+    pub priority: Option<u8>,
+}
+
+impl Keep {
+    const NONE: Keep = Keep { pinned: false, unreplicated: false, priority: None };
+
+    /// What the row of a version says of it. No more of the row is read than whether there is anything.
+    pub fn read(bytes: &[u8]) -> Result<Keep, &'static str> {
+        if bytes.get(1) != Some(&WITH_KEEP) {
+            return Ok(Keep::NONE);
+        }
+        decode::<ObjectRow>(bytes).map(|row| row.rare().keep)
+    }
 }
 
 /// What only objects of cold classes have.
@@ -92,6 +118,8 @@ pub struct Restoring {
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
+/// The schema of a row with something in [`Keep`].
+const WITH_KEEP: u8 = 5;
 
 /// The fields that stand first in the row of an object, for those who look at many.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -117,7 +145,7 @@ pub struct ObjectGlance<'a> {
 
 impl<'a> ObjectGlance<'a> {
     /// Every schema that begins with these fields.
-    const SCHEMAS: [u8; 2] = [2, WITH_COLD];
+    const SCHEMAS: [u8; 3] = [2, WITH_COLD, WITH_KEEP];
 
     /// Reads them; nothing is allocated for a row that was written by this version.
     pub fn read(bytes: &'a [u8]) -> Result<ObjectGlance<'a>, &'static str> {
@@ -144,7 +172,7 @@ pub struct UploadGlance {
 impl UploadGlance {
     /// Reads them.
     pub fn read(bytes: &[u8]) -> Result<UploadGlance, &'static str> {
-        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1]);
+        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1, UPLOAD_WITH_KEEP]);
         let modified = match seen {
             Some(seen) => seen.modified,
             None => decode::<UploadRow>(bytes)?.object.modified,
@@ -158,18 +186,24 @@ impl Row for ObjectRow {
     const SCHEMA: u8 = 2;
 
     fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
-        let cold = self.rare().cold;
-        (cold != Cold::NONE).then(|| {
-            let mut plain = self.clone();
-            plain.warm();
-            (WITH_COLD, encode_body(&(plain, cold)))
-        })
+        let (cold, keep) = (self.rare().cold, self.rare().keep);
+        match (cold != Cold::NONE, keep != Keep::NONE) {
+            (_, true) => Some((WITH_KEEP, encode_body(&(self.plain(), cold, keep)))),
+            (true, false) => Some((WITH_COLD, encode_body(&(self.plain(), cold)))),
+            (false, false) => None,
+        }
     }
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<ObjectRow, &'static str> {
         if schema == WITH_COLD {
             let (mut row, cold): (ObjectRow, Cold) = decode_body(body)?;
             row.rare_mut().cold = cold;
+            row.trim();
+            return Ok(row);
+        }
+        if schema == WITH_KEEP {
+            let (mut row, cold, keep): (ObjectRow, Cold, Keep) = decode_body(body)?;
+            (row.rare_mut().cold, row.rare_mut().keep) = (cold, keep);
             row.trim();
             return Ok(row);
         }
@@ -210,6 +244,7 @@ impl ObjectRow {
             legal_hold: false,
             parts: 0,
             cold: Cold::NONE,
+            keep: Keep::NONE,
         };
         self.extra.as_deref().unwrap_or(&NONE)
     }
@@ -233,6 +268,16 @@ impl ObjectRow {
             extra.cold = Cold::NONE;
             self.trim();
         }
+    }
+
+    /// The part of it that is schema 2.
+    fn plain(&self) -> ObjectRow {
+        let mut plain = self.clone();
+        if let Some(extra) = &mut plain.extra {
+            (extra.cold, extra.keep) = (Cold::NONE, Keep::NONE);
+        }
+        plain.trim();
+        plain
     }
 
     /// Drops the rare part if there is nothing in it.
@@ -289,4 +334,25 @@ pub struct UploadRow {
 impl Row for UploadRow {
     const KIND: u8 = 4;
     const SCHEMA: u8 = 1;
+
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        let keep = self.object.rare().keep;
+        (keep != Keep::NONE).then(|| {
+            let plain = UploadRow { object: self.object.plain(), ..self.clone() };
+            (UPLOAD_WITH_KEEP, encode_body(&(plain, keep)))
+        })
+    }
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<UploadRow, &'static str> {
+        if schema != UPLOAD_WITH_KEEP {
+            return Err(super::UNKNOWN);
+        }
+        let (mut row, keep): (UploadRow, Keep) = decode_body(body)?;
+        row.object.rare_mut().keep = keep;
+        row.object.trim();
+        Ok(row)
+    }
 }
+
+/// The schema of the row of an upload whose object has something in [`Keep`].
+const UPLOAD_WITH_KEEP: u8 = 2;
