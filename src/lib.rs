@@ -111,6 +111,8 @@ pub mod cookbook {
     pub mod classes {}
     #[doc = include_str!("../docs/cookbook/retention.md")]
     pub mod retention {}
+    #[doc = include_str!("../docs/cookbook/budget.md")]
+    pub mod budget {}
     #[doc = include_str!("../docs/cookbook/copies.md")]
     pub mod copies {}
     #[doc = include_str!("../docs/cookbook/tiers.md")]

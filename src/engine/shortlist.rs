@@ -132,9 +132,7 @@ impl Shortlist {
 
     /// Says what a group is called.
     pub fn name(&mut self, group: u64, label: &str) {
-        if !self.labels.contains_key(&group) {
-            self.labels.insert(group, label.into());
-        }
+        self.labels.entry(group).or_insert_with(|| label.into());
     }
 
     /// What a group is called.

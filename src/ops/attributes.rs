@@ -1,8 +1,8 @@
 //! Attributes: what an object carries besides its body, changed where it stands.
 //!
 //! No version is made: a change acts on the current version, or on the one that is named, and of a symlink on the link
-//! itself. Tags and retention leave the time of the object as it is; everything else sets it, as OSS does (there such
-//! a change is an ACL request, or a copy of the object onto itself).
+//! itself. Tags, retention and what is said of eviction leave the time of the object as it is; everything else sets it, as
+//! OSS does (there such a change is an ACL request, or a copy of the object onto itself).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,11 +151,15 @@ impl Attribute {
 
     /// Whether changing it counts as writing the object.
     fn is_writing(&self) -> bool {
-        match self {
-            Attribute::Tags(_) | Attribute::Retention(_) | Attribute::LegalHold(_) => false,
-            Attribute::Pinned(_) | Attribute::Replicated(_) | Attribute::Priority(_) => false,
-            _ => true,
-        }
+        !matches!(
+            self,
+            Attribute::Tags(_)
+                | Attribute::Retention(_)
+                | Attribute::LegalHold(_)
+                | Attribute::Pinned(_)
+                | Attribute::Replicated(_)
+                | Attribute::Priority(_)
+        )
     }
 
     fn write(&self, row: &mut ObjectRow) -> Result<()> {

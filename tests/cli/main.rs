@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod budgets;
 mod classes;
 mod commands;
 mod export;

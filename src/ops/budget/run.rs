@@ -136,13 +136,18 @@ pub fn make_ready(engine: &Arc<Engine>, lack: Lack) -> Result<bool> {
                 return Ok(false);
             }
             let bucket = scope.bucket.as_ref().map(|of| BucketRef::new(of.name.clone(), of.row.id));
+            let mut was_stuck = false;
             loop {
                 let made = commit(engine, bucket.clone(), Some(left))?;
-                if made.list_ends {
-                    fill(engine, &scope, None)?;
-                } else if made.evicted.objects < AT_ONCE as u64 {
+                let is_stuck = made.evicted.objects == 0;
+                let is_done = !made.list_ends && made.evicted.objects < AT_ONCE as u64;
+                if is_done || (is_stuck && was_stuck) {
                     return Ok(true);
                 }
+                if made.list_ends {
+                    fill(engine, &scope, None)?;
+                }
+                was_stuck = is_stuck;
             }
         }
     }
@@ -164,11 +169,9 @@ pub fn step(engine: &Arc<Engine>) -> Result<Option<Evicted>> {
             continue;
         }
         let mut made = commit(engine, bucket.clone(), None)?;
-        if made.list_ends {
-            if made.evicted.objects == 0 {
-                fill(engine, &scope, None)?;
-                made = commit(engine, bucket, None)?;
-            }
+        if made.list_ends && made.evicted.objects == 0 {
+            fill(engine, &scope, None)?;
+            made = commit(engine, bucket, None)?;
         }
         if made.evicted.objects > 0 {
             return Ok(Some(made.evicted));
