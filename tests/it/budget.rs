@@ -547,7 +547,7 @@ fn walk(seed: u64, versioning: Option<Versioning>) {
                 own.extend([key.clone(), other.clone()]);
                 growth = 2 * size as u64;
                 store.write(|tx| {
-                    if size % 2 == 0 {
+                    if draw(2) == 0 {
                         let _ = tx.exists(&bucket, "k1")?;
                     }
                     tx.put(&bucket, &key, vec![1; size])?;
