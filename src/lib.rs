@@ -82,6 +82,7 @@ pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
 pub use ops::restore::RestoreOptions;
 pub use ops::uploads::{UploadEntry, UploadsPage};
+pub use ops::usage::UsageOptions;
 pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;

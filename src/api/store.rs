@@ -18,6 +18,7 @@ use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
+use crate::ops::usage::UsageOptions;
 use crate::ops::{bucket, budget, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
@@ -303,6 +304,11 @@ impl Store {
     /// How many objects and bytes all buckets hold.
     pub fn usage(&self) -> Result<Usage> {
         usage::of_store(&self.reading())
+    }
+
+    /// [`usage`](Store::usage), with what OSS would charge for if that is asked for.
+    pub fn usage_with(&self, options: UsageOptions) -> Result<Usage> {
+        usage::of_store_with(&self.reading(), &options)
     }
 
     /// How the store stands and what it has done since it was opened.

@@ -218,12 +218,21 @@ pub struct Usage {
     pub pinned_bytes: u64,
     /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
     pub garbage_bytes: u64,
+    /// What OSS would charge for. Known at once where everything is `Standard`; where anything is of another class it takes
+    /// a look at each version, and is there only if that was asked for (`UsageOptions::billing`).
+    pub billing: Option<Billing>,
 }
 
 impl Usage {
     /// Bytes of bodies of current and other versions and of parts of uploads: what a [`Budget`](crate::Budget) counts.
     pub fn stored_bytes(&self) -> u64 {
         self.bytes + self.noncurrent_bytes + self.upload_bytes
+    }
+
+    /// Bytes that OSS would charge for: those of current and other versions, and at least 64 KiB for each in every class
+    /// but `Standard`. `None` where [`billing`](Usage::billing) is not known.
+    pub fn billable_bytes(&self) -> Option<u64> {
+        self.billing.as_ref().map(Billing::billable_bytes)
     }
 }
 
@@ -237,6 +246,23 @@ pub struct Billing {
 }
 
 impl Billing {
+    /// Adds what is charged for elsewhere.
+    pub(crate) fn add(&mut self, more: &Billing) {
+        for class in &more.classes {
+            match self.classes.iter_mut().find(|known| known.class == class.class) {
+                Some(known) => {
+                    known.objects += class.objects;
+                    known.bytes += class.bytes;
+                    known.billable_bytes += class.billable_bytes;
+                    known.early_objects += class.early_objects;
+                    known.early_byte_days += class.early_byte_days;
+                }
+                None => self.classes.push(class.clone()),
+            }
+        }
+        self.classes.sort_by_key(|class| class.class);
+    }
+
     /// Bytes as they are, in all classes.
     pub fn bytes(&self) -> u64 {
         self.classes.iter().map(|class| class.bytes).sum()
