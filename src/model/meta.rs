@@ -219,7 +219,7 @@ pub struct Usage {
     /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
     pub garbage_bytes: u64,
     /// What OSS would charge for. Known at once where everything is `Standard`; where anything is of another class it takes
-    /// a look at each version, and is there only if that was asked for (`UsageOptions::billing`).
+    /// a look at each version, and is there only if that was asked for (`UsageOptions::billing`). `None` also where there is nothing.
     pub billing: Option<Billing>,
 }
 
@@ -232,7 +232,13 @@ impl Usage {
     /// Bytes that OSS would charge for: those of current and other versions, and at least 64 KiB for each in every class
     /// but `Standard`. `None` where [`billing`](Usage::billing) is not known.
     pub fn billable_bytes(&self) -> Option<u64> {
-        self.billing.as_ref().map(Billing::billable_bytes)
+        let nothing = Some(0).filter(|_| self.is_empty());
+        self.billing.as_ref().map(Billing::billable_bytes).or(nothing)
+    }
+
+    /// Whether there is no version but delete markers.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.objects + self.noncurrent_objects == 0
     }
 }
 
@@ -257,7 +263,7 @@ impl Billing {
                     known.early_objects += class.early_objects;
                     known.early_byte_days += class.early_byte_days;
                 }
-                None => self.classes.push(class.clone()),
+                None => self.classes.push(*class),
             }
         }
         self.classes.sort_by_key(|class| class.class);

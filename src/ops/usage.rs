@@ -54,7 +54,7 @@ pub fn of_prefix_with(
     // Both counts are of one moment.
     let reading = if options.billing { reading.held() } else { reading.clone() };
     let mut usage = of_prefix(&reading, bucket, prefix)?;
-    if options.billing && usage.billing.is_none() {
+    if options.billing && usage.billing.is_none() && !usage.is_empty() {
         usage.billing = Some(billing::of_prefix(&reading, bucket, prefix)?);
     }
     Ok(usage)
@@ -67,7 +67,7 @@ pub fn of_store_with(reading: &Reading, options: &UsageOptions) -> Result<Usage>
     if reading.pinned.is_none() {
         usage.garbage_bytes = reading.engine.garbage_bytes();
     }
-    if options.billing && usage.billing.is_none() {
+    if options.billing && usage.billing.is_none() && !usage.is_empty() {
         let mut sum = Billing::default();
         for bucket in buckets(&held)? {
             sum.add(&billing::of_prefix(&held, &bucket, "")?);
@@ -111,6 +111,7 @@ pub fn of_store(reading: &Reading) -> Result<Usage> {
         let (from, end) = keys::all_history();
         let past = moment.view.index.totals(&from, Some(&end))?;
         sum.pinned_bytes = StorageClass::ALL.iter().map(|class| amount(past.bytes(class.number()))).sum();
+        sum.billing = sum.billing.take().filter(|_| !sum.is_empty());
         Ok(sum)
     })?;
     if reading.pinned.is_none() {
@@ -169,7 +170,7 @@ fn plain_billing(totals: &Totals) -> Option<Billing> {
     let bytes = amount(totals.bytes(standard.number()));
     let class =
         ClassBilling { class: standard, objects, bytes, billable_bytes: bytes, ..ClassBilling::default() };
-    Some(Billing { classes: Some(class).filter(|class| class.objects > 0).into_iter().collect() })
+    (objects > 0).then(|| Billing { classes: vec![class] })
 }
 
 fn amount(number: i64) -> u64 {
@@ -201,6 +202,7 @@ fn add(sum: &mut Usage, more: &Usage) {
             sum.add(more);
             Some(sum)
         }
+        (sum, None) if more.is_empty() => sum,
         _ => None,
     };
     for (class, objects, bytes) in &more.classes {

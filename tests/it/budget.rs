@@ -592,6 +592,7 @@ fn walk(seed: u64, versioning: Option<Versioning>) {
             assert!(used + growth > limit + free, "seed {seed}, step {step}: there was room: {error}");
         }
     }
+    assert!(store.verify().unwrap().is_clean(), "seed {seed}");
     assert!(evictions > 20, "seed {seed}: {evictions} evictions, {refusals} refusals");
 }
 
