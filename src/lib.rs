@@ -58,11 +58,12 @@ pub use env::{
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
-    AccessMonitor, Acl, Billing, BucketName, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
-    Durability, ETag, Encryption, Entry, Except, Expiration, Expiry, FeedCursor, Lifecycle, LifecycleAction,
-    LifecycleCounts, LifecycleReport, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Quota, RestorePriority,
-    RestoreStatus, RestoreTimes, Retention, RetentionMode, Rule, ServerSideEncryption, StorageClass,
-    Transition, UploadId, Usage, VersionId, Versioning, When, Worm, WormState,
+    AccessMonitor, Acl, Billing, BucketName, Budget, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
+    Durability, ETag, Encryption, Entry, EvictBy, Evicted, Eviction, EvictionPreview, Except, Expiration,
+    Expiry, FeedCursor, Lifecycle, LifecycleAction, LifecycleCounts, LifecycleReport, Lsn, ObjectDigests,
+    ObjectKind, ObjectMeta, Quota, RestorePriority, RestoreStatus, RestoreTimes, Retention, RetentionMode,
+    Rule, ServerSideEncryption, StorageClass, Transition, UploadId, Usage, VersionId, Versioning, When, Worm,
+    WormState,
 };
 pub use ops::append::{AppendOptions, AppendOutcome};
 pub use ops::attributes::AttributeOptions;
@@ -83,6 +84,7 @@ pub use ops::put::{PutOptions, PutOutcome};
 pub use ops::rekey::Reencrypted;
 pub use ops::restore::RestoreOptions;
 pub use ops::uploads::{UploadEntry, UploadsPage};
+pub use ops::usage::UsageOptions;
 pub use ops::versions::{VersionEntry, VersionPage};
 
 pub use bytes::Bytes;
@@ -112,6 +114,8 @@ pub mod cookbook {
     pub mod classes {}
     #[doc = include_str!("../docs/cookbook/retention.md")]
     pub mod retention {}
+    #[doc = include_str!("../docs/cookbook/budget.md")]
+    pub mod budget {}
     #[doc = include_str!("../docs/cookbook/copies.md")]
     pub mod copies {}
     #[doc = include_str!("../docs/cookbook/tiers.md")]

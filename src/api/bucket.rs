@@ -15,6 +15,7 @@ use crate::ops::get::{self, GetOptions};
 use crate::ops::list::{ListOptions, Page, Walk};
 use crate::ops::prefix::PrefixOutcome;
 use crate::ops::put::{self, PutOptions, PutOutcome};
+use crate::ops::usage::UsageOptions;
 use crate::ops::{config, prefix, usage};
 
 /// A bucket of a store. Cheap to clone. If the bucket is removed, the handle gives `NoSuchBucket`, even if
@@ -246,5 +247,10 @@ impl Bucket {
     /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.
     pub fn usage(&self, prefix: &str) -> Result<Usage> {
         usage::of_prefix(&self.reading(), &self.reference, prefix)
+    }
+
+    /// [`usage`](Bucket::usage), with what OSS would charge for if that is asked for.
+    pub fn usage_with(&self, prefix: &str, options: UsageOptions) -> Result<Usage> {
+        usage::of_prefix_with(&self.reading(), &self.reference, prefix, &options)
     }
 }

@@ -13,6 +13,7 @@
 mod append;
 mod attributes;
 mod bucket;
+mod budget;
 mod builder;
 mod care;
 mod changes;

@@ -18,7 +18,8 @@ use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::CreateBucketOptions;
 use crate::ops::context::Reading;
 use crate::ops::history::{self, AsOf};
-use crate::ops::{bucket, feed, fork, lifecycle, rows, usage};
+use crate::ops::usage::UsageOptions;
+use crate::ops::{bucket, budget, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -74,6 +75,7 @@ impl Store {
     pub(crate) fn start(engine: Engine, maintenance: Maintenance) -> Result<Store> {
         let engine = Arc::new(engine);
         history::begin(&engine)?;
+        budget::begin(&engine)?;
         let background = maintenance == Maintenance::Background && !engine.is_read_only();
         let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
         Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler), snapshots: Mutex::default() })))
@@ -302,6 +304,11 @@ impl Store {
     /// How many objects and bytes all buckets hold.
     pub fn usage(&self) -> Result<Usage> {
         usage::of_store(&self.reading())
+    }
+
+    /// [`usage`](Store::usage), with what OSS would charge for if that is asked for.
+    pub fn usage_with(&self, options: UsageOptions) -> Result<Usage> {
+        usage::of_store_with(&self.reading(), &options)
     }
 
     /// How the store stands and what it has done since it was opened.

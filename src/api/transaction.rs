@@ -96,7 +96,10 @@ impl<'s> Transaction<'s> {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
             Some(reading) => {
                 batch::sync_bodies(self.engine, &self.batch, durability)?;
-                reading.turn.commit(self.batch.keeping_past(), durability).1.map(|_| ())
+                let batch = self.batch.keeping_past().within(self.engine.shortlists(), true);
+                let (batch, committed) = reading.turn.commit(batch, durability);
+                batch.tell(self.engine, committed.is_ok());
+                committed.map(|_| ())
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::budget;
 use super::encryption;
 use super::keys;
 use super::lens::Lens;
@@ -11,7 +12,7 @@ use super::route::Route;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::{BucketName, Encryption, Lifecycle, Versioning, Worm, WormState, from_millis};
+use crate::model::{BucketName, Budget, Encryption, Lifecycle, Versioning, Worm, WormState, from_millis};
 
 /// A bucket as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +29,15 @@ pub struct BucketState {
     pub monitored: bool,
     /// How it encrypts what is written to it.
     pub encryption: Option<Encryption>,
+    /// How much it may hold before something is evicted.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl BucketState {
     /// The state that a row says, without the configurations that have rows of their own.
     pub fn new(name: BucketName, row: BucketRow) -> BucketState {
         let route = Route::of(&row);
-        BucketState { name, row, route, lifecycle: None, monitored: false, encryption: None }
+        BucketState { name, row, route, lifecycle: None, monitored: false, encryption: None, budget: None }
     }
 
     /// Looks up the configurations that have rows of their own, as far as reading and writing objects asks for them.
@@ -45,6 +48,7 @@ impl BucketState {
             self.lifecycle = lifecycle::find_rules(rows, id)?.map(Arc::new);
             self.encryption = encryption::find_encryption(rows, id)?;
             self.monitored = lifecycle::find_monitor(rows, id)?.is_some_and(|row| row.enabled);
+            self.budget = budget::find(rows, id)?.map(Arc::new);
         }
         Ok(self)
     }

@@ -8,7 +8,7 @@
 //! 06  (nothing)                        -> what the newest commit that says so did, in words of objects
 //! 07  bucket id                        -> the bucket's name
 //! 08  lsn (u64), number (u32)          -> work left to be done
-//! 09  bucket id, name                  -> a configuration of the bucket
+//! 09  bucket id, name                  -> a configuration of the bucket; of the store with 0 for the id
 //! 0A  milliseconds (u64), lsn (u64)    -> (nothing): when a commit of the retained past was made
 //! 0B  lsn (u64), number (u32)          -> the key of a row of the retained past, and when it was superseded
 //! 0C  space                            -> how many buckets read it without owning it
@@ -231,6 +231,16 @@ pub fn tidy(lsn: u64, n: u32) -> Vec<u8> {
 /// The range of all work left to be done.
 pub fn all_tidy() -> (Vec<u8>, Vec<u8>) {
     (vec![TIDY], vec![TIDY + 1])
+}
+
+/// The range of all current and other versions, in every space.
+pub fn all_bodies() -> (Vec<u8>, Vec<u8>) {
+    (vec![Kind::Head as u8], vec![Kind::Version as u8 + 1])
+}
+
+/// The range of all uploads.
+pub fn all_uploads() -> (Vec<u8>, Vec<u8>) {
+    (vec![UPLOADS], vec![UPLOADS + 1])
 }
 
 /// Whether a key is that of work left to be done.
@@ -478,16 +488,6 @@ pub fn parse_history(at: &[u8]) -> Option<(Vec<u8>, u64)> {
 /// The range of the retained past of all objects.
 pub fn all_history() -> (Vec<u8>, Vec<u8>) {
     (vec![HISTORY], vec![HISTORY + 1])
-}
-
-/// The range of the rows of current and other versions, in all spaces.
-pub fn all_bodies() -> (Vec<u8>, Vec<u8>) {
-    (vec![Kind::Head as u8], vec![Kind::Version as u8 + 1])
-}
-
-/// The range of all uploads.
-pub fn all_uploads() -> (Vec<u8>, Vec<u8>) {
-    (vec![UPLOADS], vec![UPLOADS + 1])
 }
 
 /// The longest name of a table of the application's own rows, in bytes.

@@ -18,6 +18,7 @@
 
 mod audit;
 mod bucket;
+pub mod budget;
 mod change;
 pub mod encryption;
 pub mod keys;
@@ -38,7 +39,7 @@ pub use lens::{Lens, layer_ranges};
 pub use naming::KeyNames;
 pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_frozen, is_marker,
-    meta_of, no_object, no_such_key, no_such_version, weight_of,
+    keep_of, keeping_of, meta_of, no_object, no_such_key, no_such_version, weight_of,
 };
 pub use route::{Layer, Route, Span, unread};
 pub use rows::{Found, Moment, Rows, encode_past, past_of};

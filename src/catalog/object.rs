@@ -5,11 +5,12 @@ use super::lens::Lens;
 use super::rows::{Found, Rows};
 use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::row::{self, ObjectRow, Restoring, SealRow};
+use crate::format::row::{self, Keep, ObjectRow, Restoring, SealRow};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, ETag, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare, RestorePriority,
-    RestoreStatus, Retention, RetentionMode, ServerSideEncryption, StorageClass, VersionId, from_millis,
+    Acl, ContentHeaders, DEFAULT_PRIORITY, ETag, Keeping, Lsn, ObjectDigests, ObjectKind, ObjectMeta, Rare,
+    RestorePriority, RestoreStatus, Retention, RetentionMode, ServerSideEncryption, StorageClass, VersionId,
+    from_millis,
 };
 
 /// The slot of the totals that delete markers are counted in.
@@ -186,6 +187,7 @@ pub fn meta_of(key: String, head: HeadRow, versioned: bool, now: impl FnOnce() -
             class_since: extra.cold.since.map(from_millis),
             expiry: None,
             encryption: extra.seal.map(|seal| encryption_of(&seal)),
+            keeping: keeping_of(&extra.keep),
         })
     });
     Ok(ObjectMeta {
@@ -212,6 +214,22 @@ fn encryption_of(seal: &SealRow) -> ServerSideEncryption {
         SealRow::Customer { fingerprint, .. } => {
             ServerSideEncryption::Customer { fingerprint: crate::crypto::fingerprint_text(fingerprint) }
         }
+    }
+}
+
+/// What a row has to say about being evicted.
+pub fn keeping_of(keep: &Keep) -> Keeping {
+    let priority = keep.priority.unwrap_or(DEFAULT_PRIORITY);
+    Keeping { pinned: keep.pinned, replicated: !keep.unreplicated, priority }
+}
+
+/// The same as a row has it.
+pub fn keep_of(keeping: &Keeping) -> Keep {
+    let Keeping { pinned, replicated, priority } = *keeping;
+    Keep {
+        pinned,
+        unreplicated: !replicated,
+        priority: Some(priority).filter(|own| *own != DEFAULT_PRIORITY),
     }
 }
 

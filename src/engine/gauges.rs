@@ -55,6 +55,10 @@ pub struct Stats {
     pub relocated_bytes: u64,
     /// Segment files removed.
     pub removed_segments: u64,
+    /// Objects and versions that budgets have evicted since the store was opened.
+    pub evicted_objects: u64,
+    /// Bytes of their bodies.
+    pub evicted_bytes: u64,
     /// What lies in the segments of each storage class, from Standard to DeepColdArchive; small bodies that are not yet
     /// moved there lie in the log.
     pub tiers: [TierStats; 5],

@@ -12,8 +12,8 @@
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
 //! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
-//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool and
-//! the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
+//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool, the
+//! shortlists and the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
 mod backup;
 mod backup_target;
@@ -39,6 +39,7 @@ mod salvage;
 mod salvage_scan;
 mod segment_files;
 mod settings;
+mod shortlist;
 mod superblock;
 mod touched;
 mod vacuum;
@@ -72,6 +73,7 @@ pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings, Tier};
+pub use shortlist::{Listed, Shortlist, Shortlists};
 pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
@@ -114,6 +116,7 @@ pub struct Engine {
     touched: Touched,
     /// Keys with names, and where the randomness of envelopes comes from; made when it is first asked for.
     vault: OnceLock<Vault>,
+    shortlists: Arc<Shortlists>,
     /// Why the store takes no more writes.
     failed: OnceLock<Error>,
     closed: std::sync::atomic::AtomicBool,
@@ -175,6 +178,16 @@ impl Engine {
     /// What readers have touched since somebody wrote it down.
     pub fn touched(&self) -> &Touched {
         &self.touched
+    }
+
+    /// What may go when room is needed, and the budget of the store.
+    pub fn shortlists(&self) -> &Arc<Shortlists> {
+        &self.shortlists
+    }
+
+    /// Waits until every commit that has been decided is published, or came to nothing.
+    pub fn catch_up(&self) {
+        drop(self.writer.lock());
     }
 
     /// log2 of the chunk size of bodies.
@@ -334,6 +347,7 @@ impl Engine {
             (view.index.active.bytes() + view.index.frozen.as_ref().map_or(0, |delta| delta.bytes())) as u64;
         stats.segments = view.segments.iter().count() as u64;
         stats.disk_bytes = self.disk_bytes(&view);
+        [stats.evicted_objects, stats.evicted_bytes] = self.shortlists.evicted();
         stats.lsn = crate::model::Lsn(view.lsn);
         stats.feed_start = crate::model::Lsn(self.feed_start());
         stats.feed_bytes = self.feed_bytes(&view);

@@ -175,6 +175,7 @@ impl Engine {
             feed: super::feed::Feed::default(),
             touched: super::Touched::default(),
             vault: std::sync::OnceLock::new(),
+            shortlists: Arc::default(),
             view: ArcSwap::new(view.clone()),
             queue: Queue::default(),
             writer: Mutex::new(Writer::new(view.clone(), log, Ledger::default(), 0)),

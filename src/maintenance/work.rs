@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::reclaim;
 use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::LifecycleCounts;
+use crate::model::{Evicted, LifecycleCounts};
 use crate::ops::moving::Mover;
-use crate::ops::{history, lifecycle, tidy};
+use crate::ops::{budget, history, lifecycle, tidy};
 
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 4 << 20;
@@ -29,7 +29,9 @@ pub struct MaintainReport {
     pub relocated: u64,
     /// What lifecycle rules have done.
     pub lifecycle: LifecycleCounts,
-    /// Whether the budget ended before the work did.
+    /// What was evicted because less was free than the headroom of a [`Budget`](crate::Budget).
+    pub evicted: Evicted,
+    /// Whether the time given ended before the work did.
     pub more: bool,
 }
 
@@ -59,13 +61,13 @@ impl CompactOptions {
     }
 }
 
-/// Does what is due, for about as long as `budget` says, and at least one step.
-pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+/// Does what is due, for about as long as `time` says, and at least one step.
+pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
     engine.check_writable()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();
-    let spent = || clock.monotonic().saturating_sub(begun) >= budget || stop();
+    let spent = || clock.monotonic().saturating_sub(begun) >= time || stop();
     if engine.due().sync && engine.settings().sync_interval.is_some() {
         engine.flush()?;
     }
@@ -74,6 +76,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
     let mut emptied = false;
     let mut damaged = Damaged::default();
     let mut rules = true;
+    let mut budgets = true;
     let mut mover = Mover::default();
     loop {
         match engine.prepare_segments() {
@@ -97,6 +100,14 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
+        }
+        if budgets && let Some(evicted) = evict(engine, &mut budgets)? {
+            report.evicted.add(&evicted);
             if spent() {
                 report.more = true;
                 return Ok(report);
@@ -210,6 +221,16 @@ fn lifecycle_step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
         Err(error) if error.is_full() => Ok(None),
         step => step,
     }
+}
+
+/// One step of evicting what budgets have no room for. When there is nothing more to evict, it rests.
+fn evict(engine: &Arc<Engine>, goes_on: &mut bool) -> Result<Option<Evicted>> {
+    let step = match budget::step(engine) {
+        Err(error) if error.is_full() => Ok(None),
+        step => step,
+    };
+    *goes_on = matches!(step, Ok(Some(_)));
+    step
 }
 
 /// One step of moving bodies to their tiers; on a full disk that waits.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::{
-    Acl, ContentHeaders, ETag, Expiry, ObjectDigests, ObjectKind, RestoreStatus, Retention,
+    Acl, ContentHeaders, ETag, Expiry, Keeping, ObjectDigests, ObjectKind, RestoreStatus, Retention,
     ServerSideEncryption, StorageClass, VersionId,
 };
 use crate::error::{Error, Result};
@@ -72,6 +72,7 @@ pub(crate) struct Rare {
     pub(crate) class_since: Option<SystemTime>,
     pub(crate) expiry: Option<Expiry>,
     pub(crate) encryption: Option<ServerSideEncryption>,
+    pub(crate) keeping: Keeping,
 }
 
 impl ObjectMeta {
@@ -88,6 +89,7 @@ impl ObjectMeta {
             class_since: None,
             expiry: None,
             encryption: None,
+            keeping: Keeping::NONE,
         };
         self.rare.as_deref().unwrap_or(&NONE)
     }
@@ -155,6 +157,22 @@ impl ObjectMeta {
         self.rare().encryption.as_ref()
     }
 
+    /// Whether it is pinned: a [`Budget`](crate::Budget) never evicts it.
+    pub fn pinned(&self) -> bool {
+        self.rare().keeping.pinned
+    }
+
+    /// Its priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first. 128 if none was given.
+    pub fn priority(&self) -> u8 {
+        self.rare().keeping.priority
+    }
+
+    /// Whether it is anywhere else as well, as far as somebody said that it is not: what is marked as not replicated is
+    /// never evicted.
+    pub fn replicated(&self) -> bool {
+        self.rare().keeping.replicated
+    }
+
     /// Of a multipart object: how many parts it was made of. Of an appendable one: how many appends. Else 0.
     pub fn parts(&self) -> u32 {
         self.rare().parts
@@ -209,6 +227,28 @@ pub struct Usage {
     pub pinned_bytes: u64,
     /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
     pub garbage_bytes: u64,
+    /// What OSS would charge for. Known at once where everything is `Standard`; where anything is of another class it takes
+    /// a look at each version, and is there only if that was asked for (`UsageOptions::billing`). `None` also where there is nothing.
+    pub billing: Option<Billing>,
+}
+
+impl Usage {
+    /// Bytes of bodies of current and other versions and of parts of uploads: what a [`Budget`](crate::Budget) counts.
+    pub fn stored_bytes(&self) -> u64 {
+        self.bytes + self.noncurrent_bytes + self.upload_bytes
+    }
+
+    /// Bytes that OSS would charge for: those of current and other versions, and at least 64 KiB for each in every class
+    /// but `Standard`. `None` where [`billing`](Usage::billing) is not known.
+    pub fn billable_bytes(&self) -> Option<u64> {
+        let nothing = Some(0).filter(|_| self.is_empty());
+        self.billing.as_ref().map(Billing::billable_bytes).or(nothing)
+    }
+
+    /// Whether there is no version but delete markers.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.objects + self.noncurrent_objects == 0
+    }
 }
 
 /// What OSS would charge for under a prefix: what lies there, by storage class, current and other versions together, and
@@ -221,6 +261,23 @@ pub struct Billing {
 }
 
 impl Billing {
+    /// Adds what is charged for elsewhere.
+    pub(crate) fn add(&mut self, more: &Billing) {
+        for class in &more.classes {
+            match self.classes.iter_mut().find(|known| known.class == class.class) {
+                Some(known) => {
+                    known.objects += class.objects;
+                    known.bytes += class.bytes;
+                    known.billable_bytes += class.billable_bytes;
+                    known.early_objects += class.early_objects;
+                    known.early_byte_days += class.early_byte_days;
+                }
+                None => self.classes.push(*class),
+            }
+        }
+        self.classes.sort_by_key(|class| class.class);
+    }
+
     /// Bytes as they are, in all classes.
     pub fn bytes(&self) -> u64 {
         self.classes.iter().map(|class| class.bytes).sum()

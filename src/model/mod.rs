@@ -11,6 +11,7 @@
 //! *Read first*: `name.rs`, then `meta.rs`.
 
 mod acl;
+mod budget;
 mod change;
 mod class;
 mod client_encryption;
@@ -32,6 +33,8 @@ mod version;
 mod worm;
 
 pub use acl::Acl;
+pub use budget::{Budget, EvictBy, Evicted, Eviction, EvictionPreview};
+pub(crate) use budget::{DEFAULT_PRIORITY, Keeping};
 pub use change::{Change, ChangeOp, FeedCursor};
 pub use class::StorageClass;
 pub(crate) use client_encryption::{

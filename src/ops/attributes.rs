@@ -1,8 +1,8 @@
 //! Attributes: what an object carries besides its body, changed where it stands.
 //!
 //! No version is made: a change acts on the current version, or on the one that is named, and of a symlink on the link
-//! itself. Tags and retention leave the time of the object as it is; everything else sets it, as OSS does (there such
-//! a change is an ACL request, or a copy of the object onto itself).
+//! itself. Tags, retention and what is said of eviction leave the time of the object as it is; everything else sets it, as
+//! OSS does (there such a change is an ACL request, or a copy of the object onto itself).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Durability, ETag, ObjectMeta, Retention, StorageClass, VersionId,
+    Acl, ContentHeaders, DEFAULT_PRIORITY, Durability, ETag, ObjectMeta, Retention, StorageClass, VersionId,
     check_client_encryption_kept, check_content_type, check_metadata, check_tags, from_millis,
 };
 
@@ -99,6 +99,12 @@ pub enum Attribute {
     Retention(Option<Retention>),
     /// Whether it is protected until further notice.
     LegalHold(bool),
+    /// Whether it is never evicted.
+    Pinned(bool),
+    /// Whether it is anywhere else as well.
+    Replicated(bool),
+    /// Its priority among what may be evicted.
+    Priority(u8),
 }
 
 impl Attribute {
@@ -137,6 +143,7 @@ impl Attribute {
         match self {
             Attribute::Tags(_) | Attribute::Acl(_) => true,
             Attribute::Retention(_) | Attribute::LegalHold(_) => true,
+            Attribute::Pinned(_) | Attribute::Replicated(_) | Attribute::Priority(_) => true,
             Attribute::Metadata(_) | Attribute::ContentType(_) => false,
             Attribute::Headers(_) | Attribute::Class(_) => false,
         }
@@ -144,7 +151,15 @@ impl Attribute {
 
     /// Whether changing it counts as writing the object.
     fn is_writing(&self) -> bool {
-        !matches!(self, Attribute::Tags(_) | Attribute::Retention(_) | Attribute::LegalHold(_))
+        !matches!(
+            self,
+            Attribute::Tags(_)
+                | Attribute::Retention(_)
+                | Attribute::LegalHold(_)
+                | Attribute::Pinned(_)
+                | Attribute::Replicated(_)
+                | Attribute::Priority(_)
+        )
     }
 
     fn write(&self, row: &mut ObjectRow) -> Result<()> {
@@ -162,6 +177,11 @@ impl Attribute {
                 row.rare_mut().retention = retention.map(|retention| retention::to_row(&retention));
             }
             Attribute::LegalHold(hold) => row.rare_mut().legal_hold = *hold,
+            Attribute::Pinned(pinned) => row.rare_mut().keep.pinned = *pinned,
+            Attribute::Replicated(replicated) => row.rare_mut().keep.unreplicated = !*replicated,
+            Attribute::Priority(priority) => {
+                row.rare_mut().keep.priority = Some(*priority).filter(|own| *own != DEFAULT_PRIORITY);
+            }
         }
         row.trim();
         Ok(())

@@ -4,12 +4,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::append::AppendOutcome;
+use super::budget::{self, Lack, Made};
 use super::delete::DeleteOutcome;
 use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
-use crate::engine::{Change, Engine, Proposal, Spender, State};
+use crate::engine::{Change, Engine, Proposal, Shortlists, Spender, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Durability, LifecycleCounts, Lsn, RestoreStatus};
+use crate::model::{Durability, Evicted, LifecycleCounts, Lsn, RestoreStatus};
 use crate::segment::Placed;
 
 /// One step of a batch: what a verb does to the rows, decided in its turn.
@@ -50,6 +51,8 @@ pub enum StepOutcome {
     Pair(u64, u64),
     /// Of a step that was refused without keeping the others.
     Refused(Arc<Error>),
+    /// Of a step that evicts.
+    Evicted(Made),
     /// Of a step of a lifecycle run.
     Lifecycle(LifecycleCounts),
     /// Of the others.
@@ -69,6 +72,14 @@ pub struct Batch {
     keeps_past: bool,
     /// Whether it has left work for maintenance.
     leaves_work: bool,
+    /// What it evicts from to stay within the budgets; nothing if they do not concern it.
+    within: Option<Arc<Shortlists>>,
+    /// Whether all that it lacks must be had in its turn.
+    in_turn: bool,
+    /// What it was lacking.
+    lack: Option<Lack>,
+    /// What it evicts besides what it does.
+    evicted: Evicted,
 }
 
 impl Batch {
@@ -80,6 +91,25 @@ impl Batch {
     /// A batch without steps yet, in which a step that is refused because of its own object leaves the others to happen.
     pub fn each_alone() -> Batch {
         Batch { each_alone: true, ..Batch::default() }
+    }
+
+    /// Makes it stay within the budgets, evicting what it must. With `in_turn`, nothing can be made ready elsewhere.
+    pub fn within(mut self, lists: &Arc<Shortlists>, in_turn: bool) -> Batch {
+        (self.within, self.in_turn) = (Some(lists.clone()), in_turn);
+        self
+    }
+
+    /// Says what became of it.
+    pub fn tell(&self, engine: &Engine, is_done: bool) {
+        if is_done {
+            engine.shortlists().count(&self.evicted);
+        } else if self.evicted != Evicted::default() {
+            // What was taken off the lists is there after all.
+            engine.shortlists().forget();
+        }
+        if is_done && self.leaves_work {
+            engine.wake().raise();
+        }
     }
 
     /// Makes it keep what it supersedes if the store retains the past when it is committed.
@@ -95,6 +125,8 @@ impl Proposal for Batch {
         // Steps that are refused each for itself must leave no trace among the others.
         let mut overlay = if self.each_alone { Overlay::that_lives_on() } else { Overlay::default() };
         self.outcomes.clear();
+        (self.lack, self.evicted) = (None, Evicted::default());
+        overlay.watch(self.within.as_ref().is_some_and(|lists| lists.budget().is_some()));
         for step in &self.steps {
             let outcome = match overlay.apply(state.view, &**step, now) {
                 Err(error) if self.each_alone && is_its_own(&error) => StepOutcome::Refused(Arc::new(error)),
@@ -103,6 +135,17 @@ impl Proposal for Batch {
             self.outcomes.push(outcome);
         }
         self.leaves_work = overlay.leaves_work();
+        if let Some(lists) = &self.within {
+            let only_frees = self.steps.iter().all(|step| step.frees());
+            let mut staged = overlay.staged(state.view, now);
+            let settled = budget::settle(&mut staged, lists, self.in_turn, only_frees)?;
+            self.leaves_work |= settled.is_short;
+            self.evicted = settled.evicted;
+            if settled.lack.is_some() {
+                self.lack = settled.lack;
+                return Err(not_ready());
+            }
+        }
         // Seen only here: what was so before the batch had its turn may be otherwise now, and the past must have no gap.
         let keeps_past = self.keeps_past && super::history::is_on(state.view)?;
         overlay.into_changes(state.view, now, keeps_past)
@@ -121,12 +164,28 @@ fn is_its_own(error: &Error) -> bool {
 /// Commits a batch and returns what each step came to.
 pub fn commit(engine: &Arc<Engine>, batch: Batch, durability: Durability) -> Result<(Vec<StepOutcome>, Lsn)> {
     sync_bodies(engine, &batch, durability)?;
-    let (batch, committed) = engine.commit(batch.keeping_past(), durability);
-    let lsn = committed?.lsn;
-    if batch.leaves_work {
-        engine.wake().raise();
+    let mut batch = batch.keeping_past().within(engine.shortlists(), false);
+    let mut tries = 0;
+    loop {
+        let (tried, committed) = engine.commit(batch, durability);
+        batch = tried;
+        match (committed, batch.lack.take()) {
+            (Err(_), Some(lack)) => {
+                // Where others take the room as fast as it is made, it is made in the turn.
+                tries += 1;
+                batch.in_turn = !budget::make_ready(engine, lack)? || tries > 3;
+            }
+            (committed, _) => {
+                batch.tell(engine, committed.is_ok());
+                return committed.map(|committed| (batch.outcomes, committed.lsn));
+            }
+        }
     }
-    Ok((batch.outcomes, lsn))
+}
+
+/// Never seen by anybody: the commit is tried again, or told what is really wrong with it.
+fn not_ready() -> Error {
+    Error::new(ErrorKind::Busy, "OperationConflict", "room has to be made first; try again")
 }
 
 /// Commits one step and returns what it came to.

@@ -218,6 +218,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let at = self.state.lens(self.staged).write_key(kind, key.as_bytes(), tail);
         self.hide(kind, key, tail)?;
         self.tell(kind, key, &at);
+        self.staged.note_laid(self.state, kind, key, tail);
         match body {
             Bringing::New(body) => self.staged.put_new(at, weight, body, payload),
             Bringing::Found(body, from) => self.staged.put_found(at, weight, body, from, payload),
@@ -230,6 +231,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         let at = self.state.lens(self.staged).write_key(kind, key.as_bytes(), tail);
         self.hide(kind, key, tail)?;
         self.tell(kind, key, &at);
+        self.staged.note_laid(self.state, kind, key, tail);
         self.staged.remove(at);
         Ok(())
     }

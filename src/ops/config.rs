@@ -41,6 +41,7 @@ mod sealed {
     impl Sealed for crate::model::Versioning {}
     impl Sealed for crate::model::Acl {}
     impl Sealed for crate::model::Quota {}
+    impl Sealed for crate::model::Budget {}
     impl Sealed for crate::model::Worm {}
     impl Sealed for crate::model::Lifecycle {}
     impl Sealed for crate::model::AccessMonitor {}

@@ -105,6 +105,12 @@ impl Reading {
         Reading { engine: engine.clone(), pinned: Some(view), at: None }
     }
 
+    /// The same state at each call.
+    pub fn held(&self) -> Reading {
+        let pinned = self.pinned.clone().unwrap_or_else(|| self.engine.pin());
+        Reading { engine: self.engine.clone(), pinned: Some(pinned), at: self.at }
+    }
+
     /// Works with the moment. The engine must still be open, even if the view is pinned: another opening of the
     /// store knows nothing of it, and writes over the index pages that only this view reaches.
     #[inline]

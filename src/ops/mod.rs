@@ -16,6 +16,7 @@ pub mod batch;
 pub mod billing;
 pub mod body;
 pub mod bucket;
+pub mod budget;
 pub mod chain;
 pub mod class;
 pub mod config;

@@ -105,6 +105,26 @@ impl UploadOptions {
         self
     }
 
+    /// Sets whether the object is pinned: a [`Budget`](crate::Budget) never evicts it.
+    pub fn pinned(mut self, pinned: bool) -> UploadOptions {
+        self.attributes.keeping.pinned = pinned;
+        self
+    }
+
+    /// Sets the object's priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first, and 128 is what
+    /// objects have that are given none.
+    pub fn priority(mut self, priority: u8) -> UploadOptions {
+        self.attributes.keeping.priority = priority;
+        self
+    }
+
+    /// Says whether the object is anywhere else as well. With `false` a [`Budget`](crate::Budget) does not evict it until
+    /// [`Bucket::set_replicated`](crate::Bucket::set_replicated) says otherwise.
+    pub fn replicated(mut self, replicated: bool) -> UploadOptions {
+        self.attributes.keeping.replicated = replicated;
+        self
+    }
+
     /// Begins and completes the upload only if there is no object under the key; otherwise `FileAlreadyExists`.
     pub fn if_absent(mut self) -> UploadOptions {
         self.if_absent = true;

@@ -15,8 +15,8 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Lsn, ObjectKey, StorageClass, VersionId,
-    check_client_encryption, check_content_type, check_metadata, check_tags,
+    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Keeping, Lsn, ObjectKey, StorageClass,
+    VersionId, check_client_encryption, check_content_type, check_metadata, check_tags,
 };
 use crate::segment::{Placed, TIERS};
 
@@ -46,6 +46,7 @@ pub struct Attributes {
     pub(crate) acl: Option<Acl>,
     pub(crate) class: Option<StorageClass>,
     pub(crate) asked: Asked,
+    pub(crate) keeping: Keeping,
 }
 
 /// What must hold of the current object for a write to happen.
@@ -131,6 +132,26 @@ impl PutOptions {
         self
     }
 
+    /// Sets whether the object is pinned: a [`Budget`](crate::Budget) never evicts it.
+    pub fn pinned(mut self, pinned: bool) -> PutOptions {
+        self.attributes.keeping.pinned = pinned;
+        self
+    }
+
+    /// Sets the object's priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first, and 128 is what
+    /// objects have that are given none.
+    pub fn priority(mut self, priority: u8) -> PutOptions {
+        self.attributes.keeping.priority = priority;
+        self
+    }
+
+    /// Says whether the object is anywhere else as well. With `false` a [`Budget`](crate::Budget) does not evict it until
+    /// [`Bucket::set_replicated`](crate::Bucket::set_replicated) says otherwise.
+    pub fn replicated(mut self, replicated: bool) -> PutOptions {
+        self.attributes.keeping.replicated = replicated;
+        self
+    }
+
     /// Sets which digests of the body are kept. With [`Digests::Oss`] the entity tag is the body's MD5, as OSS has it.
     pub fn digests(mut self, digests: Digests) -> PutOptions {
         self.digests = digests;
@@ -184,6 +205,9 @@ impl Attributes {
         }
         if let Some(acl) = self.acl {
             row.rare_mut().acl = acl.number();
+        }
+        if self.keeping != Keeping::NONE {
+            row.rare_mut().keep = catalog::keep_of(&self.keeping);
         }
         Ok(row)
     }

@@ -12,7 +12,7 @@ use super::batch::{Step, StepOutcome};
 use super::context::BucketRef;
 use super::moving;
 use crate::catalog::note::{self, Said};
-use crate::catalog::{self, BucketState, Found, Moment, Rows, keys};
+use crate::catalog::{self, BucketState, Found, Kind, Moment, Rows, keys};
 use crate::engine::{
     self, BLOB_SPACE, BlobHead, Change, FORWARD_SPACE, Keyed, NewBody, SharedRef, View, What,
 };
@@ -56,7 +56,16 @@ pub struct Overlay {
     numbers: u32,
     /// Spaces made in this commit.
     spaces: u32,
+    /// Whether every bucket is watched, and not only those with a budget.
+    watches_all: bool,
+    /// The watched buckets that were looked up.
+    visited: Vec<BucketRef>,
+    /// Their versions that were written or removed.
+    laid: Vec<Laid>,
 }
+
+/// A version that was written or removed: the bucket, the key, its place among the versions unless it is the current one.
+pub type Laid = (u64, String, Option<(u64, u32)>);
 
 /// The moment that steps are applied at.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +114,11 @@ impl Overlay {
             self.buckets.clear();
         }
         outcome
+    }
+
+    /// Makes it watch every bucket.
+    pub fn watch(&mut self, all: bool) {
+        self.watches_all = all;
     }
 
     /// Whether a step has left work to be done in bounded steps.
@@ -483,7 +497,29 @@ impl Staged<'_> {
             bucket.state_unkept(&Moment::now(self.view))?
         };
         self.overlay.buckets.push(state.clone());
+        let watched = self.overlay.watches_all || state.budget.is_some();
+        if watched && !self.overlay.visited.iter().any(|visited| visited.id == bucket.id) {
+            self.overlay.visited.push(bucket.clone());
+        }
         Ok(state)
+    }
+
+    /// The buckets that were looked up and have a budget; all of them if the store has one.
+    pub fn visited(&self) -> Vec<BucketRef> {
+        self.overlay.visited.clone()
+    }
+
+    /// Remembers that a version is written or removed, if its bucket is watched.
+    pub fn note_laid(&mut self, state: &BucketState, kind: Kind, key: &str, tail: &[u8]) {
+        let watched = self.overlay.watches_all || state.budget.is_some();
+        if watched && matches!(kind, Kind::Head | Kind::Version) {
+            self.overlay.laid.push((state.row.id, key.to_string(), keys::parse_tail(tail)));
+        }
+    }
+
+    /// The versions that were written or removed in watched buckets.
+    pub fn take_laid(&mut self) -> Vec<Laid> {
+        std::mem::take(&mut self.overlay.laid)
     }
 
     /// A bucket by its name.

@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod budgets;
 mod classes;
 #[cfg(feature = "client-encryption")]
 mod client_key;

@@ -30,7 +30,7 @@ every_call! {
     rename_across prefix_deleted prefix_renamed prefix_kept
     prefixes_of_versions forks fork_alone forks_and_prefixes history
     history_of_prefixes configurations appends appends_merged uploads parts_move
-    lifecycles tiers solid backed_up classes classes_of_versions
+    lifecycles evictions tiers solid backed_up classes classes_of_versions
 }
 
 #[test]

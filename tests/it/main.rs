@@ -12,6 +12,7 @@ mod backup;
 mod bad_input;
 mod bad_stores;
 mod buckets;
+mod budget;
 mod classes;
 #[cfg(feature = "client-encryption")]
 mod client_encryption;

@@ -21,6 +21,7 @@ mod address;
 mod args;
 mod backup;
 mod buckets;
+mod budgets;
 mod care;
 mod classes;
 #[cfg(feature = "client-encryption")]
@@ -102,6 +103,10 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::History(args) => versions::history(store, &args, out),
         Command::Lifecycle { command } => lifecycle::command(store, &command, out),
         Command::Encryption { command } => encryption::command(store, &command, out),
+        Command::Budget { command } => budgets::command(store, &command, out),
+        Command::Pin(args) => budgets::pin(store, &args, true),
+        Command::Unpin(args) => budgets::pin(store, &args, false),
+        Command::Keep(args) => budgets::keep(store, &args, out),
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
         Command::Feed(args) => feed::command(store, &args, out),

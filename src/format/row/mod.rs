@@ -3,6 +3,7 @@
 //! A field is never added in place: a new schema number and an upgrade. This is the one module that names the codec.
 
 mod bucket;
+mod budget;
 mod envelope;
 mod lifecycle;
 mod object;
@@ -12,13 +13,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
+pub use budget::BudgetRow;
 pub use envelope::{BucketKeyRow, EncryptionRow, EnvelopeRow, PartRun, SealRow};
 pub use lifecycle::{
     AccessMonitorRow, LifecycleRow, PlaceRow, ReportRow, RuleRow, RunRow, RunningRow, TransitionRow, WhenRow,
 };
 #[cfg(test)]
 use object::{Cold, ObjectExtra};
-pub use object::{MARKER, ObjectGlance, ObjectRow, PieceRow, Restoring, UploadGlance, UploadRow};
+pub use object::{Keep, MARKER, ObjectGlance, ObjectRow, PieceRow, Restoring, UploadGlance, UploadRow};
 
 use super::varint;
 

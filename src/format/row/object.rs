@@ -63,9 +63,42 @@ pub struct ObjectExtra {
     /// What only objects of cold classes have; no part of schema 2.
     #[serde(skip)]
     pub cold: Cold,
+    /// What it has to say about being evicted; no part of schemas 2 and 3.
+    #[serde(skip)]
+    pub keep: Keep,
     /// How it is encrypted, if that was asked for; no part of schemas 2 and 3.
     #[serde(skip)]
     pub seal: Option<Box<SealRow>>,
+}
+
+impl ObjectExtra {
+    /// Whether it has something that schemas 2 and 3 cannot say.
+    fn has_more(&self) -> bool {
+        self.keep != Keep::NONE || self.seal.is_some()
+    }
+}
+
+/// What an object has to say about being evicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// Whether it is never evicted.
+    pub pinned: bool,
+    /// Whether it is nowhere else yet, so that it is not evicted.
+    pub unreplicated: bool,
+    /// Its priority, if it has one of its own.
+    pub priority: Option<u8>,
+}
+
+impl Keep {
+    const NONE: Keep = Keep { pinned: false, unreplicated: false, priority: None };
+
+    /// What the row of a version says of it. No more of the row is read than whether there is anything.
+    pub fn read(bytes: &[u8]) -> Result<Keep, &'static str> {
+        if bytes.get(1) != Some(&WITH_MORE) {
+            return Ok(Keep::NONE);
+        }
+        decode::<ObjectRow>(bytes).map(|row| row.rare().keep)
+    }
 }
 
 /// What only objects of cold classes have.
@@ -95,8 +128,8 @@ pub struct Restoring {
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
-/// The schema of a row with an encryption of its own, be it cold or not.
-const WITH_SEAL: u8 = 4;
+/// The schema of a row with something in [`Keep`], or with an encryption of its own, be it cold or not.
+const WITH_MORE: u8 = 4;
 
 /// The fields that stand first in the row of an object, for those who look at many.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -122,7 +155,7 @@ pub struct ObjectGlance<'a> {
 
 impl<'a> ObjectGlance<'a> {
     /// Every schema that begins with these fields.
-    const SCHEMAS: [u8; 3] = [2, WITH_COLD, WITH_SEAL];
+    const SCHEMAS: [u8; 3] = [2, WITH_COLD, WITH_MORE];
 
     /// Reads them; nothing is allocated for a row that was written by this version.
     pub fn read(bytes: &'a [u8]) -> Result<ObjectGlance<'a>, &'static str> {
@@ -149,7 +182,7 @@ pub struct UploadGlance {
 impl UploadGlance {
     /// Reads them.
     pub fn read(bytes: &[u8]) -> Result<UploadGlance, &'static str> {
-        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1, UPLOAD_WITH_SEAL]);
+        let seen = glance::<ObjectGlance<'_>>(bytes, UploadRow::KIND, &[1, UPLOAD_WITH_MORE]);
         let modified = match seen {
             Some(seen) => seen.modified,
             None => decode::<UploadRow>(bytes)?.object.modified,
@@ -163,14 +196,11 @@ impl Row for ObjectRow {
     const SCHEMA: u8 = 2;
 
     fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
-        let cold = self.rare().cold;
-        if let Some(seal) = &self.rare().seal {
-            return Some((WITH_SEAL, encode_body(&(self.plain(), cold, seal))));
+        let rare = self.rare();
+        if rare.has_more() {
+            return Some((WITH_MORE, encode_body(&(self.plain(), rare.cold, rare.keep, &rare.seal))));
         }
-        (cold != Cold::NONE).then(|| {
-            let plain = self.plain();
-            (WITH_COLD, encode_body(&(plain, cold)))
-        })
+        (rare.cold != Cold::NONE).then(|| (WITH_COLD, encode_body(&(self.plain(), rare.cold))))
     }
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<ObjectRow, &'static str> {
@@ -180,9 +210,12 @@ impl Row for ObjectRow {
             row.trim();
             return Ok(row);
         }
-        if schema == WITH_SEAL {
-            let (mut row, cold, seal): (ObjectRow, Cold, SealRow) = decode_body(body)?;
-            (row.rare_mut().cold, row.rare_mut().seal) = (cold, Some(Box::new(seal)));
+        if schema == WITH_MORE {
+            let (mut row, cold, keep, seal): (ObjectRow, Cold, Keep, Option<Box<SealRow>>) =
+                decode_body(body)?;
+            let rare = row.rare_mut();
+            (rare.cold, rare.keep, rare.seal) = (cold, keep, seal);
+            row.trim();
             return Ok(row);
         }
         if schema != 1 {
@@ -222,6 +255,7 @@ impl ObjectRow {
             legal_hold: false,
             parts: 0,
             cold: Cold::NONE,
+            keep: Keep::NONE,
             seal: None,
         };
         self.extra.as_deref().unwrap_or(&NONE)
@@ -252,7 +286,7 @@ impl ObjectRow {
     fn plain(&self) -> ObjectRow {
         let mut plain = self.clone();
         if let Some(extra) = &mut plain.extra {
-            (extra.cold, extra.seal) = (Cold::NONE, None);
+            (extra.cold, extra.keep, extra.seal) = (Cold::NONE, Keep::NONE, None);
         }
         plain.trim();
         plain
@@ -344,25 +378,29 @@ pub struct UploadRow {
     pub if_absent: bool,
 }
 
-/// The schema of an upload to an object with an encryption of its own.
-const UPLOAD_WITH_SEAL: u8 = 2;
+/// The schema of an upload to an object with something in [`Keep`], or with an encryption of its own.
+const UPLOAD_WITH_MORE: u8 = 2;
 
 impl Row for UploadRow {
     const KIND: u8 = 4;
     const SCHEMA: u8 = 1;
 
     fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
-        let seal = self.object.seal()?;
-        let plain = UploadRow { object: self.object.plain(), ..self.clone() };
-        Some((UPLOAD_WITH_SEAL, encode_body(&(plain, seal))))
+        self.object.rare().has_more().then(|| {
+            let plain = UploadRow { object: self.object.plain(), ..self.clone() };
+            let rare = self.object.rare();
+            (UPLOAD_WITH_MORE, encode_body(&(plain, rare.keep, &rare.seal)))
+        })
     }
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<UploadRow, &'static str> {
-        if schema != UPLOAD_WITH_SEAL {
+        if schema != UPLOAD_WITH_MORE {
             return Err(super::UNKNOWN);
         }
-        let (mut row, seal): (UploadRow, SealRow) = decode_body(body)?;
-        row.object.set_seal(Some(seal));
+        let (mut row, keep, seal): (UploadRow, Keep, Option<Box<SealRow>>) = decode_body(body)?;
+        let rare = row.object.rare_mut();
+        (rare.keep, rare.seal) = (keep, seal);
+        row.object.trim();
         Ok(row)
     }
 }

@@ -292,7 +292,13 @@ impl Lifecycle {
             accessed: None,
             held: false,
         };
-        let at = |rule: &Rule| match rule.expiration? {
+        let (millis, rule) = self.deletion_of(subject)?;
+        Some(Expiry { at: from_millis(millis), rule: rule.id.clone() })
+    }
+
+    /// When a version will be deleted, and by which rule. The earliest counts.
+    fn deletion_of(&self, subject: &Subject<'_>) -> Option<(u64, &Rule)> {
+        let current = |rule: &Rule| match rule.expiration? {
             Expiration::Days(count) => {
                 Some((day_of(subject.modified) + u64::from(count) + 1).saturating_mul(DAY))
             }
@@ -300,10 +306,27 @@ impl Lifecycle {
             Expiration::On(date) => Some(to_millis(date)),
             Expiration::Markers => None,
         };
+        let at = |rule: &Rule| match subject.since {
+            None => current(rule),
+            Some(since) => {
+                let count = u64::from(rule.noncurrent_expiration?);
+                Some((day_of(since) + count + 1).saturating_mul(DAY))
+            }
+        };
         let counts =
             |rule: &&Rule| rule.enabled && subject.key.starts_with(&rule.prefix) && matches(rule, subject);
         let all = self.rules.iter().filter(counts).filter_map(|rule| Some((at(rule)?, rule)));
-        let (millis, rule) = all.min_by_key(|(millis, _)| *millis)?;
-        Some(Expiry { at: from_millis(millis), rule: rule.id.clone() })
+        all.min_by_key(|(millis, _)| *millis)
+    }
+
+    /// The same, in milliseconds since 1970; `u64::MAX` if no rule deletes it.
+    pub(crate) fn deletes_at(&self, subject: &Subject<'_>) -> u64 {
+        self.deletion_of(subject).map_or(u64::MAX, |(millis, _)| millis)
+    }
+
+    /// Whether any rule asks for tags.
+    pub(crate) fn asks_tags(&self) -> bool {
+        let asks = |rule: &Rule| !rule.tags.is_empty() || rule.except.iter().any(|each| each.tag.is_some());
+        self.rules.iter().any(asks)
     }
 }

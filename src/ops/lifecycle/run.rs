@@ -136,7 +136,8 @@ fn commit(
 fn propose(engine: &Arc<Engine>, step: RunStep) -> Result<LifecycleCounts> {
     // What a daily run loses in a crash it does again; whoever asks for a run of their own may rely on it.
     let durability = if step.run.is_some() { Durability::Buffered } else { Durability::Synced };
-    let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), durability);
+    let batch = Batch::of(step).keeping_past().within(engine.shortlists(), false);
+    let (batch, committed) = engine.commit(batch, durability);
     committed?;
     Ok(match batch.outcomes.first() {
         Some(StepOutcome::Lifecycle(counts)) => *counts,

@@ -55,6 +55,8 @@ pub type Chain = Vec<(bool, Option<Arc<Thing>>)>;
 pub struct Kept {
     /// How much it may hold.
     pub quota: Option<Quota>,
+    /// How many bytes it may hold before something is evicted.
+    pub budget: Option<u64>,
     /// For how many days objects are retained.
     pub worm: Option<u32>,
     /// The bucket that it was forked from.
@@ -136,6 +138,10 @@ impl State {
                 next.bucket(name)?;
                 next.tell(name, |kept| kept.quota = *quota);
             }
+            Op::Budget(name, bytes) => {
+                next.bucket(name)?;
+                next.tell(name, |kept| kept.budget = *bytes);
+            }
             Op::Worm(name, days) => {
                 next.bucket(name)?;
                 if days.is_some() && next.chains.contains_key(*name) {
@@ -193,7 +199,27 @@ impl State {
             | Op::Reopen
             | Op::Rebuild => {}
         }
+        next.evict(self)?;
         Ok(next)
+    }
+
+    /// Evicts what budgets have no room for, of what was there before. Scripts write objects in the order of their keys,
+    /// each once, so that the first is the oldest.
+    fn evict(&mut self, before: &State) -> Result<(), ErrorKind> {
+        let none = Objects::new();
+        for (name, objects) in &mut self.buckets {
+            let Some(budget) = self.kept.get(name).and_then(|kept| kept.budget) else { continue };
+            let old = before.buckets.get(name).unwrap_or(&none);
+            let sum = |objects: &Objects| objects.values().map(|thing| thing.body.len() as u64).sum::<u64>();
+            while sum(objects) > budget && sum(objects) > sum(old) {
+                let stays = |(key, thing): &(&String, &Arc<Thing>)| {
+                    !thing.body.is_empty() && old.get(*key).is_some_and(|old| Arc::ptr_eq(old, thing))
+                };
+                let first = objects.iter().find(stays).map(|(key, _)| key.clone());
+                objects.remove(&first.ok_or(ErrorKind::Quota)?);
+            }
+        }
+        Ok(())
     }
 
     fn bucket(&mut self, name: &str) -> Result<&mut Objects, ErrorKind> {

@@ -1,7 +1,7 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Encryption, Error,
+    AppendOptions, Bucket, Budget, CompactOptions, CopyOptions, DeleteOptions, Durability, Encryption, Error,
     Lifecycle, Lsn, PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId,
     Versioning, Worm, WormState, WriteOptions,
 };
@@ -147,6 +147,8 @@ pub enum Op {
     /// Reads the feed behind a cursor to its end: what was told is durable. Without the cursor, a flush.
     Follow(&'static str),
     Quota(&'static str, Option<Quota>),
+    /// A budget of so many bytes without headroom, or none.
+    Budget(&'static str, Option<u64>),
     /// A policy of retention that is not locked, or none.
     Worm(&'static str, Option<u32>),
     /// Gives an object another storage class.
@@ -271,6 +273,10 @@ impl Op {
             }
             Op::Quota(name, Some(quota)) => store.bucket(name)?.set_config(quota),
             Op::Quota(name, None) => store.bucket(name)?.clear_config::<Quota>(),
+            Op::Budget(name, Some(bytes)) => {
+                store.bucket(name)?.set_config(&Budget::bytes(*bytes).headroom(0))
+            }
+            Op::Budget(name, None) => store.bucket(name)?.clear_config::<Budget>(),
             Op::Worm(name, Some(days)) => {
                 let (state, created) = (WormState::InProgress, SystemTime::UNIX_EPOCH);
                 store.bucket(name)?.set_config(&Worm { days: *days, state, created })

@@ -983,6 +983,33 @@ scripts! {
         put("two", "old/a", PACKED, 9),
     ]
 
+    /// What a budget has no room for goes with the put that needs it, whatever its body lies in, also if others share it.
+    evictions: [
+        Op::CreateBucket("one"),
+        put("one", "a", PACKED, 1),
+        put("one", "b", TINY, 2),
+        Op::Budget("one", Some((2 * STREAMED + PACKED + TINY) as u64)),
+        put("one", "c", STREAMED, 3),
+        copy(("one", "c"), ("one", "d")),
+        put("one", "e", PACKED, 4),
+        Op::Checkpoint,
+        put("one", "f", STREAMED, 5),
+        together(vec![step_put("one", "g", PACKED, 6), step_put("one", "h", TINY, 7)], true),
+        put("one", "i", 4 * STREAMED, 8),
+        Op::Reopen,
+        put_buffered("one", "j", STREAMED, 9),
+        copy(("one", "j"), ("one", "k")),
+        fork("one", "two"),
+        put("two", "l", STREAMED, 10),
+        put("one", "m", STREAMED, 11),
+        Op::Maintain,
+        Op::Budget("one", None),
+        put("one", "n", STREAMED, 12),
+        Op::Compact,
+        Op::Rebuild,
+        put("two", "o", STREAMED, 13),
+    ]
+
     /// Bodies go to the tier of their class, at once or later, and from there to others.
     tiers: [
         Op::CreateBucket("one"),

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
-    Bucket, ChangeOp, Clock, Entropy, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta, Quota,
-    ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder, Versioning,
-    VirtualClock, Worm,
+    Bucket, Budget, ChangeOp, Clock, Entropy, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta,
+    Quota, ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder,
+    Versioning, VirtualClock, Worm,
 };
 
 use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
@@ -268,6 +268,7 @@ pub fn observe(store: &Store) -> Verdict<State> {
 fn told_of(bucket: &Bucket) -> ossicle::Result<Kept> {
     Ok(Kept {
         quota: bucket.config::<Quota>()?,
+        budget: bucket.config::<Budget>()?.map(|budget| budget.bytes),
         worm: bucket.config::<Worm>()?.map(|worm| worm.days),
         origin: bucket.forked_from()?.map(|(name, _)| name.to_string()),
     })

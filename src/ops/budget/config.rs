@@ -1,0 +1,74 @@
+//! The budget of a bucket as one of its configurations, and the budget of the store.
+
+use std::sync::Arc;
+
+use super::STORE;
+use crate::catalog::budget::{self as rows, NAME};
+use crate::catalog::{Rows, keys};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::format::row::{self, BudgetRow};
+use crate::index::Weight;
+use crate::model::{Budget, Durability};
+use crate::ops::batch::{self, Step, StepOutcome};
+use crate::ops::config::{Config, Kept, Setting};
+use crate::ops::context::Reading;
+use crate::ops::staged::Staged;
+
+impl Config for Budget {
+    fn read(from: &Kept<'_>) -> Result<Option<Budget>> {
+        from.own::<BudgetRow>(NAME)?.map(rows::of_row).transpose()
+    }
+
+    fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
+        self.check()?;
+        // Maintenance finds the bucket by its id, which those of early stores do not have written down.
+        let named = keys::bucket_by_id(to.state.row.id);
+        if !to.staged.has(&named)? {
+            to.staged.put(named, Weight::default(), to.state.name.as_bytes().to_vec());
+        }
+        to.put_own(NAME, &rows::to_row(self));
+        Ok(())
+    }
+
+    fn clear(to: &mut Setting<'_, '_>) -> Result<()> {
+        to.remove_own(NAME);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct StoreStep(Option<Budget>);
+
+impl Step for StoreStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let at = keys::config(STORE, NAME);
+        match &self.0 {
+            Some(budget) => staged.put(at, Weight::default(), row::encode(&rows::to_row(budget))),
+            None => staged.remove(at),
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
+/// The budget of the store.
+pub fn get_store(reading: &Reading) -> Result<Option<Budget>> {
+    reading.with(|moment| rows::find(moment, STORE))
+}
+
+/// Sets the budget of the store. It counts for every write that begins after this has returned.
+pub fn set_store(engine: &Arc<Engine>, budget: Option<Budget>) -> Result<()> {
+    budget.as_ref().map_or(Ok(()), Budget::check)?;
+    batch::commit_one(engine, StoreStep(budget.clone()), Durability::Synced)?;
+    engine.shortlists().set_budget(budget);
+    engine.wake().raise();
+    Ok(())
+}
+
+/// Reads the budget of the store. To be called when a store was opened.
+pub fn begin(engine: &Arc<Engine>) -> Result<()> {
+    if !engine.is_read_only() {
+        engine.shortlists().set_budget(get_store(&Reading::newest(engine))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! What is done outside the turn of a commit: lists are made, and room in advance.
+
+use std::sync::Arc;
+
+use super::room::{End, Lack, make_room};
+use super::{Scope, scan};
+use crate::catalog::{self, Moment, Rows, keys};
+use crate::engine::{Engine, Shortlists};
+use crate::error::Result;
+use crate::model::{BucketName, Durability, Evicted};
+use crate::ops::batch::{Batch, Step, StepOutcome};
+use crate::ops::context::BucketRef;
+use crate::ops::lifecycle;
+use crate::ops::staged::Staged;
+
+/// How many versions a commit of maintenance evicts at most.
+const AT_ONCE: usize = 256;
+
+/// What came of trying to make room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// What was evicted.
+    pub evicted: Evicted,
+    /// Whether a new list is needed to go on.
+    pub list_ends: bool,
+}
+
+/// Evicts down to a number of bytes, a bounded number of versions.
+#[derive(Debug)]
+struct EvictStep {
+    bucket: Option<BucketRef>,
+    /// What is to be left; nothing for what the budget says is low.
+    left: Option<u64>,
+    lists: Arc<Shortlists>,
+}
+
+impl EvictStep {
+    fn scope(&self, staged: &mut Staged<'_>) -> Result<Option<Scope>> {
+        match &self.bucket {
+            Some(bucket) => {
+                let Ok(state) = staged.bucket(bucket) else { return Ok(None) };
+                let budget = state.budget.clone();
+                Ok(budget.map(|budget| Scope { bucket: Some(state), budget }))
+            }
+            None => Ok(self.lists.budget().map(|budget| Scope { bucket: None, budget })),
+        }
+    }
+}
+
+impl Step for EvictStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let mut made = Made::default();
+        let Some(scope) = self.scope(staged)? else { return Ok(StepOutcome::None) };
+        let left = self.left.unwrap_or_else(|| scope.budget.low());
+        let used = scope.used(staged)?;
+        if used > left {
+            let mut lists = self.lists.lock();
+            let list = lists.entry(scope.id()).or_default();
+            let (bytes, mut chosen) = (used - left, Vec::new());
+            let end = make_room(staged, &scope, list, bytes, AT_ONCE, &mut made.evicted, &mut chosen)?;
+            made.list_ends = end == End::ListEnds;
+        }
+        Ok(StepOutcome::Evicted(made))
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// One commit that evicts.
+fn commit(engine: &Arc<Engine>, bucket: Option<BucketRef>, left: Option<u64>) -> Result<Made> {
+    let lists = engine.shortlists();
+    let step = EvictStep { bucket, left, lists: lists.clone() };
+    let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), Durability::Buffered);
+    if committed.is_err() {
+        lists.forget();
+    }
+    committed?;
+    Ok(match batch.outcomes.first() {
+        Some(StepOutcome::Evicted(made)) => {
+            lists.count(&made.evicted);
+            *made
+        }
+        _ => Made::default(),
+    })
+}
+
+/// Makes a list, unless somebody has since it was made so often. Says how many bytes may go, if it did.
+fn fill(engine: &Arc<Engine>, scope: &Scope, fills: Option<u64>) -> Result<Option<Evicted>> {
+    let lists = engine.shortlists();
+    let _alone = lists.look();
+    let known = lists.lock().get(&scope.id()).map_or(0, |list| list.fills());
+    if fills.is_some_and(|fills| fills != known) {
+        return Ok(None);
+    }
+    // What was read lately is known only then. On a full disk it stays unknown.
+    match lifecycle::flush_all(engine) {
+        Err(error) if !error.is_full() => return Err(error),
+        _ => {}
+    }
+    lists.begin(scope.id());
+    // Commits that were decided before are not offered, and must be seen.
+    engine.catch_up();
+    let view = engine.pin();
+    let scope = Scope { bucket: current(&view, scope)?, budget: scope.budget.clone() };
+    let look = scan::look(&view, &scope, engine.millis(), None)?;
+    lists.finish(scope.id(), look.list);
+    Ok(Some(look.evictable))
+}
+
+/// The bucket as it is by now.
+fn current(view: &crate::engine::View, scope: &Scope) -> Result<Option<Arc<crate::catalog::BucketState>>> {
+    let Some(state) = &scope.bucket else { return Ok(None) };
+    let found = catalog::find_bucket(&Moment::now(view), &state.name)?;
+    Ok(Some(found.filter(|found| found.row.id == state.row.id).unwrap_or_else(|| state.clone())))
+}
+
+/// Makes ready what a commit was lacking. Says whether trying again is of use.
+pub fn make_ready(engine: &Arc<Engine>, lack: Lack) -> Result<bool> {
+    engine.refuse_inside_turn()?;
+    match lack {
+        Lack::List { bucket, budget, fills } => {
+            fill(engine, &Scope { bucket, budget }, Some(fills))?;
+            Ok(true)
+        }
+        Lack::Room { bucket, budget, growth } => {
+            let scope = Scope { bucket, budget };
+            let view = engine.pin();
+            let left = scope.budget.bytes.saturating_sub(growth);
+            let over = scope.used(&Moment::now(&view))?.saturating_sub(left);
+            drop(view);
+            let evictable = fill(engine, &scope, None)?.unwrap_or_default();
+            // Nothing goes in vain.
+            if evictable.bytes < over {
+                return Ok(false);
+            }
+            let bucket = scope.bucket.as_ref().map(|of| BucketRef::new(of.name.clone(), of.row.id));
+            let mut was_stuck = false;
+            loop {
+                let made = commit(engine, bucket.clone(), Some(left))?;
+                let is_stuck = made.evicted.objects == 0;
+                let is_done = !made.list_ends && made.evicted.objects < AT_ONCE as u64;
+                if is_done || (is_stuck && was_stuck) {
+                    return Ok(true);
+                }
+                if made.list_ends {
+                    fill(engine, &scope, None)?;
+                }
+                was_stuck = is_stuck;
+            }
+        }
+    }
+}
+
+/// Evicts a bounded number of versions where less is free than a budget's headroom. `None` if that is so nowhere, or
+/// nothing may go.
+pub fn step(engine: &Arc<Engine>) -> Result<Option<Evicted>> {
+    let mut scopes: Vec<Option<BucketRef>> = Vec::new();
+    let view = engine.pin();
+    let moment = Moment::now(&view);
+    for (id, name) in budgeted(&moment)? {
+        scopes.push(Some(BucketRef::new(name, id)));
+    }
+    scopes.extend(engine.shortlists().budget().map(|_| None));
+    for bucket in scopes {
+        let Some(scope) = scope_of(engine, &moment, bucket.as_ref())? else { continue };
+        if scope.used(&moment)? <= scope.budget.low() {
+            continue;
+        }
+        let mut made = commit(engine, bucket.clone(), None)?;
+        if made.list_ends && made.evicted.objects == 0 {
+            fill(engine, &scope, None)?;
+            made = commit(engine, bucket, None)?;
+        }
+        if made.evicted.objects > 0 {
+            return Ok(Some(made.evicted));
+        }
+    }
+    Ok(None)
+}
+
+fn scope_of(engine: &Engine, moment: &Moment<'_>, bucket: Option<&BucketRef>) -> Result<Option<Scope>> {
+    let Some(bucket) = bucket else {
+        return Ok(engine.shortlists().budget().map(|budget| Scope { bucket: None, budget }));
+    };
+    let state = catalog::find_bucket(moment, &bucket.name)?.filter(|state| state.row.id == bucket.id);
+    Ok(state.and_then(|state| {
+        let budget = state.budget.clone()?;
+        Some(Scope { bucket: Some(state), budget })
+    }))
+}
+
+/// The buckets that have a budget.
+fn budgeted(moment: &Moment<'_>) -> Result<Vec<(u64, BucketName)>> {
+    let mut ids = Vec::new();
+    let (from, end) = keys::configs_from(1);
+    moment.walk(&from, &end, &mut |key| {
+        ids.extend(
+            keys::parse_config(key).filter(|(_, name)| *name == catalog::budget::NAME).map(|(id, _)| id),
+        );
+        Ok(true)
+    })?;
+    let mut named = Vec::new();
+    for id in ids {
+        let Some(found) = moment.get(&keys::bucket_by_id(id))? else { continue };
+        named.extend(BucketName::new(&String::from_utf8_lossy(&found.payload)).ok().map(|name| (id, name)));
+    }
+    Ok(named)
+}
