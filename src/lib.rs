@@ -81,6 +81,7 @@ pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
 pub use ops::restore::RestoreOptions;
+pub use ops::shred::Shredded;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::versions::{VersionEntry, VersionPage};
 

@@ -9,6 +9,7 @@ use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::LifecycleCounts;
 use crate::ops::moving::Mover;
+use crate::ops::shred::Shredder;
 use crate::ops::{history, lifecycle, tidy};
 
 /// About how many bytes one step of relocation moves.
@@ -23,6 +24,8 @@ pub struct MaintainReport {
     /// How many steps of work were done that commits had left behind: removing what is under a removed prefix or in a
     /// dropped fork, trimming the retained past.
     pub tidied: u64,
+    /// How many steps of shredding were done that an earlier call, or a crash, had left to be done.
+    pub shredded: u64,
     /// Bytes of bodies moved to the tier that their class wants.
     pub moved: u64,
     /// Bytes of rows and bodies moved to other segments.
@@ -75,6 +78,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
     let mut damaged = Damaged::default();
     let mut rules = true;
     let mut mover = Mover::default();
+    let mut shredder = Shredder::begin(engine)?;
     loop {
         match engine.prepare_segments() {
             // On a full disk there is nothing to prepare with, and giving space back matters more.
@@ -90,6 +94,17 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
                 return Ok(report);
             }
             continue;
+        }
+        if let Some(word) = &mut shredder {
+            if shred_step(engine, word)? {
+                report.shredded += 1;
+                if spent() {
+                    report.more = true;
+                    return Ok(report);
+                }
+                continue;
+            }
+            shredder = None;
         }
         if rules && damaged.runs(lifecycle_step(engine), &mut report.lifecycle, &mut rules)? {
             // A run may be long, and no checkpoint may wait for its end.
@@ -194,6 +209,19 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
 fn tidy(engine: &Arc<Engine>) -> Result<bool> {
     match tidy::step(engine).and_then(|did| if did { Ok(true) } else { history::trim(engine) }) {
         Err(error) if error.is_full() => Ok(false),
+        done => done,
+    }
+}
+
+/// One step of a shredding that was cut short; says whether there may be more. What is in its way now, or cannot be had
+/// on a full disk, is tried again by a later round.
+fn shred_step(engine: &Arc<Engine>, shredder: &mut Shredder) -> Result<bool> {
+    match shredder.step(engine) {
+        Err(error)
+            if error.is_full() || matches!(error.kind(), ErrorKind::Busy | ErrorKind::Immutable) =>
+        {
+            Ok(false)
+        }
         done => done,
     }
 }

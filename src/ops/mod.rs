@@ -38,6 +38,7 @@ pub mod put;
 pub mod restore;
 pub mod retention;
 pub mod rows;
+pub mod shred;
 pub mod staged;
 pub mod symlink;
 pub mod tidy;

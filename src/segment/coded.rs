@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::sealed::LOST;
 use super::Segment;
 use super::coding::restore;
 use super::handle::BlobSum;
@@ -73,7 +74,8 @@ impl Segment {
         let nonce = behind + trailer.owner;
         let nonce = self.lend(nonce..nonce + BODY_NONCE_LEN as u64)?;
         let nonce = nonce[..].try_into().expect("as long as asked");
-        Ok((trailer, self.body_opener(at, &frame, nonce)))
+        let opener = self.body_opener(at, &frame, nonce).ok_or_else(|| self.corrupt(at, LOST))?;
+        Ok((trailer, Some(opener)))
     }
 
     /// Decodes the chunks from `index` to `until` of the group that begins with chunk `group`.
