@@ -346,11 +346,12 @@ mod tests {
 
     /// Never the same twice.
     #[derive(Debug, Default)]
-    struct Counting(std::sync::atomic::AtomicU8);
+    struct Counting(std::sync::atomic::AtomicU64);
 
     impl Chance for Counting {
         fn fill(&self, bytes: &mut [u8]) {
-            bytes.fill_with(|| self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+            let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(bytes);
         }
     }
 
@@ -433,7 +434,10 @@ mod tests {
         let (old, wrapped) = (ring.shred_name(), ring.wrap(&provider).unwrap().shred);
         let next = ring.new_shred();
         let shred = ring.wrap_shred(&next);
-        assert_eq!((ring.learn(&wrapped), ring.learn(&shred), ring.learn(&shred)), (Some(false), Some(true), Some(false)));
+        assert_eq!(
+            (ring.learn(&wrapped), ring.learn(&shred), ring.learn(&shred)),
+            (Some(false), Some(true), Some(false))
+        );
         assert_eq!(ring.shred_name(), next.name());
         assert!(ring.secret(1, 1, old).is_some());
         assert_eq!(ring.learn(&[0; SHRED_WRAP_LEN]), None);

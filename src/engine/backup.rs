@@ -216,7 +216,15 @@ impl Engine {
             Some(ring) => kept::read(&self.env, &self.dir, ring.shred_name())?,
             None => None,
         };
-        Ok(Source { block, checkpoint, tree, pieces, next_segment: self.maker.next_id(), ring: self.ring().cloned(), kept })
+        Ok(Source {
+            block,
+            checkpoint,
+            tree,
+            pieces,
+            next_segment: self.maker.next_id(),
+            ring: self.ring().cloned(),
+            kept,
+        })
     }
 
     /// Writes the backup in `from` into the fresh directory `to` and reads all of it there; `check` looks at each entry.

@@ -119,7 +119,8 @@ pub fn sync(env: &Env, dir: &Path, shred: u64) -> Result<()> {
 /// Removes what is kept under any other shred root: nothing opens it any more.
 pub fn remove_others(env: &Env, dir: &Path, shred: u64) -> Result<()> {
     let names = list(env, dir)?;
-    let mut others = names.iter().filter(|name| parse_name(name).is_some_and(|other| other != shred)).peekable();
+    let mut others =
+        names.iter().filter(|name| parse_name(name).is_some_and(|other| other != shred)).peekable();
     if others.peek().is_none() {
         return Ok(());
     }

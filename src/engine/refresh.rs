@@ -416,7 +416,5 @@ impl Reader {
 
 fn same_tree(one: &Superblock, other: &Superblock) -> bool {
     let shred = |block: &Superblock| block.keys.as_ref().map(|keys| keys.shred);
-    one.checkpoint == other.checkpoint
-        && one.index_file == other.index_file
-        && shred(one) == shred(other)
+    one.checkpoint == other.checkpoint && one.index_file == other.index_file && shred(one) == shred(other)
 }

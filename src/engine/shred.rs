@@ -261,7 +261,8 @@ impl Engine {
         // A segment that is made meanwhile would hang on the old root, and nobody would keep its secret.
         self.maker.at_rest(|made| {
             let table = self.tables.current();
-            let secrets = table.iter().chain(made).filter_map(|segment| Some((segment.id(), segment.secret()?)));
+            let secrets =
+                table.iter().chain(made).filter_map(|segment| Some((segment.id(), segment.secret()?)));
             let secrets: BTreeMap<u64, (u64, SecretKey)> = secrets.collect();
             kept::write(&self.env, &self.dir, shred.name(), &kept::encode(ring, &shred, &secrets))?;
             let wrapped = ring.wrap_shred(&shred);

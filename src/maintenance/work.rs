@@ -217,9 +217,7 @@ fn tidy(engine: &Arc<Engine>) -> Result<bool> {
 /// on a full disk, is tried again by a later round.
 fn shred_step(engine: &Arc<Engine>, shredder: &mut Shredder) -> Result<bool> {
     match shredder.step(engine) {
-        Err(error)
-            if error.is_full() || matches!(error.kind(), ErrorKind::Busy | ErrorKind::Immutable) =>
-        {
+        Err(error) if error.is_full() || matches!(error.kind(), ErrorKind::Busy | ErrorKind::Immutable) => {
             Ok(false)
         }
         done => done,

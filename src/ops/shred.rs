@@ -70,6 +70,7 @@ pub enum What {
 struct BeginStep {
     bucket: BucketRef,
     what: What,
+    tally: Arc<Mutex<Tally>>,
 }
 
 impl Step for BeginStep {
@@ -95,7 +96,8 @@ impl Step for BeginStep {
         }
         let (bucket, id) = (state.name.to_string(), state.row.id);
         let drop = self.what == What::Bucket;
-        staged.leave(&TidyRow::Erase { bucket, id, prefix, exact, drop });
+        let tally = erase_some(staged, &TidyRow::Erase { bucket, id, prefix, exact, drop })?;
+        *self.tally.lock() = tally;
         Ok(StepOutcome::None)
     }
 
@@ -194,34 +196,37 @@ impl Step for EraseStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         // It may be decided more than once.
         *self.tally.lock() = Tally::default();
-        let TidyRow::Erase { bucket, id, prefix, exact, drop } = &self.work else {
-            return Ok(StepOutcome::None);
-        };
-        if !staged.has(&self.key)? {
-            *self.tally.lock() = Tally { done: true, ..Tally::default() };
-            return Ok(StepOutcome::None);
-        }
-        let state = catalog::find_bucket(staged, bucket)?.filter(|state| state.row.id == *id);
-        let mut tally = Tally { done: true, ..Tally::default() };
-        if let Some(state) = state {
-            erase(staged, &state, (prefix, *exact), &mut tally)?;
-            if tally.done && *drop {
-                remove_bucket(staged, &state)?;
-                // The log goes on telling of nothing that was in it.
-                staged.remove(keys::bucket_by_id(*id));
-            }
-        }
-        if tally.done {
+        if staged.has(&self.key)? {
             staged.remove(self.key.clone());
-            staged.leave(&TidyRow::Shred { fresh: None });
+            *self.tally.lock() = erase_some(staged, &self.work)?;
         }
-        *self.tally.lock() = tally;
         Ok(StepOutcome::None)
     }
 
     fn frees(&self) -> bool {
         true
     }
+}
+
+/// Removes a bounded part of what is to go, and leaves word of the rest, or to shred it.
+fn erase_some(staged: &mut Staged<'_>, work: &TidyRow) -> Result<Tally> {
+    let mut tally = Tally { done: true, ..Tally::default() };
+    let TidyRow::Erase { bucket, id, prefix, exact, drop } = work else { return Ok(tally) };
+    let state = catalog::find_bucket(staged, bucket)?.filter(|state| state.row.id == *id);
+    if let Some(state) = state {
+        erase(staged, &state, (prefix, *exact), &mut tally)?;
+        if tally.done && *drop {
+            remove_bucket(staged, &state)?;
+            // The log goes on telling of nothing that was in it.
+            staged.remove(keys::bucket_by_id(*id));
+        }
+    }
+    if tally.done {
+        staged.leave(&TidyRow::Shred { fresh: None });
+    } else {
+        staged.leave(work);
+    }
+    Ok(tally)
 }
 
 fn erase(
@@ -244,7 +249,8 @@ fn erase(
         }
         from = key.into_bytes();
     }
-    let uploads = (keys::uploads_from(state.row.id, prefix.as_bytes()), keys::uploads_from(state.row.id, &end));
+    let uploads =
+        (keys::uploads_from(state.row.id, prefix.as_bytes()), keys::uploads_from(state.row.id, &end));
     let accesses = (keys::access(state.row.id, prefix.as_bytes()), keys::access(state.row.id, &end));
     for (range, is_upload) in [(uploads, true), (accesses, false)] {
         let mut found = Vec::new();
@@ -370,7 +376,11 @@ impl Shredder {
             }
             return Err(error);
         }
-        let tally = std::mem::take(&mut *tally.lock());
+        self.count(std::mem::take(&mut *tally.lock()));
+        Ok(true)
+    }
+
+    fn count(&mut self, tally: Tally) {
         for gone in tally.gone {
             self.report.objects += u64::from(!gone.marker);
             self.report.bytes += gone.bytes;
@@ -379,7 +389,6 @@ impl Shredder {
             }
         }
         self.report.uploads += tally.uploads;
-        Ok(true)
     }
 
     /// How many of the objects have left their body to others.
@@ -515,8 +524,17 @@ pub fn shred(engine: &Arc<Engine>, bucket: &BucketRef, what: What) -> Result<Shr
     }
     // What was renamed or forked lies in one space again then, as far as it can.
     while tidy::step(engine)? {}
-    batch::commit_one(engine, BeginStep { bucket: bucket.clone(), what }, Durability::Synced)?;
-    finish(engine)
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let begin = BeginStep { bucket: bucket.clone(), what, tally: tally.clone() };
+    let (_, committed) = engine.commit(Batch::of(begin), Durability::Synced);
+    committed?;
+    let Some(mut shredder) = Shredder::begin(engine)? else {
+        // Maintenance was quicker.
+        return Ok(Shredded::default());
+    };
+    shredder.count(std::mem::take(&mut *tally.lock()));
+    while shredder.step(engine)? {}
+    Ok(shredder.report())
 }
 
 /// Ends what was left of shreddings.

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::sealed::LOST;
 use super::Segment;
 use super::coding::restore;
 use super::handle::BlobSum;
 use super::scan::Scan;
 use super::sealed::FORGED;
+use super::sealed::LOST;
 use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, SEAL_LEN, TAG_LEN};
 use crate::error::Result;
 use crate::format::checksum::crc;

@@ -18,7 +18,8 @@ use crate::format::segment_header::SegmentHeader;
 pub const FORGED: &str = "it does not open with the store's key: it was changed, or belongs elsewhere";
 
 /// What is said of a segment that nothing opens any more.
-pub const LOST: &str = "the key of this segment was destroyed when something was shredded, or is lost with the file KEYS";
+pub const LOST: &str =
+    "the key of this segment was destroyed when something was shredded, or is lost with the file KEYS";
 
 /// The keys of one segment.
 pub struct Sealing {

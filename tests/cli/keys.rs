@@ -79,3 +79,31 @@ fn a_plain_store_has_no_key_to_change() {
     assert!(tool.fails(&["key", "rotate", "--new-key-file", "one"]).contains("not encrypted"));
     assert!(tool.fails(&["key", "rewrap"]).contains("not encrypted"));
 }
+
+#[test]
+fn what_is_shredded_is_in_no_file_that_the_key_opens() {
+    let tool = Tool::new();
+    fs::write(tool.path("one"), [7; 32]).unwrap();
+    let key = ["--key-file", "one"];
+    let with = |args: &[&str]| tool.ok(&[&key[..], args].concat());
+    let fails = |args: &[&str]| tool.fails(&[&key[..], args].concat());
+    fs::write(tool.path("letter"), "dear mary").unwrap();
+    with(&["mb", "cats"]);
+    for name in ["cats/a", "cats/b/1", "cats/b/2", "cats/c"] {
+        with(&["put", "letter", name]);
+    }
+    with(&["cp", "cats/c", "cats/copy"]);
+    assert!(fails(&["key", "shred", "cats", "a"]).contains("--yes"));
+    assert!(with(&["cat", "cats/a"]).contains("mary"));
+    assert!(with(&["key", "shred", "cats", "a", "--yes"]).contains("shredded 1 object"));
+    assert!(with(&["key", "shred", "cats", "--prefix", "b/", "--yes"]).contains("shredded 2 objects"));
+    assert!(with(&["key", "reencrypt"]).contains("encrypted anew"));
+    assert_eq!(with(&["cat", "cats/copy"]), "dear mary");
+    assert!(with(&["key", "shred", "cats", "--yes"]).contains("shredded 2 objects"));
+    fails(&["cat", "cats/copy"]);
+    assert!(with(&["verify"]).contains("clean"));
+
+    let plain = Tool::new();
+    plain.ok(&["mb", "cats"]);
+    assert!(plain.fails(&["key", "shred", "cats", "--yes"]).contains("only an encrypted store can shred"));
+}

@@ -26,6 +26,7 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation streamed_buffered copies long_metadata
     tombstones_move readers version_chains shared_bodies history appends uploads backed_up
+    shreds
 }
 
 #[test]

@@ -158,6 +158,10 @@ pub enum Op {
         key: String,
     },
     DeletePrefix(&'static str, String),
+    /// Everything under a prefix is deleted, and nothing is left that opens it; only where everything is encrypted.
+    Shred(&'static str, String),
+    /// The same for a bucket with all that is in it.
+    ShredBucket(&'static str),
     /// A lifecycle rule deletes everything under a prefix, at once.
     Expire(&'static str, String),
     RenamePrefix {
@@ -276,6 +280,8 @@ impl Op {
                 Ok(())
             }
             Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
+            Op::Shred(name, prefix) => store.bucket(name)?.shred_prefix(prefix).map(drop),
+            Op::ShredBucket(name) => store.shred_bucket(name).map(drop),
             Op::Expire(name, prefix) => {
                 let bucket = store.bucket(name)?;
                 let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
