@@ -47,6 +47,8 @@ struct Shreds {
     older: Vec<ShredRoot>,
     /// Secrets of segments that were made under a root that is gone, by id, with the segment's nonce.
     kept: BTreeMap<u64, (u64, SecretKey)>,
+    /// Whether none is missing among them.
+    whole: bool,
 }
 
 /// A shred root: everything in a store hangs on it, so that what is lost with it is lost for good.
@@ -120,7 +122,7 @@ impl Keyring {
     }
 
     fn of(root: SecretKey, newest: ShredRoot, store_id: [u8; 16], nonces: Arc<Nonces>) -> Keyring {
-        let shreds = Shreds { newest, older: Vec::new(), kept: BTreeMap::new() };
+        let shreds = Shreds { newest, older: Vec::new(), kept: BTreeMap::new(), whole: false };
         Keyring { root, shreds: RwLock::new(shreds), store_id, nonces }
     }
 
@@ -234,7 +236,17 @@ impl Keyring {
     /// Goes over to another shred root, and knows nothing any more that is not in `kept`: ids, nonces and secrets of
     /// the segments that there are.
     pub fn turn_to(&self, shred: ShredRoot, kept: BTreeMap<u64, (u64, SecretKey)>) {
-        *self.shreds.write() = Shreds { newest: shred, older: Vec::new(), kept };
+        *self.shreds.write() = Shreds { newest: shred, older: Vec::new(), kept, whole: true };
+    }
+
+    /// Takes note that all was taken in that is kept under the newest root: what is not opened now never will be.
+    pub fn has_all_kept(&self) {
+        self.shreds.write().whole = true;
+    }
+
+    /// Whether a segment that does not open never will.
+    pub fn knows_what_is_lost(&self) -> bool {
+        self.shreds.read().whole
     }
 
     /// Seals the records of the segment with this id, nonce and secret.

@@ -60,11 +60,16 @@ pub fn read(env: &Env, dir: &Path, shred: u64) -> Result<Option<Vec<u8>>> {
 pub fn load(env: &Env, dir: &Path, ring: &Keyring, shred: u64) -> Result<()> {
     let bytes = read(env, dir, shred)?.unwrap_or_default();
     let (one, other) = bytes.split_at(bytes.len() / 2);
+    let mut whole =
+        one == other && one.starts_with(MAGIC) && (one.len() - HEAD.min(one.len())) % KEPT_LEN == 0;
     for half in [one, other] {
         for record in half.get(HEAD..).unwrap_or_default().chunks_exact(KEPT_LEN) {
             // What does not open is missed when its segment is.
-            ring.take_kept(shred, record.try_into().expect("as long as a record"));
+            whole &= ring.take_kept(shred, record.try_into().expect("as long as a record"));
         }
+    }
+    if whole && shred == ring.shred_name() {
+        ring.has_all_kept();
     }
     Ok(())
 }

@@ -314,3 +314,162 @@ fn body_is_live(view: &View, owner: &[u8], segment: &Segment, offset: u64, len: 
         None => Ok(false),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::{Maintenance, Store};
+    use crate::crypto::{Chance, Keyring, SEAL_LEN, StaticKey, Wrapped};
+    use crate::env::{Env, MemoryVfs, OpenMode, Site, Vfs};
+    use crate::format::page::PAGE;
+    use crate::format::segment_header::SegmentHeader;
+    use crate::format::superblock::SLOT_LEN;
+
+    const DIR: &str = "/store";
+
+    #[derive(Debug)]
+    struct NoChance;
+
+    impl Chance for NoChance {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    fn bytes_of(vfs: &dyn Vfs, name: &str) -> Vec<u8> {
+        let file = vfs.open(&Path::new(DIR).join(name), OpenMode::Read, Site("test")).unwrap();
+        let mut bytes = vec![0; file.size().unwrap() as usize];
+        file.read_exact_at(&mut bytes, 0, Site("test")).unwrap();
+        bytes
+    }
+
+    /// What each slot of the superblock and every file of kept secrets leads to, for whoever has the key.
+    fn rings(env: &Env) -> Vec<Keyring> {
+        let slots = bytes_of(&*env.vfs, super::super::open::SUPERBLOCK);
+        let ring = |slot: &[u8]| {
+            let block = Superblock::decode(slot).unwrap();
+            let keys = *block.keys.unwrap();
+            let wrapped = Wrapped {
+                key_id: keys.key_id,
+                root: keys.root,
+                commitment: keys.commitment,
+                shred: keys.shred,
+            };
+            let provider = StaticKey::new([7; 32]);
+            let ring = Keyring::open(&provider, &wrapped, block.store_id, b"", Arc::new(NoChance)).unwrap();
+            kept::load_all(env, Path::new(DIR), &ring);
+            ring
+        };
+        slots.chunks_exact(SLOT_LEN).filter(|slot| slot.iter().any(|byte| *byte != 0)).map(ring).collect()
+    }
+
+    fn open(vfs: &Arc<MemoryVfs>) -> Store {
+        let vfs: Arc<dyn Vfs> = vfs.clone();
+        let builder = Store::builder(DIR).vfs(vfs).maintenance(Maintenance::Manual);
+        builder.key_provider(StaticKey::new([7; 32])).open().unwrap()
+    }
+
+    fn index(store: &Store) -> (u8, Vec<u8>) {
+        let env = store.engine().env();
+        let number = store.engine().superblock.newest().index_file;
+        (number, bytes_of(&*env.vfs, super::super::open::INDEX_FILES[usize::from(number)]))
+    }
+
+    fn opens_page(ring: &Keyring, (number, bytes): &(u8, Vec<u8>)) -> bool {
+        let sealer = ring.pages(*number);
+        let pages = bytes.chunks_exact(PAGE + SEAL_LEN).zip(0u64..);
+        pages.into_iter().any(|(page, at)| sealer.open(&at.to_le_bytes(), &mut page.to_vec()).is_ok())
+    }
+
+    #[test]
+    fn no_slot_and_no_file_leads_to_the_keys_of_what_was_shredded() {
+        let vfs = Arc::new(MemoryVfs::new());
+        let store = open(&vfs);
+        let bucket = store.create_bucket("letters").unwrap();
+        for n in 0..40 {
+            bucket.put(&format!("secret/{n}"), vec![n; 20_000]).unwrap();
+            bucket.put(&format!("stays/{n}"), vec![n; 20_000]).unwrap();
+        }
+        bucket.put("secret/long", vec![1; 700_000]).unwrap();
+        store.checkpoint().unwrap();
+        let headers = |store: &Store| -> Vec<SegmentHeader> {
+            store.engine().segments().iter().map(|segment| segment.header).collect()
+        };
+        let (old, old_index) = (headers(&store), index(&store));
+        let env = store.engine().env().clone();
+        let finds = |ring: &Keyring, header: &SegmentHeader| {
+            ring.secret(header.id, header.nonce, header.shred).is_some()
+        };
+        assert!(rings(&env).iter().all(|ring| old.iter().all(|header| finds(ring, header))));
+        assert!(rings(&env).iter().all(|ring| opens_page(ring, &old_index)));
+
+        bucket.shred_prefix("secret/").unwrap();
+        let now = headers(&store);
+        let gone: Vec<_> = old.iter().filter(|header| !now.contains(header)).collect();
+        assert_eq!(gone.len(), old.len(), "all of them held something of it");
+        let all = rings(&env);
+        assert_eq!(all.len() as u64, SLOTS);
+        for ring in &all {
+            assert!(!gone.iter().any(|header| finds(ring, header)) && !opens_page(ring, &old_index));
+            assert!(now.iter().all(|header| finds(ring, header)) && opens_page(ring, &index(&store)));
+        }
+
+        // Neither the names of what is gone are left in the index, tombstones included.
+        let view = store.engine().pin();
+        let mut cursor = view.index.cursor();
+        cursor.seek(&[]).unwrap();
+        while let Some(key) = cursor.key() {
+            assert!(!key.windows(7).any(|window| window == b"secret/"), "{}", key.escape_ascii());
+            cursor.next().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_dead_in_it_stays_where_it_is() {
+        let vfs = Arc::new(MemoryVfs::new());
+        let store = open(&vfs);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("stays", vec![1; 700_000]).unwrap();
+        store.engine().seal_all().unwrap();
+        let stays =
+            store.engine().segments().iter().find(|s| s.header.kind == SegmentKind::Bulk).unwrap().id();
+        assert!(!store.engine().has_remains(stays).unwrap());
+        bucket.put("goes", vec![2; 700_000]).unwrap();
+        bucket.shred("goes").unwrap();
+        assert!(store.engine().segments().contains(stays));
+        assert_eq!(bucket.get("stays").unwrap().bytes().unwrap(), vec![1; 700_000]);
+    }
+
+    #[test]
+    fn slots_with_other_keys_are_written_over_at_the_next_opening() {
+        let vfs = Arc::new(MemoryVfs::new());
+        let store = open(&vfs);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("one", b"one").unwrap();
+        bucket.shred("none").unwrap();
+        let old = bytes_of(&*vfs, "SUPERBLOCK");
+        bucket.shred("none").unwrap();
+        store.close().unwrap();
+        // One slot is as it was before, as a crash would leave it, and one is torn.
+        let mut slots = bytes_of(&*vfs, "SUPERBLOCK");
+        let oldest = (0..4).min_by_key(|slot| slots[slot * SLOT_LEN + 16]).unwrap();
+        let here = oldest * SLOT_LEN..(oldest + 1) * SLOT_LEN;
+        slots[here.clone()].copy_from_slice(&old[here.clone()]);
+        let torn = (oldest + 1) % 4 * SLOT_LEN;
+        slots[torn + 600] ^= 1;
+        let file = vfs.open(&Path::new(DIR).join("SUPERBLOCK"), OpenMode::ReadWrite, Site("test")).unwrap();
+        file.write_at(&[std::io::IoSlice::new(&slots)], 0, Site("test")).unwrap();
+        drop(file);
+        let store = open(&vfs);
+        assert!(store.engine().superblock.is_uniform());
+        let shreds: BTreeSet<_> = bytes_of(&*vfs, "SUPERBLOCK")
+            .chunks_exact(SLOT_LEN)
+            .map(|slot| Superblock::decode(slot).unwrap().keys.unwrap().shred)
+            .collect();
+        assert_eq!(shreds.len(), 1);
+        assert_eq!(store.bucket("letters").unwrap().get("one").unwrap().bytes().unwrap(), b"one"[..]);
+    }
+}

@@ -96,7 +96,7 @@ pub fn maintain(engine: &Arc<Engine>, budget: Duration, stop: &dyn Fn() -> bool)
             continue;
         }
         if let Some(word) = &mut shredder {
-            if shred_step(engine, word)? {
+            if damaged.shreds(shred_step(engine, word))? {
                 report.shredded += 1;
                 if spent() {
                     report.more = true;
@@ -289,6 +289,20 @@ impl Damaged {
                 Ok(false)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a step of a shredding was made. Damage does not keep other work from being done.
+    fn shreds(&mut self, step: Result<bool>) -> Result<bool> {
+        match step {
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    || (error.kind() == ErrorKind::Io && !error.is_fatal()) =>
+            {
+                self.first.get_or_insert(error);
+                Ok(false)
+            }
+            step => step,
         }
     }
 

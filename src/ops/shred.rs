@@ -22,6 +22,7 @@ use super::moving::{self, Mover};
 use super::prefix::check_protected;
 use super::staged::{Staged, unreadable};
 use super::{fork, history, tidy};
+use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, Rows, keys};
 use crate::engine::{self, BlobHead, Engine, Keyed, NewBody, Relocated};
 use crate::error::{Error, ErrorKind, Result};
@@ -280,6 +281,7 @@ impl Step for EndStep {
         if self.leaves {
             staged.leave(&TidyRow::Shred { fresh: None });
         }
+        staged.say(Said::Tidied);
         Ok(StepOutcome::None)
     }
 
@@ -338,6 +340,12 @@ impl Shredder {
                     return Ok(true);
                 }
                 self.count_shared(engine)?;
+                // The note of the last commit may tell a name.
+                batch::commit_one(
+                    engine,
+                    EndStep { words: Vec::new(), leaves: false },
+                    Durability::Buffered,
+                )?;
                 // Before the first segment is looked at: what is left by others meanwhile is not done with by this.
                 let words = words(engine)?;
                 self.fresh = words.iter().find_map(|(_, work)| match work {
