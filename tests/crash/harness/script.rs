@@ -1,9 +1,9 @@
 //! Scripts: what a program does with a store, as plain data.
 
 use ossicle::{
-    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, Lifecycle, Lsn,
-    PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId, Versioning, Worm,
-    WormState, WriteOptions,
+    AppendOptions, Bucket, CompactOptions, CopyOptions, DeleteOptions, Durability, Error, ErrorKind,
+    Lifecycle, Lsn, PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId,
+    Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -280,8 +280,15 @@ impl Op {
                 Ok(())
             }
             Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
-            Op::Shred(name, prefix) => store.bucket(name)?.shred_prefix(prefix).map(drop),
-            Op::ShredBucket(name) => store.shred_bucket(name).map(drop),
+            // What is deleted is deleted, durably, whatever becomes of the rest, which is ended later.
+            Op::Shred(name, prefix) => match store.bucket(name)?.shred_prefix(prefix) {
+                Err(_) if store.bucket(name)?.list(prefix.as_str())?.next().is_none() => Ok(()),
+                done => done.map(drop),
+            },
+            Op::ShredBucket(name) => match store.shred_bucket(name) {
+                Err(error) if error.kind() != ErrorKind::NotFound && store.bucket(name).is_err() => Ok(()),
+                done => done.map(drop),
+            },
             Op::Expire(name, prefix) => {
                 let bucket = store.bucket(name)?;
                 let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
