@@ -10,7 +10,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::cipher::KeyInit;
 use aes_gcm::{AeadInOut, Aes256Gcm};
 use measure::*;
-use ossicle::{PutOptions, StaticKey, Store};
+use ossicle::{Durability, PutOptions, StaticKey, Store};
 
 const STEP: usize = 1 << 20;
 const CHUNK: usize = 64 << 10;
@@ -48,6 +48,22 @@ fn main() {
         });
         report(&format!("{name}: stream in, MiB, without the sync"), rate(steps, took), "aes-gcm", sealing);
         writer.finish().expect("an object");
+        let (long, unsynced) = (noise(64 * STEP, 3), PutOptions::new().durability(Durability::Buffered));
+        let took = (0..5).map(|_| {
+            let took = time(|| {
+                bucket.put_with("reel", &long, unsynced.clone()).expect("an object");
+            });
+            bucket.delete("reel").expect("a delete");
+            took
+        });
+        let mut took: Vec<_> = took.collect();
+        took.sort();
+        report(
+            &format!("{name}: put of 64 MiB, MiB, without the sync"),
+            rate(64, took[2]),
+            "aes-gcm",
+            sealing,
+        );
         let mut buffer = vec![0; STEP];
         for _ in 0..2 {
             let mut object = bucket.get("film").expect("an object");

@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -13,6 +14,8 @@ use parking_lot::Mutex;
 const SHARDS: usize = 64;
 /// The most notes that a shard holds.
 const SHARD_NOTES: usize = 4096;
+/// How many of the newest notes are known again without a lock. A power of two.
+const RECENT: usize = 1 << 18;
 /// With so many notes that are not written down yet, it is time to do so.
 const MANY: usize = 16 * 1024;
 
@@ -60,12 +63,19 @@ struct Shard {
 #[derive(Debug)]
 pub struct Touched {
     shards: [Mutex<Shard>; SHARDS],
+    /// What was noted last, as parts of hashes of thing and time: things that are read often need no more than a look here.
+    /// One thing in four thousand million is taken for another and not noted, for that time.
+    recent: OnceLock<Box<[AtomicU32]>>,
     unwritten: AtomicUsize,
 }
 
 impl Default for Touched {
     fn default() -> Touched {
-        Touched { shards: std::array::from_fn(|_| Mutex::default()), unwritten: AtomicUsize::new(0) }
+        Touched {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            recent: OnceLock::new(),
+            unwritten: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -76,6 +86,13 @@ impl Touched {
         let mut hasher = std::hash::DefaultHasher::new();
         (group, key).hash(&mut hasher);
         let hash = hasher.finish();
+        let recent =
+            self.recent.get_or_init(|| std::iter::repeat_with(AtomicU32::default).take(RECENT).collect());
+        let recent = &recent[hash as usize % RECENT];
+        let noted = (hash >> 32) as u32 ^ (when as u32).wrapping_add(1).wrapping_mul(0x9E37_79B9);
+        if recent.load(Ordering::Relaxed) == noted {
+            return false;
+        }
         let Some(mut shard) = self.shards[(hash >> 58) as usize].try_lock() else {
             return false;
         };
@@ -83,8 +100,10 @@ impl Touched {
         if let Some(note) = notes.get_mut(&hash) {
             let is_same = note.touch.group == group && *note.touch.key == *key;
             if !is_same || note.touch.when >= when {
+                recent.store(noted, Ordering::Relaxed);
                 return false;
             }
+            recent.store(noted, Ordering::Relaxed);
             note.touch.when = when;
             if !std::mem::take(&mut note.is_written) {
                 return false;
@@ -99,6 +118,7 @@ impl Touched {
             notes.retain(|_, note| !note.is_written);
             *written = 0;
         }
+        recent.store(noted, Ordering::Relaxed);
         notes.insert(hash, Note { touch: Touch { group, key: key.into(), when }, is_written: false });
         self.count_one()
     }
@@ -141,6 +161,8 @@ impl Touched {
             shard.notes.retain(|_, note| !note.is_written);
             shard.written = 0;
         }
+        let recent = self.recent.get().into_iter().flatten();
+        recent.for_each(|recent| recent.store(0, Ordering::Relaxed));
     }
 }
 

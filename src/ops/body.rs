@@ -9,8 +9,11 @@ use crate::error::{Error, Result};
 use crate::model::{Digests, Hasher, ObjectDigests};
 use crate::segment::{BodyWriter, Placed};
 
-/// How much is read at once from a reader.
+/// How much is read at once from a reader, to begin with: most bodies are not longer.
 const READ_STEP: usize = 256 * 1024;
+
+/// How much of a body in memory is given on at once.
+const WRITE_STEP: usize = 8 << 20;
 
 /// From this length on it pays to hash a body on a second thread: starting one takes about as long as hashing
 /// a tenth of this.
@@ -185,17 +188,33 @@ pub fn prepare_at_most(
             let mut incoming = Incoming::new(to.clone(), digests);
             let mut buffer = vec![0; READ_STEP];
             loop {
-                let read = match reader.read(&mut buffer) {
-                    Ok(0) => return incoming.finish(engine),
-                    Ok(read) => read,
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(Error::io("reading the body that was given", error)),
-                };
+                let read = fill(&mut reader, &mut buffer)?;
+                if read == 0 {
+                    return incoming.finish(engine);
+                }
                 check_len(incoming.len() + read as u64, most)?;
                 incoming.write(engine, &buffer[..read])?;
+                if read == buffer.len() {
+                    // A body so long is worth what `beside` costs.
+                    buffer.resize(HASH_APART, 0);
+                }
             }
         }
     }
+}
+
+/// Reads until the buffer is full or the reader has no more; says how much it was.
+fn fill(reader: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io("reading the body that was given", error)),
+        }
+    }
+    Ok(filled)
 }
 
 /// `EntityTooLarge` for more than `most` bytes.
@@ -233,17 +252,27 @@ fn pack(engine: &Engine, bytes: Bytes, digests: ObjectDigests) -> Prepared {
 /// Streams a body that is already in memory. A long one is hashed on a second thread while this one writes.
 fn stream(engine: &Engine, to: &Whither, bytes: &[u8], digests: Digests) -> Result<Prepared> {
     let mut writer = engine.body_writer(to.owner.clone(), to.tier)?;
-    let mut write = || bytes.chunks(READ_STEP).try_for_each(|step| writer.write(step));
-    let (written, known) = if bytes.len() < HASH_APART {
-        (write(), digest(digests, bytes))
-    } else {
-        std::thread::scope(|scope| {
-            let hashing = scope.spawn(|| digest(digests, bytes));
-            (write(), hashing.join().unwrap_or_else(|_| digest(digests, bytes)))
-        })
-    };
-    written?;
-    Ok(placed(writer.finish()?, known))
+    let mut hasher = Hasher::new(digests);
+    beside(&mut hasher, bytes, || bytes.chunks(WRITE_STEP).try_for_each(|step| writer.write(step)))?;
+    Ok(placed(writer.finish()?, hasher.finish()))
+}
+
+/// Hashes `bytes` while `write` writes them: on a second thread, if they are many and there is one to be had.
+fn beside(hasher: &mut Hasher, bytes: &[u8], write: impl FnOnce() -> Result<()>) -> Result<()> {
+    if bytes.len() < HASH_APART {
+        hasher.update(bytes);
+        return write();
+    }
+    let mut hashed = false;
+    let written = std::thread::scope(|scope| {
+        let hashing = || hasher.update(bytes);
+        hashed = std::thread::Builder::new().name("ossicle-hash".into()).spawn_scoped(scope, hashing).is_ok();
+        write()
+    });
+    if !hashed {
+        hasher.update(bytes);
+    }
+    written
 }
 
 fn placed(placed: Placed, digests: ObjectDigests) -> Prepared {
@@ -273,8 +302,8 @@ impl Incoming {
 
     /// Takes more bytes.
     pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
-        self.hasher.update(bytes);
         if self.long.is_none() && self.short.len() + bytes.len() <= self.to.packed_max {
+            self.hasher.update(bytes);
             self.short.extend_from_slice(bytes);
             return Ok(());
         }
@@ -286,7 +315,7 @@ impl Incoming {
                 none.insert(writer)
             }
         };
-        long.write(bytes)
+        beside(&mut self.hasher, bytes, || long.write(bytes))
     }
 
     /// Ends the body.
@@ -324,7 +353,7 @@ mod tests {
         };
         let mut endless = Endless(0);
         assert_eq!(prepare(Body::reader(&mut endless), 3 << 20).unwrap_err().code(), "EntityTooLarge");
-        assert!(endless.0 <= (3 << 20) + READ_STEP as u64);
+        assert!(endless.0 <= (3 << 20) + HASH_APART as u64);
         for len in [0, 10, 5000] {
             let bytes = vec![7; len as usize];
             assert_eq!(prepare(Body::from(&bytes), len).unwrap(), len);

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::coding::{ChunkCoder, Coding};
 use super::handle::LogStart;
+use super::pipeline::{GATHER, Piece, Through};
 use super::sealed::{BodySealer, store_chunks};
 use super::{Segment, SegmentMaker, TableCell};
 use crate::env::Site;
@@ -23,9 +24,6 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 const GROW_STEP: u64 = 16 << 20;
 /// After so many bytes the system is asked to start writing them, so that the sync at the end is short.
 const WRITEBACK_STEP: u64 = 8 << 20;
-
-/// How many stored bytes of a coded body are gathered for one write.
-const GATHER: usize = 1 << 20;
 
 /// The bulk segments of a tier that are open for more bodies.
 #[derive(Debug)]
@@ -175,7 +173,7 @@ impl BulkPool {
             partial: Vec::new(),
             sums: Vec::new(),
             table: Vec::new(),
-            gathered: Vec::new(),
+            room: Vec::new(),
             coder: None,
             sealer: None,
         }
@@ -396,9 +394,9 @@ pub struct BodyWriter {
     stored: u64,
     partial: Vec<u8>,
     sums: Vec<u32>,
-    /// Of a coded body: the words of the table, what is to be written next, and what makes it.
+    /// Of a coded body: the words of the table, room for what is to be written next, and what makes it.
     table: Vec<u32>,
-    gathered: Vec<u8>,
+    room: Vec<Piece>,
     coder: Option<ChunkCoder>,
     /// Of a sealed body: what its chunks go through.
     sealer: Option<BodySealer>,
@@ -451,7 +449,7 @@ impl BodyWriter {
             self.begin(&last)?;
             let log2 = self.pool.coding.chunk_log2;
             if self.coder.is_some() || self.sealer.is_some() {
-                let mut out = std::mem::take(&mut self.gathered);
+                let mut out = self.room.pop().unwrap_or_default().bytes;
                 let (coder, sealer) = (self.coder.as_mut(), self.sealer.as_mut());
                 self.table = store_chunks(coder, sealer, (&last, true), log2, &mut self.sums, &mut out)?;
                 gathered = out;
@@ -525,26 +523,25 @@ impl BodyWriter {
         }
         let log2 = self.pool.coding.chunk_log2;
         if self.coder.is_none() && self.sealer.is_none() {
-            self.put_stored(bytes)?;
-            self.sums.extend(frame::chunk_sums(bytes, log2));
-            self.len += bytes.len() as u64;
-            return Ok(());
+            // What was just written is summed before it has left the cache.
+            return bytes.chunks(GATHER.max(1 << log2)).try_for_each(|bytes| {
+                self.put_stored(bytes)?;
+                self.sums.extend(frame::chunk_sums(bytes, log2));
+                self.len += bytes.len() as u64;
+                Ok(())
+            });
         }
         let (mut coder, mut sealer) = (self.coder.take(), self.sealer.take());
-        let mut gathered = std::mem::take(&mut self.gathered);
-        let step = GATHER.max(1 << log2);
-        let steps = bytes.len().div_ceil(step);
-        let done = bytes.chunks(step).zip(1..).try_for_each(|(bytes, number)| {
-            gathered.clear();
-            let bytes = (bytes, ends && number == steps);
-            let words =
-                store_chunks(coder.as_mut(), sealer.as_mut(), bytes, log2, &mut self.sums, &mut gathered)?;
-            self.put_stored(&gathered)?;
-            self.table.extend(words);
-            self.len += bytes.0.len() as u64;
+        let mut room = std::mem::take(&mut self.room);
+        let through = Through { coder: coder.as_mut(), sealer: sealer.as_mut(), log2 };
+        let done = through.each((bytes, ends), &mut room, |piece| {
+            self.put_stored(&piece.bytes)?;
+            self.table.extend_from_slice(&piece.words);
+            self.sums.extend_from_slice(&piece.sums);
+            self.len += piece.plain;
             Ok(())
         });
-        (self.coder, self.sealer, self.gathered) = (coder, sealer, gathered);
+        (self.coder, self.sealer, self.room) = (coder, sealer, room);
         done
     }
 

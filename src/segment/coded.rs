@@ -18,6 +18,34 @@ use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FLAG_SEALED, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::HEADER_LEN;
 
+/// So many sealed bytes are worth a second thread: opening them takes ten times as long as starting one.
+const APART: u64 = 768 << 10;
+
+/// Reads the first half of the chunks here and the second on a thread of its own, if there is one to be had.
+fn in_halves(
+    chunks: Range<u64>,
+    out: &mut Vec<u8>,
+    read: impl Fn(Range<u64>, &mut Vec<u8>) -> Result<()> + Sync,
+) -> Result<()> {
+    let middle = chunks.start + (chunks.end - chunks.start) / 2;
+    let (first, second) = (chunks.start..middle, middle..chunks.end);
+    let read = &read;
+    std::thread::scope(|scope| {
+        let there = second.clone();
+        let apart = std::thread::Builder::new().name("ossicle-open".into()).spawn_scoped(scope, move || {
+            let mut rest = Vec::new();
+            read(there, &mut rest).map(|()| rest)
+        });
+        read(first, out)?;
+        match apart.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(rest)) => out.extend_from_slice(&rest?),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => read(second, out)?,
+        }
+        Ok(())
+    })
+}
+
 fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
 }
@@ -33,21 +61,35 @@ impl Segment {
         out.try_reserve_exact((range.end - range.start) as usize).map_err(|_| {
             self.corrupt(extent.offset, "a range of a body is longer than there is memory for")
         })?;
-        let mut scratch = Vec::new();
-        let mut index = first;
-        while index <= last {
-            let group = index / MARK_EVERY * MARK_EVERY;
-            let until = (group + MARK_EVERY).min(last + 1);
-            index = self.read_group(
-                extent,
-                &trailer,
-                &opener,
-                (group, index, until),
-                &range,
-                (&mut out, &mut scratch),
-            )?;
+        let (whole, read) = (first..last + 1, |chunks: Range<u64>, out: &mut Vec<u8>| {
+            self.read_chunks(extent, (&trailer, &opener), chunks, &range, out)
+        });
+        if opener.is_some() && range.end - range.start >= APART {
+            in_halves(whole, &mut out, read)?;
+        } else {
+            read(whole, &mut out)?;
         }
         Ok(out.into())
+    }
+
+    /// Decodes what `range` has of these chunks.
+    fn read_chunks(
+        &self,
+        extent: &Extent,
+        (trailer, opener): (&Trailer, &Option<ChunkSealer>),
+        chunks: Range<u64>,
+        range: &Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut scratch = Vec::new();
+        let mut index = chunks.start;
+        while index < chunks.end {
+            let group = index / MARK_EVERY * MARK_EVERY;
+            let until = (group + MARK_EVERY).min(chunks.end);
+            let room = (&mut *out, &mut scratch);
+            index = self.read_group(extent, trailer, opener, (group, index, until), range, room)?;
+        }
+        Ok(())
     }
 
     /// Where the parts of a coded record stand, and what opens its chunks if they are sealed.

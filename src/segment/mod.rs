@@ -15,6 +15,7 @@ mod coded;
 mod coding;
 mod handle;
 mod log;
+mod pipeline;
 mod places;
 mod pools;
 mod scan;

@@ -256,7 +256,11 @@ impl Op {
             Op::Set(_, _, _, _, Change::Class(_)) => true,
             Op::SetVersioning(..) | Op::CreateBucketWith(..) | Op::Upload(..) | Op::Append(..) => true,
             Op::Rename(..) | Op::Fork(..) | Op::DeletePrefix(..) | Op::RenamePrefix(..) => true,
-            Op::Transaction { steps, .. } => steps.iter().any(|step| matches!(step, Step::Rename(..))),
+            // A body that several rows share has a key of its own from then on.
+            Op::Copy(..) | Op::RestoreVersion(..) => true,
+            Op::Transaction { steps, .. } => steps
+                .iter()
+                .any(|step| matches!(step, Step::Rename(..) | Step::Copy(..) | Step::RestoreVersion(..))),
             _ => false,
         }
     }
