@@ -83,6 +83,7 @@ pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
 pub use ops::rekey::Reencrypted;
 pub use ops::restore::RestoreOptions;
+pub use ops::shred::Shredded;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::usage::UsageOptions;
 pub use ops::versions::{VersionEntry, VersionPage};

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Store;
+use super::{Bucket, Store};
 use crate::crypto::{CustomerKey, KeyProvider, SecretKey, StaticKey};
 use crate::env::{Env, OpenMode, Site};
 use crate::error::{Error, Result};
+use crate::ops::shred::{self, Shredded, Shredder, What};
 
 /// Where a key file is read; no file of a store, so no fault of its disk is tried here.
 const KEY_FILE: Site = Site("key.file");
@@ -125,6 +126,144 @@ impl Store {
     /// what it has wrapped; what the provider says.
     pub fn rotate_key(&self, provider: impl KeyProvider) -> Result<()> {
         self.engine().rotate_key(&provider)
+    }
+}
+
+impl Store {
+    /// Deletes a bucket with all that is in it, and leaves nothing that could open it: see [`Bucket::shred`], which says
+    /// what that means, and where it ends.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, StaticKey, Store};
+    /// let disk = std::sync::Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk).key_provider(StaticKey::new([1; 32])).open()?;
+    /// store.create_bucket("letters")?.put("to-mary", b"dear mary")?;
+    /// let shredded = store.shred_bucket("letters")?;
+    /// assert_eq!((shredded.objects, shredded.shared_objects), (1, 0));
+    /// assert!(store.bucket("letters").is_err());
+    /// store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Bucket::shred`]; `NotFound` if there is no such bucket.
+    pub fn shred_bucket(&self, name: &str) -> Result<Shredded> {
+        self.engine().check_shreddable()?;
+        shred::shred(self.engine(), self.bucket(name)?.reference(), What::Bucket)
+    }
+
+    /// Ends what an earlier shredding or [`reencrypt`](Store::reencrypt) could not end, because of a crash or because
+    /// something was in its way. Maintenance does so too.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::shred`], if something still is in the way.
+    pub fn finish_shredding(&self) -> Result<Shredded> {
+        shred::finish(self.engine())
+    }
+
+    /// Whether something that was to be shredded, or encrypted anew, is not yet.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn is_shredding(&self) -> Result<bool> {
+        self.engine().check_open()?;
+        Ok(Shredder::begin(self.engine())?.is_some())
+    }
+
+    /// Encrypts everything in the store anew, with keys that were not there before, by writing every segment and the index
+    /// elsewhere. Nobody waits for it, and it goes on after a crash; it takes as long as copying the store. Bodies do
+    /// not belong to one bucket, because copies and forks share them, so this is for the whole store.
+    ///
+    /// Use it where keys of segments may have become known, from the memory of a process perhaps. The store's
+    /// root key stays: whoever knows that, and reads the superblock that is written from now on, opens everything. What is
+    /// dead is shredded by the way, as by [`Bucket::shred`].
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, StaticKey, Store};
+    /// let disk = std::sync::Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk).key_provider(StaticKey::new([1; 32])).open()?;
+    /// store.create_bucket("letters")?.put("to-mary", b"dear mary")?;
+    /// let done = store.reencrypt()?;
+    /// assert!(done.segments > 0);
+    /// assert_eq!(&store.bucket("letters")?.get("to-mary")?.bytes()?[..], b"dear mary");
+    /// store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Bucket::shred`].
+    pub fn reencrypt(&self) -> Result<Shredded> {
+        shred::reencrypt(self.engine())
+    }
+}
+
+impl Bucket {
+    /// Deletes an object with all its versions and uploads, and leaves nothing in the store's directory that could open
+    /// it, whoever has the key. What was dead before goes as well: an object that was deleted long ago is shredded by
+    /// shredding its key, whatever becomes of the answer.
+    ///
+    /// How: what lives is written out of every segment that holds anything dead, and the segment removed; the index is
+    /// written anew; and the key that all of it hangs on is replaced. So it does not matter whether the disk has
+    /// really erased a file, or a copy of one turns up. This takes time that grows with the segments in which something is dead and
+    /// with the index, never with the other objects; reading and writing go on meanwhile. To shred a thousand keys, give them a
+    /// prefix, or delete them first and shred one.
+    ///
+    /// What it does not reach:
+    /// - backups and copies of the directory, which have their own copy of the key: shred there too, or remove them (a
+    ///   directory that is backed up into is up to date with the next [`backup`](Store::backup));
+    /// - readers and snapshots that have the store open: they go on showing what they show until they are closed;
+    /// - other objects that have the body in common, because one is a copy of the other:
+    ///   [`shared_objects`](Shredded::shared_objects) counts them;
+    /// - what a flash drive keeps of 288 bytes of the superblock that were written over, for whoever can read
+    ///   the bare chips and has the store's key.
+    ///
+    /// Change feeds that have not come by yet are told that the log begins later (`FeedTruncated`).
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, StaticKey, Store};
+    /// let disk = std::sync::Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk).key_provider(StaticKey::new([1; 32])).open()?;
+    /// let letters = store.create_bucket("letters")?;
+    /// letters.put("to-mary", b"dear mary")?;
+    /// letters.put("to-tom", b"dear tom")?;
+    /// let shredded = letters.shred("to-mary")?;
+    /// assert_eq!(shredded.objects, 1);
+    /// assert_eq!(&letters.get("to-tom")?.bytes()?[..], b"dear tom");
+    /// store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` if the store is not encrypted; `Immutable` if a version is retained or held, if the store retains its past
+    /// ([`Store::set_history`]), or if the bucket shares its objects with a fork: then nothing was done. `Busy` if a backup
+    /// is being written, or a body beside remains of what is shredded: it is deleted then, and what is left is done
+    /// by maintenance or [`Store::finish_shredding`]. The same holds after any error of the disk and after a crash.
+    pub fn shred(&self, key: &str) -> Result<Shredded> {
+        shred::shred(self.engine(), self.reference(), What::Key(key.to_string()))
+    }
+
+    /// The same for every key with a prefix. With an empty one it empties the bucket.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{MemoryVfs, StaticKey, Store};
+    /// let disk = std::sync::Arc::new(MemoryVfs::new());
+    /// let store = Store::builder("/store").vfs(disk).key_provider(StaticKey::new([1; 32])).open()?;
+    /// let letters = store.create_bucket("letters")?;
+    /// letters.put("mary/1", b"dear mary")?;
+    /// letters.put("mary/2", b"dear mary")?;
+    /// assert_eq!(letters.shred_prefix("mary/")?.objects, 2);
+    /// store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`shred`](Bucket::shred).
+    pub fn shred_prefix(&self, prefix: &str) -> Result<Shredded> {
+        shred::shred(self.engine(), self.reference(), What::Prefix(prefix.to_string()))
     }
 }
 

@@ -68,7 +68,7 @@ impl Audit {
             match row::decode(&stored.payload) {
                 Ok(TidyRow::Clean { space, prefix, .. }) => self.cleaned.push(Layer { space, prefix }),
                 Ok(TidyRow::Blob { lsn, n }) => drop(self.unused.remove(&BlobId { lsn, n })),
-                Ok(TidyRow::Settle { .. }) => {}
+                Ok(TidyRow::Settle { .. } | TidyRow::Erase { .. } | TidyRow::Shred { .. }) => {}
                 Err(reason) => self.wrong.push(format!("work that is left cannot be read: {reason}")),
             }
         } else if let Some(space) = keys::parse_space_refs(key) {

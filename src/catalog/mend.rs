@@ -109,6 +109,8 @@ impl Books {
                 }
             }
             TidyRow::Settle { bucket, id } => drop(self.settled.insert((bucket, id))),
+            // It is gone on with in the new store.
+            TidyRow::Erase { .. } | TidyRow::Shred { .. } => {}
             TidyRow::Blob { lsn, n } => {
                 self.blob_work.entry(BlobId { lsn, n }).or_default().push(key.to_vec());
             }

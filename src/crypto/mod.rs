@@ -14,8 +14,11 @@
 //! *Read first*: `keyring.rs`, then `sealer.rs`, `chunks.rs` and `provider.rs`.
 //!
 //! ```text
-//! key provider --wraps--> store root (random) --derives--> superblock key, shred wrap, log and page keys, nonce hedge
-//!                              '--wraps--> shred root (random) --derives--> a key for each body
+//! key provider --wraps--> store root (random) --derives--> superblock key, shred wrap, nonce hedge
+//!                              '--wraps--> shred root (random) --derives--> the key of each index file
+//!                                               '--derives, or wraps--> a secret for each segment
+//!                                                                            '--derives--> the keys of its records
+//!                                                                                          and of each body in it
 //! customer's key, or bucket key (random) <--wraps-- a named key provider
 //!       '--derives--> a key for each enveloped object --derives--> a key for each of its envelopes
 //! ```
@@ -32,7 +35,7 @@ mod xaes;
 
 pub use chunks::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
 pub use envelope::{ENVELOPE_CHUNK, ENVELOPE_HEAD, EnvelopeKey, EnvelopeWriter, SEALED_CHUNK, enveloped_len};
-pub use keyring::{BodyPlace, Keyring, Locked, Wrapped};
+pub use keyring::{BodyPlace, KEPT_LEN, Keyring, Locked, ShredRoot, Wrapped};
 pub use nonces::{Chance, Nonces};
 pub use provider::{KeyCallback, KeyProvider, MAX_KEY_ID, MAX_WRAPPED, Passphrase, StaticKey};
 pub use sealer::{SEAL_LEN, Sealer};
@@ -51,6 +54,12 @@ mod contexts {
     pub const SUPERBLOCK: &str = "ossicle 2026-11 v1 superblock";
     /// Wraps the shred root.
     pub const SHRED_WRAP: &str = "ossicle 2026-11 v1 wrap of the shred root";
+    /// What a shred root is called.
+    pub const SHRED_NAME: &str = "ossicle 2026-11 v1 name of a shred root";
+    /// What everything in a segment hangs on.
+    pub const SECRET: &str = "ossicle 2026-11 v1 secret of a segment";
+    /// Wraps the secrets of segments that outlive the root that they hung on.
+    pub const KEPT: &str = "ossicle 2026-11 v1 kept secrets of segments";
     /// Seals the records of one segment.
     pub const SEGMENT: &str = "ossicle 2026-11 v1 records of a segment";
     /// Seals the pages of one index file.

@@ -13,10 +13,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::backup_target::{Copied, Target};
 use super::open::LOCK;
-use super::{Engine, OpenOptions, Settings, Unlock};
+use super::{Engine, OpenOptions, Settings, Unlock, kept};
+use crate::crypto::Keyring;
 use crate::env::{Env, Lock, LockMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ALIGN;
@@ -91,6 +93,19 @@ pub struct Source {
     pub pieces: Vec<Piece>,
     /// No segment has this id or a higher one.
     pub next_segment: u64,
+    /// Its keys, if it is sealed.
+    pub ring: Option<Arc<Keyring>>,
+    /// The file of kept secrets.
+    pub kept: Option<Vec<u8>>,
+}
+
+/// A backup that is being written, until this is dropped: the shred root stays meanwhile.
+struct Copying<'e>(&'e AtomicUsize);
+
+impl Drop for Copying<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A segment, and how much of it belongs to the moment.
@@ -138,7 +153,7 @@ impl Engine {
             return Err(error);
         }
         let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN, self.ring())?;
-        let source = self.moment()?;
+        let (source, _copying) = self.moment()?;
         target.refuse_other_branch(&source)?;
         target.confirm()?;
         let mut watch = |progress| watch(progress);
@@ -165,11 +180,13 @@ impl Engine {
     }
 
     /// Makes a checkpoint and takes hold of what it names.
-    fn moment(&self) -> Result<Source> {
+    fn moment(&self) -> Result<(Source, Copying<'_>)> {
         let mut state = self.checkpointing.lock();
         self.check_writable()?;
         self.checkpoint_with(&mut state)?;
-        self.lend()
+        self.backups.fetch_add(1, Ordering::AcqRel);
+        let copying = Copying(&self.backups);
+        Ok((self.lend()?, copying))
     }
 
     /// What the newest checkpoint names. With the lock of checkpoints held, or in a store that nobody writes.
@@ -195,7 +212,19 @@ impl Engine {
             }
             pieces.push(Piece { segment: segment.clone(), end });
         }
-        Ok(Source { block, checkpoint, tree, pieces, next_segment: self.maker.next_id() })
+        let kept = match self.ring() {
+            Some(ring) => kept::read(&self.env, &self.dir, ring.shred_name())?,
+            None => None,
+        };
+        Ok(Source {
+            block,
+            checkpoint,
+            tree,
+            pieces,
+            next_segment: self.maker.next_id(),
+            ring: self.ring().cloned(),
+            kept,
+        })
     }
 
     /// Writes the backup in `from` into the fresh directory `to` and reads all of it there; `check` looks at each entry.

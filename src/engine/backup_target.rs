@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::backup::{Pace, Piece, Source};
+use super::kept;
 use super::keys::{self, Unlock};
 use super::open::{INDEX_FILES, SUPERBLOCK, name_durably, refuse_foreign, take_lock};
 use super::superblock::{Found, SuperblockFile};
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::frame::ALIGN;
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader, SegmentKind};
-use crate::format::superblock::{Checkpoint, Superblock};
+use crate::format::superblock::{Checkpoint, SLOTS, Superblock};
 use crate::index::{self, Index, PageFile, Tree, copy_into};
 use crate::segment::{
     Identity, Segment, SegmentMaker, TIERS, Table, TableCell, bulk_dir, file_name, log_dir, parse_file_name,
@@ -210,6 +211,7 @@ impl<'e> Target<'e> {
             pace.now.files += 1;
             pace.go_on()?;
         }
+        self.take_kept(source)?;
         self.take_tree(source, pace)
     }
 
@@ -282,7 +284,8 @@ impl<'e> Target<'e> {
         let file = vfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).map_err(|e| failed("making", e))?;
         let (salt, name) = (source.block.page_salt, path.display().to_string());
         let mode = index::ReadMode::Positioned { cache_bytes: 1 << 20 };
-        let sealer = self.superblock.ring().map(|ring| ring.pages(index_file));
+        // That of the source: an older backup may have been made under another shred root.
+        let sealer = source.ring.as_ref().map(|ring| ring.pages(index_file));
         let pages = PageFile::open(file, name, salt, mode, sealer)?;
         let copied = copy_into(&source.tree, &pages, &mut || pace.go_on())?;
         pages.sync()?;
@@ -294,11 +297,40 @@ impl<'e> Target<'e> {
         Ok(Copied { tree: copied.tree, checkpoint, index_file })
     }
 
+    /// Writes what the secrets of segments are kept in. The name says which shred root they belong to.
+    fn take_kept(&self, source: &Source) -> Result<()> {
+        let (Some(ring), Some(bytes)) = (&source.ring, &source.kept) else { return Ok(()) };
+        if kept::read(self.env, &self.dir, ring.shred_name())?.as_ref() == Some(bytes) {
+            // Whoever wrote it may not have been told that it is durable.
+            return kept::sync(self.env, &self.dir, ring.shred_name());
+        }
+        kept::write(self.env, &self.dir, ring.shred_name(), bytes)
+    }
+
     /// Makes the superblock say that this state is what counts.
     pub fn name(&self, source: &Source, checkpoint: Checkpoint, index_file: u8, backup: bool) -> Result<()> {
         let since =
             self.env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = since.as_millis() as u64;
+        let newest = self.superblock.newest();
+        // Where the keys are others than those of the backup before, nothing is left of the old ones.
+        let changed = newest.keys != source.block.keys || !self.superblock.is_uniform();
+        let times = if source.ring.is_some() && changed { SLOTS } else { 1 };
+        for _ in 0..times {
+            self.name_once(source, checkpoint, index_file, backup, millis)?;
+        }
+        self.superblock.set_uniform();
+        Ok(())
+    }
+
+    fn name_once(
+        &self,
+        source: &Source,
+        checkpoint: Checkpoint,
+        index_file: u8,
+        backup: bool,
+        millis: u64,
+    ) -> Result<()> {
         self.superblock.update(self.env, |block| {
             *block = Superblock {
                 generation: block.generation,
@@ -345,6 +377,9 @@ impl<'e> Target<'e> {
             if removed > before {
                 self.env.vfs.sync_dir(&dir, Site::BACKUP_SYNC).map_err(|e| failed("syncing", e))?;
             }
+        }
+        if let Some(ring) = &source.ring {
+            kept::remove_others(self.env, &self.dir, ring.shred_name())?;
         }
         let other = 1 - self.superblock.newest().index_file;
         let old = self.dir.join(INDEX_FILES[usize::from(other)]);

@@ -137,6 +137,7 @@ impl Engine {
         let newest = self.superblock.newest();
         let unchanged =
             newest.checkpoint.is_some_and(|old| old.lsn == writer.view.lsn) && writer.since_checkpoint == 0;
+        let unchanged = unchanged && !self.keeps_nothing_dead();
         if unchanged && writer.view.index.active.is_empty() && (round != Round::Closing || newest.clean) {
             return Ok(None);
         }

@@ -276,7 +276,8 @@ impl Engine {
         if !logs.iter().any(|segment| dead.contains(&segment.id())) {
             return BTreeSet::new();
         }
-        match self.slowest_cursor(view).filter(|_| !self.planted(Planted::ForgetCursors)) {
+        let forgets = self.planted(Planted::ForgetCursors) || self.keeps_nothing_dead();
+        match self.slowest_cursor(view).filter(|_| !forgets) {
             None => BTreeSet::new(),
             Some(floor) => kept(&self.idle(&logs, end, dead, view.lsn), floor, self.settings.feed_bytes),
         }

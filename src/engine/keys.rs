@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::Engine;
 use super::superblock::is_proved;
+use super::{Engine, kept};
 use crate::crypto::{Chance, KeyProvider, Keyring, Locked, Wrapped};
 use crate::env::{Entropy, Env};
 use crate::error::{Error, ErrorKind, Result};
@@ -83,7 +83,8 @@ pub fn unlock(
             };
             let moment = moment(env, block.run);
             let opened = Keyring::open(&**provider, &wrapped, block.store_id, &moment, draw(env));
-            Arc::new(opened.map_err(|locked| explain(dir, &keys.key_id, &provider.key_id(), locked))?)
+            let ring = opened.map_err(|locked| explain(dir, &keys.key_id, &provider.key_id(), locked))?;
+            Arc::new(ring)
         }
     };
     if !is_proved(signature, &ring) {
@@ -163,9 +164,11 @@ impl Engine {
         };
         let id = provider.key_id();
         let wrapped = ring.wrap(provider).map_err(|locked| explain(&self.dir, &id, &id, locked))?;
-        let keys = stored(wrapped);
+        let mut keys = stored(wrapped);
         let _one = self.checkpointing.lock();
         self.check_writable()?;
+        // It may have been replaced since.
+        keys.shred = self.superblock.newest().keys.map_or(keys.shred, |newest| newest.shred);
         // The newest slot counts at once; the others are written over, because the old wrap stands in them.
         for _ in 0..SLOTS {
             let next = keys.clone();
@@ -174,5 +177,18 @@ impl Engine {
                 .map_err(|error| self.poison(error))?;
         }
         Ok(())
+    }
+
+    /// Writes the newest keys over what older slots may still have of others, and removes what no key opens any more: a
+    /// change of keys that was cut short is done with then.
+    pub(super) fn finish_change_of_keys(&self) -> Result<()> {
+        let Some(ring) = self.ring().filter(|_| !self.superblock.newest().backup) else { return Ok(()) };
+        if !self.superblock.is_uniform() {
+            for _ in 1..SLOTS {
+                self.superblock.update(&self.env, |_| {}).map_err(|error| self.poison(error))?;
+            }
+            self.superblock.set_uniform();
+        }
+        kept::remove_others(&self.env, &self.dir, ring.shred_name())
     }
 }

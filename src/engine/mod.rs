@@ -23,6 +23,7 @@ mod commit;
 mod commit_scan;
 mod feed;
 mod gauges;
+mod kept;
 mod keys;
 mod layout;
 mod ledger;
@@ -40,6 +41,7 @@ mod salvage_scan;
 mod segment_files;
 mod settings;
 mod shortlist;
+mod shred;
 mod superblock;
 mod touched;
 mod vacuum;
@@ -126,6 +128,12 @@ pub struct Engine {
     /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
     exclusive: AtomicU64,
     lock: Mutex<Option<Box<dyn Lock>>>,
+    /// How many backups are being written: what they copy hangs on the shred root of the moment.
+    backups: std::sync::atomic::AtomicUsize,
+    /// Held while bytes are copied from one place to another: what is copied may be dead when it arrives.
+    moves: parking_lot::RwLock<()>,
+    /// Whether nothing dead is kept for the feed, because it is to be shredded.
+    shredding: std::sync::atomic::AtomicBool,
     /// What a reader keeps to find the newest state; nothing in a writer.
     reader: Option<Reader>,
 }

@@ -18,7 +18,7 @@ use super::recovery::{self, Recovered};
 use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
-use super::{Engine, ReadMode, Settings, View, Wake};
+use super::{Engine, ReadMode, Settings, View, Wake, kept};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
@@ -100,6 +100,9 @@ impl Engine {
             Some((file, Found::Store(block, signature))) => {
                 // Before anything is changed: a wrong key must do no harm.
                 let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
+                if let Some(ring) = &ring {
+                    kept::load(env, dir, ring, ring.shred_name())?;
+                }
                 refuse_unfinished(dir, &block)?;
                 let superblock = SuperblockFile::new(file, &path, (*block).clone(), ring);
                 if block.is_young() {
@@ -122,6 +125,7 @@ impl Engine {
         let index = open_index(&options, &block)?;
         let rebuild = index.rebuild;
         let engine = Self::assemble(options, Some(lock), &block, superblock, index, None, &Table::default())?;
+        engine.finish_change_of_keys()?;
         if rebuild {
             // The superblock still names the lost tree. On a full disk that has to wait: the next opening
             // rebuilds again.
@@ -186,6 +190,9 @@ impl Engine {
             pace: 0.into(),
             exclusive: 0.into(),
             lock: Mutex::new(lock),
+            backups: 0.into(),
+            moves: parking_lot::RwLock::new(()),
+            shredding: false.into(),
             reader: None,
             reserve,
             superblock,
@@ -362,7 +369,8 @@ pub(super) fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
 /// of a store that lost its superblock.
 pub(super) fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
     let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], READERS, "log", "bulk"];
-    if let Some(name) = names.iter().find(|name| !ours.contains(&name.as_str())) {
+    let is_ours = |name: &str| ours.contains(&name) || kept::parse_name(name).is_some();
+    if let Some(name) = names.iter().find(|name| !is_ours(name)) {
         return Err(not_a_store(
             dir,
             &format!("it has no SUPERBLOCK but holds {name:?}; choose an empty directory"),

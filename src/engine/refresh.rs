@@ -20,7 +20,7 @@ use super::keys::{self, Unlock};
 use super::open::{self, FoundIndex, LOCK, OpenOptions, SUPERBLOCK};
 use super::readers::{NAME_LEN, READERS};
 use super::superblock::{Found, SuperblockFile};
-use super::{Engine, recovery};
+use super::{Engine, kept, recovery};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
@@ -181,6 +181,14 @@ fn superblock_of(options: &OpenOptions) -> Result<Looked> {
     let opened = SuperblockFile::open(env, &dir.join(SUPERBLOCK), OpenMode::Read);
     if let Ok((file, Found::Store(block, signature))) = opened {
         let ring = keys::unlock(env, dir, unlock.as_ref(), &block, &signature)?;
+        if let (Some(ring), Some(keys)) = (&ring, &block.keys) {
+            let why = "its shred root does not open";
+            let learnt = ring.learn(&keys.shred);
+            let fresh = learnt.ok_or_else(|| Error::corrupt(dir.join(SUPERBLOCK).display(), 0, why))?;
+            if fresh || !matches!(unlock, Some(Unlock::Ring(_))) {
+                kept::load(env, dir, ring, ring.shred_name())?;
+            }
+        }
         open::refuse_unfinished(dir, &block)?;
         return Ok((file, *block, ring));
     }
@@ -407,5 +415,6 @@ impl Reader {
 }
 
 fn same_tree(one: &Superblock, other: &Superblock) -> bool {
-    one.checkpoint == other.checkpoint && one.index_file == other.index_file
+    let shred = |block: &Superblock| block.keys.as_ref().map(|keys| keys.shred);
+    one.checkpoint == other.checkpoint && one.index_file == other.index_file && shred(one) == shred(other)
 }

@@ -145,6 +145,7 @@ impl Engine {
     }
 
     fn relocate_step(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
+        let _moving = self.begin_move();
         let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
             progress.done = true;
             return Ok(());

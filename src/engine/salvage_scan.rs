@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::kept;
 use super::keys::{self, Unlock};
 use super::ledger::ENGINE_SPACE;
 use super::open::{INDEX_FILES, SUPERBLOCK};
@@ -117,6 +118,9 @@ pub fn read_remains(
 ) -> Result<Remains> {
     let mut damaged = Vec::new();
     let (slots, keys) = read_slots(env, dir, unlock, &mut damaged)?;
+    if let Some((ring, _)) = &keys {
+        kept::load_all(env, dir, ring);
+    }
     let id = slots.first().map(|slot| slot.store_id);
     let places = id.map_or(Ok(Vec::new()), |id| find_places(env, dir, &id, None))?;
     let candidates = find_segments(env, dir, &places, &mut damaged)?;
@@ -229,6 +233,9 @@ fn read_slots(
             Ok(None) => {}
             // The key is asked for once.
             Ok(Some(ring)) => {
+                if let Some(keys) = &block.keys {
+                    ring.learn_older(&keys.shred);
+                }
                 unlock = Some(Unlock::Ring(ring.clone()));
                 keys = keys.or(block.keys.clone().map(|keys| (ring, keys)));
             }
@@ -362,6 +369,7 @@ impl Remains {
             run: 0,
             cut: None,
             base_lsn: 0,
+            shred: self.ring().map_or(0, |ring| ring.shred_name()),
         });
         let seed = match nearly {
             Some(header) => segment_seed(&header.store_id, header.id, header.nonce),
@@ -492,7 +500,8 @@ impl Remains {
                 .open(&path, OpenMode::Read, Site::INDEX_OPEN)
                 .map_err(|error| Error::io(format!("opening {}", path.display()), error))
                 .and_then(|file| {
-                    let sealer = self.ring().map(|ring| ring.pages(slot.index_file));
+                    let sealer = self.ring().zip(slot.keys.as_ref());
+                    let sealer = sealer.and_then(|(ring, keys)| ring.pages_by(&keys.shred, slot.index_file));
                     PageFile::open(file, path.display().to_string(), slot.page_salt, mode, sealer)
                 })
                 .and_then(|pages| pages.tree(Some(RootPtr { page, checksum, height })));

@@ -8,7 +8,7 @@ use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::segment_header::SegmentKind;
 use crate::format::superblock::Superblock;
-use crate::segment::{TIERS, Table, bulk_dir, find_places, log_dir, parse_file_name};
+use crate::segment::{LOST, TIERS, Table, bulk_dir, find_places, log_dir, parse_file_name};
 
 /// How many ids are passed over when there may be segments that cannot be seen: more than are ever made between two
 /// superblocks.
@@ -70,6 +70,11 @@ pub fn open_segments(
                 Err(_) if beside && !engine.maker.is_there(&dir, id) => continue,
                 answer => match answer? {
                     Ok(segment) => opened.push(segment),
+                    Err(LOST) if is_shredded(engine, block, id) => {
+                        // Nothing opens it for ever; it is here because it was still in use, or somebody put it here.
+                        let path = dir.join(crate::segment::file_name(id));
+                        let _ = engine.env.vfs.remove(&path, Site::SEGMENT_REMOVE);
+                    }
                     Err(reason) if kind == SegmentKind::Log => {
                         unsound.insert(id, reason);
                     }
@@ -90,6 +95,13 @@ pub fn open_segments(
     // Segments that cannot be seen may have been made since the superblock was written; none gets such an id again.
     engine.maker.skip_past(engine.maker.next_id().saturating_add(UNSEEN_IDS));
     Ok((table.without_tier(tier, why), unsound))
+}
+
+/// Whether a writer may remove a segment that does not open: it is not that what opens it is damaged, and nothing that
+/// recovery reads lies in it.
+fn is_shredded(engine: &Engine, block: &Superblock, id: u64) -> bool {
+    let replay = block.checkpoint.map_or(0, |checkpoint| checkpoint.replay.segment);
+    !engine.read_only && id < replay && engine.ring().is_some_and(|ring| ring.knows_what_is_lost())
 }
 
 /// The directories in which segments are looked for.

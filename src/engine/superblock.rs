@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -19,6 +20,8 @@ pub struct SuperblockFile {
     newest: Mutex<Superblock>,
     /// Signs the slots of a sealed store.
     ring: Option<Arc<Keyring>>,
+    /// Whether no slot has other keys than the newest.
+    uniform: AtomicBool,
 }
 
 /// What the file holds.
@@ -54,7 +57,8 @@ impl SuperblockFile {
             let _ = env.vfs.remove(path, Site::STORE_DIR);
             return Err(failed(error));
         }
-        Ok(SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(first), ring })
+        let name = path.display().to_string();
+        Ok(SuperblockFile { file, name, newest: Mutex::new(first), ring, uniform: true.into() })
     }
 
     /// Opens the file and reads all slots.
@@ -112,7 +116,19 @@ impl SuperblockFile {
         newest: Superblock,
         ring: Option<Arc<Keyring>>,
     ) -> SuperblockFile {
-        SuperblockFile { file, name: path.display().to_string(), newest: Mutex::new(newest), ring }
+        let name = path.display().to_string();
+        let uniform = AtomicBool::new(ring.is_none() || has_no_other_keys(&*file, &newest));
+        SuperblockFile { file, name, newest: Mutex::new(newest), ring, uniform }
+    }
+
+    /// Whether no slot has other keys than the newest one, not even in a part that is damaged.
+    pub fn is_uniform(&self) -> bool {
+        self.uniform.load(Ordering::Acquire)
+    }
+
+    /// Takes note that every slot was written with the newest keys.
+    pub fn set_uniform(&self) {
+        self.uniform.store(true, Ordering::Release);
     }
 
     /// Makes all slots durable, as another process may have left them.
@@ -156,6 +172,18 @@ impl SuperblockFile {
         *newest = next;
         Ok(())
     }
+}
+
+/// Whether every slot that was ever written has these keys.
+fn has_no_other_keys(file: &dyn File, newest: &Superblock) -> bool {
+    (0..SLOTS).all(|slot| {
+        let mut bytes = vec![0; SLOT_LEN];
+        match file.read_exact_at(&mut bytes, slot * SLOT_LEN as u64, Site::SUPERBLOCK_READ) {
+            Ok(()) if bytes.iter().all(|byte| *byte == 0) => true,
+            Ok(()) => Superblock::decode(&bytes).is_ok_and(|block| block.keys == newest.keys),
+            Err(_) => false,
+        }
+    })
 }
 
 /// The slot as it is written; that of a sealed store is signed.

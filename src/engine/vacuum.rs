@@ -6,6 +6,7 @@ use super::Engine;
 use super::checkpoint::Checkpointing;
 use super::open::INDEX_FILES;
 use super::view::View;
+use crate::crypto::ShredRoot;
 use crate::env::{OpenMode, Site};
 use crate::error::{Error, Result};
 use crate::format::superblock;
@@ -25,10 +26,11 @@ impl Engine {
         if pages < SMALL || free * 2 < pages {
             return Ok(false);
         }
-        self.rewrite(&mut state).map(|()| true)
+        self.rewrite(&mut state, None).map(|()| true)
     }
 
-    fn rewrite(&self, state: &mut Checkpointing) -> Result<()> {
+    /// Writes the newest tree into the other index file, under another shred root if one is given.
+    pub(super) fn rewrite(&self, state: &mut Checkpointing, shred: Option<ShredRoot>) -> Result<()> {
         let other = 1 - state.index_file;
         let path = self.dir.join(INDEX_FILES[usize::from(other)]);
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", path.display()), error);
@@ -47,20 +49,26 @@ impl Engine {
         };
         let salt = self.superblock.newest().page_salt;
         let pages = {
-            let sealer = self.ring().map(|ring| ring.pages(other));
+            let sealer = self.ring().map(|ring| match &shred {
+                Some(shred) => ring.pages_under(shred, other),
+                None => ring.pages(other),
+            });
             PageFile::open(file, path.display().to_string(), salt, mode, sealer)?
         };
         let tree = self.pin().index.tree.clone();
         let merged = copy_into(&tree, &pages, &mut || Ok(()))?;
         pages.sync().map_err(|error| self.poison(error))?;
         let root = merged.tree.root().map(|root| (root.page, root.checksum, root.height));
-        let named = self.superblock.update(&self.env, |block| {
+        let name = |block: &mut superblock::Superblock| {
             if let Some(checkpoint) = &mut block.checkpoint {
                 *checkpoint = superblock::Checkpoint { root, ..*checkpoint };
             }
             block.index_file = other;
-        });
-        named.map_err(|error| self.poison(error))?;
+        };
+        match shred {
+            Some(shred) => self.turn_to_shred_root(shred, name)?,
+            None => self.superblock.update(&self.env, name).map_err(|error| self.poison(error))?,
+        }
         let (tree, dropped) = merged.publish();
         let old = std::mem::replace(&mut state.index_file, other);
         state.pages = pages;

@@ -53,6 +53,8 @@ sites! {
     SEGMENT_REMOVE = "segment.remove";
     /// Opening, creating or growing the index file.
     INDEX_OPEN = "index.open";
+    /// Reading, writing and removing the file of kept secrets.
+    KEYS = "store.keys";
     /// Reading a page.
     INDEX_READ = "index.read";
     /// Writing pages.

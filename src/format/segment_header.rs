@@ -15,7 +15,8 @@
 //! 56   u64  cut segment: the first log segment of a run says where the log before it ends (0: nothing before) ...
 //! 64   u64  ... cut offset: whatever stands there or behind is not part of the log
 //! 72   u64  the lsn before the first commit of the segment (first log segment of a run)
-//! 80   44 B 0
+//! 80   u64  the name of the shred root that it was made under, if it is sealed (0 otherwise)
+//! 88   36 B 0
 //! 124  u32  CRC-32 of bytes 0..124
 //! ```
 
@@ -64,6 +65,8 @@ pub struct SegmentHeader {
     pub cut: Option<Position>,
     /// The lsn before its first commit, in the first log segment of a run.
     pub base_lsn: u64,
+    /// The name of the shred root that a sealed segment was made under.
+    pub shred: u64,
 }
 
 impl SegmentHeader {
@@ -99,6 +102,7 @@ impl SegmentHeader {
         out[56..64].copy_from_slice(&cut.segment.to_le_bytes());
         out[64..72].copy_from_slice(&cut.offset.to_le_bytes());
         out[72..80].copy_from_slice(&self.base_lsn.to_le_bytes());
+        out[80..88].copy_from_slice(&self.shred.to_le_bytes());
         let sum = crc(&out[..HEADER_LEN - 4]);
         out[HEADER_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         out
@@ -148,6 +152,7 @@ impl SegmentHeader {
             run: word(48),
             cut: (cut.segment != 0).then_some(cut),
             base_lsn: word(72),
+            shred: word(80),
         })
     }
 }
@@ -169,6 +174,7 @@ mod tests {
             run: 2,
             cut: Some(Position { segment: 4, offset: 4096 }),
             base_lsn: 31,
+            shred: u64::MAX,
         };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(header));
@@ -192,6 +198,7 @@ mod tests {
             run: 2,
             cut: None,
             base_lsn: 0,
+            shred: 0,
         };
         assert!(SegmentHeader::decode(&header.encode()).is_ok());
         let bad = [

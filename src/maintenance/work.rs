@@ -9,6 +9,7 @@ use crate::engine::{Engine, Relocated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Evicted, LifecycleCounts};
 use crate::ops::moving::Mover;
+use crate::ops::shred::Shredder;
 use crate::ops::{budget, history, lifecycle, tidy};
 
 /// About how many bytes one step of relocation moves.
@@ -23,6 +24,8 @@ pub struct MaintainReport {
     /// How many steps of work were done that commits had left behind: removing what is under a removed prefix or in a
     /// dropped fork, trimming the retained past.
     pub tidied: u64,
+    /// How many steps of shredding were done that an earlier call, or a crash, had left to be done.
+    pub shredded: u64,
     /// Bytes of bodies moved to the tier that their class wants.
     pub moved: u64,
     /// Bytes of rows and bodies moved to other segments.
@@ -78,6 +81,7 @@ pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -
     let mut rules = true;
     let mut budgets = true;
     let mut mover = Mover::default();
+    let mut shredder = Shredder::begin(engine)?;
     loop {
         match engine.prepare_segments() {
             // On a full disk there is nothing to prepare with, and giving space back matters more.
@@ -93,6 +97,17 @@ pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -
                 return Ok(report);
             }
             continue;
+        }
+        if let Some(word) = &mut shredder {
+            if damaged.shreds(shred_step(engine, word))? {
+                report.shredded += 1;
+                if spent() {
+                    report.more = true;
+                    return Ok(report);
+                }
+                continue;
+            }
+            shredder = None;
         }
         if rules && damaged.runs(lifecycle_step(engine), &mut report.lifecycle, &mut rules)? {
             // A run may be long, and no checkpoint may wait for its end.
@@ -209,6 +224,17 @@ fn tidy(engine: &Arc<Engine>) -> Result<bool> {
     }
 }
 
+/// One step of a shredding that was cut short; says whether there may be more. What is in its way now, or cannot be had
+/// on a full disk, is tried again by a later round.
+fn shred_step(engine: &Arc<Engine>, shredder: &mut Shredder) -> Result<bool> {
+    match shredder.step(engine) {
+        Err(error) if error.is_full() || matches!(error.kind(), ErrorKind::Busy | ErrorKind::Immutable) => {
+            Ok(false)
+        }
+        done => done,
+    }
+}
+
 /// One step of what lifecycle rules ask for: accesses are written down first, so that rules know of them. On a full disk
 /// both wait.
 fn lifecycle_step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
@@ -284,6 +310,20 @@ impl Damaged {
                 Ok(false)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a step of a shredding was made. Damage does not keep other work from being done.
+    fn shreds(&mut self, step: Result<bool>) -> Result<bool> {
+        match step {
+            Err(error)
+                if error.kind() == ErrorKind::Corrupt
+                    || (error.kind() == ErrorKind::Io && !error.is_fatal()) =>
+            {
+                self.first.get_or_insert(error);
+                Ok(false)
+            }
+            step => step,
         }
     }
 

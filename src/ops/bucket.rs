@@ -203,7 +203,7 @@ fn check_held(
 }
 
 /// Removes a bucket's row, and leaves what it held to be removed in bounded steps.
-fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
+pub fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     let plain = state.row.parent.is_none() && state.route.own_space().is_some();
     for space in state.route.own_spaces() {
         // In the space of a bucket that looks empty only a salvage can have left rows: some that hid what is lost, or

@@ -113,6 +113,11 @@ pub fn is_on(view: &View) -> Result<bool> {
     Ok(view.index.get(&[keys::RETAINED])?.is_some_and(|item| !item.tombstone))
 }
 
+/// Whether the past is retained.
+pub fn is_kept(rows: &impl Rows) -> Result<bool> {
+    Ok(Retained::read(rows)?.is_some())
+}
+
 /// For how long the past is retained; `None` if it is not.
 pub fn get(reading: &Reading) -> Result<Option<Duration>> {
     let retained = reading.with(|moment| Retained::read(moment))?;

@@ -42,6 +42,7 @@ pub mod rekey;
 pub mod restore;
 pub mod retention;
 pub mod rows;
+pub mod shred;
 pub mod staged;
 pub mod symlink;
 pub mod tidy;

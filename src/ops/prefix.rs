@@ -231,8 +231,8 @@ fn heads(staged: &Staged<'_>, state: &BucketState, prefix: &str) -> Result<Vec<(
     Ok(found)
 }
 
-/// Refuses if anything under a prefix is protected.
-fn check_protected(staged: &Staged<'_>, state: &BucketState, prefix: &str) -> Result<()> {
+/// Refuses if a version under a prefix is protected.
+pub fn check_protected(staged: &Staged<'_>, state: &BucketState, prefix: &str) -> Result<()> {
     if !state.row.guarded && state.row.worm.is_none() {
         return Ok(());
     }

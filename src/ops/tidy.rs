@@ -43,6 +43,9 @@ pub fn step(engine: &Arc<Engine>) -> Result<bool> {
         let Some(found) = found else { continue };
         let work: TidyRow = row::decode(&found.payload).map_err(unreadable)?;
         let since = keys::numbered_lsn(&key).unwrap_or(0);
+        if matches!(work, TidyRow::Erase { .. } | TidyRow::Shred { .. }) {
+            continue;
+        }
         if matches!(work, TidyRow::Clean { .. }) && horizon.is_some_and(|horizon| since > horizon) {
             // The retained past still reads it.
             continue;
@@ -77,6 +80,8 @@ impl Step for TidyStep {
                 self.clean(staged, &layer, keep)?
             }
             TidyRow::Blob { lsn, n } => self.remove_pieces(staged, BlobId { lsn: *lsn, n: *n })?,
+            // That is more than tidying.
+            TidyRow::Erase { .. } | TidyRow::Shred { .. } => false,
             TidyRow::Settle { bucket, id } => match catalog::find_bucket(staged, bucket)? {
                 Some(state) if state.row.id == *id => self.settle(staged, &state)?,
                 _ => {

@@ -9,6 +9,7 @@ use super::coding::restore;
 use super::handle::BlobSum;
 use super::scan::Scan;
 use super::sealed::FORGED;
+use super::sealed::LOST;
 use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, SEAL_LEN, TAG_LEN};
 use crate::error::Result;
 use crate::format::checksum::crc;
@@ -115,7 +116,8 @@ impl Segment {
         let nonce = behind + trailer.owner;
         let nonce = self.lend(nonce..nonce + BODY_NONCE_LEN as u64)?;
         let nonce = nonce[..].try_into().expect("as long as asked");
-        Ok((trailer, self.body_opener(at, &frame, nonce)))
+        let opener = self.body_opener(at, &frame, nonce).ok_or_else(|| self.corrupt(at, LOST))?;
+        Ok((trailer, Some(opener)))
     }
 
     /// Decodes the chunks from `index` to `until` of the group that begins with chunk `group`.

@@ -3,15 +3,15 @@
 use std::io::IoSlice;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::coding::Coding;
-use super::sealed::Sealing;
+use super::sealed::{LOST, Sealing};
 use super::{Place, bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, OpenMode, Planted, Site};
@@ -53,13 +53,30 @@ pub struct SegmentMaker {
     next_id: AtomicU64,
     /// Where the segments of each tier lie; in the store, where nothing is said.
     places: ArcSwap<Vec<Place>>,
+    /// Shared by whoever makes a segment, so that the shred root stays the same meanwhile.
+    making: RwLock<()>,
+    /// Segments made here, which may not be in any table yet.
+    made: Mutex<Vec<Weak<Segment>>>,
 }
 
 impl SegmentMaker {
     /// A maker whose next segment has the id `next_id`.
     pub fn new(env: Env, identity: Identity, run: u64, next_id: u64) -> SegmentMaker {
         let places = ArcSwap::from_pointee(Vec::new());
-        SegmentMaker { env, identity, run: AtomicU64::new(run), next_id: AtomicU64::new(next_id), places }
+        let (run, next_id) = (AtomicU64::new(run), AtomicU64::new(next_id));
+        let (making, made) = (RwLock::new(()), Mutex::new(Vec::new()));
+        SegmentMaker { env, identity, run, next_id, places, making, made }
+    }
+
+    /// Does something while no segment is made; it is given those that were made here and still count.
+    pub fn at_rest<R>(&self, work: impl FnOnce(&[Arc<Segment>]) -> R) -> R {
+        let _rest = self.making.write();
+        let mut made = self.made.lock();
+        made.retain(|segment| segment.strong_count() > 0);
+        let living: Vec<_> = made.iter().filter_map(Weak::upgrade).collect();
+        drop(made);
+        let counting: Vec<_> = living.into_iter().filter(|segment| !segment.is_retired()).collect();
+        work(&counting)
     }
 
     /// Says where the segments of each tier lie.
@@ -98,6 +115,7 @@ impl SegmentMaker {
         start: LogStart,
     ) -> Result<Arc<Segment>> {
         let site = if kind == SegmentKind::Log { Site::LOG_CREATE } else { Site::BULK_CREATE };
+        let _making = self.making.read();
         let (dir, home) = self.dir(kind, tier)?;
         let mut nonce = [0; 8];
         self.env.entropy.fill(&mut nonce);
@@ -116,6 +134,7 @@ impl SegmentMaker {
             run: self.run.load(Ordering::Relaxed),
             cut: start.cut,
             base_lsn: start.base_lsn,
+            shred: self.identity.ring.as_ref().map_or(0, |ring| ring.shred_name()),
         };
         let path = dir.join(file_name(header.id));
         let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
@@ -146,7 +165,13 @@ impl SegmentMaker {
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        Ok(Arc::new(self.handle(header, path, file, self.identity.mapped)))
+        let segment = Arc::new(self.handle(header, path, file, self.identity.mapped));
+        if self.identity.ring.is_some() {
+            let mut made = self.made.lock();
+            made.retain(|segment| segment.strong_count() > 0);
+            made.push(Arc::downgrade(&segment));
+        }
+        Ok(segment)
     }
 
     /// Opens the segment `id` of a tier in `dir`; a header that is no header of this store's segment `id` is an inner
@@ -184,7 +209,11 @@ impl SegmentMaker {
             return Ok(Err("the segment is sealed and its store is not, or the other way round"));
         }
         let mapped = self.identity.mapped && !may_shrink;
-        Ok(Ok(Arc::new(self.handle(header, path, file, mapped))))
+        let segment = self.handle(header, path, file, mapped);
+        if segment.is_lost() {
+            return Ok(Err(LOST));
+        }
+        Ok(Ok(Arc::new(segment)))
     }
 
     /// Whether the file of the segment `id` has a name in `dir` now.
@@ -231,6 +260,7 @@ impl SegmentMaker {
             sync_failed: Mutex::new(false),
             overhead: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             blobs: Mutex::new(None),
         }
     }
@@ -283,6 +313,8 @@ pub struct Segment {
     pub(super) overhead: AtomicU64,
     /// Bodies that are written here but are not yet part of any commit.
     pub(super) in_flight: AtomicU64,
+    /// Whether it was taken out of the table: nothing names it any more.
+    retired: AtomicBool,
     /// What the blob records of a coded segment come to, once that was counted.
     pub(super) blobs: Mutex<Option<BlobSum>>,
 }
@@ -312,6 +344,21 @@ impl Segment {
     /// Bytes of records that no entry counts as its own, as far as this process has written them.
     pub fn overhead(&self) -> u64 {
         self.overhead.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that nothing names it any more.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing names it any more.
+    fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing in it can be opened, because its key was destroyed.
+    pub fn is_lost(&self) -> bool {
+        self.sealing.as_ref().is_some_and(Sealing::is_lost)
     }
 
     /// Whether a body written here waits for its commit.

@@ -35,7 +35,7 @@ pub use log::{Log, Undo};
 pub use places::{Place, TIERS, find_places};
 pub use pools::Pools;
 pub use scan::{End, Scan, find_durable_mark, lsn_before};
-pub use sealed::most_added;
+pub use sealed::{LOST, most_added};
 pub use table::{Table, TableCell};
 
 /// The directory of the log segments.

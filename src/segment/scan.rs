@@ -64,7 +64,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A walk that looks at frames only and reads little besides.
-    pub(super) fn of_frames(segment: &'a Segment, from: u64) -> Result<Scan<'a>> {
+    pub fn of_frames(segment: &'a Segment, from: u64) -> Result<Scan<'a>> {
         Ok(Scan { step: 4096, ..Scan::new(segment, from, None)? })
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::Segment;
 use super::coding::ChunkCoder;
-use crate::crypto::{BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, TAG_LEN};
+use crate::crypto::{
+    BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, SecretKey, TAG_LEN,
+};
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{self, StoredChunk};
@@ -15,22 +17,37 @@ use crate::format::segment_header::SegmentHeader;
 /// What is said of a unit that does not open.
 pub const FORGED: &str = "it does not open with the store's key: it was changed, or belongs elsewhere";
 
+/// What is said of a segment that nothing opens any more.
+pub const LOST: &str =
+    "the key of this segment was destroyed when something was shredded, or is lost with the file KEYS";
+
 /// The keys of one segment.
 pub struct Sealing {
     ring: Arc<Keyring>,
-    records: Sealer,
+    /// The secret that everything in the segment hangs on, and what seals its records; none if it was destroyed.
+    keys: Option<(SecretKey, Sealer)>,
 }
 
 impl fmt::Debug for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealing").finish_non_exhaustive()
+        f.debug_struct("Sealing").field("lost", &self.is_lost()).finish_non_exhaustive()
     }
 }
 
 impl Sealing {
     /// Those of the segment with this header.
     pub fn new(ring: &Arc<Keyring>, header: &SegmentHeader) -> Sealing {
-        Sealing { ring: ring.clone(), records: ring.segment(header.id, header.nonce) }
+        let secret = ring.secret(header.id, header.nonce, header.shred);
+        let keys = secret.map(|secret| {
+            let records = ring.segment(&secret, header.id, header.nonce);
+            (secret, records)
+        });
+        Sealing { ring: ring.clone(), keys }
+    }
+
+    /// Whether the secret of the segment was destroyed.
+    pub fn is_lost(&self) -> bool {
+        self.keys.is_none()
     }
 }
 
@@ -71,13 +88,20 @@ impl Segment {
         self.sealing.is_some()
     }
 
+    /// What everything in it hangs on, if it is sealed: its nonce and its secret.
+    pub fn secret(&self) -> Option<(u64, SecretKey)> {
+        let (secret, _) = self.sealing.as_ref()?.keys.as_ref()?;
+        Some((self.header.nonce, SecretKey::new(*secret.as_bytes())))
+    }
+
     /// Seals `bytes[from..]`, the payload of a record of this kind, word and place, if everything here is sealed; answers
     /// the flags that its frame is to have.
     pub fn seal_record(&self, kind: Kind, word: u64, offset: u64, bytes: &mut Vec<u8>, from: usize) -> u8 {
         match &self.sealing {
             None => 0,
             Some(sealing) => {
-                sealing.records.seal(&Segment::place_of(kind, word, offset), bytes, from);
+                let (_, records) = sealing.keys.as_ref().expect("nothing is written where nothing opens");
+                records.seal(&Segment::place_of(kind, word, offset), bytes, from);
                 FLAG_SEALED
             }
         }
@@ -93,7 +117,8 @@ impl Segment {
         match &self.sealing {
             None if frame.flags & FLAG_SEALED == 0 => Ok(bytes),
             Some(sealing) if frame.flags & FLAG_SEALED != 0 => {
-                sealing.records.open(&Segment::place_of(frame.kind, frame.word, offset), bytes)
+                let (_, records) = sealing.keys.as_ref().ok_or(Forged)?;
+                records.open(&Segment::place_of(frame.kind, frame.word, offset), bytes)
             }
             _ => Err(Forged),
         }
@@ -121,7 +146,8 @@ impl Segment {
         self.sealing.as_ref().map(|sealing| {
             let place = self.body_place(offset, payload);
             let nonce = sealing.ring.body_nonce(&place, first);
-            BodySealer { chunks: sealing.ring.body(&place, &nonce), nonce, next: 0 }
+            let (secret, _) = sealing.keys.as_ref().expect("nothing is written where nothing opens");
+            BodySealer { chunks: sealing.ring.body(secret, &place, &nonce), nonce, next: 0 }
         })
     }
 
@@ -133,7 +159,9 @@ impl Segment {
         nonce: &[u8; BODY_NONCE_LEN],
     ) -> Option<ChunkSealer> {
         let payload = frame.flags & frame::FLAG_PAYLOAD != 0;
-        self.sealing.as_ref().map(|sealing| sealing.ring.body(&self.body_place(offset, payload), nonce))
+        let sealing = self.sealing.as_ref()?;
+        let (secret, _) = sealing.keys.as_ref()?;
+        Some(sealing.ring.body(secret, &self.body_place(offset, payload), nonce))
     }
 
     /// The owner's key as it is to stand in the record of a blob, and the flags of its frame.

@@ -96,6 +96,7 @@ impl TableCell {
         let at = table.list.binary_search_by_key(&id, |segment| segment.id()).ok()?;
         let mut next: Vec<_> = table.iter().cloned().collect();
         let gone = next.remove(at);
+        gone.retire();
         table.list = Arc::new(next);
         Some(gone)
     }

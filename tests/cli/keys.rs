@@ -119,3 +119,32 @@ fn objects_and_buckets_are_encrypted_with_named_keys_and_with_ones_own() {
     tool.ok(&["put", "letter", "cats/open"]);
     assert!(!tool.ok(&["stat", "cats/open"]).contains("encrypted"));
 }
+
+#[test]
+fn what_is_shredded_is_in_no_file_that_the_key_opens() {
+    let tool = Tool::new();
+    fs::write(tool.path("one"), [7; 32]).unwrap();
+    let key = ["--key-file", "one"];
+    let with = |args: &[&str]| tool.ok(&[&key[..], args].concat());
+    let fails = |args: &[&str]| tool.fails(&[&key[..], args].concat());
+    let misused = tool.run(&[&key[..], &["key", "shred", "cats", "a"]].concat());
+    assert_eq!((misused.code, misused.err.contains("--yes")), (Some(2), true), "{misused:?}");
+    fs::write(tool.path("letter"), "dear mary").unwrap();
+    with(&["mb", "cats"]);
+    for name in ["cats/a", "cats/b/1", "cats/b/2", "cats/c"] {
+        with(&["put", "letter", name]);
+    }
+    with(&["cp", "cats/c", "cats/copy"]);
+    assert!(with(&["cat", "cats/a"]).contains("mary"));
+    assert!(with(&["key", "shred", "cats", "a", "--yes"]).contains("shredded 1 object"));
+    assert!(with(&["key", "shred", "cats", "--prefix", "b/", "--yes"]).contains("shredded 2 objects"));
+    assert!(with(&["key", "reencrypt"]).contains("encrypted anew"));
+    assert_eq!(with(&["cat", "cats/copy"]), "dear mary");
+    assert!(with(&["key", "shred", "cats", "--yes"]).contains("shredded 2 objects"));
+    fails(&["cat", "cats/copy"]);
+    assert!(with(&["verify"]).contains("clean"));
+
+    let plain = Tool::new();
+    plain.ok(&["mb", "cats"]);
+    assert!(plain.fails(&["key", "shred", "cats", "--yes"]).contains("only an encrypted store can shred"));
+}

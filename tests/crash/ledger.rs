@@ -2,6 +2,7 @@
 
 use ossicle::Site;
 
+use crate::harness::world::SEALED;
 use crate::harness::{Tally, cuts, errors, full, nested, scripts, seed};
 
 /// Sites that only read, or write what is never durable: a power cut there finds nothing half done.
@@ -25,6 +26,9 @@ fn every_site_is_called_and_struck() {
         tally.join(cuts::every_call(&script, seed(), None).unwrap());
         tally.join(errors::every_change(&script, seed(), None).unwrap());
     }
+    let shreds = scripts::shreds();
+    tally.join(cuts::every_call(&shreds, seed() | SEALED, None).unwrap());
+    tally.join(errors::every_change(&shreds, seed() | SEALED, None).unwrap());
     for script in [scripts::first_steps(), scripts::streamed_buffered()] {
         tally.join(full::every_capacity(&script, seed(), 4 << 10, None).unwrap());
         tally.join(nested::every_recovery(&script, seed(), 7, 1, None).unwrap());

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ossicle::testing::{CutPolicy, Fault};
-use ossicle::{ErrorKind, PutOptions, StaticKey, Store};
+use ossicle::{ErrorKind, PutOptions, SalvageOptions, StaticKey, Store};
 
 use crate::harness::damage::{copy, files, survey};
 use crate::harness::model::State;
 use crate::harness::run::{Weather, calm, run};
-use crate::harness::script::Script;
+use crate::harness::script::{Op, Script};
 use crate::harness::world::{DIR, SEALED, World, key, observe, verify};
 use crate::harness::{cuts, errors, full, nested, scripts, seed};
 
@@ -26,11 +26,12 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation streamed_buffered copies long_metadata
     tombstones_move readers version_chains shared_bodies history appends uploads backed_up
+    shreds
 }
 
 #[test]
 fn torn_writes() {
-    for script in [scripts::first_steps(), scripts::streamed_buffered()] {
+    for script in [scripts::first_steps(), scripts::streamed_buffered(), scripts::shreds()] {
         cuts::every_call_torn(&script, seed() | SEALED, None).unwrap();
     }
 }
@@ -41,6 +42,63 @@ fn failing_calls_full_disks_and_cut_recoveries() {
     errors::every_change(&script, seed() | SEALED, None).unwrap();
     full::every_capacity(&scripts::first_steps(), seed() | SEALED, 16 << 10, None).unwrap();
     nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
+}
+
+#[test]
+fn failing_calls_full_disks_and_cut_recoveries_of_shreds() {
+    let script = scripts::shreds();
+    errors::every_change(&script, seed() | SEALED, None).unwrap();
+    full::every_capacity(&script, seed() | SEALED, 16 << 10, None).unwrap();
+    nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
+}
+
+/// Wherever a shred is cut, the next opening ends it; and then no old file that turns up again is opened by the key.
+#[test]
+fn a_shred_that_was_cut_is_ended_and_leaves_nothing() {
+    let script = scripts::shreds();
+    let first = script.ops.iter().position(|op| matches!(op, Op::Shred(..))).unwrap();
+    let begun = Script { name: "what is there before", ops: script.ops[..first].to_vec() };
+    let (before, _) = calm(&begun, seed() | SEALED, None).unwrap();
+    let old = files(&before);
+    let secret = |store: &Store| -> bool {
+        let buckets = store.buckets().unwrap().map(Result::unwrap);
+        buckets.into_iter().any(|bucket| bucket.list("secret/").unwrap().next().is_some())
+    };
+    let salvaged = |world: &World, to: &str| -> Option<Store> {
+        let options = SalvageOptions::new().vfs(world.disk.vfs()).key_provider(key());
+        Store::salvage_with(DIR, to, options).ok()?;
+        Some(Store::builder(to).vfs(world.disk.vfs()).key_provider(key()).open().unwrap())
+    };
+    // What was there before can be had from what was there before.
+    assert!(secret(&salvaged(&copy(&before), "/saved").unwrap()));
+    let (calm, _) = calm(&script, seed() | SEALED, None).unwrap();
+    let mut ended = 0;
+    for at in (0..=calm.disk.operations()).step_by(5) {
+        for policy in [CutPolicy::DropUnsynced, CutPolicy::Torn(at)] {
+            let world = World::new(seed() | SEALED, None);
+            world.disk.fail_at(at, Fault::PowerCut);
+            drop(run(&world, &script, Weather::Cut).unwrap());
+            let after = world.restart(policy);
+            let Ok(store) = after.open() else { continue };
+            let was_shredding = store.is_shredding().unwrap();
+            store.finish_shredding().unwrap();
+            assert!(!store.is_shredding().unwrap());
+            let there = store.bucket("one").is_ok_and(|bucket| bucket.get("stays too").is_ok());
+            if !there || secret(&store) {
+                assert!(!was_shredding, "cut at {at}");
+                continue;
+            }
+            store.close().unwrap();
+            ended += usize::from(was_shredding);
+            for (path, bytes) in old.iter().filter(|(path, _)| !path.ends_with("SUPERBLOCK")) {
+                after.disk.put_contents(path, bytes.clone());
+            }
+            if let Some(store) = salvaged(&after, "/saved") {
+                assert!(!secret(&store), "cut at {at}, {policy:?}");
+            }
+        }
+    }
+    assert!(ended > 5, "{ended} shreds were ended");
 }
 
 /// What of a state must never be seen in a file: names and values that are long enough not to be there by chance.

@@ -45,6 +45,7 @@ mod restore;
 mod rows;
 mod salvage;
 mod sharing;
+mod shredding;
 mod smoke;
 mod snapshots;
 mod spaces;

@@ -134,6 +134,26 @@ pub enum KeyCommand {
     Rotate(RotateArgs),
     /// Wrap the root key anew with the same key: a passphrase is then worked out as this version does it
     Rewrap,
+    /// Delete an object, all under a prefix or a bucket, and destroy the keys of what was deleted, so that nobody ever
+    /// reads it again; backups and copies of the store are not reached
+    Shred(ShredArgs),
+    /// Encrypt everything in the store anew with fresh keys; takes as long as copying it
+    Reencrypt,
+}
+
+#[derive(Debug, Args)]
+pub struct ShredArgs {
+    /// The bucket, which is shredded itself if no key and no prefix is named
+    pub bucket: String,
+    /// The key of an object, of which every version goes
+    #[arg(conflicts_with = "prefix")]
+    pub key: Option<String>,
+    /// Every key with this prefix
+    #[arg(long)]
+    pub prefix: Option<String>,
+    /// Yes, for ever
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::args::{Invocation, KeyCommand, RotateArgs};
+use super::args::{Invocation, KeyCommand, RotateArgs, ShredArgs};
 use super::failure::Failure;
-use super::opening;
+use super::{opening, words};
 use crate::{KeyFile, Passphrase, RestoreBackupOptions, SalvageOptions, Store, StoreBuilder};
 
 /// What opens the store.
@@ -108,7 +108,36 @@ pub fn command(store: Option<&Path>, command: &KeyCommand, out: &mut dyn Write) 
             writeln!(out, "wrapped anew with {}", named(&store))?;
             store.close().map_err(Failure::from)
         }
+        KeyCommand::Shred(args) => shred(store, args, out),
+        KeyCommand::Reencrypt => {
+            let store = opening::to_write(store)?;
+            let done = store.reencrypt()?;
+            writeln!(out, "encrypted anew: {}", words::counted(done.segments, "segment"))?;
+            store.close().map_err(Failure::from)
+        }
     }
+}
+
+fn shred(store: Option<&Path>, args: &ShredArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if !args.yes {
+        return Err(Failure::Usage(
+            "what is shredded is gone for ever; say --yes if that is what you want".to_string(),
+        ));
+    }
+    let store = opening::to_write(store)?;
+    let bucket = store.bucket(&args.bucket)?;
+    let done = match (&args.key, &args.prefix) {
+        (Some(key), _) => bucket.shred(key)?,
+        (None, Some(prefix)) => bucket.shred_prefix(prefix)?,
+        (None, None) => store.shred_bucket(&args.bucket)?,
+    };
+    let (objects, bytes) = (words::counted(done.objects, "object"), words::bytes(done.bytes));
+    writeln!(out, "shredded {objects}, {bytes}; {} removed", words::counted(done.segments, "segment"))?;
+    if done.shared_objects > 0 {
+        let shared = words::counted(done.shared_objects, "object");
+        writeln!(out, "of them {shared} can still be read in copies of theirs: shred those as well")?;
+    }
+    store.close().map_err(Failure::from)
 }
 
 fn rotate(store: &Store, args: &RotateArgs) -> Result<(), Failure> {

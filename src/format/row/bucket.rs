@@ -88,6 +88,24 @@ pub enum TidyRow {
         /// The number in its name.
         n: u32,
     },
+    /// Delete all versions and uploads of some keys of a bucket, because they are to be shredded.
+    Erase {
+        /// The bucket's name.
+        bucket: String,
+        /// Its number.
+        id: u64,
+        /// The prefix of the keys.
+        prefix: String,
+        /// Whether it is a whole key, and the only one.
+        exact: bool,
+        /// Whether the bucket goes as well.
+        drop: bool,
+    },
+    /// Shred what was dead when this was written.
+    Shred {
+        /// Everything is to be encrypted anew: only what hangs on the shred root of this name is done with.
+        fresh: Option<u64>,
+    },
 }
 
 impl Row for TidyRow {

@@ -149,7 +149,12 @@ impl State {
                 }
                 next.tell(name, |kept| kept.worm = *days);
             }
-            Op::DeletePrefix(name, prefix) | Op::Expire(name, prefix) => {
+            Op::ShredBucket(name) => {
+                next.bucket(name)?;
+                next.buckets.remove(*name);
+                next.kept.remove(*name);
+            }
+            Op::DeletePrefix(name, prefix) | Op::Expire(name, prefix) | Op::Shred(name, prefix) => {
                 for (key, _) in next.under(name, prefix)? {
                     next.write(name, &key, None)?;
                 }

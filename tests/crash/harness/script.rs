@@ -2,8 +2,8 @@
 
 use ossicle::{
     AppendOptions, Bucket, Budget, CompactOptions, CopyOptions, DeleteOptions, Durability, Encryption, Error,
-    Lifecycle, Lsn, PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store, VersionId,
-    Versioning, Worm, WormState, WriteOptions,
+    ErrorKind, Lifecycle, Lsn, PutOptions, Quota, RestoreOptions, Result, Rule, StorageClass, Store,
+    VersionId, Versioning, Worm, WormState, WriteOptions,
 };
 use std::io::Write;
 use std::time::{Duration, SystemTime};
@@ -167,6 +167,10 @@ pub enum Op {
     /// The bucket gets another key, and everything in it is written anew with that.
     Rekey(&'static str),
     DeletePrefix(&'static str, String),
+    /// Everything under a prefix is deleted, and nothing is left that opens it; only where everything is encrypted.
+    Shred(&'static str, String),
+    /// The same for a bucket with all that is in it.
+    ShredBucket(&'static str),
     /// A lifecycle rule deletes everything under a prefix, at once.
     Expire(&'static str, String),
     RenamePrefix {
@@ -295,6 +299,15 @@ impl Op {
                 Ok(())
             }
             Op::DeletePrefix(name, prefix) => store.bucket(name)?.delete_prefix(prefix).map(drop),
+            // What is deleted is deleted, durably, whatever becomes of the rest, which is ended later.
+            Op::Shred(name, prefix) => match store.bucket(name)?.shred_prefix(prefix) {
+                Err(_) if store.bucket(name)?.list(prefix.as_str())?.next().is_none() => Ok(()),
+                done => done.map(drop),
+            },
+            Op::ShredBucket(name) => match store.shred_bucket(name) {
+                Err(error) if error.kind() != ErrorKind::NotFound && store.bucket(name).is_err() => Ok(()),
+                done => done.map(drop),
+            },
             Op::Expire(name, prefix) => {
                 let bucket = store.bucket(name)?;
                 let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);

@@ -1174,3 +1174,25 @@ pub fn enveloped() -> Script {
     ];
     Script { name: "enveloped", ops }
 }
+
+/// What is shredded goes in many steps, and what stays hangs on another key when it has gone. Only for stores that are
+/// encrypted.
+pub fn shreds() -> Script {
+    let ops = vec![
+        Op::CreateBucket("one"),
+        Op::CreateBucket("two"),
+        put("one", "stays", PACKED, 1),
+        put("one", "stays too", STREAMED, 2),
+        put("one", "secret/tiny", TINY, 3),
+        put("one", "secret/packed", PACKED, 4),
+        put("one", "secret/streamed", STREAMED, 5),
+        put("two", "other", STREAMED, 6),
+        Op::Checkpoint,
+        Op::Shred("one", "secret/".into()),
+        put("one", "late", PACKED, 7),
+        Op::ShredBucket("two"),
+        Op::Reopen,
+        put("one", "after", TINY, 8),
+    ];
+    Script { name: "shreds", ops }
+}

@@ -1,0 +1,574 @@
+//! Shredding: an object, everything under a prefix or a whole bucket is deleted, and nothing is left that opens it.
+//!
+//! 1. *Erase*: a small commit checks that nothing is protected and leaves word of what is to go. It goes in bounded
+//!    commits, all versions and uploads of it.
+//! 2. *Shred*: when it is gone, the word is replaced by one that names nothing. Then all that is dead in the store is
+//!    emptied out of its segments and a new shred root is drawn (`engine/shred.rs`).
+//!
+//! Word that was left is taken up by maintenance, after a crash too; then 2 is begun anew, and what is emptied already
+//! costs nothing any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::batch::{self, Batch, Step, StepOutcome};
+use super::bucket::remove as remove_bucket;
+use super::chain::Chain;
+use super::context::BucketRef;
+use super::list::end_of;
+use super::moving::{self, Mover};
+use super::prefix::check_protected;
+use super::staged::{Staged, unreadable};
+use super::{fork, history, tidy};
+use crate::catalog::note::Said;
+use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, Rows, keys};
+use crate::engine::{self, BlobHead, Engine, Keyed, NewBody, Relocated};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::entry::BlobId;
+use crate::format::row::{self, TidyRow};
+use crate::index::Weight;
+use crate::model::{Durability, VersionId};
+
+/// How many versions one commit removes at most.
+const ROWS: usize = 256;
+/// About how many bytes one step of relocation moves.
+const STEP: u64 = 4 << 20;
+
+/// What shredding came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shredded {
+    /// Objects that were deleted, each version counted.
+    pub objects: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Uploads that were aborted.
+    pub uploads: u64,
+    /// How many of the objects have a body that others (copies of it, in this bucket or another) have as well. For
+    /// them it stays, and so can still be read there: shred those too.
+    pub shared_objects: u64,
+    /// Segments that were emptied, because something dead lay in them, and removed.
+    pub segments: u64,
+    /// Bytes of what lives in the store that had to be written elsewhere for that.
+    pub moved: u64,
+}
+
+/// What is to be shredded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// All versions of one key.
+    Key(String),
+    /// All keys with a prefix.
+    Prefix(String),
+    /// All of a bucket, and the bucket.
+    Bucket,
+}
+
+/// The first step: checks, and leaves word.
+#[derive(Debug)]
+struct BeginStep {
+    bucket: BucketRef,
+    what: What,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Step for BeginStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let state = staged.bucket(&self.bucket)?;
+        refuse_shared(staged, &state)?;
+        if history::is_kept(staged)? {
+            return Err(Error::new(
+                ErrorKind::Immutable,
+                "OperationConflict",
+                "the store retains its past, which would show what is shredded; forget it first, with \
+                 `Store::set_history(None)`",
+            ));
+        }
+        let (prefix, exact) = match &self.what {
+            What::Key(key) => (key.clone(), true),
+            What::Prefix(prefix) => (prefix.clone(), false),
+            What::Bucket => (String::new(), false),
+        };
+        match exact {
+            true => check_key(staged, &state, &prefix)?,
+            false => check_protected(staged, &state, &prefix)?,
+        }
+        let (bucket, id) = (state.name.to_string(), state.row.id);
+        let drop = self.what == What::Bucket;
+        let tally = erase_some(staged, &TidyRow::Erase { bucket, id, prefix, exact, drop })?;
+        *self.tally.lock() = tally;
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Refuses a bucket of which others read what is written in it, or that reads what others have written.
+fn refuse_shared(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
+    let mut shared = state.row.parent.is_some() || !state.route.borrowed().is_empty();
+    for space in state.route.own_spaces() {
+        shared |= fork::borrowers(staged, space)? > 0;
+    }
+    if !shared {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Immutable,
+        "OperationConflict",
+        format!(
+            "the bucket {} is a fork or has forks, and they have its objects in common; delete the forks first, or \
+             shred what was copied out of them",
+            state.name
+        ),
+    ))
+}
+
+fn check_key(staged: &mut Staged<'_>, state: &BucketState, key: &str) -> Result<()> {
+    for (version, _) in versions_of(staged, state, key, usize::MAX)? {
+        let chain = Chain::new(staged, state);
+        if let Some((head, ..)) = catalog::find_version(state.lens(chain.staged), key, &version)? {
+            chain.guard(key, &head)?;
+        }
+    }
+    Ok(())
+}
+
+/// What one version takes with it.
+#[derive(Clone, Debug)]
+struct Gone {
+    marker: bool,
+    bytes: u64,
+    blob: Option<BlobId>,
+}
+
+/// At most so many versions of a key, the current one last and only if these are all.
+fn versions_of(
+    staged: &Staged<'_>,
+    state: &BucketState,
+    key: &str,
+    most: usize,
+) -> Result<Vec<(VersionId, Gone)>> {
+    let lens = state.lens(staged);
+    let gone = |head: &HeadRow, body: &NewBody| Gone {
+        marker: head.row.is_marker(),
+        bytes: head.row.size,
+        blob: match body {
+            NewBody::Shared(shared) => Some(shared.blob),
+            _ => None,
+        },
+    };
+    let (mut found, mut after) = (Vec::new(), Vec::new());
+    while let Some((tail, older)) = lens.next_version(Kind::Version, key.as_bytes(), &after)? {
+        if found.len() >= most {
+            return Ok(found);
+        }
+        let head = HeadRow::of(key, &older)?;
+        found.push((head.version(), gone(&head, &older.body)));
+        after = tail;
+    }
+    if let Some((head, current)) = catalog::find_head(lens, key)? {
+        found.push((head.version(), gone(&head, &current.body)));
+    }
+    Ok(found)
+}
+
+/// What a commit has removed.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    gone: Vec<Gone>,
+    uploads: u64,
+    /// Whether nothing is left to be removed.
+    done: bool,
+}
+
+/// A bounded part of what is to go.
+#[derive(Debug)]
+struct EraseStep {
+    key: Vec<u8>,
+    work: TidyRow,
+    tally: Arc<Mutex<Tally>>,
+}
+
+impl Step for EraseStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        // It may be decided more than once.
+        *self.tally.lock() = Tally::default();
+        if staged.has(&self.key)? {
+            staged.remove(self.key.clone());
+            *self.tally.lock() = erase_some(staged, &self.work)?;
+        }
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Removes a bounded part of what is to go, and leaves word of the rest, or to shred it.
+fn erase_some(staged: &mut Staged<'_>, work: &TidyRow) -> Result<Tally> {
+    let mut tally = Tally { done: true, ..Tally::default() };
+    let TidyRow::Erase { bucket, id, prefix, exact, drop } = work else { return Ok(tally) };
+    let state = catalog::find_bucket(staged, bucket)?.filter(|state| state.row.id == *id);
+    if let Some(state) = state {
+        erase(staged, &state, (prefix, *exact), &mut tally)?;
+        if tally.done && *drop {
+            remove_bucket(staged, &state)?;
+            // The log goes on telling of nothing that was in it.
+            staged.remove(keys::bucket_by_id(*id));
+        }
+    }
+    if tally.done {
+        staged.leave(&TidyRow::Shred { fresh: None });
+    } else {
+        staged.leave(work);
+    }
+    Ok(tally)
+}
+
+fn erase(
+    staged: &mut Staged<'_>,
+    state: &BucketState,
+    (prefix, exact): (&str, bool),
+    tally: &mut Tally,
+) -> Result<()> {
+    let end = if exact { [prefix.as_bytes(), &[0]].concat() } else { end_of(prefix) };
+    let mut from = prefix.as_bytes().to_vec();
+    while let Some((key, _)) = state.lens(staged).next(Kind::Head, &from, Some(&end))? {
+        if tally.gone.len() >= ROWS {
+            tally.done = false;
+            return Ok(());
+        }
+        let key = String::from_utf8(key).map_err(|_| unreadable("the key of an object is not UTF-8"))?;
+        for (version, gone) in versions_of(staged, state, &key, ROWS)? {
+            Chain::new(staged, state).delete_version(&key, &version)?;
+            tally.gone.push(gone);
+        }
+        from = key.into_bytes();
+    }
+    let uploads =
+        (keys::uploads_from(state.row.id, prefix.as_bytes()), keys::uploads_from(state.row.id, &end));
+    let accesses = (keys::access(state.row.id, prefix.as_bytes()), keys::access(state.row.id, &end));
+    for (range, is_upload) in [(uploads, true), (accesses, false)] {
+        let mut found = Vec::new();
+        staged.walk(&range.0, &range.1, &mut |key| {
+            found.push(key.to_vec());
+            Ok(found.len() <= ROWS)
+        })?;
+        tally.done &= found.len() <= ROWS;
+        tally.uploads += if is_upload { found.len() as u64 } else { 0 };
+        found.into_iter().for_each(|key| staged.remove(key));
+    }
+    Ok(())
+}
+
+/// Removes words, or replaces what could not be erased by word that shreds what was.
+#[derive(Debug)]
+struct EndStep {
+    words: Vec<Vec<u8>>,
+    leaves: bool,
+}
+
+impl Step for EndStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        for word in &self.words {
+            staged.remove(word.clone());
+        }
+        if self.leaves {
+            staged.leave(&TidyRow::Shred { fresh: None });
+        }
+        staged.say(Said::Tidied);
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Where a shredding is.
+#[derive(Debug)]
+enum Phase {
+    /// What is to go is being deleted.
+    Erase,
+    /// What commits have left behind is being removed, and frames of which something is gone are packed anew.
+    Tidy,
+    /// Segments are emptied: those that are left, and those that were.
+    Empty { left: Vec<u64>, current: Option<Relocated>, emptied: BTreeSet<u64>, again: bool },
+    /// Nothing is left to do.
+    Done,
+}
+
+/// A shredding at work. Dropped, it can be begun again.
+#[derive(Debug)]
+pub struct Shredder {
+    phase: Phase,
+    /// Word that is dealt with when all is done.
+    words: Vec<Vec<u8>>,
+    /// Only segments that hang on the shred root of this name stay, if everything is to be encrypted anew.
+    fresh: Option<u64>,
+    blobs: BTreeMap<BlobId, u64>,
+    report: Shredded,
+}
+
+impl Shredder {
+    /// Begins with the word that is left; `None` if there is none.
+    pub fn begin(engine: &Arc<Engine>) -> Result<Option<Shredder>> {
+        let any = !words(engine)?.is_empty();
+        let (words, blobs, report) = (Vec::new(), BTreeMap::new(), Shredded::default());
+        Ok(any.then_some(Shredder { phase: Phase::Erase, words, fresh: None, blobs, report }))
+    }
+
+    /// What was done so far.
+    pub fn report(&self) -> Shredded {
+        self.report
+    }
+
+    /// Does one step, and says whether there are more.
+    pub fn step(&mut self, engine: &Arc<Engine>) -> Result<bool> {
+        engine.check_shreddable()?;
+        match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::Erase => self.phase = if self.erase(engine)? { Phase::Erase } else { Phase::Tidy },
+            Phase::Tidy => {
+                self.phase = Phase::Tidy;
+                while tidy::step(engine)? || history::trim(engine)? {}
+                if pack_frames_anew(engine)? {
+                    return Ok(true);
+                }
+                self.count_shared(engine)?;
+                // The note of the last commit may tell a name.
+                batch::commit_one(
+                    engine,
+                    EndStep { words: Vec::new(), leaves: false },
+                    Durability::Buffered,
+                )?;
+                // Before the first segment is looked at: what is left by others meanwhile is not done with by this.
+                let words = words(engine)?;
+                self.fresh = words.iter().find_map(|(_, work)| match work {
+                    TidyRow::Shred { fresh } => *fresh,
+                    _ => None,
+                });
+                self.words = words.into_iter().map(|(key, _)| key).collect();
+                engine.checkpoint()?;
+                self.phase = empty(engine.segments_so_far()?, false);
+            }
+            Phase::Empty { mut left, mut current, mut emptied, again } => {
+                let more = self.empty_step(engine, &mut left, &mut current, &mut emptied)?;
+                self.phase = Phase::Empty { left, current, emptied, again };
+                if !more {
+                    self.phase = self.go_on(engine)?;
+                }
+            }
+            Phase::Done => return Ok(false),
+        }
+        Ok(!matches!(self.phase, Phase::Done))
+    }
+
+    /// Removes a bounded part of what is to be erased; says whether there was any.
+    fn erase(&mut self, engine: &Arc<Engine>) -> Result<bool> {
+        let erase = |(_, work): &(Vec<u8>, TidyRow)| matches!(work, TidyRow::Erase { .. });
+        let Some((key, work)) = words(engine)?.into_iter().find(erase) else { return Ok(false) };
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let step = EraseStep { key: key.clone(), work, tally: tally.clone() };
+        // No past is kept of it.
+        let (_, committed) = engine.commit(Batch::of(step), Durability::Buffered);
+        if let Err(error) = committed {
+            if error.kind() == ErrorKind::Immutable {
+                // Something was protected meanwhile. It stays, and what is gone is shredded.
+                let end = EndStep { words: vec![key], leaves: true };
+                batch::commit_one(engine, end, Durability::Buffered)?;
+            }
+            return Err(error);
+        }
+        self.count(std::mem::take(&mut *tally.lock()));
+        Ok(true)
+    }
+
+    fn count(&mut self, tally: Tally) {
+        for gone in tally.gone {
+            self.report.objects += u64::from(!gone.marker);
+            self.report.bytes += gone.bytes;
+            if let Some(blob) = gone.blob {
+                *self.blobs.entry(blob).or_default() += 1;
+            }
+        }
+        self.report.uploads += tally.uploads;
+    }
+
+    /// How many of the objects have left their body to others.
+    fn count_shared(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        let view = engine.pin();
+        self.report.shared_objects = 0;
+        for (blob, count) in &self.blobs {
+            let head = Moment::now(&view).get(&engine::head_key(*blob))?;
+            if let Some(head) = head
+                && BlobHead::decode(&head.payload)?.refs > 0
+            {
+                self.report.shared_objects += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties a bounded part of the segments that are left; says whether there are more.
+    fn empty_step(
+        &mut self,
+        engine: &Engine,
+        left: &mut Vec<u64>,
+        current: &mut Option<Relocated>,
+        emptied: &mut BTreeSet<u64>,
+    ) -> Result<bool> {
+        let Some(mut progress) = current.take() else {
+            let Some(id) = left.pop() else { return Ok(false) };
+            let stale = self.fresh.is_some_and(|fresh| engine.hangs_on_other(id, fresh));
+            if stale || engine.has_remains(id)? {
+                emptied.insert(id);
+                *current = Some(Relocated::of(id));
+            }
+            return Ok(true);
+        };
+        if engine.is_written(progress.segment) {
+            // Something is being written to it; whether it can go is seen at the end.
+            return Ok(true);
+        }
+        let before = progress.bytes;
+        engine.relocate(&mut progress, STEP)?;
+        self.report.moved += progress.bytes - before;
+        *current = (!progress.done).then_some(progress);
+        Ok(true)
+    }
+
+    /// Behind the last segment: lets what was emptied go, looks for the names of what is gone, and ends.
+    fn go_on(&mut self, engine: &Arc<Engine>) -> Result<Phase> {
+        let Phase::Empty { emptied, again, .. } = &self.phase else { return Ok(Phase::Done) };
+        engine.drop_emptied(emptied)?;
+        self.report.segments += emptied.len() as u64;
+        self.fresh = None;
+        if !again {
+            let told = engine.drop_tombstones(&engine.segments_so_far()?)?;
+            if !told.is_empty() {
+                return Ok(empty(told.into_iter().collect(), true));
+            }
+        }
+        engine.replace_shred_root()?;
+        let end = EndStep { words: std::mem::take(&mut self.words), leaves: false };
+        batch::commit_one(engine, end, Durability::Synced)?;
+        Ok(Phase::Done)
+    }
+}
+
+fn empty(left: Vec<u64>, again: bool) -> Phase {
+    Phase::Empty { left, current: None, emptied: BTreeSet::new(), again }
+}
+
+/// The word that is left of shreddings.
+fn words(engine: &Arc<Engine>) -> Result<Vec<(Vec<u8>, TidyRow)>> {
+    let (view, mut found) = (engine.pin(), Vec::new());
+    let moment = Moment::now(&view);
+    let (from, end) = keys::all_tidy();
+    moment.walk(&from, &end, &mut |key| {
+        let Some(row) = moment.get(key)? else { return Ok(true) };
+        let work: TidyRow = row::decode(&row.payload).map_err(unreadable)?;
+        if matches!(work, TidyRow::Erase { .. } | TidyRow::Shred { .. }) {
+            found.push((key.to_vec(), work));
+        }
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// Leaves word of every solid frame of which a part is of no use any more, and does what there is word of. Says whether
+/// there was any.
+fn pack_frames_anew(engine: &Arc<Engine>) -> Result<bool> {
+    let (view, mut holey) = (engine.pin(), Vec::new());
+    let moment = Moment::now(&view);
+    moment.walk(&[engine::BLOB_SPACE], &[engine::BLOB_SPACE + 1], &mut |key| {
+        if let Some(blob) = engine::blob_of(key)
+            && engine::place_of(key).is_none()
+            && let Some(found) = moment.get(key)?
+            && let BlobHead { refs, keyed: Keyed::Solid { members }, .. } = BlobHead::decode(&found.payload)?
+            && (1..members).contains(&refs)
+        {
+            holey.push(blob);
+        }
+        Ok(holey.len() < ROWS)
+    })?;
+    if holey.is_empty() {
+        return Ok(false);
+    }
+    batch::commit_one(engine, PackStep(holey.clone()), Durability::Buffered)?;
+    let mut mover = Mover::at_once();
+    while mover.step(engine)?.is_some() {}
+    while tidy::step(engine)? {}
+    // A frame that could not be packed anew counts as shared.
+    let view = engine.pin();
+    let still = |blob: &BlobId| Moment::now(&view).has(&engine::head_key(*blob));
+    Ok(!holey.iter().map(still).collect::<Result<Vec<_>>>()?.contains(&true))
+}
+
+#[derive(Debug)]
+struct PackStep(Vec<BlobId>);
+
+impl Step for PackStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        for blob in &self.0 {
+            let (n, millis) = (staged.number(), staged.now.millis);
+            let at = keys::moving(staged.now.lsn, n);
+            staged.put(at, Weight::default(), moving::work(millis, &engine::head_key(*blob)));
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
+/// Shreds, from the first step to the last.
+pub fn shred(engine: &Arc<Engine>, bucket: &BucketRef, what: What) -> Result<Shredded> {
+    engine.check_shreddable()?;
+    if let What::Key(key) = &what {
+        bucket.admit(&Moment::now(&engine.view()), key)?;
+    }
+    // What was renamed or forked lies in one space again then, as far as it can.
+    while tidy::step(engine)? {}
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let begin = BeginStep { bucket: bucket.clone(), what, tally: tally.clone() };
+    let (_, committed) = engine.commit(Batch::of(begin), Durability::Synced);
+    committed?;
+    let Some(mut shredder) = Shredder::begin(engine)? else {
+        // Maintenance was quicker.
+        return Ok(Shredded::default());
+    };
+    shredder.count(std::mem::take(&mut *tally.lock()));
+    while shredder.step(engine)? {}
+    Ok(shredder.report())
+}
+
+/// Ends what was left of shreddings.
+pub fn finish(engine: &Arc<Engine>) -> Result<Shredded> {
+    let Some(mut shredder) = Shredder::begin(engine)? else { return Ok(Shredded::default()) };
+    while shredder.step(engine)? {}
+    Ok(shredder.report())
+}
+
+/// The step that leaves word to encrypt everything anew.
+#[derive(Debug)]
+struct ReencryptStep(u64);
+
+impl Step for ReencryptStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        staged.leave(&TidyRow::Shred { fresh: Some(self.0) });
+        Ok(StepOutcome::None)
+    }
+}
+
+/// Encrypts everything in the store anew, under keys that were not there before.
+pub fn reencrypt(engine: &Arc<Engine>) -> Result<Shredded> {
+    engine.check_shreddable()?;
+    // What is written from now on hangs on a new root; so what was done is known by that, after a crash too.
+    engine.replace_shred_root()?;
+    let Some(ring) = engine.ring() else { return Ok(Shredded::default()) };
+    batch::commit_one(engine, ReencryptStep(ring.shred_name()), Durability::Synced)?;
+    finish(engine)
+}
