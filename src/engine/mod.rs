@@ -132,6 +132,8 @@ pub struct Engine {
     backups: std::sync::atomic::AtomicUsize,
     /// Held while bytes are copied from one place to another: what is copied may be dead when it arrives.
     moves: parking_lot::RwLock<()>,
+    /// Held by the one who shreds.
+    shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.
     shredding: std::sync::atomic::AtomicBool,
     /// What a reader keeps to find the newest state; nothing in a writer.

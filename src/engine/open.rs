@@ -192,6 +192,7 @@ impl Engine {
             lock: Mutex::new(lock),
             backups: 0.into(),
             moves: parking_lot::RwLock::new(()),
+            shred_turn: Mutex::new(()),
             shredding: false.into(),
             reader: None,
             reserve,

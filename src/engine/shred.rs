@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use parking_lot::RwLockReadGuard;
+use parking_lot::{MutexGuard, RwLockReadGuard};
 
 use super::ledger::Tombstone;
 use super::relocate::forward_key;
@@ -56,6 +56,16 @@ impl Engine {
     /// To be held while bytes are copied from one place to another.
     pub fn begin_move(&self) -> RwLockReadGuard<'_, ()> {
         self.moves.read()
+    }
+
+    /// To be held while something is shredded; waits for whoever does so already.
+    pub fn shred_turn(&self) -> MutexGuard<'_, ()> {
+        self.shred_turn.lock()
+    }
+
+    /// The same, or nothing if somebody is shredding.
+    pub fn try_shred_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        self.shred_turn.try_lock()
     }
 
     /// Whether nothing dead is kept for the feed just now.

@@ -227,6 +227,8 @@ fn tidy(engine: &Arc<Engine>) -> Result<bool> {
 /// One step of a shredding that was cut short; says whether there may be more. What is in its way now, or cannot be had
 /// on a full disk, is tried again by a later round.
 fn shred_step(engine: &Arc<Engine>, shredder: &mut Shredder) -> Result<bool> {
+    // Whoever is at it goes on with what was left as well.
+    let Some(_turn) = engine.try_shred_turn() else { return Ok(false) };
     match shredder.step(engine) {
         Err(error) if error.is_full() || matches!(error.kind(), ErrorKind::Busy | ErrorKind::Immutable) => {
             Ok(false)

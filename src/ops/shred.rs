@@ -532,24 +532,26 @@ pub fn shred(engine: &Arc<Engine>, bucket: &BucketRef, what: What) -> Result<Shr
     }
     // What was renamed or forked lies in one space again then, as far as it can.
     while tidy::step(engine)? {}
+    // So that maintenance leaves it to this call, which tells what was done.
+    let _turn = engine.shred_turn();
     let tally = Arc::new(Mutex::new(Tally::default()));
     let begin = BeginStep { bucket: bucket.clone(), what, tally: tally.clone() };
     let (_, committed) = engine.commit(Batch::of(begin), Durability::Synced);
     committed?;
-    let Some(mut shredder) = Shredder::begin(engine)? else {
-        // Maintenance was quicker.
-        return Ok(Shredded::default());
-    };
-    shredder.count(std::mem::take(&mut *tally.lock()));
+    go_through(engine, std::mem::take(&mut *tally.lock()))
+}
+
+fn go_through(engine: &Arc<Engine>, tally: Tally) -> Result<Shredded> {
+    let Some(mut shredder) = Shredder::begin(engine)? else { return Ok(Shredded::default()) };
+    shredder.count(tally);
     while shredder.step(engine)? {}
     Ok(shredder.report())
 }
 
 /// Ends what was left of shreddings.
 pub fn finish(engine: &Arc<Engine>) -> Result<Shredded> {
-    let Some(mut shredder) = Shredder::begin(engine)? else { return Ok(Shredded::default()) };
-    while shredder.step(engine)? {}
-    Ok(shredder.report())
+    let _turn = engine.shred_turn();
+    go_through(engine, Tally::default())
 }
 
 /// The step that leaves word to encrypt everything anew.
@@ -566,9 +568,10 @@ impl Step for ReencryptStep {
 /// Encrypts everything in the store anew, under keys that were not there before.
 pub fn reencrypt(engine: &Arc<Engine>) -> Result<Shredded> {
     engine.check_shreddable()?;
+    let _turn = engine.shred_turn();
     // What is written from now on hangs on a new root; so what was done is known by that, after a crash too.
     engine.replace_shred_root()?;
     let Some(ring) = engine.ring() else { return Ok(Shredded::default()) };
     batch::commit_one(engine, ReencryptStep(ring.shred_name()), Durability::Synced)?;
-    finish(engine)
+    go_through(engine, Tally::default())
 }
