@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ossicle::testing::{CutPolicy, Fault};
-use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions};
+use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions, RestoreOptions, StorageClass};
 
 use crate::harness::run::{Weather, run};
-use crate::harness::world::{World, observe};
+use crate::harness::world::{APART, World, observe};
 use crate::harness::{aftermath, policy_of, race, scripts, seed};
 
 /// A store with a bucket, in a world of its own.
@@ -170,6 +170,35 @@ fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
         bucket.delete(&format!("k{number}")).unwrap();
     }
     bucket.put("again", b"room").unwrap();
+}
+
+/// Whoever lets two classes lie in one directory elsewhere: at the next opening each tier took what the other had written
+/// since the last checkpoint for what a crash had left behind, and removed it.
+#[test]
+fn tiers_that_share_a_directory_leave_each_others_segments_alone() {
+    for policy in [CutPolicy::DropUnsynced, CutPolicy::KeepAll] {
+        let world = World::new(seed() | APART, None);
+        let store = world.open().unwrap();
+        let bucket = store.create_bucket("one").unwrap();
+        let classes = [StorageClass::InfrequentAccess, StorageClass::Archive, StorageClass::DeepColdArchive];
+        for class in classes {
+            let body = vec![class as u8; 50_000];
+            bucket.put_with(&class.to_string(), body, PutOptions::new().storage_class(class)).unwrap();
+        }
+        let after = world.restart(policy);
+        for _ in 0..2 {
+            let store = after.open().unwrap();
+            assert!(store.verify().unwrap().is_clean());
+            let bucket = store.bucket("one").unwrap();
+            for class in classes {
+                if class.is_archive() {
+                    bucket.restore(&class.to_string(), RestoreOptions::new()).unwrap();
+                }
+                let body = bucket.get(&class.to_string()).unwrap().bytes().unwrap();
+                assert!(body[..] == vec![class as u8; 50_000]);
+            }
+        }
+    }
 }
 
 /// Log segments that were made and never used lay in the directory of a store that had not begun its log. An opening that

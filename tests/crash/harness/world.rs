@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
     Bucket, ChangeOp, Clock, Entropy, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta, Quota,
-    ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder, Versioning,
-    VirtualClock, Worm,
+    ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder, Tier,
+    Versioning, VirtualClock, Worm,
 };
 
 use super::model::{Chain, Kept, Objects, State, TABLE, Thing};
@@ -45,6 +45,12 @@ type Used = ([u8; 16], [u8; 24]);
 
 /// A seed with this bit makes worlds in which stores are encrypted.
 pub const SEALED: u64 = 1 << 40;
+
+/// A seed with this bit makes worlds in which the bodies of colder classes lie in a directory of their own, [`APART_DIR`].
+pub const APART: u64 = 1 << 41;
+
+/// Where the bodies of colder classes lie in worlds that are so made.
+pub const APART_DIR: &str = "/apart";
 
 /// The key of encrypted stores.
 pub fn key() -> StaticKey {
@@ -89,9 +95,15 @@ impl World {
     /// A world with an empty disk. Odd seeds read by position, even ones through maps.
     pub fn new(seed: u64, mistake: Option<Planted>) -> World {
         let read_mode = if seed % 2 == 1 { ReadMode::Positioned } else { ReadMode::Mapped };
+        let mut settings = Settings { read_mode, ..settings() };
+        if seed & APART != 0 {
+            for tier in &mut settings.tiers[1..] {
+                *tier = Tier::new().dir(APART_DIR);
+            }
+        }
         World {
             disk: FaultyDisk::new(seed),
-            settings: Settings { read_mode, ..settings() },
+            settings,
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             retained: Arc::new(AtomicU64::new(UNSAID)),
@@ -278,7 +290,7 @@ fn look(meta: &ObjectMeta, got: ossicle::Result<ossicle::Object>) -> ossicle::Re
     let thing = Thing { content_type, metadata, class: meta.class, restored, ..Thing::default() };
     match got {
         Err(error) if error.kind() == ErrorKind::Archived && thing.is_frozen() => {
-            Ok(Thing { hash: meta.digests.blake3, ..thing })
+            Ok(Thing { seen: Some((meta.size, meta.digests.blake3)), ..thing })
         }
         got => {
             let object = got?;
