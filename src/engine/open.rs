@@ -27,7 +27,7 @@ use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
 use crate::segment::{
     BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
-    segment_dirs,
+    segment_dirs, sync_above,
 };
 
 /// The file that holds the lock.
@@ -322,22 +322,8 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
 /// which may be as new.
 pub(super) fn name_durably(env: &Env, dir: &Path) -> Result<()> {
-    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
-    for parent in dir.ancestors().skip(1) {
-        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        match env.vfs.sync_dir(shown, Site::STORE_DIR) {
-            Ok(()) => {}
-            // A directory that this user may not open, or that cannot be synced, was not made here.
-            Err(e)
-                if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) =>
-            {
-                break;
-            }
-            Err(error) => return Err(failed("syncing", shown, error)),
-        }
-    }
-    Ok(())
+    sync_above(env, dir).map_err(|(shown, error)| failed("syncing", shown, error))
 }
 
 /// Whether there is an index file among the names.

@@ -51,7 +51,9 @@ pub fn find_places(
     store_id: &[u8; 16],
     wanted: Option<&[Option<PathBuf>]>,
 ) -> Result<Vec<Place>> {
-    let find = |tier: u8| {
+    // A sync that has failed is not believed when another tier tries it again.
+    let mut unsure = Vec::new();
+    let mut find = |tier: u8| {
         let home = bulk_dir(store, tier);
         let noted = read_note(env, &home);
         let wanted = wanted.and_then(|wanted| wanted.get(usize::from(tier))?.clone());
@@ -59,7 +61,7 @@ pub fn find_places(
             None => {
                 Ok(noted.map_or_else(Place::default, |(_, noted)| look(env, own(&noted, store_id, tier))))
             }
-            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted),
+            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted, &mut unsure),
         }
     };
     (0..TIERS).map(find).collect()
@@ -79,6 +81,7 @@ fn settle(
     tier: u8,
     noted: Option<(u64, PathBuf)>,
     wanted: &Path,
+    unsure: &mut Vec<PathBuf>,
 ) -> Result<Place> {
     let (there, shown) = (own(wanted, store_id, tier), wanted.display());
     let segments = |dir: &Path| {
@@ -113,20 +116,39 @@ fn settle(
         return Err(Error::invalid("InvalidArgument", why));
     };
     let number = noted.map_or(0, |(number, _)| number + 1);
-    let made = (|| {
-        env.vfs.create_dir(&there, Site::STORE_DIR)?;
-        if let Some(shared) = there.parent() {
-            env.vfs.sync_dir(shared, Site::STORE_DIR)?;
-        }
-        env.vfs.sync_dir(wanted, Site::STORE_DIR)?;
-        if let Some(parent) = wanted.parent() {
-            // Of a directory that was there, that of another user perhaps, nothing is to be made durable.
-            let _ = env.vfs.sync_dir(parent, Site::STORE_DIR);
-        }
-        write_note(env, home, number, path)
-    })();
+    let made = match there.ancestors().find(|dir| unsure.iter().any(|unsure| unsure == dir)) {
+        Some(_) => Err(std::io::Error::other("its name could not be made durable")),
+        None => (|| {
+            env.vfs.create_dir(&there, Site::STORE_DIR)?;
+            sync_above(env, &there).map_err(|(dir, error)| {
+                unsure.push(dir.to_path_buf());
+                error
+            })?;
+            write_note(env, home, number, path)
+        })(),
+    };
     let out = made.err().map(|error| format!("{} cannot be used: {error}", there.display()));
     Ok(Place { elsewhere: Some(there), out })
+}
+
+/// Makes the name of a directory durable, and those of the directories above it, which may be as new. Says which of them
+/// could not be synced.
+pub fn sync_above<'d>(env: &Env, dir: &'d Path) -> std::result::Result<(), (&'d Path, std::io::Error)> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    for parent in dir.ancestors().skip(1) {
+        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match env.vfs.sync_dir(shown, Site::STORE_DIR) {
+            Ok(()) => {}
+            // A directory that this user may not open, or that cannot be synced, was not made here.
+            Err(e)
+                if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) =>
+            {
+                break;
+            }
+            Err(error) => return Err((shown, error)),
+        }
+    }
+    Ok(())
 }
 
 fn note_name(number: u64) -> String {

@@ -201,6 +201,32 @@ fn tiers_that_share_a_directory_leave_each_others_segments_alone() {
     }
 }
 
+/// That the name of the directory in which a tier's segments lie could not be made durable was not noticed, or forgotten
+/// when the next tier tried the same again: what was put there and acknowledged was gone after a power cut.
+#[test]
+fn a_tier_whose_directory_has_no_durable_name_is_out_of_service() {
+    for at in 0..60 {
+        let world = World::new(seed() | APART, None);
+        world.disk.fail_at(at, Fault::Error(std::io::ErrorKind::Other));
+        let Ok(store) = world.open() else { continue };
+        let Ok(bucket) = store.create_bucket("one") else { continue };
+        let mut put = Vec::new();
+        for class in StorageClass::ALL {
+            let options = PutOptions::new().storage_class(class);
+            if bucket.put_with(&class.to_string(), vec![class as u8; 50_000], options).is_ok() {
+                put.push(class);
+            }
+        }
+        let store = world.restart(CutPolicy::DropUnsynced).open().unwrap();
+        assert!(store.verify().unwrap().is_clean(), "call {at}: {:?}", store.verify().unwrap().problems);
+        for class in put {
+            let bucket = store.bucket("one").unwrap();
+            let there = bucket.head(&class.to_string());
+            assert!(there.is_ok(), "call {at}: what was put in {class} is gone");
+        }
+    }
+}
+
 /// Log segments that were made and never used lay in the directory of a store that had not begun its log. An opening that
 /// made the index anew went behind the last of them; the next one ended its walk at the first, and took what stood behind
 /// for damage.
