@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod climates;
 mod cuts;
 mod damage;
 mod determinism;
