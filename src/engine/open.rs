@@ -20,7 +20,7 @@ use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Settings, View, Wake};
 use crate::crypto::Keyring;
-use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
+use crate::env::{Env, File, Lock, LockMode, OpenMode, Planted, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
@@ -283,7 +283,11 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
         if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
     let make = |file: Arc<dyn File>| {
         let sealer = options.ring().map(|ring| ring.pages(block.index_file));
-        PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)
+        let pages = PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)?;
+        if env.planted(Planted::PageUnbound) {
+            pages.believe_all();
+        }
+        Ok::<_, Error>(pages)
     };
     if let Ok(file) = opened {
         let pages = make(file)?;

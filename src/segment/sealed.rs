@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Segment;
 use super::coding::ChunkCoder;
 use crate::crypto::{BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, TAG_LEN};
+use crate::env::Planted;
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{self, StoredChunk};
@@ -47,6 +48,8 @@ pub struct BodySealer {
     chunks: ChunkSealer,
     nonce: [u8; BODY_NONCE_LEN],
     next: u64,
+    /// Whether nothing is encrypted after all: a mistake, to test the tests.
+    plain: bool,
 }
 
 impl Segment {
@@ -113,6 +116,7 @@ impl Segment {
 
     fn body_place(&self, offset: u64, payload: bool) -> BodyPlace {
         let SegmentHeader { id, nonce, chunk_log2, .. } = self.header;
+        let offset = if self.mistake.is(Planted::BodyUnbound) { 0 } else { offset };
         BodyPlace { segment: id, nonce, offset, chunk_log2, payload }
     }
 
@@ -121,7 +125,8 @@ impl Segment {
         self.sealing.as_ref().map(|sealing| {
             let place = self.body_place(offset, payload);
             let nonce = sealing.ring.body_nonce(&place, first);
-            BodySealer { chunks: sealing.ring.body(&place, &nonce), nonce, next: 0 }
+            let plain = self.mistake.is(Planted::PlainBodies);
+            BodySealer { chunks: sealing.ring.body(&place, &nonce), nonce, next: 0, plain }
         })
     }
 
@@ -204,7 +209,11 @@ pub fn store_chunks(
             }
         };
         if let Some(sealer) = &mut sealer {
+            let clear = sealer.plain.then(|| out[before..].to_vec());
             let tag = sealer.chunks.seal(sealer.next, ends && number + 1 == count, &mut out[before..]);
+            if let Some(clear) = clear {
+                out[before..].copy_from_slice(&clear);
+            }
             out.extend_from_slice(&tag);
             sealer.next += 1;
             stored.len += TAG_LEN as u64;

@@ -246,3 +246,8 @@ fn segments_that_were_never_used_are_no_log() {
         }
     }
 }
+
+#[test]
+fn a_store_knows_where_its_tiers_lie() {
+    crate::harness::apart::remembered(seed(), None).unwrap();
+}

@@ -5,15 +5,19 @@
 //! returned as a sentence, so that the tests of the tests can ask for it.
 
 pub mod aftermath;
+pub mod apart;
+pub mod canary;
 pub mod climate;
 pub mod cuts;
 pub mod damage;
+pub mod enemy;
 pub mod errors;
 pub mod full;
 pub mod model;
 pub mod nested;
 pub mod race;
 pub mod readers;
+pub mod rules;
 pub mod run;
 pub mod script;
 pub mod scripts;

@@ -37,11 +37,8 @@ pub struct World {
     /// Whether the store is encrypted.
     pub sealed: bool,
     /// What nonces were used with what keys, by all that come from this world.
-    used: Arc<Mutex<HashSet<Used>>>,
+    used: Arc<Mutex<HashSet<u128>>>,
 }
-
-/// A key, by its mark, and a nonce.
-type Used = ([u8; 16], [u8; 24]);
 
 /// A seed with this bit makes worlds in which stores are encrypted.
 pub const SEALED: u64 = 1 << 40;
@@ -61,7 +58,13 @@ pub fn key() -> StaticKey {
 #[derive(Debug)]
 struct Watched {
     chance: SeededEntropy,
-    used: Arc<Mutex<HashSet<Used>>>,
+    used: Arc<Mutex<HashSet<u128>>>,
+}
+
+/// A key, by its mark, and a nonce, in fewer bytes: there are millions.
+fn short(key: [u8; 16], nonce: [u8; 24]) -> u128 {
+    let hash = blake3::Hasher::new().update(&key).update(&nonce).finalize();
+    u128::from_le_bytes(*hash.as_bytes().first_chunk().expect("32 bytes hold 16"))
 }
 
 impl Entropy for Watched {
@@ -70,7 +73,7 @@ impl Entropy for Watched {
     }
 
     fn used_nonce(&self, key: [u8; 16], nonce: [u8; 24]) {
-        let new = self.used.lock().unwrap().insert((key, nonce));
+        let new = self.used.lock().unwrap().insert(short(key, nonce));
         assert!(new, "the nonce {nonce:x?} is used twice with the key {key:x?}");
     }
 }
@@ -145,6 +148,18 @@ impl World {
         self.used.lock().unwrap().len()
     }
 
+    /// The same world once more, as when a running machine is cloned: its next opening draws the same random numbers at the
+    /// same time, and nobody compares its nonces with those of the other one until that is asked for.
+    pub fn twin(&self, disk: FaultyDisk) -> World {
+        let openings = Arc::new(AtomicU64::new(self.openings.load(Ordering::Relaxed)));
+        World { disk, openings, used: Arc::default(), ..self.clone() }
+    }
+
+    /// How many nonces both have used with the same key.
+    pub fn common_nonces(&self, other: &World) -> usize {
+        self.used.lock().unwrap().intersection(&other.used.lock().unwrap()).count()
+    }
+
     /// Lets time go by.
     pub fn wait(&self, time: Duration) {
         self.clock.advance(time);
@@ -160,6 +175,11 @@ impl World {
         self.open_as(false)
     }
 
+    /// Opens a store that lies elsewhere on the disk.
+    pub fn open_at(&self, dir: &str) -> ossicle::Result<Store> {
+        self.builder_at(dir).open()
+    }
+
     /// Opens the store, perhaps with its index made anew.
     pub fn open_as(&self, rebuild: bool) -> ossicle::Result<Store> {
         self.builder().rebuild_index(rebuild).open()
@@ -171,8 +191,12 @@ impl World {
     }
 
     fn builder(&self) -> StoreBuilder {
+        self.builder_at(DIR)
+    }
+
+    fn builder_at(&self, dir: &str) -> StoreBuilder {
         let number = self.openings.fetch_add(1, Ordering::Relaxed);
-        let builder = Store::builder(Path::new(DIR))
+        let builder = Store::builder(Path::new(dir))
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
             .entropy(Watched { chance: SeededEntropy::new(number), used: self.used.clone() })
