@@ -15,6 +15,10 @@ pub trait Chance: Send + Sync + fmt::Debug {
     /// Hears which nonce is used with which key, named by a mark that tells nothing of it: so that a test can see that
     /// none is used twice.
     fn used(&self, _key: [u8; 16], _nonce: [u8; NONCE_LEN]) {}
+    /// Whether nonces shall repeat themselves: a mistake, to test the tests.
+    fn repeats_itself(&self) -> bool {
+        false
+    }
 }
 
 /// The nonces of one opening of a store.
@@ -48,6 +52,9 @@ impl Nonces {
     pub fn draw(&self, mark: &[u8; 16], aad: &[u8], plain: &[u8]) -> [u8; NONCE_LEN] {
         let mut random = [0; 32];
         self.chance.fill(&mut random);
+        if self.chance.repeats_itself() {
+            return [7; NONCE_LEN];
+        }
         let mut hasher = blake3::Hasher::new_keyed(self.hedge.as_bytes());
         hasher.update(&random);
         hasher.update(&self.count.fetch_add(1, Ordering::Relaxed).to_le_bytes());

@@ -183,7 +183,7 @@ impl Engine {
     /// what is written meanwhile is synced in their turn.
     fn sync_before(&self, view: &View) -> Result<()> {
         if !self.planted(Planted::SkipLogSync) {
-            self.pools.sync().map_err(|error| self.poison(error))?;
+            self.sync_pools().map_err(|error| self.poison(error))?;
             let (durable, dirty) = {
                 let writer = self.writer.lock();
                 (writer.log.durable(), writer.log.is_dirty())

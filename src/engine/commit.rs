@@ -400,7 +400,7 @@ impl Engine {
         if self.planted(Planted::SkipLogSync) {
             return Ok(());
         }
-        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.pools.sync() };
+        let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.sync_pools() };
         self.gauges.synced();
         match bodies.and_then(|()| writer.log.sync()) {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),

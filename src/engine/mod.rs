@@ -240,7 +240,15 @@ impl Engine {
         if self.planted(Planted::SkipBulkSync) {
             return Ok(());
         }
+        if self.planted(Planted::SkipTierSync) && placed.segment().header.tier > 0 {
+            return Ok(());
+        }
         self.pools.sync_segment(placed.segment()).map_err(|error| self.poison(error))
+    }
+
+    /// Makes the bodies of all tiers durable.
+    fn sync_pools(&self) -> Result<()> {
+        if self.planted(Planted::SkipTierSync) { self.pools.of(0).sync() } else { self.pools.sync() }
     }
 
     /// Makes every commit so far durable.

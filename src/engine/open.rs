@@ -20,14 +20,14 @@ use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Settings, View, Wake, kept};
 use crate::crypto::Keyring;
-use crate::env::{Env, File, Lock, LockMode, OpenMode, Site};
+use crate::env::{Env, File, Lock, LockMode, OpenMode, Planted, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
 use crate::segment::{
     BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
-    segment_dirs,
+    segment_dirs, sync_above,
 };
 
 /// The file that holds the lock.
@@ -293,7 +293,11 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
         if rebuild { Err(std::io::ErrorKind::NotFound.into()) } else { env.vfs.open(&path, mode, site) };
     let make = |file: Arc<dyn File>| {
         let sealer = options.ring().map(|ring| ring.pages(block.index_file));
-        PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)
+        let pages = PageFile::open(file, name.clone(), block.page_salt, read_mode, sealer)?;
+        if env.planted(Planted::PageUnbound) {
+            pages.believe_all();
+        }
+        Ok::<_, Error>(pages)
     };
     if let Ok(file) = opened {
         let pages = make(file)?;
@@ -332,22 +336,8 @@ pub(super) fn open_index(options: &OpenOptions, block: &Superblock) -> Result<Fo
 /// Makes the names in the store's directory durable, then its own name and those of the directories above it,
 /// which may be as new.
 pub(super) fn name_durably(env: &Env, dir: &Path) -> Result<()> {
-    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     env.vfs.sync_dir(dir, Site::STORE_DIR).map_err(|e| failed("syncing", dir, e))?;
-    for parent in dir.ancestors().skip(1) {
-        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        match env.vfs.sync_dir(shown, Site::STORE_DIR) {
-            Ok(()) => {}
-            // A directory that this user may not open, or that cannot be synced, was not made here.
-            Err(e)
-                if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) =>
-            {
-                break;
-            }
-            Err(error) => return Err(failed("syncing", shown, error)),
-        }
-    }
-    Ok(())
+    sync_above(env, dir).map_err(|(shown, error)| failed("syncing", shown, error))
 }
 
 /// Whether there is an index file among the names.

@@ -75,6 +75,36 @@ pub enum Planted {
     LetGoEarly,
     /// The retained past is trimmed up to now.
     TrimAll,
+    /// Bodies that went to the tier of a colder class are not synced before the commit that names them.
+    SkipTierSync,
+    /// The note that says where a tier lies is not made durable.
+    SkipPlaceSync,
+    /// What is packed together is looked for one byte behind where it lies.
+    SolidOffByOne,
+    /// Of the references to a solid frame that a move takes away, each is counted twice.
+    FrameGoesEarly,
+    /// A frozen body can be copied without being restored.
+    CopyFrozen,
+    /// What was restored in one class is restored in the next one too.
+    RestoredStays,
+    /// A restored body is never frozen again.
+    RestoreForever,
+    /// A run of rules is noted as done after its first stretch.
+    RunEndsEarly,
+    /// Rules delete what must not be deleted.
+    ExpireHeld,
+    /// The nonces of an encrypted store repeat.
+    NonceRepeats,
+    /// A sealed body is not bound to the place where it lies.
+    BodyUnbound,
+    /// A page is believed though its parent means another one.
+    PageUnbound,
+    /// The bodies of an encrypted store are not encrypted.
+    PlainBodies,
+    /// A rotation of the key leaves one slot of the superblock as it was.
+    SlotLeft,
+    /// The superblock of an encrypted store is believed without its signature.
+    SuperblockUnsigned,
 }
 
 impl Planted {
@@ -117,6 +147,21 @@ impl Planted {
         Planted::NullStays,
         Planted::LetGoEarly,
         Planted::TrimAll,
+        Planted::SkipTierSync,
+        Planted::SkipPlaceSync,
+        Planted::SolidOffByOne,
+        Planted::FrameGoesEarly,
+        Planted::CopyFrozen,
+        Planted::RestoredStays,
+        Planted::RestoreForever,
+        Planted::RunEndsEarly,
+        Planted::ExpireHeld,
+        Planted::NonceRepeats,
+        Planted::BodyUnbound,
+        Planted::PageUnbound,
+        Planted::PlainBodies,
+        Planted::SlotLeft,
+        Planted::SuperblockUnsigned,
     ];
 }
 

@@ -16,6 +16,7 @@ use super::retention;
 use super::staged::Staged;
 use crate::catalog::{self, Found, HeadRow, Moment};
 use crate::engine::Engine;
+use crate::env::Planted;
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
@@ -239,6 +240,9 @@ impl Step for AttributeStep {
         let before = head.kept();
         let mut row = before.clone();
         self.attribute.write(&mut row)?;
+        if chain.staged.now.mistake.is(Planted::RestoredStays) {
+            row.rare_mut().cold.restore = before.rare().cold.restore;
+        }
         if self.attribute.is_writing() {
             row.modified = millis;
         }

@@ -22,6 +22,7 @@ use crate::engine::{
     self, BlobHead, BodyReader, Change, Engine, Keyed, Moved, NewBody, Proposal, SharedRef, Spender, State,
     View, What,
 };
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, PieceRow, TidyRow};
@@ -373,7 +374,7 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     let (mut bytes, mut packed_for) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(members.len());
     for member in &members {
-        starts.push(bytes.len() as u64);
+        starts.push(bytes.len() as u64 + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
         bytes.extend(read_all(view, &member.body)?);
         varint::put(&mut packed_for, member.key.len() as u64);
         packed_for.extend_from_slice(&member.key);
@@ -508,6 +509,7 @@ impl Proposal for Resettle {
             let key = engine::head_key(blob);
             let Some(Found { lsn, payload, .. }) = Moment::now(state.view).get(&key)? else { continue };
             let mut head = BlobHead::decode(&payload)?;
+            let count = if state.mistake.is(Planted::FrameGoesEarly) { 2 * count } else { count };
             head.refs = head.refs.saturating_sub(count);
             if head.refs == 0 {
                 let work = row::encode(&TidyRow::Blob { lsn: blob.lsn, n: blob.n });

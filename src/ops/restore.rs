@@ -13,6 +13,7 @@ use super::context::BucketRef;
 use super::staged::Staged;
 use crate::catalog::Moment;
 use crate::engine::Engine;
+use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{ObjectRow, Restoring};
 use crate::model::{
@@ -165,7 +166,10 @@ impl Step for RestoreStep {
         let (head, found) = chain.object(&self.key, self.options.version.as_ref())?;
         let asked = self.ask(&head.row)?;
         let before = head.row.rare().cold.restore;
-        let next = advance(&self.key, before, now, asked)?;
+        let mut next = advance(&self.key, before, now, asked)?;
+        if chain.staged.now.mistake.is(Planted::RestoreForever) {
+            next.until = u64::MAX >> 1;
+        }
         if before != Some(next) {
             let mut row = head.kept();
             row.rare_mut().cold.restore = Some(next);

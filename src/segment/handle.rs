@@ -14,7 +14,7 @@ use super::coding::Coding;
 use super::sealed::{LOST, Sealing};
 use super::{Place, bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
-use crate::env::{Env, File, Map, OpenMode, Planted, Site};
+use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
@@ -252,7 +252,7 @@ impl SegmentMaker {
             path,
             file,
             mapped: self.identity.mapped,
-            trusting: self.env.planted(Planted::NoBodySum),
+            mistake: self.env.mistake(),
             map: ArcSwapOption::empty(),
             touched: ArcSwap::from_pointee(Vec::new()),
             bodies: AtomicU64::new(0),
@@ -297,8 +297,8 @@ pub struct Segment {
     path: PathBuf,
     file: Arc<dyn File>,
     mapped: bool,
-    /// Whether bodies are believed without their sums: a mistake, to test the tests.
-    pub(super) trusting: bool,
+    /// A mistake that is switched on, to test the tests.
+    pub(super) mistake: Mistake,
     map: ArcSwapOption<Map>,
     /// One bit for each page that was read or written with success since the segment was opened: only such
     /// pages are read through the map, because a bad sector under a map kills the process.
@@ -423,7 +423,7 @@ impl Segment {
             let index = first + i as u64;
             let expected = u32::from_le_bytes(sum.try_into().expect("four bytes"));
             if frame::placed_chunk_sum(crc(chunk), self.seed, extent.offset, index) != expected
-                && !self.trusting
+                && !self.mistake.is(Planted::NoBodySum)
             {
                 return Err(
                     self.corrupt(body + (index << log2), "the checksum of a chunk of a body does not match")

@@ -2,13 +2,14 @@
 //!
 //! A tier that lies elsewhere has a note of that in its directory in the store, so that whoever opens the store finds its
 //! segments. There they lie in a directory with the store's id for its name, so that stores can share a disk, and so that
-//! a disk that is not there is not mistaken for an empty one.
+//! a disk that is not there is not mistaken for an empty one; and within that in one with the tier's number, so that tiers
+//! can share a disk too.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
 use super::{bulk_dir, parse_file_name};
-use crate::env::{Env, OpenMode, Site};
+use crate::env::{Env, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
 
@@ -36,10 +37,10 @@ impl Place {
     }
 }
 
-/// The directory of a store within one that stores may share.
-fn own(dir: &Path, store_id: &[u8; 16]) -> PathBuf {
+/// The directory of a store's tier within one that stores and tiers may share.
+fn own(dir: &Path, store_id: &[u8; 16], tier: u8) -> PathBuf {
     let name: String = store_id.iter().map(|byte| format!("{byte:02x}")).collect();
-    dir.join(name)
+    dir.join(name).join(tier.to_string())
 }
 
 /// Where each tier lies, as the notes in the store say. `wanted` is where it shall lie, if the store is being opened for
@@ -50,20 +51,23 @@ pub fn find_places(
     store_id: &[u8; 16],
     wanted: Option<&[Option<PathBuf>]>,
 ) -> Result<Vec<Place>> {
+    // A sync that has failed is not believed when another tier tries it again.
+    let mut unsure = Vec::new();
     let find = |tier: u8| {
         let home = bulk_dir(store, tier);
         let noted = read_note(env, &home);
         let wanted = wanted.and_then(|wanted| wanted.get(usize::from(tier))?.clone());
         match wanted.filter(|wanted| noted.as_ref().is_none_or(|(_, noted)| noted != wanted)) {
-            None => Ok(noted.map_or_else(Place::default, |(_, noted)| look(env, &noted, store_id))),
-            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted),
+            None => {
+                Ok(noted.map_or_else(Place::default, |(_, noted)| look(env, own(&noted, store_id, tier))))
+            }
+            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted, &mut unsure),
         }
     };
     (0..TIERS).map(find).collect()
 }
 
-fn look(env: &Env, dir: &Path, store_id: &[u8; 16]) -> Place {
-    let own = own(dir, store_id);
+fn look(env: &Env, own: PathBuf) -> Place {
     let out = env.vfs.list(&own, Site::STORE_LIST).err();
     let out = out.map(|error| format!("{} cannot be used: {error}", own.display()));
     Place { elsewhere: Some(own), out }
@@ -77,22 +81,24 @@ fn settle(
     tier: u8,
     noted: Option<(u64, PathBuf)>,
     wanted: &Path,
+    unsure: &mut Vec<PathBuf>,
 ) -> Result<Place> {
-    let (there, shown) = (own(wanted, store_id), wanted.display());
+    let (there, shown) = (own(wanted, store_id, tier), wanted.display());
     let segments = |dir: &Path| {
         let listed = env.vfs.list(dir, Site::STORE_LIST).ok()?;
         Some(listed.iter().any(|listed| parse_file_name(&listed.name).is_some()))
     };
     if let Some((_, noted)) = &noted {
-        let before = own(noted, store_id);
+        let before = own(noted, store_id, tier);
         match (segments(&before), segments(&there)) {
             (Some(true), _) => {
                 return Err(Error::invalid(
                     "InvalidArgument",
                     format!(
-                        "tier {tier} lies in {}; with the store closed, move that directory into {shown}, then open \
-                         the store with this setting",
-                        before.display()
+                        "tier {tier} lies in {}; with the store closed, move that directory to {}, then open the \
+                         store with this setting",
+                        before.display(),
+                        there.display()
                     ),
                 ));
             }
@@ -110,17 +116,39 @@ fn settle(
         return Err(Error::invalid("InvalidArgument", why));
     };
     let number = noted.map_or(0, |(number, _)| number + 1);
-    let made = (|| {
-        env.vfs.create_dir(&there, Site::STORE_DIR)?;
-        env.vfs.sync_dir(wanted, Site::STORE_DIR)?;
-        if let Some(parent) = wanted.parent() {
-            // Of a directory that was there, that of another user perhaps, nothing is to be made durable.
-            let _ = env.vfs.sync_dir(parent, Site::STORE_DIR);
-        }
-        write_note(env, home, number, path)
-    })();
+    let made = match there.ancestors().find(|dir| unsure.iter().any(|unsure| unsure == dir)) {
+        Some(_) => Err(std::io::Error::other("its name could not be made durable")),
+        None => (|| {
+            env.vfs.create_dir(&there, Site::STORE_DIR)?;
+            sync_above(env, &there).map_err(|(dir, error)| {
+                unsure.push(dir.to_path_buf());
+                error
+            })?;
+            write_note(env, home, number, path)
+        })(),
+    };
     let out = made.err().map(|error| format!("{} cannot be used: {error}", there.display()));
     Ok(Place { elsewhere: Some(there), out })
+}
+
+/// Makes the name of a directory durable, and those of the directories above it, which may be as new. Says which of them
+/// could not be synced.
+pub fn sync_above<'d>(env: &Env, dir: &'d Path) -> std::result::Result<(), (&'d Path, std::io::Error)> {
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    for parent in dir.ancestors().skip(1) {
+        let shown = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match env.vfs.sync_dir(shown, Site::STORE_DIR) {
+            Ok(()) => {}
+            // A directory that this user may not open, or that cannot be synced, was not made here.
+            Err(e)
+                if matches!(e.kind(), PermissionDenied | InvalidInput | Unsupported | ReadOnlyFilesystem) =>
+            {
+                break;
+            }
+            Err(error) => return Err((shown, error)),
+        }
+    }
+    Ok(())
 }
 
 fn note_name(number: u64) -> String {
@@ -143,6 +171,9 @@ fn write_note(env: &Env, home: &Path, number: u64, path: &str) -> std::io::Resul
     let file = env.vfs.open(&name, OpenMode::CreateNew, Site::STORE_DIR)?;
     let written = (|| {
         file.write_at(&[IoSlice::new(&bytes)], 0, Site::STORE_DIR)?;
+        if env.planted(Planted::SkipPlaceSync) {
+            return Ok(());
+        }
         file.sync_data(Site::STORE_DIR)?;
         env.vfs.sync_dir(home, Site::STORE_DIR)
     })();
@@ -191,13 +222,13 @@ mod tests {
         };
         assert_eq!(find(None).unwrap(), Place::default());
         let place = find(Some("/cold")).unwrap();
-        assert_eq!((place.elsewhere, place.out), (Some(own(Path::new("/cold"), &id)), None));
+        assert_eq!((place.elsewhere, place.out), (Some(own(Path::new("/cold"), &id, 2)), None));
         let kept = find(None).unwrap();
-        assert_eq!(kept.elsewhere, Some(own(Path::new("/cold"), &id)));
+        assert_eq!(kept.elsewhere, Some(own(Path::new("/cold"), &id, 2)));
         // Without segments it may lie elsewhere from now on; with some it may not.
         let place = find(Some("/colder")).unwrap();
         let dir = place.elsewhere.unwrap();
-        assert_eq!(dir, own(Path::new("/colder"), &id));
+        assert_eq!(dir, own(Path::new("/colder"), &id, 2));
         let name = dir.join(super::super::file_name(9));
         env.vfs.open(&name, OpenMode::CreateNew, Site::BULK_CREATE).unwrap();
         assert_eq!(find(Some("/cold")).unwrap_err().code(), "InvalidArgument");

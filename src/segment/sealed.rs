@@ -8,6 +8,7 @@ use super::coding::ChunkCoder;
 use crate::crypto::{
     BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, SecretKey, TAG_LEN,
 };
+use crate::env::Planted;
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{self, StoredChunk};
@@ -64,6 +65,8 @@ pub struct BodySealer {
     chunks: ChunkSealer,
     nonce: [u8; BODY_NONCE_LEN],
     next: u64,
+    /// Whether nothing is encrypted after all: a mistake, to test the tests.
+    plain: bool,
 }
 
 impl Segment {
@@ -138,6 +141,7 @@ impl Segment {
 
     fn body_place(&self, offset: u64, payload: bool) -> BodyPlace {
         let SegmentHeader { id, nonce, chunk_log2, .. } = self.header;
+        let offset = if self.mistake.is(Planted::BodyUnbound) { 0 } else { offset };
         BodyPlace { segment: id, nonce, offset, chunk_log2, payload }
     }
 
@@ -147,7 +151,8 @@ impl Segment {
             let place = self.body_place(offset, payload);
             let nonce = sealing.ring.body_nonce(&place, first);
             let (secret, _) = sealing.keys.as_ref().expect("nothing is written where nothing opens");
-            BodySealer { chunks: sealing.ring.body(secret, &place, &nonce), nonce, next: 0 }
+            let plain = self.mistake.is(Planted::PlainBodies);
+            BodySealer { chunks: sealing.ring.body(secret, &place, &nonce), nonce, next: 0, plain }
         })
     }
 
@@ -232,7 +237,11 @@ pub fn store_chunks(
             }
         };
         if let Some(sealer) = &mut sealer {
+            let clear = sealer.plain.then(|| out[before..].to_vec());
             let tag = sealer.chunks.seal(sealer.next, ends && number + 1 == count, &mut out[before..]);
+            if let Some(clear) = clear {
+                out[before..].copy_from_slice(&clear);
+            }
             out.extend_from_slice(&tag);
             sealer.next += 1;
             stored.len += TAG_LEN as u64;

@@ -3,6 +3,7 @@
 use ossicle::ErrorKind;
 use ossicle::testing::{CutPolicy, Fault};
 
+use crate::harness::climate::Climate;
 use crate::harness::run::{Weather, calm, run};
 use crate::harness::world::{World, observe};
 use crate::harness::{Deadline, Dice, Tally, aftermath, budget, cuts, scripts, seed};
@@ -48,7 +49,12 @@ fn cuts_at_random() {
     while !deadline.is_past() {
         let number = dice.roll() >> 16;
         let script = &scripts[(number % scripts.len() as u64) as usize];
-        tally.join(cuts::any_call(script, number, None).unwrap());
+        // Half of them in another climate.
+        let (script, number) = match Climate::ALL.get((number >> 40) as usize % (2 * Climate::ALL.len())) {
+            Some(climate) => (climate.script(script), climate.seed(number & 0xFF_FFFF_FFFF)),
+            None => (script.clone(), number & 0xFF_FFFF_FFFF),
+        };
+        tally.join(cuts::any_call(&script, number, None).unwrap());
     }
     println!("at random: {} disks", tally.runs);
 }

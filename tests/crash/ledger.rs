@@ -1,9 +1,13 @@
 //! The ledger of faults: every site is called, and power cuts and errors have struck wherever something changes.
 
-use ossicle::Site;
+use std::io::ErrorKind;
 
-use crate::harness::world::SEALED;
-use crate::harness::{Tally, cuts, errors, full, nested, scripts, seed};
+use ossicle::Site;
+use ossicle::testing::{CutPolicy, Fault};
+
+use crate::harness::run::{Weather, calm, run};
+use crate::harness::world::{SEALED, World};
+use crate::harness::{Tally, aftermath, full, nested, scripts, seed};
 
 /// Sites that only read, or write what is never durable: a power cut there finds nothing half done.
 const READING: [Site; 8] = [
@@ -22,13 +26,31 @@ const WHEN_FULL: [Site; 1] = [Site::LOG_UNDO];
 #[test]
 fn every_site_is_called_and_struck() {
     let mut tally = Tally::default();
-    for script in scripts::all() {
-        tally.join(cuts::every_call(&script, seed(), None).unwrap());
-        tally.join(errors::every_change(&script, seed(), None).unwrap());
+    let plain = scripts::all().into_iter().map(|script| (script, seed()));
+    for (script, seed) in plain.chain([(scripts::shreds(), seed() | SEALED)]) {
+        // One cut and one failing call at each site that the script comes by, in the middle of its calls there.
+        let (world, _) = calm(&script, seed, None).unwrap();
+        tally.add(&world.disk);
+        for (site, calls) in world.disk.calls().into_iter().filter(|(site, _)| !READING.contains(site)) {
+            for (weather, fault) in
+                [(Weather::Cut, Fault::PowerCut), (Weather::Failing, Fault::Error(ErrorKind::Other))]
+            {
+                let struck = World::new(seed, None);
+                struck.disk.fail_site(site, calls / 2, fault);
+                let run = run(&struck, &script, weather);
+                let run =
+                    run.unwrap_or_else(|wrong| panic!("{}, {fault:?} at {site:?}: {wrong}", script.name));
+                tally.add(&struck.disk);
+                if weather == Weather::Failing {
+                    struck.disk.clear_faults();
+                }
+                let after = struck.restart(CutPolicy::DropUnsynced);
+                aftermath::check(&after, &run.allowed())
+                    .unwrap_or_else(|wrong| panic!("{}, {fault:?} at {site:?}: {wrong}", script.name));
+                tally.add(&after.disk);
+            }
+        }
     }
-    let shreds = scripts::shreds();
-    tally.join(cuts::every_call(&shreds, seed() | SEALED, None).unwrap());
-    tally.join(errors::every_change(&shreds, seed() | SEALED, None).unwrap());
     for script in [scripts::first_steps(), scripts::streamed_buffered()] {
         tally.join(full::every_capacity(&script, seed(), 4 << 10, None).unwrap());
         tally.join(nested::every_recovery(&script, seed(), 7, 1, None).unwrap());

@@ -8,16 +8,19 @@
 )]
 
 mod backup;
+mod climates;
 mod cuts;
 mod damage;
 mod determinism;
 mod enveloped;
 mod errors;
+mod flips;
 mod full;
 mod harness;
 mod kill;
 mod ledger;
 mod lifecycle;
 mod nested;
+mod nonces;
 mod regressions;
 mod sealed;

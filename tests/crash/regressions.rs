@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use ossicle::testing::{CutPolicy, Fault};
-use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions};
+use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions, RestoreOptions, StorageClass};
 
 use crate::harness::run::{Weather, run};
-use crate::harness::world::{World, observe};
+use crate::harness::world::{APART, World, observe};
 use crate::harness::{aftermath, policy_of, race, scripts, seed};
 
 /// A store with a bucket, in a world of its own.
@@ -172,6 +172,61 @@ fn a_full_store_opens_though_its_past_is_to_be_retained_from_now_on() {
     bucket.put("again", b"room").unwrap();
 }
 
+/// Whoever lets two classes lie in one directory elsewhere: at the next opening each tier took what the other had written
+/// since the last checkpoint for what a crash had left behind, and removed it.
+#[test]
+fn tiers_that_share_a_directory_leave_each_others_segments_alone() {
+    for policy in [CutPolicy::DropUnsynced, CutPolicy::KeepAll] {
+        let world = World::new(seed() | APART, None);
+        let store = world.open().unwrap();
+        let bucket = store.create_bucket("one").unwrap();
+        let classes = [StorageClass::InfrequentAccess, StorageClass::Archive, StorageClass::DeepColdArchive];
+        for class in classes {
+            let body = vec![class as u8; 50_000];
+            bucket.put_with(&class.to_string(), body, PutOptions::new().storage_class(class)).unwrap();
+        }
+        let after = world.restart(policy);
+        for _ in 0..2 {
+            let store = after.open().unwrap();
+            assert!(store.verify().unwrap().is_clean());
+            let bucket = store.bucket("one").unwrap();
+            for class in classes {
+                if class.is_archive() {
+                    bucket.restore(&class.to_string(), RestoreOptions::new()).unwrap();
+                }
+                let body = bucket.get(&class.to_string()).unwrap().bytes().unwrap();
+                assert!(body[..] == vec![class as u8; 50_000]);
+            }
+        }
+    }
+}
+
+/// That the name of the directory in which a tier's segments lie could not be made durable was not noticed, or forgotten
+/// when the next tier tried the same again: what was put there and acknowledged was gone after a power cut.
+#[test]
+fn a_tier_whose_directory_has_no_durable_name_is_out_of_service() {
+    for at in 0..60 {
+        let world = World::new(seed() | APART, None);
+        world.disk.fail_at(at, Fault::Error(std::io::ErrorKind::Other));
+        let Ok(store) = world.open() else { continue };
+        let Ok(bucket) = store.create_bucket("one") else { continue };
+        let mut put = Vec::new();
+        for class in StorageClass::ALL {
+            let options = PutOptions::new().storage_class(class);
+            if bucket.put_with(&class.to_string(), vec![class as u8; 50_000], options).is_ok() {
+                put.push(class);
+            }
+        }
+        let store = world.restart(CutPolicy::DropUnsynced).open().unwrap();
+        assert!(store.verify().unwrap().is_clean(), "call {at}: {:?}", store.verify().unwrap().problems);
+        for class in put {
+            let bucket = store.bucket("one").unwrap();
+            let there = bucket.head(&class.to_string());
+            assert!(there.is_ok(), "call {at}: what was put in {class} is gone");
+        }
+    }
+}
+
 /// Log segments that were made and never used lay in the directory of a store that had not begun its log. An opening that
 /// made the index anew went behind the last of them; the next one ended its walk at the first, and took what stood behind
 /// for damage.
@@ -190,4 +245,9 @@ fn segments_that_were_never_used_are_no_log() {
                 .unwrap_or_else(|wrong| panic!("call {at}, restart {number}: {wrong}"));
         }
     }
+}
+
+#[test]
+fn a_store_knows_where_its_tiers_lie() {
+    crate::harness::apart::remembered(seed(), None).unwrap();
 }

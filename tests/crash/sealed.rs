@@ -1,32 +1,23 @@
 //! Encrypted stores under everything that plain ones are tried with, and under an enemy who makes every checksum right.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ossicle::testing::{CutPolicy, Fault};
-use ossicle::{ErrorKind, PutOptions, SalvageOptions, StaticKey, Store};
+use ossicle::{ErrorKind, SalvageOptions, StaticKey, Store};
 
-use crate::harness::damage::{copy, files, survey};
+use crate::harness::canary::{secrets, tells};
+use crate::harness::damage::{copy, files};
+use crate::harness::enemy::{self, assert_refused, crc, records, resum, resum_if_sound, segments, small};
 use crate::harness::model::State;
 use crate::harness::run::{Weather, calm, run};
 use crate::harness::script::{Op, Script};
 use crate::harness::world::{DIR, SEALED, World, key, observe, verify};
-use crate::harness::{cuts, errors, full, nested, scripts, seed};
+use crate::harness::{cuts, errors, full, nested, places, scripts, seed};
 
-macro_rules! every_call {
-    ($($name:ident)*) => {
-        $(#[test]
-        fn $name() {
-            let tally = cuts::every_call(&scripts::$name(), seed() | SEALED, None).unwrap();
-            println!("{}, sealed: {} disks", stringify!($name), tally.runs);
-        })*
-    };
-}
-
-every_call! {
-    first_steps overwrite_and_relocate rename_and_relocate log_rotation streamed_buffered copies long_metadata
-    tombstones_move readers version_chains shared_bodies history appends uploads backed_up
-    shreds
+#[test]
+fn shreds() {
+    let tally = cuts::every_call(&scripts::shreds(), seed() | SEALED, None).unwrap();
+    println!("shreds, sealed: {} disks", tally.runs);
 }
 
 #[test]
@@ -39,7 +30,7 @@ fn torn_writes() {
 #[test]
 fn failing_calls_full_disks_and_cut_recoveries() {
     let script = scripts::overwrite_and_relocate();
-    errors::every_change(&script, seed() | SEALED, None).unwrap();
+    errors::some_changes(&script, seed() | SEALED, places(40), None).unwrap();
     full::every_capacity(&scripts::first_steps(), seed() | SEALED, 16 << 10, None).unwrap();
     nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
 }
@@ -47,7 +38,7 @@ fn failing_calls_full_disks_and_cut_recoveries() {
 #[test]
 fn failing_calls_full_disks_and_cut_recoveries_of_shreds() {
     let script = scripts::shreds();
-    errors::every_change(&script, seed() | SEALED, None).unwrap();
+    errors::some_changes(&script, seed() | SEALED, places(60), None).unwrap();
     full::every_capacity(&script, seed() | SEALED, 16 << 10, None).unwrap();
     nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
 }
@@ -101,41 +92,6 @@ fn a_shred_that_was_cut_is_ended_and_leaves_nothing() {
     assert!(ended > 5, "{ended} shreds were ended");
 }
 
-/// What of a state must never be seen in a file: names and values that are long enough not to be there by chance.
-fn secrets(states: &[&State]) -> BTreeSet<Vec<u8>> {
-    let mut secrets = BTreeSet::new();
-    for state in states {
-        for (bucket, objects) in &state.buckets {
-            secrets.insert(bucket.as_bytes().to_vec());
-            for (key, thing) in objects {
-                secrets.insert(key.as_bytes().to_vec());
-                secrets.insert(thing.body[..thing.body.len().min(16)].to_vec());
-                secrets.insert(thing.body[thing.body.len() / 2..].iter().take(16).copied().collect());
-                secrets.extend(
-                    thing.metadata.values().map(|value| value.as_bytes()[..value.len().min(16)].to_vec()),
-                );
-            }
-        }
-    }
-    secrets.retain(|secret| secret.len() >= 6);
-    secrets
-}
-
-fn tells(world: &World, secrets: &BTreeSet<Vec<u8>>) -> Option<String> {
-    let heads: BTreeSet<[u8; 6]> = secrets.iter().map(|secret| *secret.first_chunk().unwrap()).collect();
-    for path in world.disk.paths() {
-        let bytes = world.disk.contents(&path).unwrap_or_default();
-        for (at, window) in bytes.windows(6).enumerate() {
-            if heads.contains(window)
-                && let Some(secret) = secrets.iter().find(|secret| bytes[at..].starts_with(secret))
-            {
-                return Some(format!("{secret:?} stands at byte {at} of {}", path.display()));
-            }
-        }
-    }
-    None
-}
-
 /// No file tells anything, wherever the power is cut, before and after the store is opened again.
 #[test]
 fn no_file_tells_anything_after_any_crash() {
@@ -165,28 +121,6 @@ fn no_file_tells_anything_after_any_crash() {
     }
 }
 
-/// A small store that was closed in peace, with its index in the tree and a tail of log behind it.
-fn small() -> (World, State) {
-    let mut world = World::new(seed() | SEALED, None);
-    world.settings.packed_max = 600;
-    world.settings.segment_size = 1 << 20;
-    let store = world.open().unwrap();
-    let bucket = store.create_bucket("a-bucket").unwrap();
-    bucket.put("inline", b"tiny").unwrap();
-    bucket.put("packed", [b'p'; 500]).unwrap();
-    store.checkpoint().unwrap();
-    bucket.put_with("noted", [b'n'; 500], PutOptions::new().metadata("note", "value")).unwrap();
-    bucket.put("streamed", [b's'; 5000]).unwrap();
-    // Of what was written last, damage cannot be told from a torn tail.
-    bucket.put(LAST, b"last").unwrap();
-    let state = observe(&store).unwrap();
-    let killed = copy(&world);
-    store.close().unwrap();
-    (killed, state)
-}
-
-const LAST: &str = "last";
-
 /// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
 fn stride() -> usize {
     std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(13)
@@ -194,7 +128,7 @@ fn stride() -> usize {
 
 #[test]
 fn every_flipped_byte_of_a_small_store_is_found_or_does_not_matter() {
-    let (world, state) = small();
+    let (world, state) = small(seed(), None);
     let mut flips = 0;
     for (path, bytes) in files(&world) {
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| (last + 40).min(bytes.len()));
@@ -210,85 +144,9 @@ fn every_flipped_byte_of_a_small_store_is_found_or_does_not_matter() {
 
 // The enemy: whoever can write to the directory, knows the format, and has no key -------------------------------
 
-/// The sum that knows its place, as docs/FORMAT.md has it.
-fn place(seed: u32, offset: u64, index: u64) -> u32 {
-    let mut x = u64::from(seed)
-        ^ offset.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        ^ index.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^= x >> 31;
-    (x ^ (x >> 32)) as u32
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
-}
-
-fn seed_of(segment: &[u8]) -> u32 {
-    crc(&[&segment[24..40], &segment[16..24], &segment[40..48]].concat())
-}
-
-fn word(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
-}
-
-/// The records of a segment: where they start, and the length of their payload.
-fn records(segment: &[u8]) -> Vec<(usize, usize)> {
-    let (mut found, mut at) = (Vec::new(), 128);
-    while at + 32 <= segment.len() && segment[at] != 0 {
-        let len = word(segment, at + 8) as usize;
-        found.push((at, len));
-        at = (at + 32 + len).next_multiple_of(8);
-    }
-    found
-}
-
-/// Makes all sums of the record at `at` right.
-fn resum(segment: &mut [u8], at: usize) {
-    let (seed, len) = (seed_of(segment), word(segment, at + 8) as usize);
-    let offset = at as u64;
-    if segment[at] == 3 {
-        // A coded blob: the sums of the chunks, then what stands behind the chunks.
-        let plain = word(segment, at + 16);
-        let log2 = u32::from(segment[14]);
-        let chunks = plain.div_ceil(1 << log2) as usize;
-        let owner = usize::from(u16::from_le_bytes([segment[at + 2], segment[at + 3]]));
-        let sums = at + 32 + len - owner - 4 * chunks;
-        let table = sums - 4 * chunks;
-        let mut from = at + 32;
-        for index in 0..chunks {
-            let stored =
-                u32::from_le_bytes(segment[table + 4 * index..][..4].try_into().unwrap()) & !(1 << 31);
-            let sum = crc(&segment[from..from + stored as usize]) ^ place(seed, offset, index as u64);
-            segment[sums + 4 * index..][..4].copy_from_slice(&sum.to_le_bytes());
-            from += stored as usize;
-        }
-        let sum = crc(&segment[table..at + 32 + len]) ^ place(seed, offset, u64::MAX);
-        segment[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
-    } else {
-        let sum = crc(&segment[at + 32..at + 32 + len]) ^ place(seed, offset, u64::MAX);
-        segment[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
-    }
-    let sum = crc(&segment[at..at + 28]) ^ place(seed, offset, u64::MAX - 1);
-    segment[at + 28..at + 32].copy_from_slice(&sum.to_le_bytes());
-}
-
-/// What a reader makes of it must be what was there before, or an error; never something else.
-fn assert_refused(world: &World, state: &State, what: &str) {
-    let mut older = state.clone();
-    older.buckets.get_mut("a-bucket").unwrap().remove(LAST);
-    survey(world, &[state.clone(), older]).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
-}
-
-fn segments(world: &World) -> Vec<(PathBuf, Vec<u8>)> {
-    let of = |(path, _): &(PathBuf, Vec<u8>)| path.extension().is_some_and(|end| end == "seg");
-    files(world).into_iter().filter(of).collect()
-}
-
 #[test]
 fn the_enemy_makes_the_sums_of_unchanged_records_as_they_are() {
-    let (world, _) = small();
+    let (world, _) = small(seed(), None);
     let mut seen = 0;
     for (_, bytes) in segments(&world) {
         for (at, _) in records(&bytes) {
@@ -307,7 +165,7 @@ fn the_enemy_makes_the_sums_of_unchanged_records_as_they_are() {
 
 #[test]
 fn records_that_were_changed_exchanged_or_replayed_with_right_sums_are_refused() {
-    let (world, state) = small();
+    let (world, state) = small(seed(), None);
     let all = segments(&world);
     for (path, bytes) in &all {
         let found = records(bytes);
@@ -344,17 +202,6 @@ fn records_that_were_changed_exchanged_or_replayed_with_right_sums_are_refused()
                 }
             }
         }
-    }
-}
-
-/// The table of a blob may lead anywhere once it is changed; then the enemy leaves the sums as they are.
-fn resum_if_sound(segment: &mut [u8], at: usize, len: usize) {
-    let before = segment[at..at + 32 + len].to_vec();
-    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        resum(segment, at);
-    }));
-    if done.is_err() {
-        segment[at..at + 32 + len].copy_from_slice(&before);
     }
 }
 
@@ -406,35 +253,37 @@ fn chunks_of_a_body_cannot_be_exchanged_or_cut_off() {
 
 #[test]
 fn a_superblock_with_a_right_checksum_and_no_right_key_is_refused() {
-    let (world, state) = small();
-    let path = Path::new(DIR).join("SUPERBLOCK");
-    let bytes = world.disk.contents(&path).unwrap();
-    let slots = || (0..4).filter(|slot| bytes[slot * 4096] != 0);
-    let newest = slots().max_by_key(|slot| word(&bytes, slot * 4096 + 16)).unwrap();
-    for at in (16..142).chain((512..1100).step_by(5)).chain(4060..4092) {
-        let mut bad = bytes.clone();
-        let slot = &mut bad[newest * 4096..(newest + 1) * 4096];
-        slot[at] ^= 1;
-        let sum = crc(&slot[..4092]);
-        slot[4092..].copy_from_slice(&sum.to_le_bytes());
-        let changed = copy(&world);
-        changed.disk.put_contents(&path, bad);
-        match changed.open() {
-            Err(error) => assert!(
-                matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Denied | ErrorKind::Unsupported),
-                "byte {at}: {error}"
-            ),
-            // It says impossible things, and the slot before it counts.
-            Ok(store) => {
-                assert_eq!(observe(&store).unwrap(), state, "byte {at}");
-            }
-        }
+    enemy::superblocks_are_forged(seed(), None).unwrap();
+}
+
+#[test]
+fn bodies_that_change_places_are_refused() {
+    enemy::bodies_change_places(seed(), None).unwrap();
+}
+
+#[test]
+fn pages_from_before_are_refused() {
+    for seed in [seed(), seed() + 1] {
+        enemy::older_pages_come_back(seed, None).unwrap();
+        enemy::older_pages_come_back(seed | SEALED, None).unwrap();
+    }
+}
+
+#[test]
+fn after_a_rotation_the_old_key_opens_no_slot() {
+    enemy::no_slot_is_left(seed(), None).unwrap();
+}
+
+#[test]
+fn a_chunk_that_lies_about_its_length_is_refused() {
+    for seed in [seed(), seed() + 1] {
+        enemy::chunks_lie_about_their_length(seed, None).unwrap();
     }
 }
 
 #[test]
 fn pages_and_files_of_another_place_or_store_are_refused() {
-    let (world, state) = small();
+    let (world, state) = small(seed(), None);
     let (other, _) = {
         let world = World::new((seed() + 2) | SEALED, None);
         let store = world.open().unwrap();
@@ -475,7 +324,7 @@ fn pages_and_files_of_another_place_or_store_are_refused() {
 /// Whoever puts a plain segment into a sealed store, or clears the bit in a header, is not believed.
 #[test]
 fn a_segment_that_says_it_is_not_sealed_is_refused() {
-    let (world, state) = small();
+    let (world, state) = small(seed(), None);
     for (path, bytes) in segments(&world) {
         for coding in [0, 1] {
             let mut bad = bytes.clone();
@@ -498,7 +347,7 @@ fn a_rotation_is_cut_everywhere() {
     };
     let mut ends = [0, 0];
     for at in 0..40 {
-        let (world, state) = small();
+        let (world, state) = small(seed(), None);
         let store = world.open().unwrap();
         let before = world.disk.operations();
         world.disk.fail_at(before + at, Fault::PowerCut);

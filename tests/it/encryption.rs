@@ -79,8 +79,10 @@ fn holds(bytes: &[u8], what: &[u8]) -> bool {
 /// No file holds a canary, nor is called by one.
 fn assert_silent(disk: &MemoryVfs, dir: &str, after: &str) {
     for (path, bytes) in files(disk, Path::new(dir)) {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let bytes = &bytes[..used];
         for canary in CANARIES {
-            assert!(!holds(&bytes, canary.as_bytes()), "{canary} stands in {} after {after}", path.display());
+            assert!(!holds(bytes, canary.as_bytes()), "{canary} stands in {} after {after}", path.display());
             assert!(
                 !path.to_string_lossy().contains(canary),
                 "{canary} is in the name of {}",
@@ -151,7 +153,76 @@ fn live(store: &Store, after: &mut dyn FnMut(&str)) {
     after("overwriting");
     store.compact(CompactOptions::default()).unwrap();
     after("compacting");
+    rest(store, &bucket, after);
     store.flush().unwrap();
+}
+
+/// What else there is to write: attributes, configurations, versions, forks, prefixes, feeds, the past, rules.
+fn rest(store: &Store, bucket: &Bucket, after: &mut dyn FnMut(&str)) {
+    let waiting = bucket.upload("canary-key-name/waiting", UploadOptions::new()).unwrap();
+    waiting.put_part(3, long("canary-upload-part", 5000)).unwrap();
+    waiting.put_part(1, long("canary-upload-part", 150_000)).unwrap();
+    after("an upload that is left");
+    bucket.symlink("canary-key-name/link", "canary-key-name/packed").unwrap();
+    bucket.set_acl("canary-key-name/packed", Acl::PublicRead).unwrap();
+    bucket.set_metadata("canary-key-name/packed", [("note", "canary-metadata-value")]).unwrap();
+    bucket.set_legal_hold("canary-key-name/packed", true).unwrap();
+    bucket.set_legal_hold("canary-key-name/packed", false).unwrap();
+    after("a symlink and attributes");
+    let deep = PutOptions::new().storage_class(StorageClass::DeepColdArchive);
+    for n in 0..30 {
+        let small = long("canary-body-packed", 300 + n);
+        bucket.put_with(&format!("canary-key-name/deep/{n}"), small, deep.clone()).unwrap();
+    }
+    while store.maintain(std::time::Duration::from_secs(5)).unwrap().more {}
+    bucket.restore("canary-key-name/deep/3", RestoreOptions::new()).unwrap();
+    after("packing and restoring");
+    bucket.rename_prefix("canary-key-name/deep/", "canary-key-name/deeper/").unwrap();
+    bucket.delete_prefix("canary-key-name/deeper/1").unwrap();
+    after("prefixes");
+    bucket.set_config(&Quota { bytes: Some(1 << 30), objects: None }).unwrap();
+    let rules = [
+        Rule::new("canary-key-name/1").expire_on(std::time::UNIX_EPOCH),
+        Rule::new("canary-key-name/2").tag("canary-tag-value", "canary-tag-value").expire_after(1),
+    ];
+    bucket.set_config(&Lifecycle::new(rules)).unwrap();
+    bucket.run_lifecycle().unwrap();
+    after("rules");
+    let fork = store.fork_bucket("canary-bucket-name", "canary-bucket-name-2").unwrap();
+    fork.put("canary-key-name/forked", long("canary-body-packed", 900)).unwrap();
+    fork.delete("canary-key-name/copy").unwrap();
+    after("a fork");
+    fork.set_config(&Versioning::Enabled).unwrap();
+    for _ in 0..3 {
+        fork.put("canary-key-name/versions", long("canary-body-packed", 900)).unwrap();
+    }
+    fork.delete("canary-key-name/versions").unwrap();
+    fork.undelete("canary-key-name/versions").unwrap();
+    after("versions");
+    let here = store.stats().lsn;
+    store.set_cursor("canary-row-value", here).unwrap();
+    bucket.put("canary-key-name/told", long("canary-body-packed", 700)).unwrap();
+    assert!(store.changes(here).unwrap().all(|change| change.is_ok()));
+    after("a cursor");
+    store.set_history(Some(std::time::Duration::from_secs(3600))).unwrap();
+    bucket.put("canary-key-name/past", long("canary-body-packed", 700)).unwrap();
+    bucket.delete("canary-key-name/past").unwrap();
+    after("the past");
+    store.remove_cursor("canary-row-value").unwrap();
+    store.checkpoint().unwrap();
+    store.compact(CompactOptions::new().garbage_percent(0)).unwrap();
+    after("compacting all of it");
+    // Names that the store gives are no secrets to those who have its key, but to all others.
+    let version = fork.versions("canary-key-name/versions").unwrap().next().unwrap().unwrap().version;
+    after_names(after, &[waiting.id().to_string(), version.to_string()]);
+}
+
+/// Hears names that are not known beforehand as canaries.
+fn after_names(after: &mut dyn FnMut(&str), names: &[String]) {
+    for name in names {
+        assert!(name.len() >= 8, "{name}");
+        after(&format!("NAME {name}"));
+    }
 }
 
 fn assert_lived(store: &Store) {
@@ -176,7 +247,22 @@ fn assert_lived(store: &Store) {
 fn no_file_tells_anything_after_any_operation() {
     let disk = Arc::new(MemoryVfs::new());
     let store = open(&disk);
-    live(&store, &mut |what| assert_silent(&disk, "/store", what));
+    let mut names = 0;
+    live(&store, &mut |what| {
+        assert_silent(&disk, "/store", what);
+        if let Some(name) = what.strip_prefix("NAME ") {
+            names += 1;
+            for (path, bytes) in files(&disk, Path::new("/store")) {
+                assert!(!holds(&bytes, name.as_bytes()), "{name} stands in {}", path.display());
+                assert!(
+                    !path.to_string_lossy().contains(name),
+                    "{name} is in the name of {}",
+                    path.display()
+                );
+            }
+        }
+    });
+    assert_eq!(names, 2);
     assert_lived(&store);
     store.backup("/backup").unwrap();
     assert_silent(&disk, "/backup", "a backup");

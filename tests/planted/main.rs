@@ -15,13 +15,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use harness::aftermath::hold;
+use harness::climate::Climate;
 use harness::damage::{copy, files, offsets, survey};
 use harness::run::calm;
 use harness::script::Script;
-use harness::world::{observe, verify};
-use harness::{Verdict, cuts, errors, full, nested, race, scripts};
-use ossicle::CompactOptions;
+use harness::world::{SEALED, World, observe, verify};
+use harness::{Verdict, apart, canary, cuts, enemy, errors, full, nested, race, rules, scripts};
 use ossicle::testing::Planted;
+use ossicle::{CompactOptions, ErrorKind, PutOptions, RestoreOptions, StorageClass};
 
 /// How long the hunt for one mistake may take.
 const TIME: Duration = Duration::from_secs(60);
@@ -34,7 +35,7 @@ fn cut(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
 }
 
 fn fail(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
-    errors::every_change(script, seed, mistake).map(drop)
+    errors::some_changes(script, seed, u64::MAX, mistake).map(drop)
 }
 
 /// No fault but the mistake: what the script leads to, what it adds up to, and what maintenance makes of it.
@@ -87,6 +88,78 @@ fn damage(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
     Ok(())
 }
 
+/// In a colder class.
+fn cool(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let climate = Climate { sealed: false, class: StorageClass::InfrequentAccess, apart: false };
+    cuts::some_calls(&climate.script(script), climate.seed(seed), 40, mistake).map(drop)
+}
+
+/// With the tiers of colder classes in a directory of their own, of which the next opening is told nothing.
+fn part(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    apart::remembered(seed, mistake)
+}
+
+/// Packed together.
+fn freeze(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    if !["tiers", "solid", "classes"].contains(&script.name) {
+        return Ok(());
+    }
+    let climate = Climate { sealed: false, class: StorageClass::Archive, apart: false };
+    play(script, seed, mistake)?;
+    play(&climate.script(script), climate.seed(seed), mistake)
+}
+
+/// What is restored is so for as long as was asked.
+fn thaw(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let told = |error: ossicle::Error| error.to_string();
+    let world = World::new(seed, mistake);
+    let store = world.open().map_err(told)?;
+    let bucket = store.create_bucket("one").map_err(told)?;
+    bucket.put_with("k", b"body", PutOptions::new().storage_class(StorageClass::Archive)).map_err(told)?;
+    bucket.restore("k", RestoreOptions::new().days(1)).map_err(told)?;
+    bucket.get("k").map_err(told)?;
+    world.wait(Duration::from_secs(86_400 + 1));
+    match bucket.get("k") {
+        Err(error) if error.kind() == ErrorKind::Archived => Ok(()),
+        other => Err(format!("a day later: {:?}", other.map(drop))),
+    }
+}
+
+fn rule(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    rules::whole(&World::new(seed, mistake))
+}
+
+/// Nothing is told by the files of an encrypted store.
+fn sing(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    let (world, run) = calm(script, seed | SEALED, mistake)?;
+    let known: Vec<_> = run.history.iter().collect();
+    match canary::tells(&world, &canary::secrets(&known)) {
+        Some(told) => Err(told),
+        None => Ok(()),
+    }
+}
+
+fn forge(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    enemy::superblocks_are_forged(seed, mistake)
+}
+
+fn exchange(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    enemy::bodies_change_places(seed, mistake)
+}
+
+fn replay(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    enemy::older_pages_come_back(seed, mistake)?;
+    enemy::older_pages_come_back(seed | SEALED, mistake)
+}
+
+fn rotate(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    enemy::no_slot_is_left(seed, mistake)
+}
+
+fn swell(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
+    enemy::chunks_lie_about_their_length(seed, mistake)
+}
+
 /// Hunts for a mistake with every script, the likely ways first. Says which run caught it, and how.
 fn hunt(mistake: Planted, likely: &[Hunt]) -> Option<(u64, String)> {
     let began = Instant::now();
@@ -129,6 +202,18 @@ fn likely(mistake: Planted) -> &'static [Hunt] {
         | Planted::NullStays
         | Planted::LetGoEarly
         | Planted::TrimAll => &[play],
+        Planted::SkipTierSync => &[cool],
+        Planted::SkipPlaceSync => &[part],
+        Planted::SolidOffByOne | Planted::FrameGoesEarly | Planted::CopyFrozen | Planted::RestoredStays => {
+            &[freeze]
+        }
+        Planted::RestoreForever => &[thaw],
+        Planted::RunEndsEarly | Planted::ExpireHeld => &[rule],
+        Planted::NonceRepeats | Planted::PlainBodies => &[sing],
+        Planted::BodyUnbound => &[exchange],
+        Planted::PageUnbound => &[replay],
+        Planted::SlotLeft => &[rotate],
+        Planted::SuperblockUnsigned => &[forge],
         _ => &[cut, nest, fail],
     }
 }
@@ -152,9 +237,15 @@ macro_rules! caught {
                 play(&script, 1, None).unwrap();
             }
             for script in [scripts::first_steps(), scripts::buffered_then_synced(), scripts::transactions(), scripts::readers()] {
-                for hunt in [cut, fail, fill, nest, damage, tear, race] as [Hunt; 7] {
+                for hunt in [cut, fail, fill, nest, damage, tear, race, cool, part, freeze, sing] as [Hunt; 11] {
                     hunt(&script, 1, None).unwrap();
                 }
+            }
+            for script in [scripts::tiers(), scripts::solid(), scripts::classes()] {
+                freeze(&script, 1, None).unwrap();
+            }
+            for hunt in [thaw, rule, forge, exchange, replay, rotate, swell] as [Hunt; 7] {
+                hunt(&scripts::first_steps(), 1, None).unwrap();
             }
         }
 
@@ -203,4 +294,19 @@ caught! {
     null_stays: NullStays
     let_go_early: LetGoEarly
     trim_all: TrimAll
+    skip_tier_sync: SkipTierSync
+    skip_place_sync: SkipPlaceSync
+    solid_off_by_one: SolidOffByOne
+    frame_goes_early: FrameGoesEarly
+    copy_frozen: CopyFrozen
+    restored_stays: RestoredStays
+    restore_forever: RestoreForever
+    run_ends_early: RunEndsEarly
+    expire_held: ExpireHeld
+    nonce_repeats: NonceRepeats
+    body_unbound: BodyUnbound
+    page_unbound: PageUnbound
+    plain_bodies: PlainBodies
+    slot_left: SlotLeft
+    superblock_unsigned: SuperblockUnsigned
 }

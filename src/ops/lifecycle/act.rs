@@ -2,6 +2,7 @@
 
 use super::scan::{self, Due, What};
 use crate::catalog::{BucketState, Found, HeadRow, Kind, Rows, keys, lifecycle as rows};
+use crate::env::Planted;
 use crate::error::Result;
 use crate::format::row::{self, ReportRow, RunRow};
 use crate::index::Weight;
@@ -113,7 +114,8 @@ fn act(
     };
     let head = HeadRow::of(key, &found)?;
     let action = due.act.action;
-    let deletes = matches!(action, LifecycleAction::Expire | LifecycleAction::Remove);
+    let deletes = matches!(action, LifecycleAction::Expire | LifecycleAction::Remove)
+        && !staged.now.mistake.is(Planted::ExpireHeld);
     if deletes && scan::is_protected(staged, state, key, &head, is_current, staged.now.millis)? {
         counts.held += 1;
         return Ok(());

@@ -10,6 +10,7 @@ use super::act::RunStep;
 use super::scan::{Bounds, Scan, Stretch};
 use crate::catalog::{self, BucketState, Moment, Rows, keys, lifecycle as rows};
 use crate::engine::{Engine, View};
+use crate::env::Planted;
 use crate::error::Result;
 use crate::format::row::{PlaceRow, RunRow, RunningRow};
 use crate::model::{BucketName, DAY, Durability, LifecycleCounts, LifecycleReport, Plan, day_of};
@@ -59,7 +60,10 @@ pub fn step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
         Some(place) => (id, place.clone()),
         None => (id + 1, PlaceRow::default()),
     };
-    let after = RunRow { done: before.done, running: Some(RunningRow { day, bucket, place }) };
+    let mut after = RunRow { done: before.done, running: Some(RunningRow { day, bucket, place }) };
+    if engine.mistake().is(Planted::RunEndsEarly) {
+        after = RunRow { done: day, running: None };
+    }
     commit(engine, &state, rules, stretch, day, Some((before, Some(after)))).map(Some)
 }
 
@@ -101,6 +105,12 @@ fn stretch_of(
         return Ok(Stretch::default());
     };
     let plan = Plan::new(lifecycle, day.saturating_mul(DAY));
+    let mut blind = None;
+    if engine.mistake().is(Planted::ExpireHeld) {
+        let state = blind.insert(state.clone());
+        (state.row.guarded, state.row.worm) = (false, None);
+    }
+    let state = blind.as_ref().unwrap_or(state);
     let moment = Moment::now(view);
     Scan { moment: &moment, state, plan: &plan, millis: engine.millis() }.stretch(place, BOUNDS)
 }

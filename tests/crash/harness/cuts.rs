@@ -6,7 +6,7 @@ use ossicle::testing::{CutPolicy, Fault, Planted};
 use super::run::{Run, Weather, calm, run};
 use super::script::Script;
 use super::world::{World, verify};
-use super::{Dice, Tally, Verdict, aftermath, policy_of};
+use super::{Dice, Tally, Verdict, aftermath, policy_of, spread};
 
 /// Cuts the power at call `at` and checks what comes back under each policy.
 pub fn cut(
@@ -52,10 +52,15 @@ fn past(world: &World, run: &Run) -> Verdict {
 
 /// Every call with the policy that loses most and one that a number decides.
 pub fn every_call(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+    some_calls(script, seed, u64::MAX, mistake)
+}
+
+/// At most so many calls, spread over all of them, with the policy that loses most and one that a number decides.
+pub fn some_calls(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
     tally.add(&world.disk);
-    for at in 0..=world.disk.operations() {
+    for at in spread(world.disk.operations() + 1, most, seed) {
         let policies = [CutPolicy::DropUnsynced, policy_of(seed + at)];
         tally.join(cut(script, at, &policies, seed, mistake)?);
     }

@@ -7,16 +7,17 @@ use ossicle::testing::{CutPolicy, Fault, Planted};
 use super::run::{Run, Weather, calm, run};
 use super::script::Script;
 use super::world::{World, observe};
-use super::{Tally, Verdict, aftermath, policy_of};
+use super::{Tally, Verdict, aftermath, policy_of, spread};
 
 /// What a failing device says.
 const EIO: io::ErrorKind = io::ErrorKind::Other;
 
-/// Every changing call fails once, and with it from then on every call of its kind; and every write ends halfway.
-pub fn every_change(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+/// Of the changing calls at most so many, spread over all of them, fail once, and with each from then on every call of its
+/// kind; and every write of them ends halfway.
+pub fn some_changes(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
-    for at in 0..world.disk.operations() {
+    for at in spread(world.disk.operations(), most, seed) {
         for fault in [Fault::Error(EIO), Fault::Sticky(EIO), Fault::TornWrite] {
             let failing = World::new(seed, mistake);
             failing.disk.fail_at(at, fault);
@@ -37,11 +38,11 @@ pub fn every_change(script: &Script, seed: u64, mistake: Option<Planted>) -> Ver
     Ok(tally)
 }
 
-/// Every reading call fails once.
-pub fn every_read(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+/// At most so many of the reading calls fail once, each by itself.
+pub fn some_reads(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
-    for at in 0..world.disk.reads() {
+    for at in spread(world.disk.reads(), most, seed) {
         let failing = World::new(seed, mistake);
         failing.disk.fail_read_at(at, Fault::Error(EIO));
         let wrong = |why| format!("script {}, read {at} fails, seed {seed}: {why}", script.name);

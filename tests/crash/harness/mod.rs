@@ -5,14 +5,19 @@
 //! returned as a sentence, so that the tests of the tests can ask for it.
 
 pub mod aftermath;
+pub mod apart;
+pub mod canary;
+pub mod climate;
 pub mod cuts;
 pub mod damage;
+pub mod enemy;
 pub mod errors;
 pub mod full;
 pub mod model;
 pub mod nested;
 pub mod race;
 pub mod readers;
+pub mod rules;
 pub mod run;
 pub mod script;
 pub mod scripts;
@@ -111,6 +116,24 @@ pub fn policy_of(number: u64) -> CutPolicy {
         2 => CutPolicy::Prefix(seed),
         _ => CutPolicy::KeepAll,
     }
+}
+
+/// At most `most` numbers below `count`, one of each part of them, so that no stretch is left out; all if `most` is enough.
+pub fn spread(count: u64, most: u64, seed: u64) -> Vec<u64> {
+    let most = most.min(count);
+    let mut dice = Dice::new(seed ^ count);
+    let part = |part: u64| {
+        let (from, until) = (count * part / most, count * (part + 1) / most);
+        from + dice.below(until - from)
+    };
+    (0..most).map(part).collect()
+}
+
+/// How many places of a script are tried: `few` in a build without optimisation, all in one with it, as many as
+/// `OSSICLE_CRASH_PLACES` says in either.
+pub fn places(few: u64) -> u64 {
+    let said = std::env::var("OSSICLE_CRASH_PLACES").ok().and_then(|text| text.parse().ok());
+    said.unwrap_or(if cfg!(debug_assertions) { few } else { u64::MAX })
 }
 
 /// The seed of this run: `OSSICLE_CRASH_SEED` repeats one.

@@ -21,8 +21,8 @@ pub struct Thing {
     pub class: StorageClass,
     /// Whether it is restored.
     pub restored: bool,
-    /// Of a frozen object that was looked at, the hash of its body.
-    pub hash: Option<[u8; 32]>,
+    /// Of a frozen object that was looked at, how many bytes it has, and their hash if that is known.
+    pub seen: Option<(u64, Option<[u8; 32]>)>,
 }
 
 impl Thing {
@@ -33,12 +33,19 @@ impl Thing {
 }
 
 impl PartialEq for Thing {
-    /// Bodies that cannot be read are told apart by their hashes.
+    /// Bodies that cannot be read are told apart by their lengths and, where those are known, their hashes.
     fn eq(&self, other: &Thing) -> bool {
-        let hash = |thing: &Thing| thing.hash.unwrap_or_else(|| *blake3::hash(&thing.body).as_bytes());
+        let seen = |thing: &Thing| {
+            let whole = || (thing.body.len() as u64, Some(*blake3::hash(&thing.body).as_bytes()));
+            thing.seen.unwrap_or_else(whole)
+        };
+        let alike = || {
+            let ((len, hash), (other_len, other_hash)) = (seen(self), seen(other));
+            len == other_len && (hash.is_none() || other_hash.is_none() || hash == other_hash)
+        };
         (&self.content_type, &self.metadata, self.class, self.restored)
             == (&other.content_type, &other.metadata, other.class, other.restored)
-            && if self.is_frozen() { hash(self) == hash(other) } else { self.body == other.body }
+            && if self.is_frozen() { alike() } else { self.body == other.body }
     }
 }
 
@@ -119,9 +126,11 @@ impl State {
             }
             Op::Append { bucket, key, body, .. } => {
                 let objects = next.bucket(bucket)?;
-                let before = objects.get(key).map(|thing| thing.body.clone()).unwrap_or_default();
+                let before = objects.get(key);
+                let class = before.map_or(body.class.unwrap_or_default(), |thing| thing.class);
+                let before = before.map(|thing| thing.body.clone()).unwrap_or_default();
                 let body = [before, body.bytes()].concat();
-                let thing = Thing { body, ..Thing::default() };
+                let thing = Thing { body, class, ..Thing::default() };
                 objects.insert(key.clone(), Arc::new(thing));
             }
             Op::Abandon { bucket, .. } => {

@@ -251,8 +251,11 @@ impl Op {
             }
             Op::Append { bucket, key, body, durability } => {
                 let bucket = store.bucket(bucket)?;
-                let (position, options) =
-                    (bucket.append_position(key)?, AppendOptions::new().durability(*durability));
+                let position = bucket.append_position(key)?;
+                let mut options = AppendOptions::new().durability(*durability);
+                if let Some(class) = body.class {
+                    options = options.storage_class(class);
+                }
                 bucket.append_with(key, position, body.bytes(), options).map(drop)
             }
             Op::Upload { bucket, key, what } => what.run(&store.bucket(bucket)?, key),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ossicle::{Bucket, Durability, ErrorKind, ListOptions, Part, Result, Upload, UploadOptions};
+use ossicle::{
+    Bucket, Durability, ErrorKind, ListOptions, Part, Result, StorageClass, Upload, UploadOptions,
+};
 
 use super::Verdict;
 use super::model::{State, Thing};
@@ -13,7 +15,13 @@ use super::script::Body;
 #[derive(Clone, Debug)]
 pub enum Uploading {
     Begin,
-    Part { number: u32, body: Body, durability: Durability },
+    /// Begun in a class.
+    BeginIn(StorageClass),
+    Part {
+        number: u32,
+        body: Body,
+        durability: Durability,
+    },
     Complete(Vec<u32>),
     Abort,
 }
@@ -36,13 +44,22 @@ impl PartialEq for Piece {
 
 impl Eq for Piece {}
 
-/// The uploads in progress by bucket and key, and their parts by number.
-pub type Uploads = BTreeMap<(String, String), BTreeMap<u32, Piece>>;
+/// The uploads in progress by bucket and key: their class, and their parts by number.
+pub type Uploads = BTreeMap<(String, String), (StorageClass, BTreeMap<u32, Piece>)>;
 
 impl Uploading {
     /// When it is done.
     pub fn is_synced(&self) -> bool {
         !matches!(self, Uploading::Part { durability: Durability::Buffered, .. })
+    }
+
+    /// The class of the upload that it begins.
+    fn begins_in(&self) -> Option<StorageClass> {
+        match self {
+            Uploading::Begin => Some(StorageClass::Standard),
+            Uploading::BeginIn(class) => Some(*class),
+            _ => None,
+        }
     }
 
     /// What it makes of a state.
@@ -51,13 +68,14 @@ impl Uploading {
             return Err(ErrorKind::NotFound);
         }
         let at = (bucket.to_string(), key.to_string());
-        if matches!(self, Uploading::Begin) {
-            assert!(state.uploads.insert(at, BTreeMap::new()).is_none(), "one upload to a key at a time");
+        if let Some(class) = self.begins_in() {
+            let begun = state.uploads.insert(at, (class, BTreeMap::new()));
+            assert!(begun.is_none(), "one upload to a key at a time");
             return Ok(());
         }
-        let parts = state.uploads.get_mut(&at).ok_or(ErrorKind::NotFound)?;
+        let (class, parts) = state.uploads.get_mut(&at).ok_or(ErrorKind::NotFound)?;
         match self {
-            Uploading::Begin => {}
+            Uploading::Begin | Uploading::BeginIn(_) => {}
             Uploading::Part { number, body, .. } => {
                 let body = body.bytes();
                 let hash = blake3::hash(&body).to_hex().to_ascii_uppercase();
@@ -71,7 +89,8 @@ impl Uploading {
                     body.extend_from_slice(piece.body.as_ref().expect("the model knows the bytes"));
                 }
                 let (content_type, metadata) = (Some(TYPE.to_string()), BTreeMap::new());
-                let thing = Arc::new(Thing { body, content_type, metadata, ..Thing::default() });
+                let class = *class;
+                let thing = Arc::new(Thing { body, content_type, metadata, class, ..Thing::default() });
                 state.uploads.remove(&at);
                 state.buckets.get_mut(bucket).expect("looked up above").insert(key.into(), thing);
             }
@@ -84,12 +103,13 @@ impl Uploading {
 
     /// Does it.
     pub fn run(&self, bucket: &Bucket, key: &str) -> Result<()> {
-        if matches!(self, Uploading::Begin) {
-            return bucket.upload(key, UploadOptions::new().content_type(TYPE)).map(drop);
+        if let Some(class) = self.begins_in() {
+            let options = UploadOptions::new().content_type(TYPE).storage_class(class);
+            return bucket.upload(key, options).map(drop);
         }
         let upload = find(bucket, key)?;
         match self {
-            Uploading::Begin => Ok(()),
+            Uploading::Begin | Uploading::BeginIn(_) => Ok(()),
             Uploading::Part { number, body, durability } => {
                 upload.durability(*durability).put_part(*number, body.bytes()).map(drop)
             }
@@ -137,7 +157,8 @@ pub fn observe(bucket: &Bucket) -> Verdict<Uploads> {
         bytes += held;
         let piece = |part: &Part| Piece { len: part.size, etag: part.etag.to_string(), body: None };
         let pieces = parts.iter().map(|part| (part.number, piece(part))).collect();
-        if uploads.insert((bucket.name().to_string(), entry.key.clone()), pieces).is_some() {
+        let at = (bucket.name().to_string(), entry.key.clone());
+        if uploads.insert(at, (entry.class, pieces)).is_some() {
             return Err(format!("there are two uploads to {}", entry.key));
         }
     }

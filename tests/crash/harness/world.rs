@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use ossicle::testing::{CutPolicy, FaultyDisk, Planted};
 use ossicle::{
     Bucket, Budget, ChangeOp, Clock, Entropy, Entry, ErrorKind, GetOptions, Lsn, Maintenance, ObjectMeta,
-    Quota, ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder,
+    Quota, ReadMode, RestoreTimes, SeededEntropy, Settings, Snapshot, StaticKey, Store, StoreBuilder, Tier,
     Versioning, VirtualClock, Worm,
 };
 
@@ -38,14 +38,17 @@ pub struct World {
     /// Whether the store is encrypted.
     pub sealed: bool,
     /// What nonces were used with what keys, by all that come from this world.
-    used: Arc<Mutex<HashSet<Used>>>,
+    used: Arc<Mutex<HashSet<u128>>>,
 }
-
-/// A key, by its mark, and a nonce.
-type Used = ([u8; 16], [u8; 24]);
 
 /// A seed with this bit makes worlds in which stores are encrypted.
 pub const SEALED: u64 = 1 << 40;
+
+/// A seed with this bit makes worlds in which the bodies of colder classes lie in a directory of their own, [`APART_DIR`].
+pub const APART: u64 = 1 << 41;
+
+/// Where the bodies of colder classes lie in worlds that are so made.
+pub const APART_DIR: &str = "/apart";
 
 /// The key of encrypted stores.
 pub fn key() -> StaticKey {
@@ -56,7 +59,13 @@ pub fn key() -> StaticKey {
 #[derive(Debug)]
 struct Watched {
     chance: SeededEntropy,
-    used: Arc<Mutex<HashSet<Used>>>,
+    used: Arc<Mutex<HashSet<u128>>>,
+}
+
+/// A key, by its mark, and a nonce, in fewer bytes: there are millions.
+fn short(key: [u8; 16], nonce: [u8; 24]) -> u128 {
+    let hash = blake3::Hasher::new().update(&key).update(&nonce).finalize();
+    u128::from_le_bytes(*hash.as_bytes().first_chunk().expect("32 bytes hold 16"))
 }
 
 impl Entropy for Watched {
@@ -65,7 +74,7 @@ impl Entropy for Watched {
     }
 
     fn used_nonce(&self, key: [u8; 16], nonce: [u8; 24]) {
-        let new = self.used.lock().unwrap().insert((key, nonce));
+        let new = self.used.lock().unwrap().insert(short(key, nonce));
         assert!(new, "the nonce {nonce:x?} is used twice with the key {key:x?}");
     }
 }
@@ -90,9 +99,15 @@ impl World {
     /// A world with an empty disk. Odd seeds read by position, even ones through maps.
     pub fn new(seed: u64, mistake: Option<Planted>) -> World {
         let read_mode = if seed % 2 == 1 { ReadMode::Positioned } else { ReadMode::Mapped };
+        let mut settings = Settings { read_mode, ..settings() };
+        if seed & APART != 0 {
+            for tier in &mut settings.tiers[1..] {
+                *tier = Tier::new().dir(APART_DIR);
+            }
+        }
         World {
             disk: FaultyDisk::new(seed),
-            settings: Settings { read_mode, ..settings() },
+            settings,
             mistake,
             clock: VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
             retained: Arc::new(AtomicU64::new(UNSAID)),
@@ -134,6 +149,18 @@ impl World {
         self.used.lock().unwrap().len()
     }
 
+    /// The same world once more, as when a running machine is cloned: its next opening draws the same random numbers at the
+    /// same time, and nobody compares its nonces with those of the other one until that is asked for.
+    pub fn twin(&self, disk: FaultyDisk) -> World {
+        let openings = Arc::new(AtomicU64::new(self.openings.load(Ordering::Relaxed)));
+        World { disk, openings, used: Arc::default(), ..self.clone() }
+    }
+
+    /// How many nonces both have used with the same key.
+    pub fn common_nonces(&self, other: &World) -> usize {
+        self.used.lock().unwrap().intersection(&other.used.lock().unwrap()).count()
+    }
+
     /// Lets time go by.
     pub fn wait(&self, time: Duration) {
         self.clock.advance(time);
@@ -149,6 +176,11 @@ impl World {
         self.open_as(false)
     }
 
+    /// Opens a store that lies elsewhere on the disk.
+    pub fn open_at(&self, dir: &str) -> ossicle::Result<Store> {
+        self.builder_at(dir).open()
+    }
+
     /// Opens the store, perhaps with its index made anew.
     pub fn open_as(&self, rebuild: bool) -> ossicle::Result<Store> {
         self.builder().rebuild_index(rebuild).open()
@@ -160,8 +192,12 @@ impl World {
     }
 
     fn builder(&self) -> StoreBuilder {
+        self.builder_at(DIR)
+    }
+
+    fn builder_at(&self, dir: &str) -> StoreBuilder {
         let number = self.openings.fetch_add(1, Ordering::Relaxed);
-        let builder = Store::builder(Path::new(DIR))
+        let builder = Store::builder(Path::new(dir))
             .vfs(self.disk.vfs())
             .clock(self.clock.clone())
             .entropy(Watched { chance: SeededEntropy::new(number), used: self.used.clone() })
@@ -281,7 +317,7 @@ fn look(meta: &ObjectMeta, got: ossicle::Result<ossicle::Object>) -> ossicle::Re
     let thing = Thing { content_type, metadata, class: meta.class, restored, ..Thing::default() };
     match got {
         Err(error) if error.kind() == ErrorKind::Archived && thing.is_frozen() => {
-            Ok(Thing { hash: meta.digests.blake3, ..thing })
+            Ok(Thing { seen: Some((meta.size, meta.digests.blake3)), ..thing })
         }
         got => {
             let object = got?;
