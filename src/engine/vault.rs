@@ -11,7 +11,10 @@ use crate::format::superblock::FEATURE_ENVELOPES;
 impl Engine {
     /// Says which named keys there are. To be called before anybody asks for the vault; later it has no effect.
     pub fn equip(&self, providers: Vec<Arc<dyn KeyProvider>>) {
-        self.vault.get_or_init(|| self.new_vault(providers));
+        // Most stores have none, and draw no random numbers for them.
+        if !providers.is_empty() {
+            self.vault.get_or_init(|| self.new_vault(providers));
+        }
     }
 
     /// The named keys that there are.

@@ -238,10 +238,16 @@ mod tests {
             }
         }
         let mut golden = ObjectRow { size: 7, modified: 300, ..Default::default() };
-        golden.set_seal(Some(kms));
-        let first = [2, 4, 105, 7, 251, 44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9, 1, b'k'];
+        golden.set_seal(Some(kms.clone()));
+        let first = [2, 4, 109, 7, 251, 44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 9, 1, b'k'];
         let rest = [&[3; 16][..], &[1; 32], &[2; 32], &[1, 1, 2, 251, 44, 1]].concat();
         assert_eq!(encode(&golden), [&first[..], &rest].concat());
+        // What it says of evictions stands beside that.
+        golden.rare_mut().keep = Keep { pinned: true, unreplicated: false, priority: Some(7) };
+        assert_eq!(decode::<ObjectRow>(&encode(&golden)).as_ref(), Ok(&golden));
+        assert_eq!(encode(&golden)[18..22], [1, 0, 1, 7]);
+        let upload = UploadRow { object: golden.clone(), ..Default::default() };
+        assert_eq!(decode::<UploadRow>(&encode(&upload)).as_ref(), Ok(&upload));
 
         let piece = PieceRow { size: 5, enveloped: true, ..Default::default() };
         assert_eq!(encode(&piece), [3, 2, 5, 5, 0, 0, 0, 0]);
