@@ -44,7 +44,7 @@ pub mod fuzzing;
 pub use api::{
     BackupOptions, Bucket, Buckets, Changes, Differences, Follow, KeyFile, LifecyclePreview, Listing,
     Maintenance, Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
-    StoreBuilder, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
+    StoreBuilder, TierPlace, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
 };
 pub use crypto::{CustomerKey, KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{

@@ -1,8 +1,10 @@
 //! Storage classes: restoring frozen objects, and what OSS would charge for.
 
-use super::{Bucket, SnapshotBucket};
+use std::path::PathBuf;
+
+use super::{Bucket, SnapshotBucket, Store};
 use crate::error::Result;
-use crate::model::{Billing, RestoreStatus};
+use crate::model::{Billing, RestoreStatus, StorageClass};
 use crate::ops::billing;
 use crate::ops::restore::{self, RestoreOptions};
 
@@ -67,6 +69,34 @@ impl Bucket {
     /// ```
     pub fn billing(&self, prefix: &str) -> Result<Billing> {
         billing::of_prefix(&self.reading(), self.reference(), prefix)
+    }
+}
+
+/// Where the bodies of a storage class lie, see [`Store::tier`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TierPlace {
+    /// The directory of their segments, in the store's or elsewhere.
+    pub dir: PathBuf,
+    /// Why it cannot be used: what lies there is out of service until it can be and the store is opened again.
+    pub problem: Option<String>,
+}
+
+impl Store {
+    /// Where the bodies of a class lie. [`StoreBuilder::tier`](crate::StoreBuilder::tier) says where they shall lie, and
+    /// [`stats`](Store::stats) how much lies there.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// let place = store.tier(ossicle::StorageClass::Archive);
+    /// assert!(place.dir.ends_with("bulk/2") && place.problem.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tier(&self, class: StorageClass) -> TierPlace {
+        let (dir, problem) = self.engine().tier_place(class.number());
+        TierPlace { dir, problem }
     }
 }
 

@@ -39,6 +39,7 @@ pub use bucket::Bucket;
 pub use builder::{Maintenance, StoreBuilder};
 pub use care::{BackupOptions, RestoreBackupOptions, SalvageOptions};
 pub use changes::Changes;
+pub use class::TierPlace;
 pub use fork::Differences;
 pub use keys::KeyFile;
 pub use lifecycle::LifecyclePreview;

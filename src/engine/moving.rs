@@ -1,5 +1,7 @@
 //! Moving between tiers: what whoever decides about it needs from the engine.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 
 use super::relocate::DropForwards;
@@ -9,7 +11,7 @@ use crate::error::Result;
 use crate::format::entry::Extent;
 use crate::format::segment_header::SegmentKind;
 use crate::model::Durability;
-use crate::segment::{BodyWriter, Placed};
+use crate::segment::{BodyWriter, Placed, bulk_dir};
 
 /// The keyspace of rows that name others whose bodies are to lie in another tier.
 pub const MOVE_SPACE: u8 = 0x0E;
@@ -18,6 +20,12 @@ impl Engine {
     /// The tier that a body lies in. What lies in the log is in tier 0.
     pub fn tier_of(&self, view: &View, extent: &Extent) -> Result<u8> {
         Ok(view.segments.get(extent.segment)?.header.tier)
+    }
+
+    /// The directory that a tier's segments lie in, and why it cannot be used, if so.
+    pub fn tier_place(&self, tier: u8) -> (PathBuf, Option<String>) {
+        let place = self.maker.place(tier);
+        (place.elsewhere.unwrap_or_else(|| bulk_dir(&self.dir, tier)), place.out)
     }
 
     /// Starts a body that is moved to a tier.

@@ -47,7 +47,8 @@ pub struct Shredded {
     /// Uploads that were aborted.
     pub uploads: u64,
     /// How many of the objects have a body that others (copies of it, in this bucket or another) have as well. For
-    /// them it stays, and so can still be read there: shred those too.
+    /// them it stays, and so can still be read there: shred those too. Bodies of a few bytes lie in the rows of their
+    /// objects (`Settings::inline_max`) and are never shared: copies of such objects are not counted.
     pub shared_objects: u64,
     /// Segments that were emptied, because something dead lay in them, and removed.
     pub segments: u64,

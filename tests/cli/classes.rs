@@ -36,6 +36,31 @@ fn the_class_of_a_put_is_shown_and_changed() {
 }
 
 #[test]
+fn a_tier_lies_where_it_is_told_to_and_says_so() {
+    let tool = begun();
+    fs::write(tool.path("long"), vec![7; 600_000]).unwrap();
+    tool.ok(&["put", "long", "attic/before"]);
+    let there = tool.path("slow");
+    assert!(tool.ok(&["tier", "IA", "--dir", "slow"]).contains("slow"));
+    tool.ok(&["put", "--class", "IA", "long", "attic/after"]);
+    let shown = tool.ok(&["tier"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 5, "{shown}");
+    assert!(
+        lines[1].starts_with("IA") && lines[1].contains("1 segment,") && lines[1].contains("slow"),
+        "{shown}"
+    );
+    assert!(lines[2].starts_with("Archive") && lines[2].ends_with("2"), "{shown}");
+    // Without its directory the class is out of service, and says so.
+    fs::rename(&there, tool.path("gone")).unwrap();
+    assert!(tool.ok(&["tier"]).contains("out of service"));
+    assert!(tool.fails(&["cat", "attic/after"]).contains("slow"));
+    fs::rename(tool.path("gone"), &there).unwrap();
+    assert_eq!(tool.ok(&["cat", "attic/after"]).len(), 600_000);
+    assert_eq!(tool.run(&["tier", "IA"]).code, Some(2));
+}
+
+#[test]
 fn a_frozen_object_says_so_and_is_asked_for() {
     let tool = begun();
     tool.ok(&["put", "body", "attic/a"]);

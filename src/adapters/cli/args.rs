@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::address::{Address, with_key};
+use super::budgets::{BudgetCommand, KeepArgs, PinArgs};
 use super::encryption::{CustomerArgs, EncryptionCommand, SealArgs, named};
 use crate::{RestorePriority, StorageClass};
 
@@ -64,6 +65,8 @@ pub enum Command {
     Tag(TagArgs),
     /// Show the storage class of an object, or change it
     Class(ClassArgs),
+    /// Show where the bodies of each storage class lie, or say where
+    Tier(TierArgs),
     /// Ask for the body of an object in an archive class, to be read for some days
     Restore(RestoreArgs),
     /// Show or set whether a bucket keeps versions
@@ -197,74 +200,6 @@ pub enum LifecycleCommand {
     Report(NamedArgs),
     /// Show or set whether the bucket notes accesses, for rules that count from them
     Monitor(LifecycleMonitorArgs),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum BudgetCommand {
-    /// Show the budget of a bucket, or of the store
-    Show(BudgetArgs),
-    /// Set it, over the one there was
-    Set(BudgetSetArgs),
-    /// Take it away
-    Clear(BudgetArgs),
-    /// List what would go next: priority, size, time, bucket and key; nothing is changed
-    Preview(BudgetPreviewArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetArgs {
-    /// The bucket; without it, the store
-    pub bucket: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetSetArgs {
-    /// How many bytes, such as `512`, `64K` or `10GiB`
-    #[arg(value_parser = super::budgets::size)]
-    pub size: u64,
-    /// The bucket; without it, the store
-    pub bucket: Option<String>,
-    /// How many bytes maintenance keeps free [default: a twentieth]
-    #[arg(long, value_name = "SIZE", value_parser = super::budgets::size)]
-    pub headroom: Option<u64>,
-    /// By what goes first what goes: `lifecycle`, `priority`, `access`, one behind another [default: all, in this order]
-    #[arg(long, value_name = "ORDER", value_delimiter = ',', value_parser = super::budgets::order)]
-    pub order: Vec<crate::EvictBy>,
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetPreviewArgs {
-    /// The bucket; without it, the store
-    pub bucket: Option<String>,
-    /// How many of them at most
-    #[arg(long, value_name = "COUNT", default_value_t = 20)]
-    pub limit: usize,
-}
-
-#[derive(Debug, Args)]
-pub struct PinArgs {
-    /// The object
-    #[arg(value_parser = with_key)]
-    pub object: Address,
-    /// This version of the object
-    #[arg(long, value_name = "VERSION")]
-    pub version: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct KeepArgs {
-    /// The object
-    #[arg(value_parser = with_key)]
-    pub object: Address,
-    /// The lowest goes first; 128 is what objects have that are given none
-    #[arg(long, value_name = "NUMBER")]
-    pub priority: Option<u8>,
-    /// Whether it is anywhere else as well, `yes` or `no`; with `no` it is not evicted
-    #[arg(long, value_name = "ANSWER", value_parser = super::budgets::yes)]
-    pub replicated: Option<bool>,
-    /// This version of the object
-    #[arg(long, value_name = "VERSION")]
-    pub version: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -434,6 +369,17 @@ pub struct TagArgs {
     /// Take all tags off
     #[arg(long, conflicts_with = "tags")]
     pub clear: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TierArgs {
+    /// The class: Standard, IA, Archive, ColdArchive or DeepColdArchive
+    #[arg(requires = "dir")]
+    pub class: Option<StorageClass>,
+    /// Where what is written to the class from now on lies, on another disk perhaps. The store remembers it; what is there
+    /// already stays where it is
+    #[arg(long, value_name = "DIR", requires = "class")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,10 +3,80 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::args::{BudgetCommand, BudgetSetArgs, KeepArgs, PinArgs};
+use clap::{Args, Subcommand};
+
+use super::address::{Address, with_key};
 use super::failure::Failure;
 use super::{opening, words};
 use crate::{AttributeOptions, Budget, EvictBy, GetOptions, VersionId};
+
+#[derive(Debug, Subcommand)]
+pub enum BudgetCommand {
+    /// Show the budget of a bucket, or of the store
+    Show(BudgetArgs),
+    /// Set it, over the one there was
+    Set(BudgetSetArgs),
+    /// Take it away
+    Clear(BudgetArgs),
+    /// List what would go next: priority, size, time, bucket and key; nothing is changed
+    Preview(BudgetPreviewArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetArgs {
+    /// The bucket; without it, the store
+    pub bucket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetSetArgs {
+    /// How many bytes, such as `512`, `64K` or `10GiB`
+    #[arg(value_parser = size)]
+    pub size: u64,
+    /// The bucket; without it, the store
+    pub bucket: Option<String>,
+    /// How many bytes maintenance keeps free [default: a twentieth]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub headroom: Option<u64>,
+    /// By what goes first what goes: `lifecycle`, `priority`, `access`, one behind another [default: all, in this order]
+    #[arg(long, value_name = "ORDER", value_delimiter = ',', value_parser = order)]
+    pub order: Vec<EvictBy>,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetPreviewArgs {
+    /// The bucket; without it, the store
+    pub bucket: Option<String>,
+    /// How many of them at most
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct PinArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// This version of the object
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct KeepArgs {
+    /// The object
+    #[arg(value_parser = with_key)]
+    pub object: Address,
+    /// The lowest goes first; 128 is what objects have that are given none
+    #[arg(long, value_name = "NUMBER")]
+    pub priority: Option<u8>,
+    /// Whether it is anywhere else as well, `yes` or `no`; with `no` it is not evicted
+    #[arg(long, value_name = "ANSWER", value_parser = yes)]
+    pub replicated: Option<bool>,
+    /// This version of the object
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+}
 
 /// `budget`
 pub fn command(store: Option<&Path>, command: &BudgetCommand, out: &mut dyn Write) -> Result<(), Failure> {

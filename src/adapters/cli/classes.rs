@@ -1,12 +1,12 @@
-//! Storage classes: `class`, `restore`.
+//! Storage classes: `class`, `tier`, `restore`.
 
 use std::io::Write;
 use std::path::Path;
 
-use super::args::{ClassArgs, RestoreArgs};
+use super::args::{ClassArgs, RestoreArgs, TierArgs};
 use super::failure::Failure;
 use super::{opening, words};
-use crate::{AttributeOptions, GetOptions, RestoreOptions, RestoreStatus, VersionId};
+use crate::{AttributeOptions, GetOptions, RestoreOptions, RestoreStatus, StorageClass, Tier, VersionId};
 
 /// `class`
 pub fn class(store: Option<&Path>, args: &ClassArgs, out: &mut dyn Write) -> Result<(), Failure> {
@@ -28,6 +28,34 @@ pub fn class(store: Option<&Path>, args: &ClassArgs, out: &mut dyn Write) -> Res
     let store = opening::to_write(store)?;
     store.bucket(&args.object.bucket)?.set_storage_class_with(key, class, options)?;
     Ok(store.close()?)
+}
+
+/// `tier`
+pub fn tier(store: Option<&Path>, args: &TierArgs, out: &mut dyn Write) -> Result<(), Failure> {
+    if let (Some(class), Some(dir)) = (args.class, &args.dir) {
+        let dir =
+            std::path::absolute(dir).map_err(|error| Failure::of(format!("{}: {error}", dir.display())))?;
+        let opened = opening::to_write_with(store, |builder| builder.tier(class, Tier::new().dir(dir)))?;
+        let place = opened.tier(class);
+        opened.close()?;
+        return match place.problem {
+            Some(why) => Err(Failure::of(why)),
+            None => Ok(writeln!(out, "{class} lies in {}", words::path(&place.dir))?),
+        };
+    }
+    let opened = opening::to_read(store)?;
+    let tiers = opened.stats().tiers;
+    for (class, stats) in StorageClass::ALL.into_iter().zip(tiers) {
+        let place = opened.tier(class);
+        let (disk, live) = (words::bytes(stats.disk_bytes), words::bytes(stats.live_bytes));
+        let segments = words::counted(stats.segments, "segment");
+        let told = format!("{segments}, {disk}, {live} of it live");
+        writeln!(out, "{:<16}{told:<48}{}", class.to_string(), words::path(&place.dir))?;
+        if let Some(problem) = place.problem {
+            writeln!(out, "{:<16}out of service: {problem}", "")?;
+        }
+    }
+    Ok(())
 }
 
 /// `restore`

@@ -94,6 +94,7 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Mv(args) => moving::rename(store, &args, out),
         Command::Tag(args) => tags::command(store, &args, out),
         Command::Class(args) => classes::class(store, &args, out),
+        Command::Tier(args) => classes::tier(store, &args, out),
         Command::Restore(args) => classes::restore(store, &args, out),
         Command::Versioning(args) => versions::versioning(store, &args, out),
         Command::Versions(args) => versions::list(store, &args, out),

@@ -23,10 +23,18 @@ pub fn to_read(store: Option<&Path>) -> Result<Store, Failure> {
     builder(path)?.read_only(true).create(false).open().map_err(|error| explained(path, error))
 }
 
+/// Opens a store that is there for reading and writing, in a way of one's own.
+pub fn to_write_with(
+    store: Option<&Path>,
+    with: impl FnOnce(StoreBuilder) -> StoreBuilder,
+) -> Result<Store, Failure> {
+    let path = place(store)?;
+    with(builder(path)?).create(false).open().map_err(|error| explained(path, error))
+}
+
 /// Opens a store that is there for reading and writing.
 pub fn to_write(store: Option<&Path>) -> Result<Store, Failure> {
-    let path = place(store)?;
-    builder(path)?.create(false).open().map_err(|error| explained(path, error))
+    to_write_with(store, |builder| builder)
 }
 
 /// Opens a store for reading and writing, making it if it is missing.
