@@ -101,10 +101,9 @@ impl Store {
 
     /// Changes the key that opens the store for another provider's, in the time of a few writes however large the store is:
     /// the root key stays and is wrapped anew, and the old wrap is written over. Once this has come back, the old key opens
-    /// the store no more; its backups and copies made before are still opened by the old one, and a
-    /// directory that is backed up into again and again has the old wrap in older slots of its superblock until four more backups
-    /// have been made. After an error, or a crash, one
-    /// of the two opens the store, and the error of the other says which key it wants.
+    /// the store no more; its backups and copies made before are still opened by the old one, until the next backup into the
+    /// same directory. After an error, or a crash, one of the two opens the store, and the error of the other says which key
+    /// it wants.
     ///
     /// Whoever has had the root key itself (by reading the memory of a process that had the store open) is not shut out by
     /// this: for that, copy the objects into a new store.
