@@ -50,7 +50,10 @@ pub fn read(env: &Env, dir: &Path, shred: u64) -> Result<Option<Vec<u8>>> {
         Err(error) => return Err(failed("opening", &path, error)),
     };
     let read = file.size().and_then(|size| {
-        let mut bytes = vec![0; size as usize];
+        // The length comes from the disk: more than there is memory for is no reason to give up the process (I10).
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(size as usize).map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+        bytes.resize(size as usize, 0);
         file.read_exact_at(&mut bytes, 0, Site::KEYS).map(|()| bytes)
     });
     read.map(Some).map_err(|error| failed("reading", &path, error))
