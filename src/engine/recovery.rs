@@ -464,7 +464,12 @@ impl<'a> Replay<'a> {
                     Err(error) => return Err(error),
                 }
             }
-            let end = segment.record_end(&extent)?;
+            // The rest of its record as well: a body whose owner's key is torn could be read, but never moved.
+            let end = match segment.whole_record(&extent) {
+                Ok(end) => end,
+                Err(error) if error.kind() == crate::error::ErrorKind::Corrupt => return Ok(false),
+                Err(error) => return Err(error),
+            };
             let last = self.unproved.entry(extent.segment).or_default();
             *last = end.max(*last);
         }

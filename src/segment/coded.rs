@@ -317,7 +317,7 @@ mod tests {
             let record = scan.next(true).unwrap().unwrap();
             let (offset, frame) = (record.offset, record.frame);
             prop_assert_eq!(scan.owner(offset, &frame).unwrap(), b"owner");
-            prop_assert_eq!(segment.record_end(&extent).unwrap(), scan.position());
+            prop_assert_eq!(segment.whole_record(&extent).unwrap(), scan.position());
             let sum = segment.count_blobs(16).unwrap();
             prop_assert_eq!(sum.end, scan.position());
             prop_assert_eq!(sum.stored, scan.position() - HEADER_LEN as u64);
@@ -330,7 +330,7 @@ mod tests {
         let body = mixed(30_000, 7);
         let placed = pool.write_cold(&[(b"owner".to_vec(), body.clone().into())]).unwrap().remove(0);
         let (segment, extent) = (placed.segment(), placed.extent);
-        let end = segment.record_end(&extent).unwrap();
+        let end = segment.whole_record(&extent).unwrap();
         let mut record = vec![0; (end - extent.offset) as usize];
         segment.read_raw(&mut record, extent.offset).unwrap();
         let write = |bytes: &[u8]| {

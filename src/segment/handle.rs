@@ -18,7 +18,8 @@ use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::entry::Extent;
-use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
+use crate::format::coded::Trailer;
+use crate::format::frame::{self, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 
 /// The unit in which first touches are remembered.
@@ -435,16 +436,43 @@ impl Segment {
         Ok(if len == span.len() { span } else { span.slice(start..start + len) })
     }
 
-    /// Where the record that holds a body ends, the owner's key included.
-    pub fn record_end(&self, extent: &Extent) -> Result<u64> {
-        let mut bytes = [0; FRAME_LEN];
-        self.read_raw(&mut bytes, extent.offset)?;
-        match Frame::decode(&bytes, self.seed, extent.offset) {
-            Decoded::Frame(frame) => Ok(extent.offset + frame.record_len()),
-            Decoded::Bad(reason) if self.header.is_coded() => Err(self.corrupt(extent.offset, reason)),
-            // The body itself is sound, and can be read without its frame.
-            _ => Ok(extent.offset + frame::blob_record_len(extent.len, self.header.chunk_log2)),
+    /// Where the record that holds a body ends, the owner's key included; `Corrupt` if anything but the body itself is not
+    /// as it was written. A body can be read without that, but not be found by a walk through its segment.
+    pub fn whole_record(&self, extent: &Extent) -> Result<u64> {
+        /// How much of a trailer is read at once.
+        const STEP: usize = 1 << 20;
+        let start = self.body_start(extent)?;
+        let mut head = [0; FRAME_LEN];
+        self.read_raw(&mut head, extent.offset)?;
+        let frame = match Frame::decode(&head, self.seed, extent.offset) {
+            Decoded::Frame(frame) if frame.kind == Kind::Blob && frame.word == extent.len => frame,
+            Decoded::Bad(reason) => return Err(self.corrupt(extent.offset, reason)),
+            _ => return Err(self.corrupt(extent.offset, "here should stand a body that something names")),
+        };
+        let chunks = frame::chunk_count(extent.len, self.header.chunk_log2);
+        let trailer = if self.header.is_coded() {
+            let trailer = Trailer::of(frame.length, frame.owner_len, chunks);
+            trailer.map_err(|reason| self.corrupt(extent.offset, reason))?.marks
+        } else if frame.length == frame.word + 4 * chunks + u64::from(frame.owner_len) {
+            frame.word
+        } else {
+            return Err(self.corrupt(extent.offset, "a blob is not as long as it says"));
+        };
+        let end = start.checked_add(frame.length).filter(|end| *end <= i64::MAX as u64);
+        let end = end.ok_or_else(|| self.corrupt(extent.offset, "a body ends beyond what a file can hold"))?;
+        let mut at = start + trailer;
+        let mut sum = crc32fast::Hasher::new();
+        let mut bytes = vec![0; STEP.min((end - at) as usize)];
+        while at < end {
+            let part = &mut bytes[..STEP.min((end - at) as usize)];
+            self.read_raw(part, at)?;
+            sum.update(part);
+            at += part.len() as u64;
         }
+        if sum.finalize() != frame.payload_sum {
+            return Err(self.corrupt(extent.offset, "the checksum of what stands behind a body does not match"));
+        }
+        Ok(extent.offset + frame.record_len())
     }
 
     /// Where the body of an extent starts; `Corrupt` if no such record fits into any file.
