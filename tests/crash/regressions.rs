@@ -8,7 +8,7 @@ use ossicle::{CompactOptions, DeleteOptions, Durability, PutOptions, RestoreOpti
 use crate::harness::climate::Climate;
 use crate::harness::run::{Weather, run};
 use crate::harness::world::{APART, World, observe, verify};
-use crate::harness::{aftermath, cuts, policy_of, race, scripts, seed};
+use crate::harness::{aftermath, cuts, errors, policy_of, race, scripts, seed};
 
 /// A store with a bucket, in a world of its own.
 fn store() -> (World, ossicle::Store, ossicle::Bucket) {
@@ -270,7 +270,8 @@ fn a_body_that_lost_only_what_stands_around_it_was_not_written() {
         let after = world.restart(CutPolicy::KeepAll);
         drop((bucket, store));
         let paths = after.disk.paths();
-        let bulk = paths.iter().find(|path| path.parent().is_some_and(|dir| dir.ends_with("bulk/0"))).unwrap();
+        let bulk =
+            paths.iter().find(|path| path.parent().is_some_and(|dir| dir.ends_with("bulk/0"))).unwrap();
         assert!(after.disk.flip(bulk, at, 1));
         let store = after.open().unwrap();
         assert!(!store.bucket("one").unwrap().exists(key).unwrap(), "byte {at}");
@@ -278,9 +279,14 @@ fn a_body_that_lost_only_what_stands_around_it_was_not_written() {
         verify(&store).unwrap();
     }
 }
+
+/// Found among failing calls: the directory of a tier stayed when the sync of its name had failed, so the next opening took it
+/// for a durable one, and a power cut took it away with all that was put there.
 #[test]
-fn tmp_a() {
-    let climate = Climate::ALL[7];
-    let script = climate.script(&scripts::maintenance());
-    crate::harness::errors::some_changes(&script, 3298534883329, 12, None).unwrap();
+fn a_directory_of_a_tier_that_was_made_in_vain_is_made_anew() {
+    let climate = Climate { sealed: true, class: StorageClass::Archive, apart: true };
+    let script = climate.script(&scripts::first_steps());
+    let calls = World::new(climate.seed(seed()), None);
+    drop(calls.open().unwrap());
+    errors::changes(&script, climate.seed(seed()), 0..=calls.disk.operations(), None).unwrap();
 }
