@@ -739,6 +739,39 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     check(&open(&disk));
 }
 
+/// A body is streamed while its bucket's key is rotated, and nothing else needs the older one, which is removed. The write
+/// brings it back, and it stays a key of before: it is rotated away like any other.
+#[test]
+fn a_key_that_a_late_write_brings_back_stays_retired() {
+    for rotations in 1..=2 {
+        let disk = Arc::new(MemoryVfs::new());
+        let store = open(&disk);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.set_config(&Encryption::kms("one")).unwrap();
+        bucket.put("first", b"with the first key").unwrap();
+        let mut late = bucket.writer("late", PutOptions::new()).unwrap();
+        late.write_all(&counting(50_000)).unwrap();
+        bucket.delete("first").unwrap();
+        for _ in 0..rotations {
+            assert_eq!(bucket.rotate_key().unwrap(), 1);
+        }
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_removed, rotations);
+        late.finish().unwrap();
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+
+        let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+        assert_eq!((done.bodies, done.keys_removed, done.keys_left), (1, 1, 0), "{rotations}");
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_eq!(bucket.rotate_key().unwrap(), 1);
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+        store.close().unwrap();
+        assert!(read(&open(&disk).bucket("letters").unwrap(), "late") == counting(50_000));
+    }
+}
+
 /// Writers, copies and rotations at once: nothing is ever left without its key.
 #[test]
 fn rotations_amid_writers_leave_every_object_with_its_key() {
