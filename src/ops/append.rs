@@ -316,6 +316,7 @@ impl AppendStep {
                 let (before, rare) = (head.row.rare(), row.rare_mut());
                 (rare.retention, rare.legal_hold) = (before.retention, before.legal_hold);
                 (rare.crc64, rare.parts) = (before.crc64, before.parts);
+                (rare.keep, rare.seal) = (before.keep, before.seal.clone());
                 row
             }
             None => {

@@ -355,6 +355,30 @@ fn in_an_encrypted_store_aes256_is_what_was_asked_for() {
     assert_sound(&store);
 }
 
+/// The first bytes of an object that grows bring attributes along, and what the object says of itself stays.
+#[test]
+fn an_object_that_begins_empty_stays_as_dear_and_as_encrypted_as_it_was() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 0, b"").unwrap();
+    bucket.clear_config::<Encryption>().unwrap();
+    bucket.set_pinned("log", true).unwrap();
+    bucket.set_priority("log", 9).unwrap();
+    bucket.set_replicated("log", false).unwrap();
+    for (position, line) in [(0, &b""[..]), (0, b"line"), (4, b"line")] {
+        let dressed = AppendOptions::new().content_type("text/plain");
+        bucket.append_with("log", position, line, dressed).unwrap();
+        let meta = bucket.head("log").unwrap();
+        assert_eq!(meta.encryption(), Some(&ServerSideEncryption::Aes256), "{position}");
+        assert_eq!((meta.pinned(), meta.priority(), meta.replicated()), (true, 9, false), "{position}");
+    }
+    assert_eq!(bucket.head("log").unwrap().content_type.as_deref(), Some("text/plain"));
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_sound(&store);
+}
+
 #[test]
 fn copies_share_the_body_or_are_encrypted_anew() {
     let disk = Arc::new(MemoryVfs::new());
