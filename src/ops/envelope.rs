@@ -321,7 +321,8 @@ pub fn rename_store_key(row: &mut ObjectRow, asked: &Asked, to: &BucketState) {
     }
 }
 
-/// Notes how an object is encrypted that is to grow: what grows cannot be put into an envelope.
+/// Notes how an object is encrypted that is to grow: what grows cannot be put into an envelope. Asked at position 0 only: an
+/// object that has bytes goes on as it began (OSS).
 pub fn choose_for_growing(engine: &Engine, bucket: &BucketRef, row: &mut ObjectRow) -> Result<()> {
     match default_of(engine, bucket)? {
         None => Ok(()),

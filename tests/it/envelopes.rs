@@ -379,6 +379,39 @@ fn an_object_that_begins_empty_stays_as_dear_and_as_encrypted_as_it_was() {
     assert_sound(&store);
 }
 
+/// As OSS has it, how an object that grows is encrypted is decided where it begins, at position 0.
+#[test]
+fn an_object_grows_on_as_it_began_when_its_bucket_asks_for_a_named_key() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).kms(kms(1, "one")).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    for name in ["log", "empty", "dressed"] {
+        bucket.append(name, 0, b"").unwrap();
+    }
+    bucket.append("log", 0, b"line").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    bucket.append("log", 4, b"line").unwrap();
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    // Nothing stands in these yet: what is written now would be the first that is not sealed.
+    let dressed = AppendOptions::new().content_type("text/plain");
+    for refused in [bucket.append("empty", 0, b"line"), bucket.append_with("dressed", 0, b"line", dressed)] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unsupported, "OperationNotSupported"));
+    }
+    assert_eq!(bucket.append_position("empty").unwrap(), 0);
+
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 8, b"line").unwrap();
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    bucket.append("empty", 0, b"line").unwrap();
+    bucket.append_with("dressed", 0, b"line", AppendOptions::new().content_type("text/plain")).unwrap();
+    for name in ["empty", "dressed"] {
+        assert_eq!(bucket.head(name).unwrap().encryption(), Some(&ServerSideEncryption::Aes256), "{name}");
+    }
+    assert_sound(&store);
+}
+
 #[test]
 fn copies_share_the_body_or_are_encrypted_anew() {
     let disk = Arc::new(MemoryVfs::new());
