@@ -68,6 +68,10 @@ pub struct Mover {
 struct Step {
     /// Word that is dealt with once the step is committed.
     done: Vec<(Vec<u8>, u64)>,
+    /// Word of solid frames, dealt with once all that is left of them is packed anew.
+    frames: Vec<(Vec<u8>, u64)>,
+    /// Whether something that was gathered must wait.
+    waits: bool,
     /// Small bodies to be packed, by tier.
     small: BTreeMap<u8, Vec<Member>>,
     /// Since when the oldest of them waits.
@@ -136,6 +140,7 @@ impl Mover {
         let aged = step.oldest.saturating_add(PATIENCE_MILLIS) <= engine.millis();
         if engine.wake().has_listener() && !self.at_once && !aged && waiting < WORTH {
             step.small.clear();
+            step.waits = true;
         }
         step.commit(engine, &view).map(Some)
     }
@@ -236,12 +241,16 @@ impl Step {
         blob: BlobId,
         (millis, word): (u64, (Vec<u8>, u64)),
     ) -> Result<()> {
-        self.done.push(word);
+        self.frames.push(word);
         let Some(piece) = member(view, &engine::piece_key(blob, 0))? else { return Ok(()) };
         let NewBody::Extents(extents) = &piece.body else { return Ok(()) };
         let Some(extent) = extents.first() else { return Ok(()) };
         let tier = match engine.tier_of(view, extent) {
-            Err(error) if error.kind() == ErrorKind::Io => return Ok(()),
+            // What lies in a directory that is not there waits until it is.
+            Err(error) if error.kind() == ErrorKind::Io => {
+                self.frames.pop();
+                return Ok(());
+            }
             tier => tier?,
         };
         for key in packed_keys(view, &piece)? {
@@ -279,6 +288,9 @@ impl Step {
             moved += members.iter().map(Member::len).sum::<u64>();
             self.in_service(members, |members| move_alone(engine, view, tier, members))?;
         }
+        if !self.waits {
+            self.done.append(&mut self.frames);
+        }
         if !self.done.is_empty() {
             engine.drop_done(std::mem::take(&mut self.done))?;
         }
@@ -308,7 +320,10 @@ impl Step {
     ) -> Result<()> {
         let words: Vec<_> = members.iter_mut().filter_map(|member| member.word.take()).collect();
         match act(members) {
-            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => {
+                self.waits = true;
+                Ok(())
+            }
             done => {
                 self.done.extend(words);
                 done

@@ -476,3 +476,49 @@ fn a_body_that_two_words_name_leaves_its_frame_once() {
     assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
     assert_eq!((read(&bucket, "moved"), read(&bucket, "a5")), (vec![4; 204], vec![5; 205]));
 }
+
+/// Bytes that nothing makes shorter.
+fn noise(len: usize, salt: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&salt.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}
+
+/// Puts twelve bodies of 8000 bytes into one frame, `n0` to `n11`.
+fn twelve(store: &Store, bucket: &Bucket) {
+    for n in 0..12 {
+        let archive = PutOptions::new().storage_class(StorageClass::Archive);
+        bucket.put_with(&format!("n{n}"), noise(8000, n), archive).unwrap();
+    }
+    settle(store);
+    assert!((96_000..110_000).contains(&store.stats().tiers[2].live_bytes), "{:?}", store.stats().tiers);
+}
+
+/// While there is a thread, small bodies wait for others; word of a frame that is packed anew waits with them.
+#[test]
+fn what_is_left_of_a_frame_may_wait_and_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock =
+        VirtualClock::at(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000));
+    let store = open(dir.path());
+    twelve(&store, &store.create_bucket("cats").unwrap());
+    store.close().unwrap();
+    drop(store);
+    let waits = builder(dir.path()).clock(clock.clone()).maintenance(Maintenance::Background);
+    let store = waits.open().unwrap();
+    let bucket = store.bucket("cats").unwrap();
+    bucket.delete_many((0..7).map(|n| format!("n{n}"))).unwrap();
+    settle(&store);
+    assert!(store.stats().tiers[2].live_bytes > 96_000, "{:?}", store.stats().tiers);
+    clock.advance(std::time::Duration::from_secs(61));
+    for _ in 0..1000 {
+        settle(&store);
+        if store.stats().tiers[2].live_bytes < 48_000 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!((40_000..48_000).contains(&store.stats().tiers[2].live_bytes), "{:?}", store.stats().tiers);
+    (7..12).for_each(|n| assert!(read(&bucket, &format!("n{n}")) == noise(8000, n), "{n}"));
+    assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+}
