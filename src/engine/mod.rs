@@ -67,7 +67,7 @@ pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::{Stats, TierStats};
 pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
-pub use moving::MOVE_SPACE;
+pub use moving::{LONE_NUMBERS, MOVE_SPACE};
 pub use open::OpenOptions;
 pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};

@@ -316,6 +316,7 @@ impl AppendStep {
                 let (before, rare) = (head.row.rare(), row.rare_mut());
                 (rare.retention, rare.legal_hold) = (before.retention, before.legal_hold);
                 (rare.crc64, rare.parts) = (before.crc64, before.parts);
+                (rare.keep, rare.seal) = (before.keep, before.seal.clone());
                 row
             }
             None => {
@@ -324,6 +325,10 @@ impl AppendStep {
                 ObjectRow { n, ..self.row.clone() }
             }
         };
+        if let Some(seal) = self.row.seal() {
+            // Decided where the object begins, and at no later append (OSS).
+            row.set_seal(Some(seal.clone()));
+        }
         if row.class == BUCKETS_CLASS {
             row.class = chain.state.row.class;
             check_row_class(&row)?;
@@ -610,7 +615,7 @@ pub fn append(
     if let Some(head) = &known.head {
         check_readable(key, head, || engine.millis())?;
     }
-    if known.head.is_none() {
+    if known.length == 0 {
         envelope::choose_for_growing(engine, bucket, &mut row)?;
     }
     let owner = match known.blob {

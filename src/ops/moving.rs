@@ -68,6 +68,10 @@ pub struct Mover {
 struct Step {
     /// Word that is dealt with once the step is committed.
     done: Vec<(Vec<u8>, u64)>,
+    /// Word of solid frames, dealt with once all that is left of them is packed anew.
+    frames: Vec<(Vec<u8>, u64)>,
+    /// Whether something that was gathered must wait.
+    waits: bool,
     /// Small bodies to be packed, by tier.
     small: BTreeMap<u8, Vec<Member>>,
     /// Since when the oldest of them waits.
@@ -136,6 +140,7 @@ impl Mover {
         let aged = step.oldest.saturating_add(PATIENCE_MILLIS) <= engine.millis();
         if engine.wake().has_listener() && !self.at_once && !aged && waiting < WORTH {
             step.small.clear();
+            step.waits = true;
         }
         step.commit(engine, &view).map(Some)
     }
@@ -168,7 +173,7 @@ impl Step {
     }
 
     fn take(&mut self, tier: u8, member: Member, millis: u64) {
-        if tier >= SOLID_FROM && member.len() <= SOLID_MEMBER && !goes_on(&member) {
+        if is_packed(tier, &member, member.len()) {
             self.oldest = self.oldest.min(millis);
             self.small.entry(tier).or_default().push(member);
         } else {
@@ -193,7 +198,10 @@ impl Step {
             Ok(false)
         };
         let shared = match &member.body {
-            NewBody::Extents(extents) => return Ok(strays(extents)?.then_some((tier, member))),
+            NewBody::Extents(extents) => {
+                let lies_well = !is_packed(tier, &member, member.len()) && !strays(extents)?;
+                return Ok((!lies_well).then_some((tier, member)));
+            }
             NewBody::Shared(shared) => shared.clone(),
             _ => return Ok(None),
         };
@@ -236,12 +244,16 @@ impl Step {
         blob: BlobId,
         (millis, word): (u64, (Vec<u8>, u64)),
     ) -> Result<()> {
-        self.done.push(word);
+        self.frames.push(word);
         let Some(piece) = member(view, &engine::piece_key(blob, 0))? else { return Ok(()) };
         let NewBody::Extents(extents) = &piece.body else { return Ok(()) };
         let Some(extent) = extents.first() else { return Ok(()) };
         let tier = match engine.tier_of(view, extent) {
-            Err(error) if error.kind() == ErrorKind::Io => return Ok(()),
+            // What lies in a directory that is not there waits until it is.
+            Err(error) if error.kind() == ErrorKind::Io => {
+                self.frames.pop();
+                return Ok(());
+            }
             tier => tier?,
         };
         for key in packed_keys(view, &piece)? {
@@ -279,6 +291,9 @@ impl Step {
             moved += members.iter().map(Member::len).sum::<u64>();
             self.in_service(members, |members| move_alone(engine, view, tier, members))?;
         }
+        if !self.waits {
+            self.done.append(&mut self.frames);
+        }
         if !self.done.is_empty() {
             engine.drop_done(std::mem::take(&mut self.done))?;
         }
@@ -308,13 +323,21 @@ impl Step {
     ) -> Result<()> {
         let words: Vec<_> = members.iter_mut().filter_map(|member| member.word.take()).collect();
         match act(members) {
-            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => {
+                self.waits = true;
+                Ok(())
+            }
             done => {
                 self.done.extend(words);
                 done
             }
         }
     }
+}
+
+/// Whether a body of this length is packed with others in a tier.
+fn is_packed(tier: u8, member: &Member, len: u64) -> bool {
+    tier >= SOLID_FROM && len <= SOLID_MEMBER && keys::has_body(&member.key) && !goes_on(member)
 }
 
 /// Whether more may be appended to an object's body.
@@ -461,7 +484,10 @@ pub fn resettle(
     guards: Vec<(u64, Vec<u8>)>,
     placed: Vec<Placed>,
 ) -> Result<()> {
-    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)
+    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)?;
+    // It may have left word of what is to be packed.
+    engine.wake().raise();
+    Ok(())
 }
 
 impl Proposal for Resettle {
@@ -473,7 +499,7 @@ impl Proposal for Resettle {
             }
         }
         let mut left: BTreeMap<BlobId, u64> = BTreeMap::new();
-        let mut count = 0;
+        let (mut count, mut words) = (0, Vec::new());
         for (member, body) in self.members.iter().zip(&self.bodies) {
             let current = state.index().get(&member.key)?;
             let same = |item: &crate::index::Item<'_>| {
@@ -485,6 +511,12 @@ impl Proposal for Resettle {
             count += 1;
             if let Some(blob) = member.frame() {
                 *left.entry(blob).or_default() += 1;
+            }
+            if let NewBody::Extents(extents) = body
+                && is_packed(member.weight.slot, member, extents.iter().map(|extent| extent.len).sum())
+            {
+                // It lies in its tier by itself from now on, where it should be packed.
+                words.push((member.lsn, member.key.clone()));
             }
             let (weight, payload) = (member.weight, member.payload.clone());
             changes.push(again(member.key.clone(), member.lsn, weight, body.clone(), payload));
@@ -510,7 +542,16 @@ impl Proposal for Resettle {
             let Some(Found { lsn, payload, .. }) = Moment::now(state.view).get(&key)? else { continue };
             let mut head = BlobHead::decode(&payload)?;
             let count = if state.mistake.is(Planted::FrameGoesEarly) { 2 * count } else { count };
+            let before = head.refs;
             head.refs = head.refs.saturating_sub(count);
+            if let Keyed::Solid { members } = head.keyed
+                && (1..before).contains(&head.refs)
+                && head.refs * 2 < members
+                && before * 2 >= members
+            {
+                // Less than half of it is of use, as where bodies are removed.
+                words.push((lsn, key.clone()));
+            }
             if head.refs == 0 {
                 let work = row::encode(&TidyRow::Blob { lsn: blob.lsn, n: blob.n });
                 changes.push(again(
@@ -522,6 +563,17 @@ impl Proposal for Resettle {
                 ));
             }
             changes.push(again(key, lsn, Weight::default(), NewBody::None, head.encode()));
+        }
+        // Behind the word that is being dealt with, so that the same walk comes by; among numbers that no commit gives out.
+        let mut n = engine::LONE_NUMBERS;
+        for (lsn, key) in words {
+            let mut at = keys::moving(state.lsn, n);
+            while state.index().get(&at)?.is_some() {
+                n += 1;
+                at = keys::moving(state.lsn, n);
+            }
+            n += 1;
+            changes.push(again(at, lsn, Weight::default(), NewBody::None, work(state.millis, &key)));
         }
         Ok(changes)
     }

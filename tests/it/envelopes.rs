@@ -355,6 +355,63 @@ fn in_an_encrypted_store_aes256_is_what_was_asked_for() {
     assert_sound(&store);
 }
 
+/// The first bytes of an object that grows bring attributes along, and what the object says of itself stays.
+#[test]
+fn an_object_that_begins_empty_stays_as_dear_and_as_encrypted_as_it_was() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 0, b"").unwrap();
+    bucket.clear_config::<Encryption>().unwrap();
+    bucket.set_pinned("log", true).unwrap();
+    bucket.set_priority("log", 9).unwrap();
+    bucket.set_replicated("log", false).unwrap();
+    for (position, line) in [(0, &b""[..]), (0, b"line"), (4, b"line")] {
+        let dressed = AppendOptions::new().content_type("text/plain");
+        bucket.append_with("log", position, line, dressed).unwrap();
+        let meta = bucket.head("log").unwrap();
+        assert_eq!(meta.encryption(), Some(&ServerSideEncryption::Aes256), "{position}");
+        assert_eq!((meta.pinned(), meta.priority(), meta.replicated()), (true, 9, false), "{position}");
+    }
+    assert_eq!(bucket.head("log").unwrap().content_type.as_deref(), Some("text/plain"));
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_sound(&store);
+}
+
+/// As OSS has it, how an object that grows is encrypted is decided where it begins, at position 0.
+#[test]
+fn an_object_grows_on_as_it_began_when_its_bucket_asks_for_a_named_key() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).kms(kms(1, "one")).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    for name in ["log", "empty", "dressed"] {
+        bucket.append(name, 0, b"").unwrap();
+    }
+    bucket.append("log", 0, b"line").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    bucket.append("log", 4, b"line").unwrap();
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    // Nothing stands in these yet: what is written now would be the first that is not sealed.
+    let dressed = AppendOptions::new().content_type("text/plain");
+    for refused in [bucket.append("empty", 0, b"line"), bucket.append_with("dressed", 0, b"line", dressed)] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unsupported, "OperationNotSupported"));
+    }
+    assert_eq!(bucket.append_position("empty").unwrap(), 0);
+
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 8, b"line").unwrap();
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    bucket.append("empty", 0, b"line").unwrap();
+    bucket.append_with("dressed", 0, b"line", AppendOptions::new().content_type("text/plain")).unwrap();
+    for name in ["empty", "dressed"] {
+        assert_eq!(bucket.head(name).unwrap().encryption(), Some(&ServerSideEncryption::Aes256), "{name}");
+    }
+    assert_sound(&store);
+}
+
 #[test]
 fn copies_share_the_body_or_are_encrypted_anew() {
     let disk = Arc::new(MemoryVfs::new());
@@ -737,6 +794,39 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     assert_eq!(read(&bucket, "going-on").len(), 110_007);
     store.close().unwrap();
     check(&open(&disk));
+}
+
+/// A body is streamed while its bucket's key is rotated, and nothing else needs the older one, which is removed. The write
+/// brings it back, and it stays a key of before: it is rotated away like any other.
+#[test]
+fn a_key_that_a_late_write_brings_back_stays_retired() {
+    for rotations in 1..=2 {
+        let disk = Arc::new(MemoryVfs::new());
+        let store = open(&disk);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.set_config(&Encryption::kms("one")).unwrap();
+        bucket.put("first", b"with the first key").unwrap();
+        let mut late = bucket.writer("late", PutOptions::new()).unwrap();
+        late.write_all(&counting(50_000)).unwrap();
+        bucket.delete("first").unwrap();
+        for _ in 0..rotations {
+            assert_eq!(bucket.rotate_key().unwrap(), 1);
+        }
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_removed, rotations);
+        late.finish().unwrap();
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+
+        let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+        assert_eq!((done.bodies, done.keys_removed, done.keys_left), (1, 1, 0), "{rotations}");
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_eq!(bucket.rotate_key().unwrap(), 1);
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+        store.close().unwrap();
+        assert!(read(&open(&disk).bucket("letters").unwrap(), "late") == counting(50_000));
+    }
 }
 
 /// Writers, copies and rotations at once: nothing is ever left without its key.
