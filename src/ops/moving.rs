@@ -61,6 +61,8 @@ pub struct Mover {
     from: Vec<u8>,
     /// Whether small bodies are packed however few they are.
     at_once: bool,
+    /// The first damage that was met and passed over.
+    damage: Option<Error>,
 }
 
 /// What one step has gathered.
@@ -72,6 +74,8 @@ struct Step {
     frames: Vec<(Vec<u8>, u64)>,
     /// Whether something that was gathered must wait.
     waits: bool,
+    /// The first damage that was met: what cannot be read stays where it is, with its word.
+    damage: Option<Error>,
     /// Small bodies to be packed, by tier.
     small: BTreeMap<u8, Vec<Member>>,
     /// Since when the oldest of them waits.
@@ -131,7 +135,15 @@ impl Mover {
             let Some(word) = moment.next(&self.from, &end)? else { break };
             self.from = [&word[..], &[0]].concat();
             seen += 1;
-            step.look(engine, &view, word)?;
+            let frames = step.frames.len();
+            match step.look(engine, &view, word) {
+                // One row that cannot be read keeps no other body where it is.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    step.frames.truncate(frames);
+                    step.damage.get_or_insert(error);
+                }
+                looked => looked?,
+            }
         }
         if seen == 0 {
             return Ok(None);
@@ -142,7 +154,14 @@ impl Mover {
             step.small.clear();
             step.waits = true;
         }
-        step.commit(engine, &view).map(Some)
+        let moved = step.commit(engine, &view);
+        self.damage = self.damage.take().or(step.damage);
+        moved.map(Some)
+    }
+
+    /// The first damage that was met since this was last asked; it kept nothing else from being moved.
+    pub fn damage(&mut self) -> Option<Error> {
+        self.damage.take()
     }
 }
 
@@ -266,7 +285,7 @@ impl Step {
         Ok(())
     }
 
-    fn commit(mut self, engine: &Arc<Engine>, view: &View) -> Result<u64> {
+    fn commit(&mut self, engine: &Arc<Engine>, view: &View) -> Result<u64> {
         let mut moved = 0;
         for (tier, members) in std::mem::take(&mut self.small) {
             // Neighbours are alike.
@@ -279,7 +298,7 @@ impl Step {
                     frame.push(member);
                 }
                 moved += len;
-                self.in_service(frame, |members| pack(engine, view, tier, members))?;
+                self.in_service(view, frame, |members| pack(engine, view, tier, members))?;
             }
         }
         let mut alone: BTreeMap<u8, Vec<Member>> = BTreeMap::new();
@@ -289,7 +308,7 @@ impl Step {
         for (tier, members) in alone {
             let members = self.each_once(members);
             moved += members.iter().map(Member::len).sum::<u64>();
-            self.in_service(members, |members| move_alone(engine, view, tier, members))?;
+            self.in_service(view, members, |members| move_alone(engine, view, tier, members))?;
         }
         if !self.waits {
             self.done.append(&mut self.frames);
@@ -316,20 +335,38 @@ impl Step {
     }
 
     /// Does something with members, whose word is dealt with then; not, if the directory of the tier cannot be used.
+    /// Those whose bodies cannot be read stay where they are, with their word.
     fn in_service(
         &mut self,
+        view: &View,
         mut members: Vec<Member>,
-        act: impl FnOnce(Vec<Member>) -> Result<()>,
+        act: impl Fn(&mut Vec<Member>) -> Result<()>,
     ) -> Result<()> {
-        let words: Vec<_> = members.iter_mut().filter_map(|member| member.word.take()).collect();
-        match act(members) {
+        let words =
+            |members: &[Member]| members.iter().filter_map(|each| each.word.clone()).collect::<Vec<_>>();
+        let mut done = words(&members);
+        let mut acted = act(&mut members);
+        if let Err(error) = &acted
+            && error.kind() == ErrorKind::Corrupt
+            && !members.is_empty()
+        {
+            let before = members.len();
+            members.retain(|member| is_readable(view, &member.body));
+            if members.len() < before {
+                self.damage = self.damage.take().or(acted.err());
+                self.waits = true;
+                done = words(&members);
+                acted = if members.is_empty() { Ok(()) } else { act(&mut members) };
+            }
+        }
+        match acted {
             Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => {
                 self.waits = true;
                 Ok(())
             }
-            done => {
-                self.done.extend(words);
-                done
+            acted => {
+                self.done.extend(done);
+                acted
             }
         }
     }
@@ -364,6 +401,19 @@ pub fn member(view: &View, key: &[u8]) -> Result<Option<Member>> {
     }))
 }
 
+/// Whether every byte of a body can be read.
+fn is_readable(view: &View, body: &NewBody) -> bool {
+    let read = || -> Result<()> {
+        let reader = BodyReader::new(view, body.to_owned_body())?;
+        let mut at = 0;
+        while at < reader.len() {
+            at += reader.read(at..reader.len().min(at + COPY))?.len() as u64;
+        }
+        Ok(())
+    };
+    read().is_ok()
+}
+
 fn read_all(view: &View, body: &NewBody) -> Result<Vec<u8>> {
     let reader = BodyReader::new(view, body.to_owned_body())?;
     let mut bytes = Vec::with_capacity(reader.len() as usize);
@@ -392,11 +442,11 @@ fn packed_keys(view: &View, piece: &Member) -> Result<Vec<Vec<u8>>> {
 }
 
 /// Packs members into one frame.
-fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Result<()> {
+fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) -> Result<()> {
     let blob = BlobId { lsn: view.lsn, n: engine.lone_number() };
     let (mut bytes, mut packed_for) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(members.len());
-    for member in &members {
+    for member in &*members {
         starts.push(bytes.len() as u64 + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
         bytes.extend(read_all(view, &member.body)?);
         varint::put(&mut packed_for, member.key.len() as u64);
@@ -419,11 +469,15 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     });
     let bodies: Vec<NewBody> = bodies.collect();
     let frame = Frame { blob, extent, payload: row::encode(&row) };
-    commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new() }, placed)
+    commit(
+        engine,
+        Resettle { members: std::mem::take(members), bodies, frame: Some(frame), guards: Vec::new() },
+        placed,
+    )
 }
 
 /// Writes each member's body into a tier by itself.
-fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Result<()> {
+fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) -> Result<()> {
     let (mut placed, mut bodies) = (Vec::new(), vec![NewBody::None; members.len()]);
     let (mut short, mut short_of): (Vec<(Vec<u8>, Bytes)>, Vec<usize>) = (Vec::new(), Vec::new());
     for (index, member) in members.iter().enumerate() {
@@ -450,7 +504,11 @@ fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>)
             placed.push(done);
         }
     }
-    commit(engine, Resettle { members, bodies, frame: None, guards: Vec::new() }, placed)
+    commit(
+        engine,
+        Resettle { members: std::mem::take(members), bodies, frame: None, guards: Vec::new() },
+        placed,
+    )
 }
 
 fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<()> {

@@ -581,3 +581,67 @@ fn small_cold_bodies_that_are_encrypted_anew_are_packed_again() {
     assert!(packed < bytes as u64 * 6 / 5 && packed < alone, "{packed} of {bytes}, {alone} before");
     assert_eq!(store.maintain(std::time::Duration::ZERO).unwrap().moved, 0);
 }
+
+/// Changes one byte in the middle of these bytes, wherever they lie in a file of the store.
+#[track_caller]
+fn spoil(dir: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    let part = &bytes[bytes.len() / 2..bytes.len() / 2 + 100];
+    let bulk = std::fs::read_dir(dir.join("bulk/0")).unwrap().map(|entry| entry.unwrap().path());
+    for path in bulk.filter(|path| path.is_file()) {
+        let found = std::fs::read(&path).unwrap();
+        if let Some(at) = found.windows(part.len()).position(|window| window == part) {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            return file.write_all_at(&[found[at] ^ 1], at as u64).unwrap();
+        }
+    }
+    panic!("these bytes are nowhere");
+}
+
+#[test]
+fn bodies_that_cannot_be_read_keep_no_others_from_being_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let bucket = store.create_bucket("cats").unwrap();
+    let len = |n: usize| if n.is_multiple_of(2) { 20_000 } else { 2_000_000 };
+    for n in 0..8 {
+        bucket.put(&n.to_string(), noise(len(n), n)).unwrap();
+        bucket.set_storage_class(&n.to_string(), StorageClass::Archive).unwrap();
+    }
+    drop(bucket);
+    store.close().unwrap();
+    for n in [2, 5] {
+        spoil(dir.path(), &noise(len(n), n));
+    }
+    let store = open(dir.path());
+    let bucket = store.bucket("cats").unwrap();
+    for _ in 0..2 {
+        let error = store.maintain(std::time::Duration::from_secs(60)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    let error = store.compact(CompactOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    // The others moved, so what was in their place is given back, but for what lies beside the damage.
+    let noise_left = |n: usize| {
+        let part = &noise(len(n), n)[..100];
+        let files = std::fs::read_dir(dir.path().join("bulk/0")).unwrap();
+        files
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .any(|all| all.windows(100).any(|window| window == part))
+    };
+    assert!(noise_left(2) && noise_left(5) && (0..8).any(|n| !noise_left(n)));
+    for n in 0..8 {
+        thaw(&bucket, &n.to_string());
+        let got = bucket.get(&n.to_string()).and_then(Object::bytes);
+        match n {
+            2 | 5 => assert_eq!(got.unwrap_err().kind(), ErrorKind::Corrupt, "{n}"),
+            _ => assert!(got.unwrap() == noise(len(n), n), "{n}"),
+        }
+    }
+    // What is deleted is in nobody's way any more.
+    for n in [2, 5] {
+        bucket.delete(&n.to_string()).unwrap();
+    }
+    store.maintain(std::time::Duration::from_secs(60)).unwrap();
+    assert!(store.verify().unwrap().is_clean());
+}
