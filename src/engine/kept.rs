@@ -71,8 +71,11 @@ pub fn load(env: &Env, dir: &Path, ring: &Keyring, shred: u64) -> Result<()> {
             whole &= ring.take_kept(shred, record.try_into().expect("as long as a record"));
         }
     }
-    if whole && shred == ring.shred_name() {
-        ring.has_all_kept();
+    if shred == ring.shred_name() {
+        ring.has_read_kept();
+        if whole {
+            ring.has_all_kept();
+        }
     }
     Ok(())
 }

@@ -530,7 +530,12 @@ impl Segment {
             return Ok(map);
         }
         let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
-        self.map.store(Some(Arc::new(fresh)));
+        let fresh = Arc::new(fresh);
+        // Who maps the file at the same time may have seen it longer, and another may count on that.
+        self.map.rcu(|map| match map {
+            Some(map) if map.len() > fresh.len() => Some(map.clone()),
+            _ => Some(fresh.clone()),
+        });
         Ok(self.map.load())
     }
 }
