@@ -65,6 +65,8 @@ pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::{Stats, TierStats};
+#[cfg(feature = "fuzzing")]
+pub use kept::{encode as encode_kept, take_in as take_kept};
 pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
 pub use moving::{LONE_NUMBERS, MOVE_SPACE};
