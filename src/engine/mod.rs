@@ -77,7 +77,7 @@ pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings, Tier};
-pub use shortlist::{Listed, Shortlist, Shortlists};
+pub use shortlist::{Listed, Shortlist, Shortlists, Taken};
 pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};

@@ -141,6 +141,44 @@ impl Shortlist {
     }
 }
 
+/// What was taken off the lists for changes that are not committed yet, to be put back if they never are: others are
+/// asked meanwhile, and a list that lacks something says wrongly what comes first, or that there is nothing.
+#[derive(Debug, Default)]
+pub struct Taken {
+    off: Vec<(u64, Listed)>,
+    /// Lists made from a state that is not committed either.
+    made: Vec<u64>,
+}
+
+impl Taken {
+    /// Remembers what was taken off a list.
+    pub fn note(&mut self, of: u64, listed: Listed) {
+        self.off.push((of, listed));
+    }
+
+    /// Remembers that a list was made within a turn.
+    pub fn note_made(&mut self, of: u64) {
+        self.made.push(of);
+    }
+
+    /// Whether nothing was taken.
+    pub fn is_empty(&self) -> bool {
+        self.off.is_empty() && self.made.is_empty()
+    }
+
+    /// Puts everything back.
+    pub fn give_back(&mut self, lists: &mut HashMap<u64, Shortlist>) {
+        for (of, listed) in self.off.drain(..) {
+            if let Some(list) = lists.get_mut(&of) {
+                list.offer(listed);
+            }
+        }
+        self.made.drain(..).for_each(|of| {
+            lists.entry(of).or_default().outdate();
+        });
+    }
+}
+
 /// The lists of a store, by what they are for, and the budget of the whole store.
 #[derive(Debug, Default)]
 pub struct Shortlists {
@@ -181,7 +219,7 @@ impl Shortlists {
         }
     }
 
-    /// Forgets what is on the lists: to be called when what was taken off them is there after all.
+    /// Forgets what is on the lists.
     pub fn forget(&self) {
         for list in self.lists.lock().values_mut() {
             *list = Shortlist { fills: list.fills + 1, pending: list.pending.take(), ..Shortlist::default() };

@@ -420,6 +420,54 @@ fn many_writers_stay_within_a_budget_together() {
     assert!(stored(&bucket) > 15_000);
 }
 
+/// Long bodies fill groups of commits, so that many a writer is asked twice what it evicts.
+#[test]
+fn what_writers_of_crowded_groups_take_off_a_list_comes_back() {
+    const LEN: usize = 200_000;
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    bucket.set_config(&Budget::bytes(40 * LEN as u64).headroom(0)).unwrap();
+    (0..40).for_each(|n| drop(bucket.put(&format!("first/{n}"), vec![0; LEN]).unwrap()));
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let bucket = bucket.clone();
+            scope.spawn(move || {
+                for n in 0..10 {
+                    bucket.put(&format!("{thread}/{n}"), vec![1; LEN]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(keys(&bucket).len(), 40);
+    bucket.put("all", vec![1; 40 * LEN]).unwrap();
+    assert_eq!(keys(&bucket), ["all"]);
+}
+
+#[test]
+fn what_one_budget_takes_for_a_put_that_another_one_refuses_may_still_go() {
+    for ending in 0..2 {
+        let (store, cats, clock) = at_noon();
+        let dogs = store.create_bucket("dogs").unwrap();
+        let pinned = || PutOptions::new().pinned(true);
+        dogs.put_with("d", [1; 1000], pinned()).unwrap();
+        ["p", "q", "r"].iter().for_each(|key| drop(cats.put_with(key, [1; 100], pinned()).unwrap()));
+        fill(&cats, &clock, &["a"]);
+        cats.set_config(&Budget::bytes(500).headroom(0)).unwrap();
+        store.set_budget(Some(Budget::bytes(1400).headroom(0))).unwrap();
+        // The bucket could make the room, and then the store has none.
+        refused(&cats, "x", 200);
+        refused(&cats, "x", 200);
+        if ending == 0 {
+            cats.put("y", [1; 100]).unwrap();
+            assert_eq!(keys(&cats), ["p", "q", "r", "y"]);
+        } else {
+            dogs.delete("d").unwrap();
+            cats.put("x", [1; 200]).unwrap();
+            assert_eq!(keys(&cats), ["p", "q", "r", "x"]);
+        }
+    }
+}
+
 /// What the walk knows of a version.
 #[derive(Clone, Debug)]
 struct Known {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::rank::{Facts, Ranking, held_until};
 use super::{STORE, Scope, scan};
 use crate::catalog::{self, BucketState, Found, HeadRow, Kind, keys};
-use crate::engine::{Listed, Shortlist, Shortlists};
+use crate::engine::{Listed, Shortlist, Shortlists, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Budget, Evicted};
 use crate::ops::chain::Chain;
+use crate::ops::context::BucketRef;
 use crate::ops::staged::Staged;
 
 /// How many versions a commit that does something else evicts at most; more than that go in commits of their own before it.
@@ -71,14 +72,29 @@ pub fn settle(
     lists: &Shortlists,
     in_turn: bool,
     only_frees: bool,
+    taken: &mut Taken,
 ) -> Result<Settled> {
-    let mut settled = Settled::default();
     let store = lists.budget();
     let visited = staged.visited();
     if visited.is_empty() && store.is_none() {
-        return Ok(settled);
+        return Ok(Settled::default());
     }
     let mut lists = lists.lock();
+    let settled = settle_on(staged, (&mut lists, store), visited, (in_turn, only_frees), taken);
+    if !settled.as_ref().is_ok_and(|settled| settled.lack.is_none()) {
+        taken.give_back(&mut lists);
+    }
+    settled
+}
+
+fn settle_on(
+    staged: &mut Staged<'_>,
+    (lists, store): (&mut Lists, Option<Arc<Budget>>),
+    visited: Vec<BucketRef>,
+    (in_turn, only_frees): (bool, bool),
+    taken: &mut Taken,
+) -> Result<Settled> {
+    let mut settled = Settled::default();
     let mut scopes = Vec::new();
     for bucket in &visited {
         // A bucket that is gone holds nothing.
@@ -90,12 +106,12 @@ pub fn settle(
     scopes.extend(store.map(|budget| Scope { bucket: None, budget }));
     // What only frees room needs none.
     for scope in scopes.iter().filter(|_| !only_frees) {
-        keep_within(staged, scope, &mut lists, in_turn, &mut settled)?;
+        keep_within(staged, scope, lists, in_turn, &mut settled, taken)?;
         if settled.lack.is_some() {
             return Ok(settled);
         }
     }
-    offer_changed(staged, &scopes, &visited, &mut lists)?;
+    offer_changed(staged, &scopes, &visited, lists)?;
     Ok(settled)
 }
 
@@ -105,6 +121,7 @@ fn keep_within(
     lists: &mut Lists,
     in_turn: bool,
     settled: &mut Settled,
+    taken: &mut Taken,
 ) -> Result<()> {
     let budget = &scope.budget;
     let mut used = scope.used(staged)?;
@@ -122,7 +139,7 @@ fn keep_within(
     }
     let list = lists.entry(scope.id()).or_default();
     let mut evicted = Evicted::default();
-    let (mut chosen, mut looks) = (Vec::new(), 0);
+    let mut looks = 0;
     while used > budget.bytes {
         if !list.is_good(staged.view.structure, staged.now.millis) && in_turn {
             // What a bounded list names may turn out to stay, all of it; a second one has everything.
@@ -130,15 +147,15 @@ fn keep_within(
             looks += 1;
             let (fills, looked) = (list.fills(), scan::look(staged.view, scope, staged.now.millis, most)?);
             *list = looked.list;
+            taken.note_made(scope.id());
             list.count_from(fills);
         }
-        let most = if in_turn { usize::MAX } else { MOST - chosen.len().min(MOST) };
-        match make_room(staged, scope, list, used - budget.bytes, most, &mut evicted, &mut chosen)? {
+        let most = if in_turn { usize::MAX } else { MOST.saturating_sub(evicted.objects as usize) };
+        match make_room(staged, scope, list, used - budget.bytes, most, &mut evicted, taken)? {
             End::Enough => used = scope.used(staged)?,
             End::ListEnds if in_turn => list.outdate(),
             end => {
                 let (bucket, budget) = (scope.bucket.clone(), budget.clone());
-                chosen.drain(..).for_each(|listed| list.offer(listed));
                 match end {
                     End::ListEnds => {
                         settled.lack = Some(Lack::List { bucket, budget, fills: list.fills() });
@@ -154,7 +171,8 @@ fn keep_within(
     Ok(())
 }
 
-/// Evicts versions that a list names until so many bytes are free. The list must be good, or it counts as ended.
+/// Evicts versions that a list names until so many bytes are free. The list must be good, or it counts as ended. All that
+/// comes off it is noted in `taken`.
 pub(super) fn make_room(
     staged: &mut Staged<'_>,
     scope: &Scope,
@@ -162,7 +180,7 @@ pub(super) fn make_room(
     bytes: u64,
     most: usize,
     evicted: &mut Evicted,
-    chosen: &mut Vec<Listed>,
+    taken: &mut Taken,
 ) -> Result<End> {
     if !list.is_good(staged.view.structure, staged.now.millis) {
         return Ok(End::ListEnds);
@@ -180,12 +198,13 @@ pub(super) fn make_room(
         let Some(next) = list.pop() else {
             break if list.is_whole() { End::NothingLeft } else { End::ListEnds };
         };
+        // Whatever it turns out to be, it may be otherwise if this does not come to be.
+        taken.note(scope.id(), next.clone());
         match evict(staged, scope, list, &next)? {
             Tried::Evicted(gone) => {
                 freed += gone.bytes;
                 count += gone.objects as usize;
                 evicted.add(&gone);
-                chosen.push(next);
             }
             Tried::NotNow => aside.push(next),
             Tried::Elsewhere(listed) => list.offer(listed),
@@ -296,7 +315,7 @@ fn counts_there(
 fn offer_changed(
     staged: &mut Staged<'_>,
     scopes: &[Scope],
-    visited: &[crate::ops::context::BucketRef],
+    visited: &[BucketRef],
     lists: &mut Lists,
 ) -> Result<()> {
     let mut changed = BTreeSet::new();
