@@ -99,6 +99,12 @@ impl Member {
         self.body.to_owned_body().len()
     }
 
+    /// Whether the row is still what it was.
+    pub fn lives(&self, view: &View) -> Result<bool> {
+        let found = view.index.get(&self.key)?;
+        Ok(found.is_some_and(|item| !item.tombstone && item.lsn == self.lsn && item.value() == self.value))
+    }
+
     /// The solid frame that it is taken out of.
     fn frame(&self) -> Option<BlobId> {
         match &self.body {

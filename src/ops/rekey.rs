@@ -16,8 +16,8 @@ use super::moving::{self, Member};
 use super::opening::GotBody;
 use super::staged::{Staged, unreadable};
 use crate::catalog::{Moment, Rows, encode_past, encryption, keys, past_of};
-use crate::crypto::EnvelopeWriter;
-use crate::engine::{BodyReader, Engine, NewBody, View};
+use crate::crypto::{EnvelopeKey, EnvelopeWriter};
+use crate::engine::{BodyReader, Copying, Engine, NewBody, View};
 use crate::error::{Error, Result};
 use crate::format::row::{self, BucketKeyRow, ObjectRow, SealRow};
 use crate::index::Weight;
@@ -149,7 +149,11 @@ pub fn reencrypt(engine: &Arc<Engine>, bucket: &BucketRef, budget: Duration) -> 
             let gathered = gather(&view, bucket.id, &old, &from, &end)?;
             next = gathered.next;
             if !gathered.keys.is_empty() {
-                let (bodies, bytes) = rewrite(engine, &view, bucket, &gathered.keys)?;
+                let mut rewriting = Rewriting::default();
+                for key in &gathered.keys {
+                    rewriting.prepare(engine, &view, bucket, key)?;
+                }
+                let (bodies, bytes) = rewriting.commit(engine)?;
                 (report.bodies, report.bytes) = (report.bodies + bodies, report.bytes + bytes);
                 if clock.monotonic().saturating_sub(begun) >= budget {
                     report.more = true;
@@ -162,64 +166,109 @@ pub fn reencrypt(engine: &Arc<Engine>, bucket: &BucketRef, budget: Duration) -> 
     Ok(report)
 }
 
-/// Writes the bodies of these rows anew and says the rows again, if they are still what they were.
-fn rewrite(engine: &Arc<Engine>, view: &View, bucket: &BucketRef, at: &[Vec<u8>]) -> Result<(u64, u64)> {
-    // Which keys the bodies get, and the rows of these, which must be the same when the bodies are committed.
-    let mut sealings: BTreeMap<String, Sealing> = BTreeMap::new();
-    let (mut members, mut bodies, mut guards, mut placed): (Vec<Member>, Vec<NewBody>, Vec<_>, Vec<Placed>) =
-        Default::default();
-    let mut bytes = 0;
-    for key in at {
-        let Some(mut member) = moving::member(view, key)? else { continue };
-        let (past, payload) = past_of(key, &member.payload)?;
-        let mut row: ObjectRow = row::decode(payload).map_err(unreadable)?;
-        let Some(SealRow::Kms { key_id, .. }) = row.seal().cloned() else { continue };
-        if !sealings.contains_key(&key_id) {
-            let sealing = envelope::with(engine, bucket, &Encryption::kms(&key_id))?;
+/// A row of which the body is written anew, and the keys for it.
+struct Ready {
+    member: Member,
+    row: ObjectRow,
+    /// Since when the row is superseded, if it is one of the retained past.
+    superseded: Option<u64>,
+    from: Arc<EnvelopeKey>,
+    to: Sealing,
+}
+
+/// What is written anew in one commit.
+#[derive(Default)]
+struct Rewriting {
+    /// Which keys the bodies get, by the named key.
+    sealings: BTreeMap<String, Sealing>,
+    /// The rows of these, which must be the same when the bodies are committed.
+    guards: Vec<(u64, Vec<u8>)>,
+    ready: Vec<Ready>,
+}
+
+impl Rewriting {
+    /// Asks for the keys of a row's body. Nothing is read of it yet.
+    fn prepare(&mut self, engine: &Arc<Engine>, view: &View, bucket: &BucketRef, key: &[u8]) -> Result<()> {
+        let Some(member) = moving::member(view, key)? else { return Ok(()) };
+        let (superseded, payload) = past_of(key, &member.payload)?;
+        let row: ObjectRow = row::decode(payload).map_err(unreadable)?;
+        let Some(SealRow::Kms { key_id, .. }) = row.seal() else { return Ok(()) };
+        if !self.sealings.contains_key(key_id) {
+            let sealing = envelope::with(engine, bucket, &Encryption::kms(key_id))?;
             let at = sealing.kept_at().unwrap_or_default().to_vec();
             let lsn = engine.pin().find(&at, |stored| {
                 Ok((!envelope::read_key(&stored.payload)?.retired).then_some(stored.lsn))
             })?;
             // No commit has the number 0: bodies whose key was retired just now wait for another time.
-            guards.push((lsn.flatten().unwrap_or(0), at));
-            sealings.insert(key_id.clone(), sealing);
+            self.guards.push((lsn.flatten().unwrap_or(0), at));
+            self.sealings.insert(key_id.clone(), sealing);
         }
-        let fresh = envelope::with(engine, bucket, &Encryption::kms(&key_id))?;
-        let same = sealings.get(&key_id).is_some_and(|first| first.kept_at() == fresh.kept_at());
-        let Some(to) = fresh.key().filter(|_| same) else { continue };
-        let reader = GotBody::from(BodyReader::new(view, member.body.to_owned_body())?);
+        let to = envelope::with(engine, bucket, &Encryption::kms(key_id))?;
+        if self.sealings.get(key_id).is_none_or(|first| first.kept_at() != to.kept_at()) {
+            return Ok(());
+        }
         let sealed =
             Sealed::find(&row, &Moment::now(view))?.ok_or_else(|| unreadable("an envelope is gone"))?;
         let from = sealed.open(engine, "that is written anew", None)?;
-        let shape = sealed.row.envelope().ok_or_else(|| unreadable("an envelope is gone"))?;
+        self.ready.push(Ready { member, row, superseded, from, to });
+        Ok(())
+    }
+
+    /// Writes the bodies that are ready anew and says their rows again, if they are still what they were.
+    fn commit(self, engine: &Arc<Engine>) -> Result<(u64, u64)> {
+        // Only now, when all keys were asked for.
+        let mut copying = engine.begin_move();
+        let view = engine.pin();
+        let (mut members, mut bodies, mut placed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bytes = 0;
+        for ready in self.ready {
+            if !ready.member.lives(&view)? {
+                continue;
+            }
+            let Some(done) = ready.copy(engine, &view, &mut copying)? else { continue };
+            let Ready { mut member, mut row, superseded, to, .. } = ready;
+            bytes += row.size;
+            Sealing::note(Some(&to), &mut row);
+            let payload = row::encode(&row);
+            member.payload = match superseded {
+                Some(superseded) => encode_past(superseded, &payload),
+                None => payload,
+            };
+            members.push(member);
+            bodies.push(NewBody::Extents(vec![done.extent]));
+            placed.push(done);
+        }
+        let count = members.len() as u64;
+        moving::resettle(engine, members, bodies, self.guards, placed)?;
+        Ok((count, bytes))
+    }
+}
+
+impl Ready {
+    /// Opens the body and seals it anew; `None` if it is gone meanwhile.
+    fn copy(&self, engine: &Engine, view: &View, copying: &mut Copying<'_>) -> Result<Option<Placed>> {
+        let (member, row) = (&self.member, &self.row);
+        let Some(to) = self.to.key() else { return Ok(None) };
+        let envelope = row.seal().and_then(SealRow::envelope);
+        let shape = envelope.ok_or_else(|| unreadable("an envelope is gone"))?;
+        let reader = GotBody::from(BodyReader::new(view, member.body.to_owned_body())?);
         let nonces = engine.vault().nonces();
-        let reader = reader.opened("that is written anew", (from, shape), row.size, nonces)?;
+        let reader = reader.opened("that is written anew", (self.from.clone(), shape), row.size, nonces)?;
         let tier = if member.weight.slot < TIERS { member.weight.slot } else { 0 };
         let mut writer = engine.moved_body_writer(member.key.clone(), tier)?;
         let mut envelope = EnvelopeWriter::new(to, 0, nonces.clone());
         let mut place = 0;
         while place < row.size {
             let read = reader.read(place..row.size.min(place + READ_STEP))?;
+            if !copying.goes_on(|| member.lives(&engine.pin()))? {
+                return Ok(None);
+            }
             place += read.len() as u64;
             envelope.write(&read, &mut |sealed| writer.write(sealed))?;
         }
         envelope.finish(&mut |sealed| writer.write(sealed))?;
-        let done = writer.finish()?;
-        bytes += row.size;
-        Sealing::note(Some(&fresh), &mut row);
-        let payload = row::encode(&row);
-        let payload = match past {
-            Some(superseded) => encode_past(superseded, &payload),
-            None => payload,
-        };
-        member.payload = payload;
-        members.push(member);
-        bodies.push(NewBody::Extents(vec![done.extent]));
-        placed.push(done);
+        writer.finish().map(Some)
     }
-    let count = members.len() as u64;
-    moving::resettle(engine, members, bodies, guards, placed)?;
-    Ok((count, bytes))
 }
 
 #[derive(Debug)]
