@@ -187,7 +187,7 @@ struct Rewritten {
     /// The version of the source: its commit, and its name in a bucket that keeps versions.
     source: (u64, Option<VersionId>),
     prepared: Prepared,
-    sealing: Option<Sealing>,
+    sealing: Sealing,
 }
 
 impl CopyStep {
@@ -210,7 +210,7 @@ impl CopyStep {
         }
         let source = (head.lsn, versioned.then(|| head.version()));
         if let Some(rewritten) = self.rewritten.as_ref().filter(|rewritten| rewritten.source == source) {
-            let sealing = rewritten.sealing.as_ref();
+            let sealing = Some(&rewritten.sealing);
             Sealing::note(sealing, &mut row);
             if envelope::is_as_asked(row.seal(), asked, to) {
                 Sealing::keep_key(sealing, staged)?;
@@ -370,14 +370,17 @@ pub fn lives(
 }
 
 /// Writes the body of a copy, encrypted as the copy is to be; what comes with it is to be held until it is committed.
-/// `None` if the source is another one by now.
+/// `None` if the source is another one by now, or need not be written anew any more.
 fn rewrite<'e>(engine: &'e Arc<Engine>, step: &CopyStep) -> Result<Option<(Rewritten, Copying<'e>)>> {
     let CopyStep { from, key, to, new_key, options, .. } = step;
     let got = get::get(&Reading::newest(engine), from, key, &options.source)?;
-    let sealing = envelope::choose(engine, to, &options.asked)?;
+    let Some(sealing) = envelope::choose(engine, to, &options.asked)? else {
+        // Nothing is asked for any more, and what lies in an envelope must not be written without one.
+        return Ok(None);
+    };
     let class = options.class.map_or(BUCKETS_CLASS, StorageClass::number);
     let mut whither = whither(engine, to, new_key, class, engine.settings().packed_max)?;
-    whither.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
+    whither.envelope = sealing.key().map(|key| (key, 0));
     // Only now, when all keys were asked for.
     let mut copying = engine.begin_move();
     let lives = || lives(engine, (from, key), options.source.version.as_ref(), &got.meta);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ossicle::*;
 
-use crate::code;
+use crate::{code, read};
 
 type Act = Box<dyn FnOnce() + Send>;
 
@@ -132,7 +132,7 @@ fn key(name: &str) -> StaticKey {
     StaticKey::new([7; 32]).named(name)
 }
 
-fn open(disk: &Arc<MemoryVfs>, trap: &Arc<Trap>, kms: impl KeyProvider + 'static) -> Store {
+fn open(disk: &Arc<MemoryVfs>, trap: &Arc<Trap>, kms: impl KeyProvider + 'static, sealed: bool) -> Store {
     let settings = Settings {
         segment_size: 1 << 20,
         packed_max: 16 << 10,
@@ -144,12 +144,17 @@ fn open(disk: &Arc<MemoryVfs>, trap: &Arc<Trap>, kms: impl KeyProvider + 'static
     };
     let vfs: Arc<dyn Vfs> = Arc::new(TrapDisk { disk: disk.clone(), trap: trap.clone() });
     let builder = Store::builder("/store").vfs(vfs).settings(settings).maintenance(Maintenance::Manual);
-    builder.key_provider(key("store")).kms(kms).open().unwrap()
+    let builder = if sealed { builder.key_provider(key("store")) } else { builder };
+    builder.kms(kms).open().unwrap()
 }
 
 fn scene() -> Scene {
+    scene_in(true)
+}
+
+fn scene_in(sealed: bool) -> Scene {
     let (disk, trap) = (Arc::new(MemoryVfs::new()), Arc::new(Trap::default()));
-    let store = open(&disk, &trap, key("one"));
+    let store = open(&disk, &trap, key("one"), sealed);
     let bucket = store.create_bucket("letters").unwrap();
     Scene { disk, trap, store, bucket }
 }
@@ -275,7 +280,7 @@ fn whoever_holds_a_key_may_shred_when_he_is_asked_for_it() {
         store.close().unwrap();
 
         let meddling = Arc::new(Trap::default());
-        let store = open(&disk, &trap, Meddler(key("one"), meddling.clone()));
+        let store = open(&disk, &trap, Meddler(key("one"), meddling.clone()), true);
         let bucket = store.bucket("letters").unwrap();
         let scene = Scene { disk, trap, store, bucket };
         let theirs = scene.bucket.clone();
@@ -295,6 +300,28 @@ fn whoever_holds_a_key_may_shred_when_he_is_asked_for_it() {
         assert!(written < 20_000, "{written} bytes were written");
         assert!(scene.store.verify().unwrap().is_clean());
     }
+}
+
+#[test]
+fn a_copy_that_need_not_be_encrypted_any_more_writes_nothing_plain() {
+    let Scene { disk, trap, store, bucket } = scene_in(false);
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    bucket.put("secret", secret()).unwrap();
+    store.create_bucket("other").unwrap().set_config(&Encryption::kms("one")).unwrap();
+    drop(bucket);
+    store.close().unwrap();
+
+    let meddling = Arc::new(Trap::default());
+    let store = open(&disk, &trap, Meddler(key("one"), meddling.clone()), false);
+    let (bucket, other) = (store.bucket("letters").unwrap(), store.bucket("other").unwrap());
+    let theirs = other.clone();
+    meddling.set("kms", move || theirs.clear_config::<Encryption>().unwrap());
+    trap.written.store(0, Ordering::Relaxed);
+    other.copy_from(&bucket, "secret", "copy", CopyOptions::new()).unwrap();
+    assert!(!meddling.is_set());
+    let written = trap.written.load(Ordering::Relaxed);
+    assert_eq!(written, 0, "plain bytes were written");
+    assert!(read(&other, "copy") == secret());
 }
 
 #[test]
