@@ -15,10 +15,10 @@ use super::envelope::{self, Sealed, Sealing};
 use super::moving::{self, Member};
 use super::opening::GotBody;
 use super::staged::{Staged, unreadable};
-use crate::catalog::{Moment, Rows, encode_past, encryption, keys, past_of};
+use crate::catalog::{KeyNames, Moment, Rows, encode_past, encryption, keys, past_of};
 use crate::crypto::{EnvelopeKey, EnvelopeWriter};
-use crate::engine::{BodyReader, Copying, Engine, NewBody, View};
-use crate::error::{Error, Result};
+use crate::engine::{BodyReader, Copying, Engine, Naming, NewBody, View};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketKeyRow, ObjectRow, SealRow};
 use crate::index::Weight;
 use crate::model::{Durability, Encryption};
@@ -30,14 +30,42 @@ const ROWS: usize = 4096;
 /// How much of a body is read at once.
 const READ_STEP: u64 = 1 << 20;
 
+/// The most things that are passed over of which a report says why.
+const NAMED: usize = 100;
+
+/// Something that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// What: an object such as `bucket/key`, or a named key.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a rotation came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rotated {
+    /// How many keys the bucket got.
+    pub keys: u64,
+    /// Named keys that could not be asked for one: what they have encrypted stays current.
+    pub skipped: Vec<Skipped>,
+}
+
 /// What writing a bucket's objects anew came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reencrypted {
     /// How many bodies were written anew: of objects, versions and the retained past.
     pub bodies: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How many bodies were passed over because they cannot be read, or because the key that they have or are to get
+    /// cannot be had. They stay as they are, and so do their keys.
+    pub skipped: u64,
+    /// Which those are and why, the first hundred of them.
+    pub reasons: Vec<Skipped>,
     /// How many older keys were removed.
     pub keys_removed: u64,
     /// How many older keys are left: something needs them still, such as an upload in progress.
@@ -68,8 +96,11 @@ impl Step for RotateStep {
     }
 }
 
-/// Gives a bucket another key for each named key that it uses. Says how many.
-pub fn rotate(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<u64> {
+/// Gives a bucket another key for each named key that it uses.
+///
+/// # Errors
+/// Why none of them could be had.
+pub fn rotate(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<Rotated> {
     engine.check_writable()?;
     let found = Reading::newest(engine).with(|moment| {
         bucket.state(moment)?;
@@ -77,17 +108,69 @@ pub fn rotate(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<u64> {
     })?;
     let used: BTreeSet<String> =
         found.into_iter().filter(|(_, row)| !row.retired).map(|(_, row)| row.key_id).collect();
-    let mut fresh = Vec::new();
+    let (mut fresh, mut rotated, mut first) = (Vec::new(), Rotated::default(), None);
     for key_id in used {
-        let made = engine.vault().make(&key_id).ok_or_else(|| envelope::no_provider(engine, &key_id))?;
-        let made = made.map_err(|why| envelope::explain(&key_id, why))?;
-        fresh.push((made.generation, envelope::key_row(engine, &key_id, made.wrapped, made.commitment)));
+        let made = engine.vault().make(&key_id).ok_or_else(|| envelope::no_provider(engine, &key_id));
+        match made.and_then(|made| made.map_err(|why| envelope::explain(&key_id, why))) {
+            Ok(made) => {
+                let row = envelope::key_row(engine, &key_id, made.wrapped, made.commitment);
+                fresh.push((made.generation, row));
+            }
+            Err(error) => {
+                rotated.skipped.push(Skipped { name: key_id, reason: error.to_string() });
+                first.get_or_insert(error);
+            }
+        }
     }
-    let count = fresh.len() as u64;
-    if count > 0 {
-        batch::commit_one(engine, RotateStep { bucket: bucket.clone(), fresh }, Durability::Synced)?;
+    rotated.keys = fresh.len() as u64;
+    match first {
+        Some(error) if fresh.is_empty() => return Err(error),
+        _ if fresh.is_empty() => return Ok(rotated),
+        _ => {}
     }
-    Ok(count)
+    batch::commit_one(engine, RotateStep { bucket: bucket.clone(), fresh }, Durability::Synced)?;
+    Ok(rotated)
+}
+
+/// What is passed over in one call, and what was found out by it.
+#[derive(Default)]
+struct Skips {
+    count: u64,
+    reasons: Vec<Skipped>,
+    /// The first that was the reason for it.
+    first: Option<Error>,
+    /// Named keys that no key could be had from, and keys of the bucket that could not be had: nobody is asked again.
+    sealings: BTreeMap<String, Error>,
+    generations: BTreeMap<[u8; 16], Error>,
+}
+
+impl Skips {
+    /// Takes note of a body that is passed over. An error that is not about this body comes back.
+    fn note(&mut self, view: &View, key: &[u8], error: Error) -> Result<()> {
+        if error.is_fatal() {
+            return Err(error);
+        }
+        self.count += 1;
+        if self.reasons.len() < NAMED {
+            self.reasons.push(Skipped { name: name_of(view, key)?, reason: error.to_string() });
+        }
+        self.first.get_or_insert(error);
+        Ok(())
+    }
+}
+
+/// A row as people know it.
+fn name_of(view: &View, key: &[u8]) -> Result<String> {
+    let mut names = KeyNames::default();
+    let (from, end) = keys::all_buckets();
+    Moment::now(view).walk(&from, &end, &mut |key| {
+        view.find(key, |stored| {
+            names.saved(key, &stored);
+            Ok(())
+        })?;
+        Ok(true)
+    })?;
+    Ok(names.name(key))
 }
 
 /// The rows with bodies that one step writes anew.
@@ -108,7 +191,13 @@ fn seal_at(view: &View, key: &[u8]) -> Result<Option<SealRow>> {
 }
 
 /// Looks for rows that need one of these keys.
-fn gather(view: &View, bucket: u64, old: &BTreeSet<[u8; 16]>, from: &[u8], end: &[u8]) -> Result<Gathered> {
+fn gather(
+    view: &View,
+    bucket: u64,
+    old: &BTreeSet<[u8; 16]>,
+    (from, end): (&[u8], &[u8]),
+    skips: &mut Skips,
+) -> Result<Gathered> {
     let mut gathered = Gathered { keys: Vec::new(), next: None };
     let (mut seen, mut bytes) = (0, 0);
     Moment::now(view).walk(from, end, &mut |key| {
@@ -117,12 +206,15 @@ fn gather(view: &View, bucket: u64, old: &BTreeSet<[u8; 16]>, from: &[u8], end: 
             return Ok(false);
         }
         seen += 1;
-        if let Some(SealRow::Kms { bucket: whose, generation, .. }) = seal_at(view, key)?
-            && whose == bucket
-            && old.contains(&generation)
-        {
-            bytes += view.find(key, |stored| Ok(stored.weight.bytes))?.unwrap_or(0);
-            gathered.keys.push(key.to_vec());
+        match seal_at(view, key) {
+            Ok(Some(SealRow::Kms { bucket: whose, generation, .. }))
+                if whose == bucket && old.contains(&generation) =>
+            {
+                bytes += view.find(key, |stored| Ok(stored.weight.bytes))?.unwrap_or(0);
+                gathered.keys.push(key.to_vec());
+            }
+            Ok(_) => {}
+            Err(error) => skips.note(view, key, error)?,
         }
         Ok(true)
     })?;
@@ -131,13 +223,16 @@ fn gather(view: &View, bucket: u64, old: &BTreeSet<[u8; 16]>, from: &[u8], end: 
 
 /// Writes bodies of a bucket anew that older keys of it have sealed, for about as long as `budget` says, then removes the
 /// keys that nothing needs any more.
+///
+/// # Errors
+/// Why the first body was passed over, if there was nothing else that could be done.
 pub fn reencrypt(engine: &Arc<Engine>, bucket: &BucketRef, budget: Duration) -> Result<Reencrypted> {
     engine.check_writable()?;
     engine.refuse_inside_turn()?;
     Reading::newest(engine).with(|moment| bucket.state(moment).map(|_| ()))?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
-    let mut report = Reencrypted::default();
+    let (mut report, mut skips) = (Reencrypted::default(), Skips::default());
     for (from, end) in [keys::all_bodies(), keys::all_history()] {
         let mut next = Some(from);
         while let Some(from) = next {
@@ -146,24 +241,31 @@ pub fn reencrypt(engine: &Arc<Engine>, bucket: &BucketRef, budget: Duration) -> 
             if old.is_empty() {
                 return Ok(report);
             }
-            let gathered = gather(&view, bucket.id, &old, &from, &end)?;
+            let gathered = gather(&view, bucket.id, &old, (&from, &end), &mut skips)?;
             next = gathered.next;
             if !gathered.keys.is_empty() {
                 let mut rewriting = Rewriting::default();
                 for key in &gathered.keys {
-                    rewriting.prepare(engine, &view, bucket, key)?;
+                    if let Err(error) = rewriting.prepare(engine, &view, (bucket, key), &mut skips) {
+                        skips.note(&view, key, error)?;
+                    }
                 }
-                let (bodies, bytes) = rewriting.commit(engine)?;
+                let (bodies, bytes) = rewriting.commit(engine, &mut skips)?;
                 (report.bodies, report.bytes) = (report.bodies + bodies, report.bytes + bytes);
                 if clock.monotonic().saturating_sub(begun) >= budget {
                     report.more = true;
+                    (report.skipped, report.reasons) = (skips.count, skips.reasons);
                     return Ok(report);
                 }
             }
         }
     }
     drop_keys(engine, bucket, &mut report)?;
-    Ok(report)
+    (report.skipped, report.reasons) = (skips.count, skips.reasons);
+    match skips.first {
+        Some(error) if report.bodies == 0 && report.keys_removed == 0 => Err(error),
+        _ => Ok(report),
+    }
 }
 
 /// A row of which the body is written anew, and the keys for it.
@@ -188,13 +290,24 @@ struct Rewriting {
 
 impl Rewriting {
     /// Asks for the keys of a row's body. Nothing is read of it yet.
-    fn prepare(&mut self, engine: &Arc<Engine>, view: &View, bucket: &BucketRef, key: &[u8]) -> Result<()> {
+    fn prepare(
+        &mut self,
+        engine: &Arc<Engine>,
+        view: &View,
+        (bucket, key): (&BucketRef, &[u8]),
+        skips: &mut Skips,
+    ) -> Result<()> {
         let Some(member) = moving::member(view, key)? else { return Ok(()) };
         let (superseded, payload) = past_of(key, &member.payload)?;
         let row: ObjectRow = row::decode(payload).map_err(unreadable)?;
-        let Some(SealRow::Kms { key_id, .. }) = row.seal() else { return Ok(()) };
+        let Some(SealRow::Kms { key_id, generation, .. }) = row.seal() else { return Ok(()) };
+        if let Some(error) = skips.sealings.get(key_id).or_else(|| skips.generations.get(generation)) {
+            return Err(error.duplicate());
+        }
         if !self.sealings.contains_key(key_id) {
-            let sealing = envelope::with(engine, bucket, &Encryption::kms(key_id))?;
+            let sealing = envelope::with(engine, bucket, &Encryption::kms(key_id)).inspect_err(|error| {
+                skips.sealings.insert(key_id.clone(), error.duplicate());
+            })?;
             let at = sealing.kept_at().unwrap_or_default().to_vec();
             let lsn = engine.pin().find(&at, |stored| {
                 Ok((!envelope::read_key(&stored.payload)?.retired).then_some(stored.lsn))
@@ -209,13 +322,20 @@ impl Rewriting {
         }
         let sealed =
             Sealed::find(&row, &Moment::now(view))?.ok_or_else(|| unreadable("an envelope is gone"))?;
-        let from = sealed.open(engine, "that is written anew", None)?;
+        let from = sealed.open(engine, "that is written anew", None).inspect_err(|error| {
+            // Of other objects, another key or damage may be nothing to go by.
+            if error.kind() == ErrorKind::Io
+                || error.code() != "AccessDenied" && error.kind() == ErrorKind::Denied
+            {
+                skips.generations.insert(*generation, error.duplicate());
+            }
+        })?;
         self.ready.push(Ready { member, row, superseded, from, to });
         Ok(())
     }
 
     /// Writes the bodies that are ready anew and says their rows again, if they are still what they were.
-    fn commit(self, engine: &Arc<Engine>) -> Result<(u64, u64)> {
+    fn commit(self, engine: &Arc<Engine>, skips: &mut Skips) -> Result<(u64, u64)> {
         // Only now, when all keys were asked for.
         let mut copying = engine.begin_move();
         let view = engine.pin();
@@ -225,7 +345,15 @@ impl Rewriting {
             if !ready.member.lives(&view)? {
                 continue;
             }
-            let Some(done) = ready.copy(engine, &view, &mut copying)? else { continue };
+            let done = match ready.copy(engine, &view, &mut copying) {
+                Ok(Some(done)) => done,
+                Ok(None) => continue,
+                Err(Undone::Unreadable(error)) => {
+                    skips.note(&view, &ready.member.key, error)?;
+                    continue;
+                }
+                Err(Undone::Failed(error)) => return Err(error),
+            };
             let Ready { mut member, mut row, superseded, to, .. } = ready;
             bytes += row.size;
             Sealing::note(Some(&to), &mut row);
@@ -244,30 +372,53 @@ impl Rewriting {
     }
 }
 
+/// Why a body was not written anew.
+enum Undone {
+    /// It cannot be read, or its tier is not there.
+    Unreadable(Error),
+    /// Nothing can be written.
+    Failed(Error),
+}
+
 impl Ready {
     /// Opens the body and seals it anew; `None` if it is gone meanwhile.
-    fn copy(&self, engine: &Engine, view: &View, copying: &mut Copying<'_>) -> Result<Option<Placed>> {
+    fn copy(
+        &self,
+        engine: &Engine,
+        view: &View,
+        copying: &mut Copying<'_>,
+    ) -> Result<Option<Placed>, Undone> {
         let (member, row) = (&self.member, &self.row);
         let Some(to) = self.to.key() else { return Ok(None) };
-        let envelope = row.seal().and_then(SealRow::envelope);
-        let shape = envelope.ok_or_else(|| unreadable("an envelope is gone"))?;
-        let reader = GotBody::from(BodyReader::new(view, member.body.to_owned_body())?);
         let nonces = engine.vault().nonces();
-        let reader = reader.opened("that is written anew", (self.from.clone(), shape), row.size, nonces)?;
+        let reader = self.reader(engine, view).map_err(Undone::Unreadable)?;
         let tier = if member.weight.slot < TIERS { member.weight.slot } else { 0 };
-        let mut writer = engine.moved_body_writer(member.key.clone(), tier)?;
+        let writer = engine.moved_body_writer(member.key.clone(), tier);
+        let mut writer = writer.map_err(|error| match error.kind() {
+            ErrorKind::Io if !error.is_full() => Undone::Unreadable(error),
+            _ => Undone::Failed(error),
+        })?;
         let mut envelope = EnvelopeWriter::new(to, 0, nonces.clone());
         let mut place = 0;
         while place < row.size {
-            let read = reader.read(place..row.size.min(place + READ_STEP))?;
-            if !copying.goes_on(|| member.lives(&engine.pin()))? {
+            let read = reader.read(place..row.size.min(place + READ_STEP)).map_err(Undone::Unreadable)?;
+            let goes_on = copying.goes_on(|| member.lives(&engine.pin())).map_err(Undone::Failed)?;
+            if !goes_on {
                 return Ok(None);
             }
             place += read.len() as u64;
-            envelope.write(&read, &mut |sealed| writer.write(sealed))?;
+            envelope.write(&read, &mut |sealed| writer.write(sealed)).map_err(Undone::Failed)?;
         }
-        envelope.finish(&mut |sealed| writer.write(sealed))?;
-        writer.finish().map(Some)
+        envelope.finish(&mut |sealed| writer.write(sealed)).map_err(Undone::Failed)?;
+        writer.finish().map(Some).map_err(Undone::Failed)
+    }
+
+    fn reader(&self, engine: &Engine, view: &View) -> Result<GotBody> {
+        let envelope = self.row.seal().and_then(SealRow::envelope);
+        let shape = envelope.ok_or_else(|| unreadable("an envelope is gone"))?;
+        let body = GotBody::from(BodyReader::new(view, self.member.body.to_owned_body())?);
+        let nonces = engine.vault().nonces();
+        body.opened("that is written anew", (self.from.clone(), shape), self.row.size, nonces)
     }
 }
 
@@ -301,10 +452,14 @@ fn drop_keys(engine: &Arc<Engine>, bucket: &BucketRef, report: &mut Reencrypted)
     let moment = Moment::now(&view);
     for (from, end) in [keys::all_bodies(), keys::all_uploads(), keys::all_history()] {
         moment.walk(&from, &end, &mut |key| {
-            if let Some(SealRow::Kms { bucket: whose, generation, .. }) = seal_at(&view, key)?
-                && whose == bucket.id
-            {
-                old.remove(&generation);
+            match seal_at(&view, key) {
+                Ok(Some(SealRow::Kms { bucket: whose, generation, .. })) if whose == bucket.id => {
+                    old.remove(&generation);
+                }
+                Ok(_) => {}
+                Err(error) if error.is_fatal() => return Err(error),
+                // Nobody can tell what it needs.
+                Err(_) => old.clear(),
             }
             Ok(!old.is_empty())
         })?;

@@ -648,7 +648,7 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     let disk = Arc::new(MemoryVfs::new());
     let store = open(&disk);
     let bucket = store.create_bucket("letters").unwrap();
-    assert_eq!(bucket.rotate_key().unwrap(), 0);
+    assert_eq!(bucket.rotate_key().unwrap().keys, 0);
     bucket.set_config(&Versioning::Enabled).unwrap();
     bucket.set_config(&Encryption::kms("one")).unwrap();
     store.set_history(Some(Duration::from_secs(3600))).unwrap();
@@ -698,7 +698,7 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     };
     check(&store);
     let written = store.stats().live_bytes;
-    assert_eq!(bucket.rotate_key().unwrap(), 2);
+    assert_eq!(bucket.rotate_key().unwrap().keys, 2);
     assert!(store.stats().live_bytes - written < 2_000);
     check(&store);
     bucket.put("newest", b"with the new key").unwrap();
@@ -786,4 +786,64 @@ fn rotations_amid_writers_leave_every_object_with_its_key() {
     bucket.rotate_key().unwrap();
     assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
     assert_sound(&store);
+}
+
+/// A body that cannot be read and a key that cannot be had stop nothing but themselves.
+#[test]
+fn what_cannot_be_written_anew_is_passed_over_and_told() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    for name in ["a", "b", "c"] {
+        bucket.put(name, body(name, 300_000)).unwrap();
+    }
+    bucket
+        .put_with("two", body("two", 300_000), PutOptions::new().encryption(Encryption::kms("two")))
+        .unwrap();
+    let rotated = bucket.rotate_key().unwrap();
+    assert_eq!((rotated.keys, rotated.skipped.len()), (2, 0));
+    drop(bucket);
+    store.close().unwrap();
+
+    // A byte in the middle of the second body is another one.
+    let mut segments = Vec::new();
+    files(&disk, Path::new("/store/bulk"), &mut segments);
+    let (path, bytes) = segments.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    assert!(bytes.len() >= 1_200_000);
+    let file = disk.open(path, OpenMode::ReadWrite, Site("test")).unwrap();
+    file.write_at(&[std::io::IoSlice::new(&[!bytes[450_000]])], 450_000, Site("test")).unwrap();
+
+    // The second key cannot be had.
+    let store = builder(&disk).kms(kms(1, "one")).open().unwrap();
+    let bucket = store.bucket("letters").unwrap();
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!(
+        (done.bodies, done.skipped, done.keys_removed, done.keys_left, done.more),
+        (2, 2, 0, 2, false)
+    );
+    let told: BTreeMap<&str, &str> = done.reasons.iter().map(|one| (&*one.name, &*one.reason)).collect();
+    assert_eq!(told.keys().collect::<Vec<_>>(), [&"letters/b", &"letters/two"]);
+    assert!(told["letters/two"].contains("\"two\"") && told["letters/b"].contains("bulk"), "{told:?}");
+    // Of the keys too, those that can be had are rotated.
+    let rotated = bucket.rotate_key().unwrap();
+    assert_eq!((rotated.keys, &*rotated.skipped[0].name), (1, "two"));
+    for name in ["a", "c"] {
+        assert!(read(&bucket, name) == body(name, 300_000));
+    }
+    assert_eq!(bucket.get("b").and_then(Object::bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.skipped, done.keys_removed, done.keys_left), (2, 2, 1, 2));
+    // When nothing else is left to be done, it is an error.
+    assert_eq!(code(bucket.reencrypt(Duration::from_secs(60))), "KeyNotFound");
+    drop(bucket);
+    store.close().unwrap();
+
+    // With the key it goes on, and without what is damaged it comes to an end.
+    let store = open(&disk);
+    let bucket = store.bucket("letters").unwrap();
+    bucket.delete("b").unwrap();
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.skipped, done.keys_left), (1, 0, 0));
+    assert!(read(&bucket, "two") == body("two", 300_000));
 }
