@@ -36,11 +36,11 @@ impl Bucket {
     }
 
     /// Writes everything anew that older keys of the bucket have encrypted, wherever it was copied to since, and then removes
-    /// those keys: in steps of about 4 MiB, for about as long as `budget` says. What was done stays done; if there is more,
-    /// call it again. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
+    /// those keys: in steps of about 4 MiB or 4096 rows, for about as long as `budget` says, and one step at least. What was
+    /// done stays done; if there is more, call it again, and it goes on where it was, in another process too. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
     /// have one each afterwards. Uploads in progress keep their key.
     ///
-    /// The last step looks at every row of the store, without any lock, to see that nothing needs the older keys.
+    /// The last step looks at every row of the store in one go, without any lock, to see that nothing needs the older keys.
     ///
     /// A body that cannot be read, or of which a key cannot be had, is passed over: the report counts and names it, and its
     /// key stays.

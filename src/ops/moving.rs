@@ -402,7 +402,7 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     });
     let bodies: Vec<NewBody> = bodies.collect();
     let frame = Frame { blob, extent, payload: row::encode(&row) };
-    commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new() }, placed)
+    commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new(), said: 0 }, placed)
 }
 
 /// Writes each member's body into a tier by itself.
@@ -433,14 +433,19 @@ fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>)
             placed.push(done);
         }
     }
-    commit(engine, Resettle { members, bodies, frame: None, guards: Vec::new() }, placed)
+    commit(engine, Resettle { members, bodies, frame: None, guards: Vec::new(), said: 0 }, placed)
 }
 
 fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<()> {
-    let (_, committed) = engine.commit(rows, Durability::Buffered);
+    say_again(engine, rows, placed).map(|_| ())
+}
+
+/// Says how many rows were said again.
+fn say_again(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<u64> {
+    let (rows, committed) = engine.commit(rows, Durability::Buffered);
     // Until here nobody else says that the bodies are needed.
     drop(placed);
-    committed.map(|_| ())
+    committed.map(|_| rows.said)
 }
 
 /// A frame that is made.
@@ -457,22 +462,25 @@ struct Resettle {
     frame: Option<Frame>,
     /// Rows that must be those of these commits still, or nothing is said again.
     guards: Vec<(u64, Vec<u8>)>,
+    /// How many rows were said again.
+    said: u64,
 }
 
-/// Says rows again with other bodies, if they and the `guards` are still what they were.
+/// Says rows again with other bodies, if they and the `guards` are still what they were. Says how many they were.
 pub fn resettle(
     engine: &Arc<Engine>,
     members: Vec<Member>,
     bodies: Vec<NewBody>,
     guards: Vec<(u64, Vec<u8>)>,
     placed: Vec<Placed>,
-) -> Result<()> {
-    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)
+) -> Result<u64> {
+    say_again(engine, Resettle { members, bodies, frame: None, guards, said: 0 }, placed)
 }
 
 impl Proposal for Resettle {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        self.said = 0;
         for (lsn, key) in &self.guards {
             if !state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
                 return Ok(changes);
@@ -489,6 +497,7 @@ impl Proposal for Resettle {
                 continue;
             }
             count += 1;
+            self.said = count;
             if let Some(blob) = member.frame() {
                 *left.entry(blob).or_default() += 1;
             }

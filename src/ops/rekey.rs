@@ -2,8 +2,8 @@
 //!
 //! A rotation is one small commit, whatever lies in the bucket. Writing anew goes through all rows of the store, for copies
 //! and forks read bodies with the keys of the bucket that they were written to; each step ends in one commit that says the
-//! rows again at the lsn that they have, as moving to another tier does. What was done stays done: whoever begins again
-//! passes over it. Only then, and only if a look at every row of one moment finds nobody who needs it, a key is removed.
+//! rows again at the lsn that they have, as moving to another tier does. What was done stays done, and how far it is stands
+//! in a row between two calls. Only then, and only if a look at every row of one moment finds nobody who needs it, a key is removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use crate::crypto::{EnvelopeKey, EnvelopeWriter};
 use crate::engine::{BodyReader, Copying, Engine, Naming, NewBody, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketKeyRow, ObjectRow, SealRow};
+use crate::format::varint;
 use crate::index::Weight;
 use crate::model::{Durability, Encryption};
 use crate::segment::{Placed, TIERS};
@@ -221,6 +222,97 @@ fn gather(
     Ok(gathered)
 }
 
+/// A walk over all rows that may need older keys of a bucket. It stands in a row between two calls.
+#[derive(Debug, PartialEq, Eq)]
+struct Pass {
+    /// The keys that were retired when it began.
+    old: BTreeSet<[u8; 16]>,
+    /// Bodies that it has written anew, and passed over.
+    done: u64,
+    skipped: u64,
+    /// Where it goes on; behind all rows if it has seen them all.
+    from: Vec<u8>,
+}
+
+impl Pass {
+    fn begin(old: BTreeSet<[u8; 16]>) -> Pass {
+        Pass { old, done: 0, skipped: 0, from: keys::all_bodies().0 }
+    }
+
+    /// The one that an earlier call has left; a new one if that cannot be read, which costs time only.
+    fn find(view: &View, bucket: u64) -> Result<Option<Pass>> {
+        let found = view.find(&keys::rekeying(bucket), |stored| Ok(Pass::decode(&stored.payload)))?;
+        Ok(found.flatten())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::put(&mut out, self.old.len() as u64);
+        self.old.iter().for_each(|generation| out.extend_from_slice(generation));
+        varint::put(&mut out, self.done);
+        varint::put(&mut out, self.skipped);
+        out.extend_from_slice(&self.from);
+        out
+    }
+
+    fn decode(mut input: &[u8]) -> Option<Pass> {
+        let mut old = BTreeSet::new();
+        for _ in 0..varint::take(&mut input)? {
+            old.insert(*varint::take_bytes(&mut input, 16)?.first_chunk()?);
+        }
+        let (done, skipped) = (varint::take(&mut input)?, varint::take(&mut input)?);
+        Some(Pass { old, done, skipped, from: input.to_vec() })
+    }
+
+    /// The rows that are left of those that lie together; `None` if all were seen.
+    fn range(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let ranges = [keys::all_bodies(), keys::all_history()];
+        let (from, end) = ranges.into_iter().find(|(_, end)| self.from < *end)?;
+        Some((from.max(self.from.clone()), end))
+    }
+
+    /// Looks at a bounded number of rows, and writes a bounded part of their bodies anew.
+    fn step(
+        &mut self,
+        engine: &Arc<Engine>,
+        (bucket, (from, end)): (&BucketRef, (Vec<u8>, Vec<u8>)),
+        old: &BTreeSet<[u8; 16]>,
+        (report, skips): (&mut Reencrypted, &mut Skips),
+    ) -> Result<()> {
+        let (view, before) = (engine.pin(), skips.count);
+        let gathered = gather(&view, bucket.id, old, (&from, &end), skips)?;
+        let mut rewriting = Rewriting::default();
+        for key in &gathered.keys {
+            if let Err(error) = rewriting.prepare(engine, &view, (bucket, key), skips) {
+                skips.note(&view, key, error)?;
+            }
+        }
+        let (bodies, bytes) = rewriting.commit(engine, skips)?;
+        (report.bodies, report.bytes) = (report.bodies + bodies, report.bytes + bytes);
+        (self.done, self.skipped) = (self.done + bodies, self.skipped + skips.count - before);
+        self.from = gathered.next.unwrap_or(end);
+        Ok(())
+    }
+}
+
+/// Keeps where a walk goes on, or forgets it.
+#[derive(Debug)]
+struct PassStep {
+    bucket: BucketRef,
+    pass: Option<Vec<u8>>,
+}
+
+impl Step for PassStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let id = staged.bucket(&self.bucket)?.row.id;
+        match &self.pass {
+            Some(pass) => staged.put(keys::rekeying(id), Weight::default(), pass.clone()),
+            None => staged.remove(keys::rekeying(id)),
+        }
+        Ok(StepOutcome::None)
+    }
+}
+
 /// Writes bodies of a bucket anew that older keys of it have sealed, for about as long as `budget` says, then removes the
 /// keys that nothing needs any more.
 ///
@@ -233,37 +325,41 @@ pub fn reencrypt(engine: &Arc<Engine>, bucket: &BucketRef, budget: Duration) -> 
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
     let (mut report, mut skips) = (Reencrypted::default(), Skips::default());
-    for (from, end) in [keys::all_bodies(), keys::all_history()] {
-        let mut next = Some(from);
-        while let Some(from) = next {
-            let view = engine.pin();
-            let old = retired(&view, bucket.id)?;
-            if old.is_empty() {
-                return Ok(report);
+    let mut pass = Pass::find(&engine.pin(), bucket.id)?;
+    let is_kept = pass.is_some();
+    loop {
+        let old = retired(&engine.pin(), bucket.id)?;
+        if old.is_empty() {
+            break;
+        }
+        let going = pass.get_or_insert_with(|| Pass::begin(old.clone()));
+        if let Some(range) = going.range() {
+            going.step(engine, (bucket, range), &old, (&mut report, &mut skips))?;
+        } else if !old.is_subset(&going.old) {
+            // It began before these were retired.
+            *going = Pass::begin(old);
+        } else {
+            let needed = drop_keys(engine, bucket, &mut report)?;
+            if !needed || going.done == 0 || going.skipped > 0 {
+                break;
             }
-            let gathered = gather(&view, bucket.id, &old, (&from, &end), &mut skips)?;
-            next = gathered.next;
-            if !gathered.keys.is_empty() {
-                let mut rewriting = Rewriting::default();
-                for key in &gathered.keys {
-                    if let Err(error) = rewriting.prepare(engine, &view, (bucket, key), &mut skips) {
-                        skips.note(&view, key, error)?;
-                    }
-                }
-                let (bodies, bytes) = rewriting.commit(engine, &mut skips)?;
-                (report.bodies, report.bytes) = (report.bodies + bodies, report.bytes + bytes);
-                if clock.monotonic().saturating_sub(begun) >= budget {
-                    report.more = true;
-                    (report.skipped, report.reasons) = (skips.count, skips.reasons);
-                    return Ok(report);
-                }
-            }
+            // Rows have come behind its back, such as copies; they are fewer each time.
+            *going = Pass::begin(retired(&engine.pin(), bucket.id)?);
+        }
+        report.more = clock.monotonic().saturating_sub(begun) >= budget;
+        if report.more {
+            break;
         }
     }
-    drop_keys(engine, bucket, &mut report)?;
     (report.skipped, report.reasons) = (skips.count, skips.reasons);
+    let nothing = pass.as_ref().is_none_or(|pass| pass.done == 0) && report.keys_removed == 0;
+    let kept = pass.filter(|_| report.more).map(|pass| pass.encode());
+    if is_kept || kept.is_some() {
+        let step = PassStep { bucket: bucket.clone(), pass: kept };
+        batch::commit_one(engine, step, Durability::Buffered)?;
+    }
     match skips.first {
-        Some(error) if report.bodies == 0 && report.keys_removed == 0 => Err(error),
+        Some(error) if nothing && !report.more => Err(error),
         _ => Ok(report),
     }
 }
@@ -366,9 +462,8 @@ impl Rewriting {
             bodies.push(NewBody::Extents(vec![done.extent]));
             placed.push(done);
         }
-        let count = members.len() as u64;
-        moving::resettle(engine, members, bodies, self.guards, placed)?;
-        Ok((count, bytes))
+        let count = moving::resettle(engine, members, bodies, self.guards, placed)?;
+        Ok((count, if count > 0 { bytes } else { 0 }))
     }
 }
 
@@ -444,17 +539,18 @@ impl Step for DropStep {
 }
 
 /// Removes retired keys that no row of one moment needs. Rows that come later have their key from one that was there, which
-/// was seen, or say the key again.
-fn drop_keys(engine: &Arc<Engine>, bucket: &BucketRef, report: &mut Reencrypted) -> Result<()> {
+/// was seen, or say the key again. Says whether a body needs one of them still.
+fn drop_keys(engine: &Arc<Engine>, bucket: &BucketRef, report: &mut Reencrypted) -> Result<bool> {
     let view = engine.pin();
     let mut old = retired(&view, bucket.id)?;
     let all = old.len() as u64;
-    let moment = Moment::now(&view);
-    for (from, end) in [keys::all_bodies(), keys::all_uploads(), keys::all_history()] {
+    let (moment, mut needed) = (Moment::now(&view), false);
+    let uploads = keys::all_uploads();
+    for (from, end) in [keys::all_bodies(), keys::all_history(), uploads.clone()] {
         moment.walk(&from, &end, &mut |key| {
             match seal_at(&view, key) {
                 Ok(Some(SealRow::Kms { bucket: whose, generation, .. })) if whose == bucket.id => {
-                    old.remove(&generation);
+                    needed |= old.remove(&generation) && from != uploads.0;
                 }
                 Ok(_) => {}
                 Err(error) if error.is_fatal() => return Err(error),
@@ -470,12 +566,14 @@ fn drop_keys(engine: &Arc<Engine>, bucket: &BucketRef, report: &mut Reencrypted)
         let lsn = view.index.get(&key)?.map(|item| item.lsn);
         gone.extend(lsn.map(|lsn| (key, lsn)));
     }
+    let mut removed = 0;
     if !gone.is_empty() {
         match batch::commit_one(engine, DropStep(gone), Durability::Synced)? {
-            StepOutcome::Number(dropped) => report.keys_removed = dropped,
+            StepOutcome::Number(dropped) => removed = dropped,
             outcome => return Err(Error::corrupt("a step", 0, format!("it came to {outcome:?}"))),
         }
     }
-    report.keys_left = all - report.keys_removed;
-    Ok(())
+    report.keys_removed += removed;
+    report.keys_left = all - removed;
+    Ok(needed)
 }

@@ -847,3 +847,64 @@ fn what_cannot_be_written_anew_is_passed_over_and_told() {
     assert_eq!((done.bodies, done.skipped, done.keys_left), (1, 0, 0));
     assert!(read(&bucket, "two") == body("two", 300_000));
 }
+
+#[test]
+fn writing_anew_goes_on_where_it_was_and_looks_at_few_rows_at_once() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    let quickly = || PutOptions::new().durability(Durability::Buffered);
+    // Rows for two steps and more that need nothing, between two that do.
+    let plain = store.create_bucket("a-plain").unwrap();
+    for n in 0..10_000 {
+        plain.put_with(&format!("{n:05}"), b"", quickly()).unwrap();
+    }
+    bucket.put("first", counting(100)).unwrap();
+    let old = plain.head("00001").unwrap();
+    plain.copy_from(&bucket, "first", "zz", CopyOptions::new()).unwrap();
+    bucket.rotate_key().unwrap();
+
+    // One row is looked at first and one last; no call does more than a step.
+    drop((bucket, plain));
+    let (mut calls, mut bodies, mut store) = (0, 0, store);
+    loop {
+        let done = store.bucket("letters").unwrap().reencrypt(Duration::ZERO).unwrap();
+        (calls, bodies) = (calls + 1, bodies + done.bodies);
+        assert!(done.bodies <= 2 && calls < 20);
+        if !done.more {
+            assert_eq!((done.keys_removed, done.keys_left), (1, 0));
+            break;
+        }
+        // The place is kept by the store.
+        store.close().unwrap();
+        store = open(&disk);
+    }
+    assert_eq!(bodies, 2);
+    assert!(calls >= 4, "{calls} calls looked at 10,000 rows");
+    let plain = store.bucket("a-plain").unwrap();
+    assert_eq!(plain.head("00001").unwrap().lsn, old.lsn);
+    assert!(
+        read(&plain, "zz") == counting(100)
+            && read(&store.bucket("letters").unwrap(), "first") == counting(100)
+    );
+    assert_sound(&store);
+
+    // A rotation in the middle is taken up as well.
+    let bucket = store.bucket("letters").unwrap();
+    bucket.rotate_key().unwrap();
+    assert!(bucket.reencrypt(Duration::ZERO).unwrap().more);
+    bucket.rotate_key().unwrap();
+    let mut last = bucket.reencrypt(Duration::ZERO).unwrap();
+    while last.more {
+        last = bucket.reencrypt(Duration::ZERO).unwrap();
+    }
+    assert_eq!(last.keys_left, 0);
+    // A place that is left goes with its bucket.
+    bucket.rotate_key().unwrap();
+    assert!(bucket.reencrypt(Duration::ZERO).unwrap().more);
+    bucket.delete("first").unwrap();
+    drop(bucket);
+    store.delete_bucket("letters").unwrap();
+    assert_sound(&store);
+}
