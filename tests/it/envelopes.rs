@@ -908,3 +908,62 @@ fn writing_anew_goes_on_where_it_was_and_looks_at_few_rows_at_once() {
     store.delete_bucket("letters").unwrap();
     assert_sound(&store);
 }
+
+/// What was written anew has the lsn of before; where that is damaged, the body of before is no less old, and of no use
+/// without its key.
+#[test]
+fn a_salvage_tells_of_bodies_that_it_found_as_they_were_before_they_were_written_anew() {
+    for key_stays in [true, false] {
+        let disk = Arc::new(MemoryVfs::new());
+        let store = open(&disk);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.set_config(&Encryption::kms("one")).unwrap();
+        for name in ["a", "b"] {
+            bucket.put(name, body(name, 200_000)).unwrap();
+        }
+        // It keeps the segment that they lie in.
+        bucket.put_with("mine", body("mine", 200_000), PutOptions::new().customer_key(&mine(1))).unwrap();
+        if key_stays {
+            bucket.upload("needs the key", UploadOptions::new()).unwrap();
+        }
+        bucket.rotate_key().unwrap();
+        let names = |disk: &MemoryVfs| {
+            let mut found = Vec::new();
+            files(disk, Path::new("/store/bulk"), &mut found);
+            found.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        let before = names(&disk);
+        let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+        assert_eq!((done.bodies, done.keys_left), (2, u64::from(key_stays)));
+        drop(bucket);
+        store.close().unwrap();
+        let after = names(&disk);
+        let fresh: Vec<_> = after.iter().filter(|path| !before.contains(path)).collect();
+        assert!(fresh.len() == 1 && after.len() > 1, "{before:?} {after:?}");
+        let file = disk.open(fresh[0], OpenMode::ReadWrite, Site("test")).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 100_000, Site("test")).unwrap();
+        file.write_at(&[std::io::IoSlice::new(&[!byte[0]])], 100_000, Site("test")).unwrap();
+
+        let report =
+            Store::salvage_with("/store", "/saved", SalvageOptions::new().vfs(disk.clone())).unwrap();
+        let names =
+            |notes: &[SalvageNote]| notes.iter().map(|note| note.name.clone()).collect::<Vec<String>>();
+        let (doubtful, lost) = (names(&report.doubtful), names(&report.lost));
+        let vfs: Arc<dyn Vfs> = disk.clone();
+        let builder = Store::builder("/saved").vfs(vfs).settings(settings()).maintenance(Maintenance::Manual);
+        let store = builder.kms(kms(1, "one")).open().unwrap();
+        let bucket = store.bucket("letters").unwrap();
+        if key_stays {
+            assert_eq!((doubtful, lost), (vec!["letters/a".to_string()], Vec::new()));
+            assert!(report.doubtful[0].reason.contains("before it was written anew"), "{report:?}");
+            assert!(read(&bucket, "a") == body("a", 200_000));
+        } else {
+            assert_eq!((doubtful, lost), (Vec::new(), vec!["letters/a".to_string()]));
+            assert!(report.lost[0].reason.contains("key of a bucket"), "{report:?}");
+            assert!(!bucket.exists("a").unwrap());
+        }
+        assert!(read(&bucket, "b") == body("b", 200_000));
+        assert_sound(&store);
+    }
+}
