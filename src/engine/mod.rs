@@ -21,6 +21,7 @@ mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
+mod copying;
 mod feed;
 mod gauges;
 mod kept;
@@ -63,6 +64,7 @@ pub use backup::{BackupProgress, BackupReport, RestoreReport};
 pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
+pub use copying::Copying;
 pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::{Stats, TierStats};
 #[cfg(feature = "fuzzing")]
@@ -132,8 +134,8 @@ pub struct Engine {
     lock: Mutex<Option<Box<dyn Lock>>>,
     /// How many backups are being written: what they copy hangs on the shred root of the moment.
     backups: std::sync::atomic::AtomicUsize,
-    /// Held while bytes are copied from one place to another: what is copied may be dead when it arrives.
-    moves: parking_lot::RwLock<()>,
+    /// The copies under way: what they copy may be dead when it arrives.
+    copies: copying::Copies,
     /// Held by the one who shreds.
     shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.

@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use parking_lot::{MutexGuard, RwLockReadGuard};
+use parking_lot::MutexGuard;
 
 use super::ledger::Tombstone;
 use super::relocate::forward_key;
@@ -53,11 +53,6 @@ impl Engine {
         }
     }
 
-    /// To be held while bytes are copied from one place to another.
-    pub fn begin_move(&self) -> RwLockReadGuard<'_, ()> {
-        self.moves.read()
-    }
-
     /// To be held while something is shredded; waits for whoever does so already.
     pub fn shred_turn(&self) -> MutexGuard<'_, ()> {
         self.shred_turn.lock()
@@ -77,7 +72,7 @@ impl Engine {
     /// made later has nothing of it.
     pub fn segments_so_far(&self) -> Result<Vec<u64>> {
         // What is being copied at this moment may have been live when it was read.
-        drop(self.moves.write());
+        self.copies.await_earlier();
         self.seal_all()?;
         let end = self.writer.lock().log.end();
         let table = self.tables.current();

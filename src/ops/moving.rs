@@ -107,6 +107,12 @@ impl Member {
         self.body.to_owned_body().len()
     }
 
+    /// Whether the row is still what it was.
+    pub fn lives(&self, view: &View) -> Result<bool> {
+        let found = view.index.get(&self.key)?;
+        Ok(found.is_some_and(|item| !item.tombstone && item.lsn == self.lsn && item.value() == self.value))
+    }
+
     /// The solid frame that it is taken out of.
     fn frame(&self) -> Option<BlobId> {
         match &self.body {
@@ -469,11 +475,14 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) 
     });
     let bodies: Vec<NewBody> = bodies.collect();
     let frame = Frame { blob, extent, payload: row::encode(&row) };
-    commit(
-        engine,
-        Resettle { members: std::mem::take(members), bodies, frame: Some(frame), guards: Vec::new() },
-        placed,
-    )
+    let rows = Resettle {
+        members: std::mem::take(members),
+        bodies,
+        frame: Some(frame),
+        guards: Vec::new(),
+        said: 0,
+    };
+    commit(engine, rows, placed)
 }
 
 /// Writes each member's body into a tier by itself.
@@ -504,18 +513,21 @@ fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Mem
             placed.push(done);
         }
     }
-    commit(
-        engine,
-        Resettle { members: std::mem::take(members), bodies, frame: None, guards: Vec::new() },
-        placed,
-    )
+    let rows =
+        Resettle { members: std::mem::take(members), bodies, frame: None, guards: Vec::new(), said: 0 };
+    commit(engine, rows, placed)
 }
 
 fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<()> {
-    let (_, committed) = engine.commit(rows, Durability::Buffered);
+    say_again(engine, rows, placed).map(|_| ())
+}
+
+/// Says how many rows were said again.
+fn say_again(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<u64> {
+    let (rows, committed) = engine.commit(rows, Durability::Buffered);
     // Until here nobody else says that the bodies are needed.
     drop(placed);
-    committed.map(|_| ())
+    committed.map(|_| rows.said)
 }
 
 /// A frame that is made.
@@ -532,25 +544,28 @@ struct Resettle {
     frame: Option<Frame>,
     /// Rows that must be those of these commits still, or nothing is said again.
     guards: Vec<(u64, Vec<u8>)>,
+    /// How many rows were said again.
+    said: u64,
 }
 
-/// Says rows again with other bodies, if they and the `guards` are still what they were.
+/// Says rows again with other bodies, if they and the `guards` are still what they were. Says how many they were.
 pub fn resettle(
     engine: &Arc<Engine>,
     members: Vec<Member>,
     bodies: Vec<NewBody>,
     guards: Vec<(u64, Vec<u8>)>,
     placed: Vec<Placed>,
-) -> Result<()> {
-    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)?;
+) -> Result<u64> {
+    let said = say_again(engine, Resettle { members, bodies, frame: None, guards, said: 0 }, placed)?;
     // It may have left word of what is to be packed.
     engine.wake().raise();
-    Ok(())
+    Ok(said)
 }
 
 impl Proposal for Resettle {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        self.said = 0;
         for (lsn, key) in &self.guards {
             if !state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
                 return Ok(changes);
@@ -567,6 +582,7 @@ impl Proposal for Resettle {
                 continue;
             }
             count += 1;
+            self.said = count;
             if let Some(blob) = member.frame() {
                 *left.entry(blob).or_default() += 1;
             }
