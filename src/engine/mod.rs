@@ -60,7 +60,9 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use backup::{BackupProgress, BackupReport, RestoreReport};
-pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
+pub use blob::{
+    BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, key_sum, piece_key, place_of,
+};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use feed::{StoredCursor, cursor_key, cursors};

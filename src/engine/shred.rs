@@ -58,6 +58,11 @@ impl Engine {
         self.moves.read()
     }
 
+    /// Waits until everything is committed that is being copied from one place to another.
+    pub fn await_moves(&self) {
+        drop(self.moves.write());
+    }
+
     /// To be held while something is shredded; waits for whoever does so already.
     pub fn shred_turn(&self) -> MutexGuard<'_, ()> {
         self.shred_turn.lock()

@@ -29,7 +29,7 @@ use crate::format::row::{self, ObjectRow, PieceRow, TidyRow};
 use crate::format::varint;
 use crate::index::Weight;
 use crate::model::Durability;
-use crate::segment::Placed;
+use crate::segment::{Placed, TIERS};
 
 use super::staged::unreadable;
 
@@ -77,6 +77,16 @@ struct Step {
     bytes: u64,
 }
 
+/// Takes rows out of the solid frames that their bodies lie in: small ones into others, the rest by themselves.
+pub fn take_out(engine: &Arc<Engine>, view: &View, members: Vec<Member>) -> Result<()> {
+    let mut step = Step { oldest: u64::MAX, ..Step::default() };
+    for member in members {
+        let tier = Some(member.weight.slot).filter(|slot| *slot < TIERS).unwrap_or(SOLID_FROM);
+        step.take(tier, member, 0);
+    }
+    step.commit(engine, view).map(drop)
+}
+
 /// A row whose body is moved.
 pub struct Member {
     /// Its key.
@@ -95,7 +105,8 @@ pub struct Member {
 }
 
 impl Member {
-    fn len(&self) -> u64 {
+    /// How many bytes its body has.
+    pub fn len(&self) -> u64 {
         self.body.to_owned_body().len()
     }
 
@@ -181,7 +192,7 @@ impl Step {
     fn wanted(&mut self, engine: &Engine, view: &View, key: &[u8]) -> Result<Option<(u8, Member)>> {
         let Some(member) = member(view, key)? else { return Ok(None) };
         let tier = member.weight.slot;
-        if !keys::has_body(key) || tier >= crate::segment::TIERS {
+        if !keys::has_body(key) || tier >= TIERS {
             return Ok(None);
         }
         let strays = |extents: &[Extent]| -> Result<bool> {
@@ -373,11 +384,21 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     let blob = BlobId { lsn: view.lsn, n: engine.lone_number() };
     let (mut bytes, mut packed_for) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(members.len());
+    let (mut shared, mut keys) = (BTreeMap::new(), 0u64);
     for member in &members {
-        starts.push(bytes.len() as u64 + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
-        bytes.extend(read_all(view, &member.body)?);
+        // Copies have one body, and keep one.
+        let here = bytes.len() as u64;
+        let start = match &member.body {
+            NewBody::Shared(part) => *shared.entry((part.blob, part.offset, part.len)).or_insert(here),
+            _ => here,
+        };
+        starts.push(start + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
+        if start == here {
+            bytes.extend(read_all(view, &member.body)?);
+        }
         varint::put(&mut packed_for, member.key.len() as u64);
         packed_for.extend_from_slice(&member.key);
+        keys = keys.wrapping_add(engine::key_sum(&member.key));
     }
     let start = bytes.len() as u64;
     bytes.append(&mut packed_for);
@@ -395,7 +416,7 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
         NewBody::Shared(SharedRef { blob, offset, len: member.len(), hint: Arc::from([extent]) })
     });
     let bodies: Vec<NewBody> = bodies.collect();
-    let frame = Frame { blob, extent, payload: row::encode(&row) };
+    let frame = Frame { blob, extent, keys, payload: row::encode(&row) };
     commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new() }, placed)
 }
 
@@ -441,6 +462,8 @@ fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<(
 struct Frame {
     blob: BlobId,
     extent: Extent,
+    /// The sum of the keys that are behind its bodies.
+    keys: u64,
     payload: Vec<u8>,
 }
 
@@ -489,7 +512,7 @@ impl Proposal for Resettle {
             let (weight, payload) = (member.weight, member.payload.clone());
             changes.push(again(member.key.clone(), member.lsn, weight, body.clone(), payload));
         }
-        if let Some(Frame { blob, extent, payload }) = self.frame.as_ref().filter(|_| count > 0) {
+        if let Some(Frame { blob, extent, keys, payload }) = self.frame.as_ref().filter(|_| count > 0) {
             let head = engine::head_key(*blob);
             if state.index().get(&head)?.is_some() {
                 // The name is taken after all; the work is still there, and the next time it will be another name.
@@ -502,7 +525,8 @@ impl Proposal for Resettle {
             let weight = Weight::default();
             let body = NewBody::Extents(vec![*extent]);
             changes.push(again(engine::piece_key(*blob, 0), blob.lsn, weight, body, payload.clone()));
-            let row = BlobHead { refs: count, pieces: 1, keyed: Keyed::Solid { members: count } };
+            let row =
+                BlobHead { refs: count, pieces: 1, keyed: Keyed::Solid { members: count, keys: *keys } };
             changes.push(again(head, blob.lsn, weight, NewBody::None, row.encode()));
         }
         for (blob, count) in left {
