@@ -4,7 +4,8 @@
 //!
 //! 1. Every segment with something dead in it is relocated, and goes out of the table with a checkpoint. Nothing is kept
 //!    for the feed.
-//! 2. Tombstones, which tell the names of what is gone, go next: no older row is left that they would have to hide.
+//! 2. Tombstones, which tell the names of what is gone, go next: no older row is left that they would have to hide, for
+//!    it would be dead, and whatever it lay in was emptied.
 //! 3. A new shred root is drawn. The newest tree is written into the other index file under it, and the secrets of the
 //!    segments in the table into a new file of kept secrets (`kept.rs`).
 //! 4. One slot of the superblock names all of that at once. Before it the old root counts, behind it the new one; then
@@ -78,17 +79,18 @@ impl Engine {
         self.shredding.load(Ordering::Acquire)
     }
 
-    /// Goes on in new segments, and answers the ids of those in which something may lie that is dead by now. What is
-    /// made later has nothing of it.
-    pub fn segments_so_far(&self) -> Result<Vec<u64>> {
+    /// Goes on in new segments, and answers the ids of those in which something may lie that is dead by now, and the last
+    /// commit of now. What is made later has nothing of it.
+    pub fn segments_so_far(&self) -> Result<(Vec<u64>, u64)> {
         // What is being copied at this moment may have been live when it was read.
         drop(self.moves.write());
+        let lsn = self.pin().lsn;
         self.seal_all()?;
         let end = self.writer.lock().log.end();
         let table = self.tables.current();
         let of_log = |segment: &Segment| segment.header.kind == SegmentKind::Log;
         let closed = table.iter().filter(|segment| !of_log(segment) || segment.id() < end.segment);
-        Ok(closed.map(|segment| segment.id()).collect())
+        Ok((closed.map(|segment| segment.id()).collect(), lsn))
     }
 
     /// Whether something lies in a segment that nothing needs; `false` for one that is gone.
@@ -174,9 +176,26 @@ impl Engine {
         }
     }
 
+    /// Whether nothing older can come back that a tombstone of this commit would have to hide.
+    pub(super) fn hides_nothing(&self, lsn: u64) -> bool {
+        lsn <= self.emptied_to.load(Ordering::Acquire)
+    }
+
     /// Drops the tombstones in these log segments that hide nothing any more, and answers the segments that told of any:
-    /// they are to be emptied as well.
-    pub fn drop_tombstones(&self, ids: &[u64]) -> Result<BTreeSet<u64>> {
+    /// they are to be emptied as well. Every segment with something in it that was dead at the commit `lsn` is emptied.
+    pub fn drop_tombstones(&self, ids: &[u64], lsn: u64) -> Result<BTreeSet<u64>> {
+        if self.checkpointing.lock().keeps_logs() {
+            // Their files are there as long as a reader has them, and would bring back what the tombstones hide.
+            self.replace_shred_root()?;
+        }
+        // What was dead then is in no segment now. What died since lies in segments that were looked at before.
+        self.emptied_to.store(lsn, Ordering::Release);
+        let told = self.drop_tombstones_of(ids);
+        self.emptied_to.store(0, Ordering::Release);
+        told
+    }
+
+    fn drop_tombstones_of(&self, ids: &[u64]) -> Result<BTreeSet<u64>> {
         let mut told = BTreeSet::new();
         for id in ids {
             let Some(segment) = self.tables.current().get(*id).ok().cloned() else { continue };
@@ -217,11 +236,20 @@ impl Engine {
         let mut writer = self.writer.lock();
         self.check_writable()?;
         let mut view = View::clone(&writer.view);
-        let mut any = false;
+        let (mut any, mut told) = (false, false);
         for key in keys {
-            let Some(item) = view.index.get(key)?.filter(|item| item.tombstone) else { continue };
+            let Some(item) = view.index.get(key)? else {
+                // A checkpoint has come by it already.
+                told = true;
+                continue;
+            };
+            if !item.tombstone {
+                continue;
+            }
             let tombstone = Tombstone::decode(item.value())?;
-            if tombstone.home != home || oldest.is_some_and(|oldest| tombstone.made >= oldest) {
+            let needed =
+                oldest.is_some_and(|oldest| tombstone.made >= oldest) && !self.hides_nothing(item.lsn);
+            if tombstone.home != home || needed {
                 continue;
             }
             let (lsn, weight, value) = (item.lsn, item.weight, item.value().to_vec());
@@ -234,7 +262,7 @@ impl Engine {
             writer.view = std::sync::Arc::new(view);
             self.view.store(writer.view.clone());
         }
-        Ok(any)
+        Ok(any || told)
     }
 
     /// Draws a new shred root. What hung on the old one and is not in use now is lost for good when this has come back.

@@ -311,6 +311,8 @@ pub struct Shredder {
     phase: Phase,
     /// Word that is dealt with when all is done.
     words: Vec<Vec<u8>>,
+    /// The last commit before the first segment was looked at.
+    lsn: u64,
     /// Only segments that hang on the shred root of this name stay, if everything is to be encrypted anew.
     fresh: Option<u64>,
     /// The parts of shared bodies that what is gone had, and how many of it.
@@ -323,7 +325,7 @@ impl Shredder {
     pub fn begin(engine: &Arc<Engine>) -> Result<Option<Shredder>> {
         let any = !words(engine)?.is_empty();
         let (words, parts, report) = (Vec::new(), BTreeMap::new(), Shredded::default());
-        Ok(any.then_some(Shredder { phase: Phase::Erase, words, fresh: None, parts, report }))
+        Ok(any.then_some(Shredder { phase: Phase::Erase, words, lsn: 0, fresh: None, parts, report }))
     }
 
     /// What was done so far.
@@ -356,7 +358,9 @@ impl Shredder {
                 });
                 self.words = words.into_iter().map(|(key, _)| key).collect();
                 engine.checkpoint()?;
-                self.phase = empty(engine.segments_so_far()?, false);
+                let (segments, lsn) = engine.segments_so_far()?;
+                self.lsn = lsn;
+                self.phase = empty(segments, false);
             }
             Phase::Empty { mut left, mut current, mut emptied, again } => {
                 let more = self.empty_step(engine, &mut left, &mut current, &mut emptied)?;
@@ -470,7 +474,8 @@ impl Shredder {
         self.report.segments += emptied.len() as u64;
         self.fresh = None;
         if !again {
-            let told = engine.drop_tombstones(&engine.segments_so_far()?)?;
+            let (segments, _) = engine.segments_so_far()?;
+            let told = engine.drop_tombstones(&segments, self.lsn)?;
             if !told.is_empty() {
                 return Ok(empty(told.into_iter().collect(), true));
             }
@@ -726,5 +731,33 @@ mod tests {
         assert_eq!(bucket.shred("z").unwrap().shared_objects, 1);
         assert_eq!(bucket.shred("y").unwrap().shared_objects, 0);
         assert_gone(&store, "copied");
+    }
+
+    #[test]
+    fn shredding_takes_the_names_out_of_logs_that_outlive_it() {
+        for case in ["opened again", "an old log stays", "a snapshot stays"] {
+            let disk = Arc::new(MemoryVfs::new());
+            let mut store = open(&disk);
+            let bucket = store.create_bucket("letters").unwrap();
+            bucket.put("stays", long("what stays ", 300)).unwrap();
+            if case != "opened again" {
+                store.engine().seal_all().unwrap();
+            }
+            bucket.put("secret", long("what goes ", 300)).unwrap();
+            store.flush().unwrap();
+            let snapshot = (case == "a snapshot stays").then(|| store.snapshot().unwrap());
+            if case == "opened again" {
+                drop(bucket);
+                store.close().unwrap();
+                store = open(&disk);
+            }
+            store.bucket("letters").unwrap().shred("secret").unwrap();
+            assert_gone(&store, case);
+            drop(snapshot);
+            store.checkpoint().unwrap();
+            assert_gone(&store, case);
+            let stays = store.bucket("letters").unwrap().get("stays").unwrap().bytes().unwrap();
+            assert_eq!(stays, long("what stays ", 300));
+        }
     }
 }
