@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::{MutexGuard, RwLockReadGuard};
 
 use super::ledger::Tombstone;
-use super::relocate::forward_key;
+use super::relocate::{FORWARD_SPACE, forward_key};
 use super::view::{View, decode};
 use super::{Engine, kept};
 use crate::crypto::{SecretKey, ShredRoot};
@@ -32,7 +32,7 @@ use crate::format::superblock::{SLOTS, Superblock};
 use crate::index::NewItem;
 use crate::segment::{End, Scan, Segment};
 
-/// How many tombstones are dropped in one turn.
+/// How many tombstones, or rows that lead to nothing, are dropped in one turn.
 const AT_ONCE: usize = 1024;
 
 impl Engine {
@@ -265,6 +265,33 @@ impl Engine {
         Ok(any || told)
     }
 
+    /// Removes the forwarding rows that lead to nothing any more: they name who has had a body.
+    pub fn drop_stray_forwards(&self) -> Result<()> {
+        let (view, table) = (self.pin(), self.tables.current());
+        let mut stray = Vec::new();
+        let mut cursor = view.index.cursor();
+        cursor.seek(&[FORWARD_SPACE])?;
+        while let Some(key) = cursor.key().filter(|key| key.first() == Some(&FORWARD_SPACE)) {
+            let item =
+                cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let owner = view.stored(&item)?.payload.into_owned();
+            let leads = |extent: Extent| table.contains(extent.segment) && forward_key(&extent) == key;
+            let is_owned = match view.index.get(&owner)?.filter(|item| !item.tombstone) {
+                Some(item) => decode(item.value())?.extents().any(leads),
+                None => false,
+            };
+            if !is_owned {
+                stray.push((key.to_vec(), item.lsn));
+            }
+            drop(item);
+            if stray.len() >= AT_ONCE {
+                self.drop_done(std::mem::take(&mut stray))?;
+            }
+            cursor.next()?;
+        }
+        self.drop_done(stray)
+    }
+
     /// Draws a new shred root. What hung on the old one and is not in use now is lost for good when this has come back.
     ///
     /// # Errors
@@ -341,7 +368,8 @@ fn row_is_live(view: &View, change: &Change<'_>, lsn: u64, id: u64) -> Result<Op
     Ok((entry.home == id).then_some(here))
 }
 
-/// Whether a body in a bulk segment is that of a row: of the one that it was written for, or of one that came by it.
+/// Whether a body in a bulk segment is that of a row: of the one that it was written for, or of one that came by it. Not
+/// if what it was written for is gone: beside the body stands its name.
 fn body_is_live(view: &View, owner: &[u8], segment: &Segment, offset: u64, len: u64) -> Result<bool> {
     let owns = |key: &[u8]| -> Result<bool> {
         let here = |extent: Extent| extent.segment == segment.id() && extent.offset == offset;
@@ -351,10 +379,12 @@ fn body_is_live(view: &View, owner: &[u8], segment: &Segment, offset: u64, len: 
     if owns(owner)? {
         return Ok(true);
     }
+    let is_there =
+        |key: &[u8]| -> Result<bool> { Ok(view.index.get(key)?.is_some_and(|item| !item.tombstone)) };
     let forward = forward_key(&Extent { segment: segment.id(), offset, len });
     match view.index.get(&forward)?.filter(|item| !item.tombstone) {
-        Some(item) => owns(&view.stored(&item)?.payload),
-        None => Ok(false),
+        Some(item) if is_there(owner)? => owns(&view.stored(&item)?.payload),
+        _ => Ok(false),
     }
 }
 

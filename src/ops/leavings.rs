@@ -3,13 +3,17 @@
 //! *Solid frames*: a frame has the bodies of many objects and the keys that they were packed for. Whatever is done to
 //! one of them, the frame stays as it is. So a shred empties every frame that is not whole: one in which a body or a key
 //! lies that nothing leads to any more. Who refers to a frame may go by any key, so all rows are looked through.
+//!
+//! *Names*: work for the mover and forwarding rows have the keys of what they are about and outlive it, and a lifecycle
+//! run may have stopped at it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::lifecycle;
 use super::moving::{self, Member};
 use super::staged::unreadable;
-use crate::catalog::{Moment, Rows};
+use crate::catalog::{Moment, Rows, keys};
 use crate::engine::{self, BlobHead, Engine, Keyed, View};
 use crate::error::Result;
 use crate::format::entry::{BlobId, Body, Entry};
@@ -116,4 +120,31 @@ pub fn empty(engine: &Arc<Engine>, frames: &BTreeSet<BlobId>) -> Result<()> {
             None => return Ok(()),
         }
     }
+}
+
+/// Takes the names of what is gone out of the rows that have them for others.
+pub fn drop_names(engine: &Arc<Engine>) -> Result<()> {
+    drop_work(engine)?;
+    engine.drop_stray_forwards()?;
+    lifecycle::leave_place(engine)
+}
+
+/// Removes work for the mover that is about rows that are not there.
+fn drop_work(engine: &Engine) -> Result<()> {
+    let (view, mut stray) = (engine.pin(), Vec::new());
+    let moment = Moment::now(&view);
+    let (from, end) = keys::all_moving();
+    moment.walk(&from, &end, &mut |at| {
+        let Some(found) = moment.get(at)? else { return Ok(true) };
+        if let Some((_, key)) = found.payload.split_first_chunk::<8>()
+            && !moment.has(key)?
+        {
+            stray.push((at.to_vec(), found.lsn));
+        }
+        if stray.len() >= ROWS {
+            engine.drop_done(std::mem::take(&mut stray))?;
+        }
+        Ok(true)
+    })?;
+    engine.drop_done(stray)
 }

@@ -344,6 +344,7 @@ impl Shredder {
                     self.phase = Phase::Tidy(looks + 1);
                     return Ok(true);
                 }
+                leavings::drop_names(engine)?;
                 // The note of the last commit may tell a name.
                 batch::commit_one(
                     engine,
@@ -568,6 +569,8 @@ mod tests {
     use crate::env::{MemoryVfs, Vfs};
     use crate::format::entry::Extent;
     use crate::format::frame::Kind as FrameKind;
+    use crate::format::row::{PlaceRow, RunRow, RunningRow};
+    use crate::index::Weight;
     use crate::model::{StorageClass, Versioning};
     use crate::segment::Scan;
     use crate::{
@@ -758,6 +761,108 @@ mod tests {
             assert_gone(&store, case);
             let stays = store.bucket("letters").unwrap().get("stays").unwrap().bytes().unwrap();
             assert_eq!(stays, long("what stays ", 300));
+        }
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_work_for_the_mover() {
+        for is_deleted in [false, true] {
+            let store = open(&Arc::new(MemoryVfs::new()));
+            let bucket = store.create_bucket("letters").unwrap();
+            let warm = || PutOptions::new().storage_class(StorageClass::InfrequentAccess);
+            bucket.put_with("stays", long("what stays ", 5000), warm()).unwrap();
+            bucket.put_with("secret", long("what goes ", 5000), warm()).unwrap();
+            if is_deleted {
+                bucket.delete("secret").unwrap();
+            }
+            bucket.shred("secret").unwrap();
+            assert_gone(&store, "work");
+        }
+    }
+
+    #[test]
+    fn shredding_is_not_undone_by_a_note_of_an_access() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        for name in ["stays", "secret"] {
+            bucket.put(name, long("what stays ", 50)).unwrap();
+            store.engine().touched().note(bucket.reference().id, name, 9);
+        }
+        bucket.shred("secret").unwrap();
+        crate::ops::lifecycle::flush_all(store.engine()).unwrap();
+        assert_gone(&store, "an access");
+        let (view, id) = (store.engine().pin(), bucket.reference().id);
+        assert!(Moment::now(&view).has(&keys::access(id, b"stays")).unwrap());
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_forwarding_rows() {
+        for is_emptied in [false, true] {
+            let store = open(&Arc::new(MemoryVfs::new()));
+            let bucket = store.create_bucket("letters").unwrap();
+            if !is_emptied {
+                bucket.put("stays", long("what stays ", 60_000)).unwrap();
+            }
+            bucket.put("x", long("what goes ", 60_000)).unwrap();
+            store.engine().seal_all().unwrap();
+            bucket.rename("x", "secret").unwrap();
+            store.engine().seal_all().unwrap();
+            if is_emptied {
+                bucket.delete("secret").unwrap();
+                store.checkpoint().unwrap();
+            }
+            bucket.shred("secret").unwrap();
+            assert_gone(&store, "forwarded");
+        }
+    }
+
+    #[test]
+    fn shredding_takes_a_name_off_a_body_that_goes_by_another_now() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("secret", long("what stays ", 60_000)).unwrap();
+        store.engine().seal_all().unwrap();
+        bucket.rename("secret", "x").unwrap();
+        bucket.shred("secret").unwrap();
+        assert_gone(&store, "renamed");
+        assert_eq!(bucket.get("x").unwrap().bytes().unwrap(), long("what stays ", 60_000));
+    }
+
+    #[derive(Debug)]
+    struct RunStep(RunRow);
+
+    impl Step for RunStep {
+        fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+            staged.put(keys::lifecycle_run(), Weight::default(), row::encode(&self.0));
+            Ok(StepOutcome::None)
+        }
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_a_lifecycle_run_that_is_at_it() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        let id = bucket.reference().id;
+        let upload = |key| keys::upload(id, key, 1, 1);
+        let places = [
+            (PlaceRow::Objects(b"secret".to_vec()), PlaceRow::Objects(b"stays".to_vec())),
+            (
+                PlaceRow::Versions { key: b"secret".to_vec(), tail: vec![0; 12], modified: 1 },
+                PlaceRow::Objects(b"stays".to_vec()),
+            ),
+            (PlaceRow::Uploads(upload("secret")), PlaceRow::Uploads(keys::uploads_end(id))),
+            (PlaceRow::Accesses(keys::access(id, b"secret")), PlaceRow::Accesses(keys::all_accesses().1)),
+        ];
+        bucket.put("stays", b"stays").unwrap();
+        for (place, there) in places {
+            bucket.put("secret", long("what goes ", 50)).unwrap();
+            let run = RunRow { done: 3, running: Some(RunningRow { day: 4, bucket: id, place }) };
+            batch::commit_one(store.engine(), RunStep(run), Durability::Synced).unwrap();
+            bucket.shred("secret").unwrap();
+            assert_eq!(tells(&store, &SECRETS), Vec::<String>::new(), "{there:?}");
+            let view = store.engine().pin();
+            let run = crate::catalog::lifecycle::find_run(&Moment::now(&view)).unwrap().unwrap();
+            assert_eq!(run.running.unwrap().place, there);
         }
     }
 }
