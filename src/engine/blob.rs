@@ -3,7 +3,8 @@
 //! ```text
 //! 04, lsn (u64, big-endian), number (u32)                   -> the blob's head: varint entries that refer to it,
 //!                                                              varint pieces, u8 what the pieces are keyed by; of a
-//!                                                              solid one, varint entries that referred to it at first
+//!                                                              solid one, varint entries that referred to it at first,
+//!                                                              u64 sum over the keys that stand behind its bodies
 //! 04, lsn, number, offset or number of the piece (u64)      -> a piece; its entry owns the bytes, its payload is
 //!                                                              the catalog's
 //! ```
@@ -33,6 +34,8 @@ pub enum Keyed {
     Solid {
         /// How many entries referred to it when it was made.
         members: u64,
+        /// The sum, with wrap-around, of [`key_sum`] over the keys that its bodies were packed for.
+        keys: u64,
     },
 }
 
@@ -67,6 +70,11 @@ pub fn head_key(blob: BlobId) -> Vec<u8> {
     key.extend_from_slice(&blob.lsn.to_be_bytes());
     key.extend_from_slice(&blob.n.to_be_bytes());
     key
+}
+
+/// What a key adds to the sum of the keys of a solid blob.
+pub fn key_sum(key: &[u8]) -> u64 {
+    blake3::hash(key).as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first))
 }
 
 /// The key of a piece.
@@ -107,8 +115,9 @@ impl BlobHead {
             Keyed::Number => 1,
             Keyed::Solid { .. } => 2,
         });
-        if let Keyed::Solid { members } = self.keyed {
+        if let Keyed::Solid { members, keys } = self.keyed {
             varint::put(&mut out, members);
+            out.extend_from_slice(&keys.to_le_bytes());
         }
         out
     }
@@ -124,7 +133,7 @@ impl BlobHead {
                 [2, rest @ ..] => {
                     let mut rest = rest;
                     let members = varint::take(&mut rest)?;
-                    rest.is_empty().then_some(Keyed::Solid { members })?
+                    Keyed::Solid { members, keys: u64::from_le_bytes(rest.try_into().ok()?) }
                 }
                 _ => return None,
             };
@@ -176,11 +185,20 @@ mod tests {
 
     #[test]
     fn heads_and_keys_come_back() {
-        for keyed in [Keyed::Offset, Keyed::Number, Keyed::Solid { members: 300 }] {
+        for keyed in [Keyed::Offset, Keyed::Number, Keyed::Solid { members: 300, keys: u64::MAX - 9 }] {
             let head = BlobHead { refs: 3, pieces: 10_000, keyed };
             assert_eq!(BlobHead::decode(&head.encode()).unwrap(), head);
         }
-        for bad in [&[][..], &[1], &[1, 1], &[1, 1, 2], &[1, 1, 2, 5, 5], &[1, 1, 3], &[1, 1, 0, 0]] {
+        for bad in [
+            &[][..],
+            &[1],
+            &[1, 1],
+            &[1, 1, 2],
+            &[1, 1, 2, 5, 5],
+            &[1, 1, 2, 5, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            &[1, 1, 3],
+            &[1, 1, 0, 0],
+        ] {
             assert!(BlobHead::decode(bad).is_err(), "{bad:?}");
         }
         let blob = BlobId { lsn: 9, n: u32::MAX };

@@ -73,6 +73,11 @@ impl Checkpointing {
         let (retired, held, dropped) = (Vec::new(), Vec::new(), LedgerDiff::default());
         Checkpointing { pages, index_file, frozen: None, retired, dropped, held, has_met: false }
     }
+
+    /// Whether files of the log are still there that are out of the table.
+    pub fn keeps_logs(&self) -> bool {
+        self.retired.iter().any(|segment| segment.header.kind == SegmentKind::Log)
+    }
 }
 
 impl Engine {
@@ -220,6 +225,7 @@ impl Engine {
                 return true;
             }
             let gone = Tombstone::decode(item.value()).is_ok_and(|tombstone| tombstone.made < oldest_log)
+                || self.hides_nothing(item.lsn)
                 || drop_all;
             // A tombstone that cannot be counted stays; `verify` will name it.
             gone && dropped.count(key, true, item.value(), chunk_log2, -1).is_ok()

@@ -61,7 +61,9 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub use backup::{BackupProgress, BackupReport, RestoreReport};
-pub use blob::{BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, piece_key, place_of};
+pub use blob::{
+    BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, key_sum, piece_key, place_of,
+};
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
 pub use copying::Copying;
@@ -140,6 +142,8 @@ pub struct Engine {
     shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.
     shredding: std::sync::atomic::AtomicBool,
+    /// While a shred drops tombstones: the last commit at which nothing was dead that is not gone now. Else 0.
+    emptied_to: AtomicU64,
     /// What a reader keeps to find the newest state; nothing in a writer.
     reader: Option<Reader>,
 }

@@ -45,6 +45,9 @@ impl Engine {
 
     /// Removes rows of work that is done, if they are the same still.
     pub fn drop_done(&self, rows: Vec<(Vec<u8>, u64)>) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
         self.commit(DropForwards { rows }, Durability::Buffered).1.map(|_| ())
     }
 

@@ -4,7 +4,8 @@
 //!
 //! 1. Every segment with something dead in it is relocated, and goes out of the table with a checkpoint. Nothing is kept
 //!    for the feed.
-//! 2. Tombstones, which tell the names of what is gone, go next: no older row is left that they would have to hide.
+//! 2. Tombstones, which tell the names of what is gone, go next: no older row is left that they would have to hide, for
+//!    it would be dead, and whatever it lay in was emptied.
 //! 3. A new shred root is drawn. The newest tree is written into the other index file under it, and the secrets of the
 //!    segments in the table into a new file of kept secrets (`kept.rs`).
 //! 4. One slot of the superblock names all of that at once. Before it the old root counts, behind it the new one; then
@@ -18,7 +19,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::MutexGuard;
 
 use super::ledger::Tombstone;
-use super::relocate::forward_key;
+use super::relocate::{FORWARD_SPACE, forward_key};
 use super::view::{View, decode};
 use super::{Engine, kept};
 use crate::crypto::{SecretKey, ShredRoot};
@@ -31,7 +32,7 @@ use crate::format::superblock::{SLOTS, Superblock};
 use crate::index::NewItem;
 use crate::segment::{End, Scan, Segment};
 
-/// How many tombstones are dropped in one turn.
+/// How many tombstones, or rows that lead to nothing, are dropped in one turn.
 const AT_ONCE: usize = 1024;
 
 impl Engine {
@@ -53,6 +54,11 @@ impl Engine {
         }
     }
 
+    /// Waits until everything is committed that is being copied from one place to another.
+    pub fn await_moves(&self) {
+        self.copies.await_earlier();
+    }
+
     /// To be held while something is shredded; waits for whoever does so already.
     pub fn shred_turn(&self) -> MutexGuard<'_, ()> {
         self.shred_turn.lock()
@@ -68,17 +74,18 @@ impl Engine {
         self.shredding.load(Ordering::Acquire)
     }
 
-    /// Goes on in new segments, and answers the ids of those in which something may lie that is dead by now. What is
-    /// made later has nothing of it.
-    pub fn segments_so_far(&self) -> Result<Vec<u64>> {
+    /// Goes on in new segments, and answers the ids of those in which something may lie that is dead by now, and the last
+    /// commit of now. What is made later has nothing of it.
+    pub fn segments_so_far(&self) -> Result<(Vec<u64>, u64)> {
         // What is being copied at this moment may have been live when it was read.
-        self.copies.await_earlier();
+        self.await_moves();
+        let lsn = self.pin().lsn;
         self.seal_all()?;
         let end = self.writer.lock().log.end();
         let table = self.tables.current();
         let of_log = |segment: &Segment| segment.header.kind == SegmentKind::Log;
         let closed = table.iter().filter(|segment| !of_log(segment) || segment.id() < end.segment);
-        Ok(closed.map(|segment| segment.id()).collect())
+        Ok((closed.map(|segment| segment.id()).collect(), lsn))
     }
 
     /// Whether something lies in a segment that nothing needs; `false` for one that is gone.
@@ -164,9 +171,26 @@ impl Engine {
         }
     }
 
+    /// Whether nothing older can come back that a tombstone of this commit would have to hide.
+    pub(super) fn hides_nothing(&self, lsn: u64) -> bool {
+        lsn <= self.emptied_to.load(Ordering::Acquire)
+    }
+
     /// Drops the tombstones in these log segments that hide nothing any more, and answers the segments that told of any:
-    /// they are to be emptied as well.
-    pub fn drop_tombstones(&self, ids: &[u64]) -> Result<BTreeSet<u64>> {
+    /// they are to be emptied as well. Every segment with something in it that was dead at the commit `lsn` is emptied.
+    pub fn drop_tombstones(&self, ids: &[u64], lsn: u64) -> Result<BTreeSet<u64>> {
+        if self.checkpointing.lock().keeps_logs() {
+            // Their files are there as long as a reader has them, and would bring back what the tombstones hide.
+            self.replace_shred_root()?;
+        }
+        // What was dead then is in no segment now. What died since lies in segments that were looked at before.
+        self.emptied_to.store(lsn, Ordering::Release);
+        let told = self.drop_tombstones_of(ids);
+        self.emptied_to.store(0, Ordering::Release);
+        told
+    }
+
+    fn drop_tombstones_of(&self, ids: &[u64]) -> Result<BTreeSet<u64>> {
         let mut told = BTreeSet::new();
         for id in ids {
             let Some(segment) = self.tables.current().get(*id).ok().cloned() else { continue };
@@ -207,11 +231,20 @@ impl Engine {
         let mut writer = self.writer.lock();
         self.check_writable()?;
         let mut view = View::clone(&writer.view);
-        let mut any = false;
+        let (mut any, mut told) = (false, false);
         for key in keys {
-            let Some(item) = view.index.get(key)?.filter(|item| item.tombstone) else { continue };
+            let Some(item) = view.index.get(key)? else {
+                // A checkpoint has come by it already.
+                told = true;
+                continue;
+            };
+            if !item.tombstone {
+                continue;
+            }
             let tombstone = Tombstone::decode(item.value())?;
-            if tombstone.home != home || oldest.is_some_and(|oldest| tombstone.made >= oldest) {
+            let needed =
+                oldest.is_some_and(|oldest| tombstone.made >= oldest) && !self.hides_nothing(item.lsn);
+            if tombstone.home != home || needed {
                 continue;
             }
             let (lsn, weight, value) = (item.lsn, item.weight, item.value().to_vec());
@@ -224,7 +257,34 @@ impl Engine {
             writer.view = std::sync::Arc::new(view);
             self.view.store(writer.view.clone());
         }
-        Ok(any)
+        Ok(any || told)
+    }
+
+    /// Removes the forwarding rows that lead to nothing any more: they name who has had a body.
+    pub fn drop_stray_forwards(&self) -> Result<()> {
+        let (view, table) = (self.pin(), self.tables.current());
+        let mut stray = Vec::new();
+        let mut cursor = view.index.cursor();
+        cursor.seek(&[FORWARD_SPACE])?;
+        while let Some(key) = cursor.key().filter(|key| key.first() == Some(&FORWARD_SPACE)) {
+            let item =
+                cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+            let owner = view.stored(&item)?.payload.into_owned();
+            let leads = |extent: Extent| table.contains(extent.segment) && forward_key(&extent) == key;
+            let is_owned = match view.index.get(&owner)?.filter(|item| !item.tombstone) {
+                Some(item) => decode(item.value())?.extents().any(leads),
+                None => false,
+            };
+            if !is_owned {
+                stray.push((key.to_vec(), item.lsn));
+            }
+            drop(item);
+            if stray.len() >= AT_ONCE {
+                self.drop_done(std::mem::take(&mut stray))?;
+            }
+            cursor.next()?;
+        }
+        self.drop_done(stray)
     }
 
     /// Draws a new shred root. What hung on the old one and is not in use now is lost for good when this has come back.
@@ -303,7 +363,8 @@ fn row_is_live(view: &View, change: &Change<'_>, lsn: u64, id: u64) -> Result<Op
     Ok((entry.home == id).then_some(here))
 }
 
-/// Whether a body in a bulk segment is that of a row: of the one that it was written for, or of one that came by it.
+/// Whether a body in a bulk segment is that of a row: of the one that it was written for, or of one that came by it. Not
+/// if what it was written for is gone: beside the body stands its name.
 fn body_is_live(view: &View, owner: &[u8], segment: &Segment, offset: u64, len: u64) -> Result<bool> {
     let owns = |key: &[u8]| -> Result<bool> {
         let here = |extent: Extent| extent.segment == segment.id() && extent.offset == offset;
@@ -313,10 +374,12 @@ fn body_is_live(view: &View, owner: &[u8], segment: &Segment, offset: u64, len: 
     if owns(owner)? {
         return Ok(true);
     }
+    let is_there =
+        |key: &[u8]| -> Result<bool> { Ok(view.index.get(key)?.is_some_and(|item| !item.tombstone)) };
     let forward = forward_key(&Extent { segment: segment.id(), offset, len });
     match view.index.get(&forward)?.filter(|item| !item.tombstone) {
-        Some(item) => owns(&view.stored(&item)?.payload),
-        None => Ok(false),
+        Some(item) if is_there(owner)? => owns(&view.stored(&item)?.payload),
+        _ => Ok(false),
     }
 }
 

@@ -30,6 +30,7 @@ pub mod follow;
 pub mod fork;
 pub mod get;
 pub mod history;
+pub mod leavings;
 pub mod lifecycle;
 pub mod list;
 pub mod moving;

@@ -29,7 +29,7 @@ use crate::format::row::{self, ObjectRow, PieceRow, TidyRow};
 use crate::format::varint;
 use crate::index::Weight;
 use crate::model::Durability;
-use crate::segment::Placed;
+use crate::segment::{Placed, TIERS};
 
 use super::staged::unreadable;
 
@@ -85,6 +85,16 @@ struct Step {
     bytes: u64,
 }
 
+/// Takes rows out of the solid frames that their bodies lie in: small ones into others, the rest by themselves.
+pub fn take_out(engine: &Arc<Engine>, view: &View, members: Vec<Member>) -> Result<()> {
+    let mut step = Step { oldest: u64::MAX, ..Step::default() };
+    for member in members {
+        let tier = Some(member.weight.slot).filter(|slot| *slot < TIERS).unwrap_or(SOLID_FROM);
+        step.take(tier, member, 0);
+    }
+    step.commit(engine, view).map(drop)
+}
+
 /// A row whose body is moved.
 pub struct Member {
     /// Its key.
@@ -103,7 +113,8 @@ pub struct Member {
 }
 
 impl Member {
-    fn len(&self) -> u64 {
+    /// How many bytes its body has.
+    pub fn len(&self) -> u64 {
         self.body.to_owned_body().len()
     }
 
@@ -211,7 +222,7 @@ impl Step {
     fn wanted(&mut self, engine: &Engine, view: &View, key: &[u8]) -> Result<Option<(u8, Member)>> {
         let Some(member) = member(view, key)? else { return Ok(None) };
         let tier = member.weight.slot;
-        if !keys::has_body(key) || tier >= crate::segment::TIERS {
+        if !keys::has_body(key) || tier >= TIERS {
             return Ok(None);
         }
         let strays = |extents: &[Extent]| -> Result<bool> {
@@ -452,11 +463,21 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) 
     let blob = BlobId { lsn: view.lsn, n: engine.lone_number() };
     let (mut bytes, mut packed_for) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(members.len());
+    let (mut shared, mut keys) = (BTreeMap::new(), 0u64);
     for member in &*members {
-        starts.push(bytes.len() as u64 + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
-        bytes.extend(read_all(view, &member.body)?);
+        // Copies have one body, and keep one.
+        let here = bytes.len() as u64;
+        let start = match &member.body {
+            NewBody::Shared(part) => *shared.entry((part.blob, part.offset, part.len)).or_insert(here),
+            _ => here,
+        };
+        starts.push(start + u64::from(engine.mistake().is(Planted::SolidOffByOne)));
+        if start == here {
+            bytes.extend(read_all(view, &member.body)?);
+        }
         varint::put(&mut packed_for, member.key.len() as u64);
         packed_for.extend_from_slice(&member.key);
+        keys = keys.wrapping_add(engine::key_sum(&member.key));
     }
     let start = bytes.len() as u64;
     bytes.append(&mut packed_for);
@@ -474,7 +495,7 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) 
         NewBody::Shared(SharedRef { blob, offset, len: member.len(), hint: Arc::from([extent]) })
     });
     let bodies: Vec<NewBody> = bodies.collect();
-    let frame = Frame { blob, extent, payload: row::encode(&row) };
+    let frame = Frame { blob, extent, keys, payload: row::encode(&row) };
     let rows = Resettle {
         members: std::mem::take(members),
         bodies,
@@ -534,6 +555,8 @@ fn say_again(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Resul
 struct Frame {
     blob: BlobId,
     extent: Extent,
+    /// The sum of the keys that are behind its bodies.
+    keys: u64,
     payload: Vec<u8>,
 }
 
@@ -595,7 +618,7 @@ impl Proposal for Resettle {
             let (weight, payload) = (member.weight, member.payload.clone());
             changes.push(again(member.key.clone(), member.lsn, weight, body.clone(), payload));
         }
-        if let Some(Frame { blob, extent, payload }) = self.frame.as_ref().filter(|_| count > 0) {
+        if let Some(Frame { blob, extent, keys, payload }) = self.frame.as_ref().filter(|_| count > 0) {
             let head = engine::head_key(*blob);
             if state.index().get(&head)?.is_some() {
                 // The name is taken after all; the work is still there, and the next time it will be another name.
@@ -608,7 +631,8 @@ impl Proposal for Resettle {
             let weight = Weight::default();
             let body = NewBody::Extents(vec![*extent]);
             changes.push(again(engine::piece_key(*blob, 0), blob.lsn, weight, body, payload.clone()));
-            let row = BlobHead { refs: count, pieces: 1, keyed: Keyed::Solid { members: count } };
+            let row =
+                BlobHead { refs: count, pieces: 1, keyed: Keyed::Solid { members: count, keys: *keys } };
             changes.push(again(head, blob.lsn, weight, NewBody::None, row.encode()));
         }
         for (blob, count) in left {
@@ -618,7 +642,7 @@ impl Proposal for Resettle {
             let count = if state.mistake.is(Planted::FrameGoesEarly) { 2 * count } else { count };
             let before = head.refs;
             head.refs = head.refs.saturating_sub(count);
-            if let Keyed::Solid { members } = head.keyed
+            if let Keyed::Solid { members, .. } = head.keyed
                 && (1..before).contains(&head.refs)
                 && head.refs * 2 < members
                 && before * 2 >= members

@@ -17,8 +17,8 @@ use super::batch::{self, Batch, Step, StepOutcome};
 use super::bucket::remove as remove_bucket;
 use super::chain::Chain;
 use super::context::BucketRef;
+use super::leavings::{self, Part};
 use super::list::end_of;
-use super::moving::{self, Mover};
 use super::prefix::check_protected;
 use super::staged::{Staged, unreadable};
 use super::{fork, history, tidy};
@@ -26,15 +26,15 @@ use crate::catalog::note::Said;
 use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, Rows, keys};
 use crate::engine::{self, BlobHead, Engine, Keyed, NewBody, Relocated};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::entry::BlobId;
 use crate::format::row::{self, TidyRow};
-use crate::index::Weight;
 use crate::model::{Durability, VersionId};
 
 /// How many versions one commit removes at most.
 const ROWS: usize = 256;
 /// About how many bytes one step of relocation moves.
 const STEP: u64 = 4 << 20;
+/// How often it is looked for frames that are not whole; more than once only if others make some meanwhile.
+const LOOKS: u32 = 4;
 
 /// What shredding came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,7 +143,7 @@ fn check_key(staged: &mut Staged<'_>, state: &BucketState, key: &str) -> Result<
 struct Gone {
     marker: bool,
     bytes: u64,
-    blob: Option<BlobId>,
+    part: Option<Part>,
 }
 
 /// At most so many versions of a key, the current one last and only if these are all.
@@ -157,8 +157,8 @@ fn versions_of(
     let gone = |head: &HeadRow, body: &NewBody| Gone {
         marker: head.row.is_marker(),
         bytes: head.row.size,
-        blob: match body {
-            NewBody::Shared(shared) => Some(shared.blob),
+        part: match body {
+            NewBody::Shared(shared) => Some((shared.blob, shared.offset)),
             _ => None,
         },
     };
@@ -296,8 +296,9 @@ impl Step for EndStep {
 enum Phase {
     /// What is to go is being deleted.
     Erase,
-    /// What commits have left behind is being removed, and frames of which something is gone are packed anew.
-    Tidy,
+    /// What commits have left behind is being removed, and frames of which something is gone are emptied, for the n-th
+    /// time.
+    Tidy(u32),
     /// Segments are emptied: those that are left, and those that were.
     Empty { left: Vec<u64>, current: Option<Relocated>, emptied: BTreeSet<u64>, again: bool },
     /// Nothing is left to do.
@@ -310,9 +311,12 @@ pub struct Shredder {
     phase: Phase,
     /// Word that is dealt with when all is done.
     words: Vec<Vec<u8>>,
+    /// The last commit before the first segment was looked at.
+    lsn: u64,
     /// Only segments that hang on the shred root of this name stay, if everything is to be encrypted anew.
     fresh: Option<u64>,
-    blobs: BTreeMap<BlobId, u64>,
+    /// The parts of shared bodies that what is gone had, and how many of it.
+    parts: BTreeMap<Part, u64>,
     report: Shredded,
 }
 
@@ -320,8 +324,8 @@ impl Shredder {
     /// Begins with the word that is left; `None` if there is none.
     pub fn begin(engine: &Arc<Engine>) -> Result<Option<Shredder>> {
         let any = !words(engine)?.is_empty();
-        let (words, blobs, report) = (Vec::new(), BTreeMap::new(), Shredded::default());
-        Ok(any.then_some(Shredder { phase: Phase::Erase, words, fresh: None, blobs, report }))
+        let (words, parts, report) = (Vec::new(), BTreeMap::new(), Shredded::default());
+        Ok(any.then_some(Shredder { phase: Phase::Erase, words, lsn: 0, fresh: None, parts, report }))
     }
 
     /// What was done so far.
@@ -333,14 +337,14 @@ impl Shredder {
     pub fn step(&mut self, engine: &Arc<Engine>) -> Result<bool> {
         engine.check_shreddable()?;
         match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::Erase => self.phase = if self.erase(engine)? { Phase::Erase } else { Phase::Tidy },
-            Phase::Tidy => {
-                self.phase = Phase::Tidy;
+            Phase::Erase => self.phase = if self.erase(engine)? { Phase::Erase } else { Phase::Tidy(0) },
+            Phase::Tidy(looks) => {
                 while tidy::step(engine)? || history::trim(engine)? {}
-                if pack_frames_anew(engine)? {
+                if self.empty_frames(engine, looks)? {
+                    self.phase = Phase::Tidy(looks + 1);
                     return Ok(true);
                 }
-                self.count_shared(engine)?;
+                leavings::drop_names(engine)?;
                 // The note of the last commit may tell a name.
                 batch::commit_one(
                     engine,
@@ -355,7 +359,9 @@ impl Shredder {
                 });
                 self.words = words.into_iter().map(|(key, _)| key).collect();
                 engine.checkpoint()?;
-                self.phase = empty(engine.segments_so_far()?, false);
+                let (segments, lsn) = engine.segments_so_far()?;
+                self.lsn = lsn;
+                self.phase = empty(segments, false);
             }
             Phase::Empty { mut left, mut current, mut emptied, again } => {
                 let more = self.empty_step(engine, &mut left, &mut current, &mut emptied)?;
@@ -393,26 +399,45 @@ impl Shredder {
         for gone in tally.gone {
             self.report.objects += u64::from(!gone.marker);
             self.report.bytes += gone.bytes;
-            if let Some(blob) = gone.blob {
-                *self.blobs.entry(blob).or_default() += 1;
+            if let Some(part) = gone.part {
+                *self.parts.entry(part).or_default() += 1;
             }
         }
         self.report.uploads += tally.uploads;
     }
 
-    /// How many of the objects have left their body to others.
-    fn count_shared(&mut self, engine: &Arc<Engine>) -> Result<()> {
-        let view = engine.pin();
-        self.report.shared_objects = 0;
-        for (blob, count) in &self.blobs {
-            let head = Moment::now(&view).get(&engine::head_key(*blob))?;
-            if let Some(head) = head
-                && BlobHead::decode(&head.payload)?.refs > 0
-            {
-                self.report.shared_objects += count;
+    /// Empties the solid frames that are not whole; says whether there were any. The first look counts as well which of the
+    /// objects have left their body to others.
+    fn empty_frames(&mut self, engine: &Arc<Engine>, looks: u32) -> Result<bool> {
+        // A frame that is being packed may have something of what is gone.
+        engine.await_moves();
+        let frames = leavings::look(engine, &self.parts)?;
+        if looks == 0 {
+            let view = engine.pin();
+            for (part, count) in &self.parts {
+                let head = Moment::now(&view).get(&engine::head_key(part.0))?;
+                let head = head.map(|head| BlobHead::decode(&head.payload)).transpose()?;
+                let is_had = match head {
+                    Some(BlobHead { keyed: Keyed::Solid { .. }, .. }) => frames.had.contains(part),
+                    Some(head) => head.refs > 0,
+                    None => false,
+                };
+                self.report.shared_objects += if is_had { *count } else { 0 };
             }
         }
-        Ok(())
+        if frames.holey.is_empty() {
+            return Ok(false);
+        }
+        if looks >= LOOKS {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                "OperationConflict",
+                "what is to be shredded is deleted, but lies in a frame with other small objects that cannot be taken \
+                 out of it just now; maintenance goes on with it, or `Store::finish_shredding`",
+            ));
+        }
+        leavings::empty(engine, &frames.holey)?;
+        Ok(true)
     }
 
     /// Empties a bounded part of the segments that are left; says whether there are more.
@@ -450,7 +475,8 @@ impl Shredder {
         self.report.segments += emptied.len() as u64;
         self.fresh = None;
         if !again {
-            let told = engine.drop_tombstones(&engine.segments_so_far()?)?;
+            let (segments, _) = engine.segments_so_far()?;
+            let told = engine.drop_tombstones(&segments, self.lsn)?;
             if !told.is_empty() {
                 return Ok(empty(told.into_iter().collect(), true));
             }
@@ -480,49 +506,6 @@ fn words(engine: &Arc<Engine>) -> Result<Vec<(Vec<u8>, TidyRow)>> {
         Ok(true)
     })?;
     Ok(found)
-}
-
-/// Leaves word of every solid frame of which a part is of no use any more, and does what there is word of. Says whether
-/// there was any.
-fn pack_frames_anew(engine: &Arc<Engine>) -> Result<bool> {
-    let (view, mut holey) = (engine.pin(), Vec::new());
-    let moment = Moment::now(&view);
-    moment.walk(&[engine::BLOB_SPACE], &[engine::BLOB_SPACE + 1], &mut |key| {
-        if let Some(blob) = engine::blob_of(key)
-            && engine::place_of(key).is_none()
-            && let Some(found) = moment.get(key)?
-            && let BlobHead { refs, keyed: Keyed::Solid { members }, .. } = BlobHead::decode(&found.payload)?
-            && (1..members).contains(&refs)
-        {
-            holey.push(blob);
-        }
-        Ok(holey.len() < ROWS)
-    })?;
-    if holey.is_empty() {
-        return Ok(false);
-    }
-    batch::commit_one(engine, PackStep(holey.clone()), Durability::Buffered)?;
-    let mut mover = Mover::at_once();
-    while mover.step(engine)?.is_some() {}
-    while tidy::step(engine)? {}
-    // A frame that could not be packed anew counts as shared.
-    let view = engine.pin();
-    let still = |blob: &BlobId| Moment::now(&view).has(&engine::head_key(*blob));
-    Ok(!holey.iter().map(still).collect::<Result<Vec<_>>>()?.contains(&true))
-}
-
-#[derive(Debug)]
-struct PackStep(Vec<BlobId>);
-
-impl Step for PackStep {
-    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        for blob in &self.0 {
-            let (n, millis) = (staged.number(), staged.now.millis);
-            let at = keys::moving(staged.now.lsn, n);
-            staged.put(at, Weight::default(), moving::work(millis, &engine::head_key(*blob)));
-        }
-        Ok(StepOutcome::None)
-    }
 }
 
 /// Shreds, from the first step to the last.
@@ -575,4 +558,311 @@ pub fn reencrypt(engine: &Arc<Engine>) -> Result<Shredded> {
     let Some(ring) = engine.ring() else { return Ok(Shredded::default()) };
     batch::commit_one(engine, ReencryptStep(ring.shred_name()), Durability::Synced)?;
     go_through(engine, Tally::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::crypto::StaticKey;
+    use crate::env::{MemoryVfs, Vfs};
+    use crate::format::entry::Extent;
+    use crate::format::frame::Kind as FrameKind;
+    use crate::format::row::{PlaceRow, RunRow, RunningRow};
+    use crate::index::Weight;
+    use crate::model::{StorageClass, Versioning};
+    use crate::segment::Scan;
+    use crate::{
+        Bucket, CopyOptions, CreateBucketOptions, Maintenance, PutOptions, RestoreOptions, RestoreTimes,
+        Store,
+    };
+
+    fn open(disk: &Arc<MemoryVfs>) -> Store {
+        let vfs: Arc<dyn Vfs> = disk.clone();
+        let settings = crate::engine::Settings {
+            segment_size: 1 << 20,
+            packed_max: 16 << 10,
+            chunk_size: 4096,
+            reserve_bytes: 0,
+            restore_times: RestoreTimes::NONE,
+            ..Default::default()
+        };
+        let builder = Store::builder("/store").vfs(vfs).settings(settings).maintenance(Maintenance::Manual);
+        builder.key_provider(StaticKey::new([7; 32])).open().unwrap()
+    }
+
+    fn long(text: &str, len: usize) -> Vec<u8> {
+        text.bytes().cycle().take(len).collect()
+    }
+
+    fn maintain(store: &Store) {
+        while store.maintain(Duration::from_secs(60)).unwrap().more {}
+    }
+
+    /// Where the current keys still open something that tells one of these words: rows and tombstones of the index, and
+    /// all that lies in the segments, dead or not.
+    fn tells(store: &Store, words: &[&str]) -> Vec<String> {
+        let engine = store.engine();
+        let view = engine.pin();
+        let mut found = Vec::new();
+        let mut look = |place: String, bytes: &[u8]| {
+            for word in words {
+                if bytes.windows(word.len()).any(|at| at == word.as_bytes()) {
+                    found.push(format!("{word:?} in {place}"));
+                }
+            }
+        };
+        let mut cursor = view.index.cursor().with_tombstones();
+        cursor.seek(&[]).unwrap();
+        while let Some(key) = cursor.key() {
+            look(format!("the key {}", key.escape_ascii()), key);
+            let item = cursor.item().unwrap().unwrap();
+            look(format!("the value of {}", key.escape_ascii()), item.value());
+            drop(item);
+            cursor.next().unwrap();
+        }
+        for segment in engine.segments().iter() {
+            let mut scan = Scan::new(segment, 0, None).unwrap();
+            loop {
+                let Ok(record) = scan.next(false).unwrap() else { break };
+                let (offset, frame) = (record.offset, record.frame);
+                let place = format!("{:?} {} at {offset}", segment.header.kind, segment.id());
+                look(place.clone(), record.payload);
+                if frame.kind != FrameKind::Blob {
+                    continue;
+                }
+                if frame.owner_len > 0 {
+                    look(format!("the owner, {place}"), &scan.owner(offset, &frame).unwrap());
+                }
+                let extent = Extent { segment: segment.id(), offset, len: frame.word };
+                look(format!("a body, {place}"), &segment.read(&extent, 0..extent.len).unwrap());
+            }
+        }
+        found
+    }
+
+    const SECRETS: [&str; 2] = ["secret", "what goes"];
+
+    fn assert_gone(store: &Store, case: &str) {
+        assert_eq!(tells(store, &SECRETS), Vec::<String>::new(), "{case}");
+        assert!(!store.is_shredding().unwrap());
+        let report = store.verify().unwrap();
+        assert!(report.problems.is_empty(), "{case}: {:?}", report.problems);
+    }
+
+    /// A bucket with `secret` among others in one solid frame.
+    fn framed(store: &Store, versioning: Option<Versioning>) -> Bucket {
+        let mut options = CreateBucketOptions::new();
+        if let Some(versioning) = versioning {
+            options = options.versioning(versioning);
+        }
+        let bucket = store.create_bucket_with("letters", options).unwrap();
+        let cold = || PutOptions::new().storage_class(StorageClass::Archive);
+        for name in ["a", "b", "c"] {
+            bucket.put_with(name, long("what stays ", 700), cold()).unwrap();
+        }
+        bucket.put_with("secret", long("what goes ", 700), cold()).unwrap();
+        maintain(store);
+        assert!(!tells(store, &SECRETS).is_empty());
+        bucket
+    }
+
+    fn copy_frozen(bucket: &Bucket, key: &str, to: &str) {
+        bucket.restore(key, RestoreOptions::new().days(1)).unwrap();
+        let cold = CopyOptions::new().storage_class(StorageClass::Archive);
+        bucket.copy_from(bucket, key, to, cold).unwrap();
+    }
+
+    fn begin(bucket: &Bucket) {
+        let (bucket, store) = (bucket.reference().clone(), bucket.store());
+        let begin = BeginStep { bucket, what: What::Key("secret".into()), tally: Arc::default() };
+        store.engine().commit(Batch::of(begin), Durability::Synced).1.unwrap();
+    }
+
+    #[test]
+    fn shredding_empties_a_frame_whose_other_members_go_by_other_keys() {
+        for case in ["renamed", "copied", "pushed down", "deleted before", "cut short"] {
+            let disk = Arc::new(MemoryVfs::new());
+            let mut store = open(&disk);
+            let bucket = framed(&store, (case == "pushed down").then_some(Versioning::Enabled));
+            match case {
+                "pushed down" => drop(bucket.put("a", b"new").unwrap()),
+                "copied" | "cut short" => copy_frozen(&bucket, "a", "z"),
+                _ => drop(bucket.rename("a", "z").unwrap()),
+            }
+            let mut objects = 1;
+            if case == "deleted before" {
+                bucket.delete("secret").unwrap();
+                maintain(&store);
+                objects = 0;
+            }
+            if case == "cut short" {
+                begin(&bucket);
+                drop((bucket, store));
+                store = open(&disk);
+                maintain(&store);
+            } else {
+                let done = bucket.shred("secret").unwrap();
+                assert_eq!((done.objects, done.shared_objects), (objects, 0), "{case}");
+            }
+            assert_gone(&store, case);
+            let sizes: Vec<u64> = store
+                .bucket("letters")
+                .unwrap()
+                .versions("")
+                .unwrap()
+                .map(|version| version.unwrap().size)
+                .collect();
+            let there = match case {
+                "pushed down" => vec![3, 700, 700, 700],
+                "copied" | "cut short" => vec![700; 4],
+                _ => vec![700; 3],
+            };
+            assert_eq!(sizes, there, "{case}");
+        }
+    }
+
+    #[test]
+    fn shredding_counts_who_else_has_a_part_of_a_frame() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = framed(&store, None);
+        copy_frozen(&bucket, "secret", "z");
+        copy_frozen(&bucket, "secret", "y");
+        assert_eq!(bucket.shred("secret").unwrap().shared_objects, 1);
+        assert_eq!(tells(&store, &SECRETS[..1]), Vec::<String>::new());
+        assert_eq!(bucket.shred("z").unwrap().shared_objects, 1);
+        assert_eq!(bucket.shred("y").unwrap().shared_objects, 0);
+        assert_gone(&store, "copied");
+    }
+
+    #[test]
+    fn shredding_takes_the_names_out_of_logs_that_outlive_it() {
+        for case in ["opened again", "an old log stays", "a snapshot stays"] {
+            let disk = Arc::new(MemoryVfs::new());
+            let mut store = open(&disk);
+            let bucket = store.create_bucket("letters").unwrap();
+            bucket.put("stays", long("what stays ", 300)).unwrap();
+            if case != "opened again" {
+                store.engine().seal_all().unwrap();
+            }
+            bucket.put("secret", long("what goes ", 300)).unwrap();
+            store.flush().unwrap();
+            let snapshot = (case == "a snapshot stays").then(|| store.snapshot().unwrap());
+            if case == "opened again" {
+                drop(bucket);
+                store.close().unwrap();
+                store = open(&disk);
+            }
+            store.bucket("letters").unwrap().shred("secret").unwrap();
+            assert_gone(&store, case);
+            drop(snapshot);
+            store.checkpoint().unwrap();
+            assert_gone(&store, case);
+            let stays = store.bucket("letters").unwrap().get("stays").unwrap().bytes().unwrap();
+            assert_eq!(stays, long("what stays ", 300));
+        }
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_work_for_the_mover() {
+        for is_deleted in [false, true] {
+            let store = open(&Arc::new(MemoryVfs::new()));
+            let bucket = store.create_bucket("letters").unwrap();
+            let warm = || PutOptions::new().storage_class(StorageClass::InfrequentAccess);
+            bucket.put_with("stays", long("what stays ", 5000), warm()).unwrap();
+            bucket.put_with("secret", long("what goes ", 5000), warm()).unwrap();
+            if is_deleted {
+                bucket.delete("secret").unwrap();
+            }
+            bucket.shred("secret").unwrap();
+            assert_gone(&store, "work");
+        }
+    }
+
+    #[test]
+    fn shredding_is_not_undone_by_a_note_of_an_access() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        for name in ["stays", "secret"] {
+            bucket.put(name, long("what stays ", 50)).unwrap();
+            store.engine().touched().note(bucket.reference().id, name, 9);
+        }
+        bucket.shred("secret").unwrap();
+        crate::ops::lifecycle::flush_all(store.engine()).unwrap();
+        assert_gone(&store, "an access");
+        let (view, id) = (store.engine().pin(), bucket.reference().id);
+        assert!(Moment::now(&view).has(&keys::access(id, b"stays")).unwrap());
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_forwarding_rows() {
+        for is_emptied in [false, true] {
+            let store = open(&Arc::new(MemoryVfs::new()));
+            let bucket = store.create_bucket("letters").unwrap();
+            if !is_emptied {
+                bucket.put("stays", long("what stays ", 60_000)).unwrap();
+            }
+            bucket.put("x", long("what goes ", 60_000)).unwrap();
+            store.engine().seal_all().unwrap();
+            bucket.rename("x", "secret").unwrap();
+            store.engine().seal_all().unwrap();
+            if is_emptied {
+                bucket.delete("secret").unwrap();
+                store.checkpoint().unwrap();
+            }
+            bucket.shred("secret").unwrap();
+            assert_gone(&store, "forwarded");
+        }
+    }
+
+    #[test]
+    fn shredding_takes_a_name_off_a_body_that_goes_by_another_now() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("secret", long("what stays ", 60_000)).unwrap();
+        store.engine().seal_all().unwrap();
+        bucket.rename("secret", "x").unwrap();
+        bucket.shred("secret").unwrap();
+        assert_gone(&store, "renamed");
+        assert_eq!(bucket.get("x").unwrap().bytes().unwrap(), long("what stays ", 60_000));
+    }
+
+    #[derive(Debug)]
+    struct RunStep(RunRow);
+
+    impl Step for RunStep {
+        fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+            staged.put(keys::lifecycle_run(), Weight::default(), row::encode(&self.0));
+            Ok(StepOutcome::None)
+        }
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_a_lifecycle_run_that_is_at_it() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        let id = bucket.reference().id;
+        let upload = |key| keys::upload(id, key, 1, 1);
+        let places = [
+            (PlaceRow::Objects(b"secret".to_vec()), PlaceRow::Objects(b"stays".to_vec())),
+            (
+                PlaceRow::Versions { key: b"secret".to_vec(), tail: vec![0; 12], modified: 1 },
+                PlaceRow::Objects(b"stays".to_vec()),
+            ),
+            (PlaceRow::Uploads(upload("secret")), PlaceRow::Uploads(keys::uploads_end(id))),
+            (PlaceRow::Accesses(keys::access(id, b"secret")), PlaceRow::Accesses(keys::all_accesses().1)),
+        ];
+        bucket.put("stays", b"stays").unwrap();
+        for (place, there) in places {
+            bucket.put("secret", long("what goes ", 50)).unwrap();
+            let run = RunRow { done: 3, running: Some(RunningRow { day: 4, bucket: id, place }) };
+            batch::commit_one(store.engine(), RunStep(run), Durability::Synced).unwrap();
+            bucket.shred("secret").unwrap();
+            assert_eq!(tells(&store, &SECRETS), Vec::<String>::new(), "{there:?}");
+            let view = store.engine().pin();
+            let run = crate::catalog::lifecycle::find_run(&Moment::now(&view)).unwrap().unwrap();
+            assert_eq!(run.running.unwrap().place, there);
+        }
+    }
 }

@@ -426,7 +426,7 @@ impl Sum<'_> {
             head.refs = head.refs.saturating_add_signed(refs);
             head.pieces = head.pieces.saturating_add_signed(more);
             if head.refs > 0 {
-                if let Keyed::Solid { members } = head.keyed
+                if let Keyed::Solid { members, .. } = head.keyed
                     && head.refs * 2 < members
                     && head.refs.saturating_add_signed(-refs) * 2 >= members
                 {

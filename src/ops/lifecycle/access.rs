@@ -1,8 +1,11 @@
 //! Accesses: on which day objects were read last, noted in memory and written down by and by.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use crate::catalog::{Rows, keys, lifecycle as rows};
+use super::run::bucket_of;
+use crate::catalog::{Kind, Rows, keys, lifecycle as rows};
 use crate::engine::{Engine, Touch};
 use crate::error::Result;
 use crate::index::Weight;
@@ -31,7 +34,17 @@ struct AccessStep(Vec<Touch>);
 
 impl Step for AccessStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let mut buckets = BTreeMap::new();
         for touch in &self.0 {
+            // What was deleted or shredded since is not named again.
+            let state = match buckets.entry(touch.group) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(bucket_of(staged, touch.group)?),
+            };
+            let Some(state) = state else { continue };
+            if state.lens(staged).get(Kind::Head, touch.key.as_bytes(), b"")?.is_none() {
+                continue;
+            }
             let at = keys::access(touch.group, touch.key.as_bytes());
             let known = staged.get(&at)?.map(|found| rows::decode_day(&found.payload)).transpose()?;
             if known.is_none_or(|known| known < touch.when) {

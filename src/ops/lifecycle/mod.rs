@@ -21,5 +21,5 @@ mod settings;
 
 pub use access::{flush, flush_all, note};
 pub use preview::{LifecycleDue, PreviewWalk};
-pub use run::{next_due, report, run_bucket, step};
+pub use run::{leave_place, next_due, report, run_bucket, step};
 pub use settings::for_fork;

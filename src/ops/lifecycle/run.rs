@@ -11,11 +11,13 @@ use super::scan::{Bounds, Scan, Stretch};
 use crate::catalog::{self, BucketState, Moment, Rows, keys, lifecycle as rows};
 use crate::engine::{Engine, View};
 use crate::env::Planted;
-use crate::error::Result;
-use crate::format::row::{PlaceRow, RunRow, RunningRow};
+use crate::error::{Error, Result};
+use crate::format::row::{self, PlaceRow, RunRow, RunningRow};
+use crate::index::Weight;
 use crate::model::{BucketName, DAY, Durability, LifecycleCounts, LifecycleReport, Plan, day_of};
-use crate::ops::batch::{Batch, StepOutcome};
+use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::context::{BucketRef, Reading};
+use crate::ops::staged::Staged;
 
 /// What one step looks at and changes at most.
 const BOUNDS: Bounds = Bounds { seen: 8192, due: 256 };
@@ -83,14 +85,65 @@ fn next_bucket(moment: &Moment<'_>, from: u64) -> Result<Option<(Arc<BucketState
 }
 
 /// The bucket with an id, if it is there.
-fn bucket_of(moment: &Moment<'_>, id: u64) -> Result<Option<Arc<BucketState>>> {
-    let Some(named) = moment.get(&keys::bucket_by_id(id))? else {
+pub fn bucket_of(rows: &impl Rows, id: u64) -> Result<Option<Arc<BucketState>>> {
+    let Some(named) = rows.get(&keys::bucket_by_id(id))? else {
         return Ok(None);
     };
     let Ok(name) = BucketName::new(&String::from_utf8_lossy(&named.payload)) else {
         return Ok(None);
     };
-    Ok(catalog::find_bucket(moment, &name)?.filter(|state| state.row.id == id))
+    Ok(catalog::find_bucket(rows, &name)?.filter(|state| state.row.id == id))
+}
+
+#[derive(Debug)]
+struct LeaveStep;
+
+impl Step for LeaveStep {
+    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        let Some(RunRow { done, running: Some(running) }) = rows::find_run(staged)? else {
+            return Ok(StepOutcome::None);
+        };
+        let place = place_behind(staged, &running)?;
+        if place != running.place {
+            let run = RunRow { done, running: Some(RunningRow { place, ..running }) };
+            staged.put(keys::lifecycle_run(), Weight::default(), row::encode(&run));
+        }
+        Ok(StepOutcome::None)
+    }
+
+    fn frees(&self) -> bool {
+        true
+    }
+}
+
+/// Lets a run that is being made go on from something that is there, and not from the name of something that is gone.
+pub fn leave_place(engine: &Arc<Engine>) -> Result<()> {
+    let running = rows::find_run(&Moment::now(&engine.view()))?.and_then(|run| run.running);
+    match running {
+        Some(running) if running.place != PlaceRow::default() => {
+            batch::commit_one(engine, LeaveStep, Durability::Buffered).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a run goes on if what it has come to is gone: at the next that is there.
+fn place_behind(staged: &Staged<'_>, running: &RunningRow) -> Result<PlaceRow> {
+    let place = &running.place;
+    let next = |at: &Vec<u8>, end: Vec<u8>| Ok::<_, Error>(staged.next(at, &end)?.unwrap_or(end));
+    if let PlaceRow::Accesses(at) = place {
+        return Ok(PlaceRow::Accesses(next(at, keys::all_accesses().1)?));
+    }
+    let Some(state) = bucket_of(staged, running.bucket)? else { return Ok(PlaceRow::default()) };
+    let (PlaceRow::Objects(key) | PlaceRow::Versions { key, .. }) = place else {
+        let PlaceRow::Uploads(at) = place else { return Ok(place.clone()) };
+        return Ok(PlaceRow::Uploads(next(at, keys::uploads_end(running.bucket))?));
+    };
+    Ok(match state.lens(staged).next(catalog::Kind::Head, key, None)? {
+        Some((there, _)) if there == *key => place.clone(),
+        Some((there, _)) => PlaceRow::Objects(there),
+        None => PlaceRow::Uploads(keys::uploads_from(running.bucket, b"")),
+    })
 }
 
 /// Walks one stretch of a bucket.
