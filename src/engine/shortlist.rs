@@ -85,9 +85,10 @@ impl Shortlist {
         }
     }
 
-    /// Says that it was made before, so often.
-    pub fn count_from(&mut self, fills: u64) {
-        self.fills = fills + 1;
+    /// Puts one that was made in its place. What is offered while yet another one is being made goes on being remembered.
+    pub fn replace(&mut self, fresh: Shortlist) {
+        let (fills, pending) = (self.fills + 1, self.pending.take());
+        *self = Shortlist { fills, pending, ..fresh };
     }
 
     /// Makes it count as one that must be made anew.
@@ -209,8 +210,7 @@ impl Shortlists {
         let mut lists = self.lists.lock();
         let list = lists.entry(of).or_default();
         let pending = list.pending.take().unwrap_or_default();
-        let fills = list.fills + 1;
-        *list = Shortlist { fills, ..fresh };
+        list.replace(fresh);
         for (millis, listed) in pending {
             match millis {
                 0 => list.offer(listed),
@@ -219,10 +219,15 @@ impl Shortlists {
         }
     }
 
+    /// Says that the list which was begun will not be made after all.
+    pub fn give_up(&self, of: u64) {
+        self.lists.lock().entry(of).or_default().pending = None;
+    }
+
     /// Forgets what is on the lists.
     pub fn forget(&self) {
         for list in self.lists.lock().values_mut() {
-            *list = Shortlist { fills: list.fills + 1, pending: list.pending.take(), ..Shortlist::default() };
+            list.replace(Shortlist::default());
         }
     }
 
@@ -295,6 +300,17 @@ mod tests {
         assert_eq!((list.pop(), list.pop(), list.pop()), (Some(listed(3)), Some(listed(4)), None));
         assert!(list.is_whole() && list.fills() == 1);
         drop(all);
+        // Another one that was made meanwhile takes nothing from it, and one that is given up remembers no more.
+        lists.begin(1);
+        lists.lock().get_mut(&1).unwrap().replace(Shortlist::new(10, 8));
+        lists.lock().get_mut(&1).unwrap().offer(listed(5));
+        lists.finish(1, Shortlist::new(10, 7));
+        assert_eq!(lists.lock().get_mut(&1).unwrap().pop(), Some(listed(5)));
+        lists.begin(1);
+        lists.give_up(1);
+        lists.lock().get_mut(&1).unwrap().offer(listed(6));
+        lists.finish(1, Shortlist::new(10, 7));
+        assert_eq!(lists.lock().get_mut(&1).unwrap().pop(), None);
         lists.forget();
         assert!(!lists.lock()[&1].is_good(7, 0));
     }

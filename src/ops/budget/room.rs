@@ -145,10 +145,8 @@ fn keep_within(
             // What a bounded list names may turn out to stay, all of it; a second one has everything.
             let most = if looks == 0 { None } else { Some(usize::MAX) };
             looks += 1;
-            let (fills, looked) = (list.fills(), scan::look(staged.view, scope, staged.now.millis, most)?);
-            *list = looked.list;
+            list.replace(scan::look(staged.view, scope, staged.now.millis, most)?.list);
             taken.note_made(scope.id());
-            list.count_from(fills);
         }
         let most = if in_turn { usize::MAX } else { MOST.saturating_sub(evicted.objects as usize) };
         match make_room(staged, scope, list, used - budget.bytes, most, &mut evicted, taken)? {
