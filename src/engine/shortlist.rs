@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::model::{Budget, Evicted};
+use crate::model::{Budget, Evicted, Lsn};
 
 /// A thing on a list, by its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,6 +186,8 @@ pub struct Shortlists {
     lists: Mutex<HashMap<u64, Shortlist>>,
     looking: Mutex<()>,
     budget: ArcSwapOption<Budget>,
+    /// The commit that the budget is of.
+    budget_of: Mutex<Lsn>,
     evicted: [AtomicU64; 2],
 }
 
@@ -236,8 +238,14 @@ impl Shortlists {
         self.budget.load_full()
     }
 
-    /// Sets the budget of the whole store.
-    pub fn set_budget(&self, budget: Option<Budget>) {
+    /// Sets the budget of the whole store to what the commit `of` says, unless a later one has said otherwise: whoever
+    /// commits first may come here last.
+    pub fn set_budget(&self, budget: Option<Budget>, of: Lsn) {
+        let mut known = self.budget_of.lock();
+        if of < *known {
+            return;
+        }
+        *known = of;
         self.budget.store(budget.map(std::sync::Arc::new));
         self.forget();
     }
