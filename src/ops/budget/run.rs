@@ -114,11 +114,23 @@ fn fill(engine: &Arc<Engine>, scope: &Scope, fills: Option<u64>) -> Result<Optio
     lists.begin(scope.id());
     // Commits that were decided before are not offered, and must be seen.
     engine.catch_up();
+    match look(engine, scope) {
+        Ok(look) => {
+            lists.finish(scope.id(), look.list);
+            Ok(Some(look.evictable))
+        }
+        Err(error) => {
+            lists.give_up(scope.id());
+            Err(error)
+        }
+    }
+}
+
+/// Looks at what there is by now.
+fn look(engine: &Arc<Engine>, scope: &Scope) -> Result<scan::Look> {
     let view = engine.pin();
     let scope = Scope { bucket: current(&view, scope)?, budget: scope.budget.clone() };
-    let look = scan::look(&view, &scope, engine.millis(), None)?;
-    lists.finish(scope.id(), look.list);
-    Ok(Some(look.evictable))
+    scan::look(&view, &scope, engine.millis(), None)
 }
 
 /// The bucket as it is by now.
@@ -288,5 +300,28 @@ mod tests {
         assert_eq!(names(&bucket), ["04", "05", "06", "07", "08", "09", "10"]);
         bucket.put("all", [1; 1000]).unwrap();
         assert_eq!(names(&bucket), ["all"]);
+    }
+
+    /// A writer that holds the turn makes a list while another one is being made from an older view: what is written
+    /// behind that view must be on the list that counts in the end.
+    #[test]
+    fn a_look_in_the_turn_takes_nothing_from_one_in_progress() {
+        let (store, bucket) = full();
+        let engine = store.engine();
+        let view = engine.pin();
+        let scope = scope_of(engine, &Moment::now(&view), Some(bucket.reference())).unwrap().unwrap();
+        engine.shortlists().begin(scope.id());
+        let looked = scan::look(&view, &scope, engine.millis(), None).unwrap();
+        store
+            .write(|tx| {
+                assert!(!tx.exists(&bucket, "there is none")?);
+                tx.put_with(&bucket, "10", [7; 100], PutOptions::new().priority(10))
+            })
+            .unwrap();
+        put(&bucket, 11);
+        engine.shortlists().finish(scope.id(), looked.list);
+        (12..30).for_each(|number| put(&bucket, number));
+        assert_eq!(names(&bucket)[0], "20");
+        assert_eq!(names(&bucket).len(), 10);
     }
 }
