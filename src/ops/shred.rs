@@ -22,11 +22,12 @@ use super::list::end_of;
 use super::prefix::check_protected;
 use super::staged::{Staged, unreadable};
 use super::{fork, history, tidy};
-use crate::catalog::note::Said;
+use crate::catalog::note::{self, Said};
 use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, Rows, keys};
 use crate::engine::{self, BlobHead, Engine, Keyed, NewBody, Relocated};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, TidyRow};
+use crate::index::Weight;
 use crate::model::{Durability, VersionId};
 
 /// How many versions one commit removes at most.
@@ -282,7 +283,8 @@ impl Step for EndStep {
         if self.leaves {
             staged.leave(&TidyRow::Shred { fresh: None });
         }
-        staged.say(Said::Tidied);
+        // Written whether there is anything to say or not: the note of the last commit may tell a name.
+        staged.put(vec![keys::NOTE], Weight::default(), note::encode(&[Said::Tidied]));
         Ok(StepOutcome::None)
     }
 
@@ -345,7 +347,6 @@ impl Shredder {
                     return Ok(true);
                 }
                 leavings::drop_names(engine)?;
-                // The note of the last commit may tell a name.
                 batch::commit_one(
                     engine,
                     EndStep { words: Vec::new(), leaves: false },
@@ -570,7 +571,6 @@ mod tests {
     use crate::format::entry::Extent;
     use crate::format::frame::Kind as FrameKind;
     use crate::format::row::{PlaceRow, RunRow, RunningRow};
-    use crate::index::Weight;
     use crate::model::{StorageClass, Versioning};
     use crate::segment::Scan;
     use crate::{
@@ -762,6 +762,16 @@ mod tests {
             let stays = store.bucket("letters").unwrap().get("stays").unwrap().bytes().unwrap();
             assert_eq!(stays, long("what stays ", 300));
         }
+    }
+
+    #[test]
+    fn shredding_takes_the_name_out_of_the_note() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("secret", long("what goes ", 5000)).unwrap();
+        bucket.copy("secret", "x").unwrap();
+        assert_eq!(bucket.shred("secret").unwrap().shared_objects, 1);
+        assert_eq!(tells(&store, &SECRETS[..1]), Vec::<String>::new());
     }
 
     #[test]
