@@ -52,6 +52,7 @@ mod snapshots;
 mod spaces;
 mod streaming;
 mod symlinks;
+mod tier_trouble;
 mod tiers;
 mod transactions;
 mod usage;
