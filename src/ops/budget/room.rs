@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::rank::{Facts, Ranking, held_until};
-use super::{STORE, Scope, scan};
+use super::{Scope, scan};
 use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Moment, Rows, keys};
 use crate::engine::{Listed, Shortlist, Shortlists, Taken};
 use crate::error::{Error, ErrorKind, Result};
@@ -193,10 +193,7 @@ impl Turn<'_> {
                     continue;
                 }
                 let Some(list) = self.lists.get_mut(&scope.id()) else { continue };
-                if scope.id() == STORE
-                    && !counts_there(staged, scope, &state, &listed, &found)
-                    && found.lsn != staged.now.lsn
-                {
+                if !counts_there(staged, scope, &state, &listed, &found) {
                     continue;
                 }
                 let ranking = Ranking::new(&scope.budget, &state);
@@ -297,7 +294,7 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
         }
     };
     let Some((head, found)) = find(staged, &state, listed)? else { return Ok(Tried::Gone) };
-    if is_own(staged, listed.part, &head, &found)? {
+    if is_own(staged, &state, (&listed.key, listed.part.is_some()), (&head, &found))? {
         return Ok(Tried::NotNow);
     }
     if !counts_there(staged, scope, &state, listed, &found) {
@@ -323,7 +320,7 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
             state.lens(staged).next_version(Kind::Version, key.as_bytes(), &after)?
         {
             let head = HeadRow::of(key, &found)?;
-            if is_own(staged, Some(head.sequence()), &head, &found)? {
+            if is_own(staged, &state, (key, true), (&head, &found))? {
                 return Ok(Tried::NotNow);
             }
             if let Some(until) = held_until(&state, &head, staged.now.millis) {
@@ -345,12 +342,20 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
 
 /// Whether this commit writes a version: makes it, or changes it where it lies. What it only puts among the older ones,
 /// because another one is current now, is not its own.
-fn is_own(staged: &Staged<'_>, part: Option<(u64, u32)>, head: &HeadRow, found: &Found) -> Result<bool> {
+fn is_own(
+    staged: &Staged<'_>,
+    state: &BucketState,
+    (key, older): (&str, bool),
+    (head, found): (&HeadRow, &Found),
+) -> Result<bool> {
     if found.lsn != staged.now.lsn {
         return Ok(false);
     }
-    let is_older = part.is_some() && head.lsn != staged.now.lsn;
-    Ok(!is_older || Moment::now(staged.view).get(&found.at)?.is_some())
+    if !older || head.lsn == staged.now.lsn {
+        return Ok(true);
+    }
+    let at = state.lens(staged).write_key(Kind::Version, key.as_bytes(), &head.tail());
+    Ok(Moment::now(staged.view).get(&at)?.is_some())
 }
 
 /// The row of a version as the changes so far leave it.
@@ -375,7 +380,10 @@ fn counts_there(
         None => (Kind::Head, Vec::new()),
         Some((lsn, n)) => (Kind::Version, keys::version_tail(lsn, n).to_vec()),
     };
-    scope.bucket.is_some() || state.lens(staged).write_key(kind, listed.key.as_bytes(), &tail) == found.at
+    // What this commit writes lies where it is written; `at` may say where its body is taken from.
+    scope.bucket.is_some()
+        || found.lsn == staged.now.lsn
+        || state.lens(staged).write_key(kind, listed.key.as_bytes(), &tail) == found.at
 }
 
 /// `QuotaExceeded`.
