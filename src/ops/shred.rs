@@ -217,6 +217,8 @@ fn erase_some(staged: &mut Staged<'_>, work: &TidyRow) -> Result<Tally> {
     let TidyRow::Erase { bucket, id, prefix, exact, drop } = work else { return Ok(tally) };
     let state = catalog::find_bucket(staged, bucket)?.filter(|state| state.row.id == *id);
     if let Some(state) = state {
+        // There may be a fork since the last commit.
+        refuse_shared(staged, &state)?;
         erase(staged, &state, (prefix, *exact), &mut tally)?;
         if tally.done && *drop {
             remove_bucket(staged, &state)?;
@@ -386,7 +388,7 @@ impl Shredder {
         let (_, committed) = engine.commit(Batch::of(step), Durability::Buffered);
         if let Err(error) = committed {
             if error.kind() == ErrorKind::Immutable {
-                // Something was protected meanwhile. It stays, and what is gone is shredded.
+                // Something was protected or forked meanwhile. It stays, and what is gone is shredded.
                 let end = EndStep { words: vec![key], leaves: true };
                 batch::commit_one(engine, end, Durability::Buffered)?;
             }
@@ -874,5 +876,27 @@ mod tests {
             let run = crate::catalog::lifecycle::find_run(&Moment::now(&view)).unwrap().unwrap();
             assert_eq!(run.running.unwrap().place, there);
         }
+    }
+
+    #[test]
+    fn a_fork_that_is_made_while_a_shred_is_at_it_ends_it() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let versioned = CreateBucketOptions::new().versioning(Versioning::Enabled);
+        let bucket = store.create_bucket_with("letters", versioned).unwrap();
+        for _ in 0..ROWS + 44 {
+            bucket.put("secret", b"what goes").unwrap();
+        }
+        begin(&bucket);
+        store.fork_bucket("letters", "fork").unwrap();
+        let error = store.finish_shredding().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Immutable, "{error}");
+        store.finish_shredding().unwrap();
+        assert!(!store.is_shredding().unwrap());
+        for name in ["letters", "fork"] {
+            assert_eq!(store.bucket(name).unwrap().versions("secret").unwrap().count(), 44, "{name}");
+        }
+        store.delete_bucket("fork").unwrap();
+        assert_eq!(bucket.shred("secret").unwrap().objects, 44);
+        assert_gone(&store, "forked");
     }
 }
