@@ -343,6 +343,7 @@ impl Shredder {
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Erase => self.phase = if self.erase(engine)? { Phase::Erase } else { Phase::Tidy(0) },
             Phase::Tidy(looks) => {
+                engine.check_nothing_in_the_way()?;
                 while tidy::step(engine)? || history::trim(engine)? {}
                 if self.empty_frames(engine, looks)? {
                     self.phase = Phase::Tidy(looks + 1);
@@ -898,5 +899,28 @@ mod tests {
         store.delete_bucket("fork").unwrap();
         assert_eq!(bucket.shred("secret").unwrap().objects, 44);
         assert_gone(&store, "forked");
+    }
+
+    #[test]
+    fn a_shred_that_waits_makes_no_segments() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("stays", long("what stays ", 40_000)).unwrap();
+        bucket.put("secret", long("what goes ", 40_000)).unwrap();
+        let mut writer = bucket.writer("late", PutOptions::new()).unwrap();
+        std::io::Write::write_all(&mut writer, &long("late ", 60_000)).unwrap();
+        assert_eq!(bucket.shred("secret").unwrap_err().kind(), ErrorKind::Busy);
+        let newest = |store: &Store| store.engine().segments().iter().map(|segment| segment.id()).max();
+        maintain(&store);
+        let before = (newest(&store), store.engine().pin().lsn);
+        for _ in 0..5 {
+            maintain(&store);
+            assert_eq!(store.finish_shredding().unwrap_err().kind(), ErrorKind::Busy);
+        }
+        assert_eq!((newest(&store), store.engine().pin().lsn), before);
+        writer.finish().unwrap();
+        maintain(&store);
+        assert_gone(&store, "waited");
+        assert_eq!(bucket.get("late").unwrap().bytes().unwrap(), long("late ", 60_000));
     }
 }
