@@ -627,8 +627,7 @@ mod tests {
         }
         for segment in engine.segments().iter() {
             let mut scan = Scan::new(segment, 0, None).unwrap();
-            loop {
-                let Ok(record) = scan.next(false).unwrap() else { break };
+            while let Ok(record) = scan.next(false).unwrap() {
                 let (offset, frame) = (record.offset, record.frame);
                 let place = format!("{:?} {} at {offset}", segment.header.kind, segment.id());
                 look(place.clone(), record.payload);
