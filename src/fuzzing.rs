@@ -7,14 +7,24 @@
 //! A fuzzer does not guess a checksum. So the functions look at the bytes as they are and once more with the sums
 //! set right, and the `reseal` functions do the same to whole files.
 
-use crate::catalog::{budget, encryption, lifecycle, note};
-use crate::engine::BlobHead;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::api::parse_key_file;
+use crate::catalog::{budget, encryption, keys, lifecycle, note};
+use crate::crypto::{
+    Chance, KeyProvider, Keyring, MAX_WRAPPED, Passphrase, SecretKey, StaticKey, Vault, Wrapped,
+};
+use crate::engine::{self, BlobHead, StoredCursor};
 use crate::format::FORMAT_VERSION;
 use crate::format::checksum::{crc, place, segment_seed};
 use crate::format::coded::{StoredChunk, Trailer};
 use crate::format::commit::{self, Change};
 use crate::format::entry::{Body, Entry, Payload};
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame};
+use crate::format::notice::{self, STANDING_LEN, Standing, USE_LEN};
 use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
 use crate::format::row::{
     self, AccessMonitorRow, BucketKeyRow, BucketRow, BudgetRow, EncryptionRow, LifecycleRow, ObjectRow,
@@ -295,6 +305,193 @@ fn come_back(page: &Page<'_>, number: u64, height: u8, cells: &[(Vec<u8>, Vec<u8
             assert_eq!(again.find(key), Ok((index, true)));
         } else {
             assert_eq!(again.route(key), Ok(index));
+        }
+    }
+}
+
+/// A key of the index, taken apart as the catalog does it.
+pub fn key(bytes: &[u8]) {
+    if let Some((bucket, object)) = keys::parse_access(bytes) {
+        assert_eq!(keys::access(bucket, object.as_bytes()), bytes);
+    }
+    if let Some((bucket, generation)) = keys::parse_bucket_key(bytes) {
+        assert_eq!(keys::bucket_key(bucket, &generation), bytes);
+    }
+    if let Some((bucket, name)) = keys::parse_config(bytes) {
+        assert_eq!(keys::config(bucket, name), bytes);
+    }
+    if let Some((object, lsn, n)) = keys::parse_upload(bytes) {
+        let bucket = bytes[1..].first_chunk().map_or(0, |id| u64::from_be_bytes(*id));
+        assert_eq!(keys::upload(bucket, &object, lsn, n), bytes);
+    }
+    let _ = (keys::parse_numbered(bytes), keys::parse_time(bytes), keys::parse_space_refs(bytes));
+    let _ = (keys::parse_history(bytes), keys::parse_object(bytes), keys::parse_row(bytes));
+    if let Some(place) = keys::parse_place(bytes) {
+        let _ = keys::parse_tail(&place.tail);
+    }
+    let _ = (engine::blob_of(bytes), engine::place_of(bytes), keys::has_body(bytes));
+}
+
+/// Small things: the day of an access, a cursor, the notes that writers and readers in other processes leave.
+pub fn note_of(bytes: &[u8]) {
+    if let Ok(day) = lifecycle::decode_day(bytes) {
+        assert_eq!(lifecycle::decode_day(&lifecycle::encode_day(day)).ok(), Some(day));
+    }
+    if let Ok(cursor) = StoredCursor::decode(bytes) {
+        assert_eq!(cursor.encode(), bytes, "a cursor has one form");
+    }
+    let (mut standing, mut used) = ([0; STANDING_LEN], [0; USE_LEN]);
+    let filled = |to: &mut [u8]| to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    filled(&mut standing);
+    filled(&mut used);
+    for sealed in [false, true] {
+        if sealed {
+            standing[..8].copy_from_slice(b"OSSICNOW");
+            used[..8].copy_from_slice(b"OSSICUSE");
+            let sums = [crc(&standing[..40]), crc(&used[..16])].map(u32::to_le_bytes);
+            standing[40..].copy_from_slice(&sums[0]);
+            used[16..].copy_from_slice(&sums[1]);
+        }
+        if let Some(said) = Standing::decode(&standing) {
+            assert_eq!(Standing::decode(&said.encode()), Some(said));
+        }
+        let _ = notice::decode_use(&used);
+    }
+}
+
+/// A key file: what is a key is so in digits, too.
+pub fn key_file(bytes: &[u8]) {
+    if let Some(key) = parse_key_file(bytes) {
+        let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(parse_key_file(digits.as_bytes()), Some(key));
+    }
+}
+
+/// Chance that is the same on every run, and never twice the same in one.
+#[derive(Debug, Default)]
+struct Counting(AtomicU64);
+
+impl Chance for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        let number = self.0.fetch_add(1, Ordering::Relaxed);
+        blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(bytes);
+    }
+}
+
+fn chance() -> Arc<dyn Chance> {
+    Arc::new(Counting::default())
+}
+
+const STORE_ID: [u8; 16] = [9; 16];
+const SECRETS: u64 = 3;
+
+/// The keys of a store whose shred root was replaced: the wrapped ones, the root that is gone and the newest, the file of
+/// what was kept, and what stands in that.
+struct Locks {
+    wrapped: Wrapped,
+    gone: u64,
+    newest: u64,
+    file: Vec<u8>,
+    kept: Vec<[u8; 32]>,
+}
+
+fn locks() -> &'static Locks {
+    static LOCKS: OnceLock<Locks> = OnceLock::new();
+    LOCKS.get_or_init(|| {
+        let (ring, wrapped) = Keyring::make(&provider(), STORE_ID, b"", chance()).expect("keys are made");
+        let gone = ring.shred_name();
+        let secret = |id| ring.secret(id, 7, gone).expect("its root is there");
+        let kept: BTreeMap<_, _> = (0..SECRETS).map(|id| (id, (7, secret(id)))).collect();
+        let next = ring.new_shred();
+        let (newest, shred) = (next.name(), ring.wrap_shred(&next));
+        let file = engine::encode_kept(&ring, &next, &kept);
+        let kept = kept.into_values().map(|(_, secret)| *secret.as_bytes()).collect();
+        Locks { wrapped: Wrapped { shred, ..wrapped }, gone, newest, file, kept }
+    })
+}
+
+fn provider() -> StaticKey {
+    StaticKey::new([1; 32])
+}
+
+/// Flips what the input says: two bytes for a place, one for the bits, again and again.
+fn damage(mut bytes: Vec<u8>, edits: &[u8]) -> Vec<u8> {
+    for edit in edits.chunks_exact(3) {
+        let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % bytes.len();
+        bytes[at] ^= edit[2];
+    }
+    bytes
+}
+
+/// The file of kept secrets, damaged and made up: a secret is the one that was kept or none.
+pub fn kept_secrets(bytes: &[u8]) {
+    let locks = locks();
+    let damaged = damage(locks.file.clone(), bytes);
+    for file in [bytes, &damaged] {
+        let ring =
+            Keyring::open(&provider(), &locks.wrapped, STORE_ID, b"", chance()).expect("it is the key");
+        engine::take_kept(&ring, locks.newest, file);
+        let found = |id: u64| ring.secret(id, 7, locks.gone);
+        let mut all = true;
+        for (id, kept) in (0..).zip(&locks.kept) {
+            let secret = found(id);
+            assert!(secret.as_ref().is_none_or(|secret| secret.as_bytes() == kept));
+            all &= secret.is_some();
+        }
+        assert!(found(SECRETS).is_none() && ring.secret(0, 8, locks.gone).is_none());
+        assert!(all || file == bytes || !ring.knows_what_is_lost(), "what is damaged is not lost for good");
+    }
+}
+
+/// Wrapped keys, damaged and made up: of a store, by a key and by a passphrase, and of a bucket. What opens is the key.
+pub fn wrapped_keys(bytes: &[u8]) {
+    let locks = locks();
+    let open = |wrapped: &Wrapped| Keyring::open(&provider(), wrapped, STORE_ID, b"", chance());
+    let whole = [&locks.wrapped.root[..], &locks.wrapped.commitment, &locks.wrapped.shred].concat();
+    let damaged = damage(whole, bytes);
+    let (root, rest) = damaged.split_at(locks.wrapped.root.len());
+    let (commitment, shred) = rest.split_first_chunk().expect("a commitment");
+    let wrapped = Wrapped {
+        key_id: String::from_utf8_lossy(bytes).into_owned(),
+        root: root.to_vec(),
+        commitment: *commitment,
+        shred: shred.try_into().expect("a shred root"),
+    };
+    let same = Wrapped { key_id: String::new(), ..wrapped.clone() }
+        == Wrapped { key_id: String::new(), ..locks.wrapped.clone() };
+    assert_eq!(open(&wrapped).is_ok(), same);
+    let made_up = bytes[..bytes.len().min(MAX_WRAPPED)].to_vec();
+    assert!(open(&Wrapped { root: made_up.clone(), ..locks.wrapped.clone() }).is_err());
+
+    let vault = Vault::new(vec![Arc::new(provider().named("k"))], b"", chance());
+    let made = vault.make("k").and_then(Result::ok).expect("a key is made");
+    let damaged = damage([&made.wrapped[..], &made.commitment].concat(), bytes);
+    let (wrapped, commitment) = damaged.split_at(made.wrapped.len());
+    let vault = Vault::new(vec![Arc::new(provider().named("k"))], b"", chance());
+    let commitment = commitment.try_into().expect("a commitment");
+    let found = vault.unwrap(made.generation, "k", wrapped, commitment);
+    match found.expect("there is a provider") {
+        Ok(key) => assert!(key == made.key && wrapped == made.wrapped && *commitment == made.commitment),
+        Err(_) => assert!(wrapped != made.wrapped || *commitment != made.commitment),
+    }
+
+    // Little work, whatever the wrap says: how much is believed at most is tested elsewhere.
+    let phrase = Passphrase::new("phrase").with_work(8, 1, 1);
+    let key = SecretKey::new([5; 32]);
+    let wrapped = phrase.wrap(&key, b"context", &[3; 64]).expect("it wraps");
+    for mut bad in [damage(wrapped.clone(), bytes), made_up] {
+        for (at, byte) in bad.iter_mut().enumerate().take(13).skip(1) {
+            *byte &= if at == 1 {
+                0x3F
+            } else if at % 4 == 1 {
+                3
+            } else {
+                0
+            };
+        }
+        match phrase.unwrap("", &bad, b"context") {
+            Ok(found) => assert!(found == key && bad == wrapped),
+            Err(_) => assert!(bad != wrapped),
         }
     }
 }

@@ -81,7 +81,7 @@ pub use ops::multipart::UploadOptions;
 pub use ops::parts::{Part, PartsPage};
 pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
-pub use ops::rekey::Reencrypted;
+pub use ops::rekey::{Reencrypted, Rotated, Skipped};
 pub use ops::restore::RestoreOptions;
 pub use ops::shred::Shredded;
 pub use ops::uploads::{UploadEntry, UploadsPage};

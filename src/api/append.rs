@@ -18,6 +18,9 @@ impl Bucket {
     /// An object may grow to 5 GiB. What it has is never written again but for small pieces, and those a few times: a
     /// hundred thousand appends of a hundred bytes are well.
     ///
+    /// How the object is encrypted is decided at position 0, too: what its bucket asks for later has no effect on an object
+    /// that has bytes already.
+    ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
     /// # let store = ossicle::Store::in_memory()?;
@@ -35,6 +38,7 @@ impl Bucket {
     /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker;
     /// `EntityTooLarge`; `FileImmutable`; `InvalidObjectName`; `NoSuchBucket`; `QuotaExceeded`; `InvalidObjectState`
     /// for an object that is frozen in `Archive`, which grows while it is [restored](Bucket::restore).
+    /// `OperationNotSupported` at position 0 in a bucket whose [`Encryption`](crate::Encryption) names a key.
     pub fn append<'a>(&self, key: &str, position: u64, body: impl Into<Body<'a>>) -> Result<AppendOutcome> {
         self.append_with(key, position, body, AppendOptions::new())
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::Bucket;
 use crate::error::Result;
-use crate::ops::rekey::{self, Reencrypted};
+use crate::ops::rekey::{self, Reencrypted, Rotated};
 
 impl Bucket {
-    /// Gives the bucket another key for each named key that it encrypts with ([`Encryption::kms`](crate::Encryption::kms)),
-    /// and says how many. What is written from then on has the new ones, at once and at no cost; what is there stays as it is
+    /// Gives the bucket another key for each named key that it encrypts with ([`Encryption::kms`](crate::Encryption::kms)).
+    /// A named key that cannot be had just now is passed over, and the report says so. What is written from then on has the new ones, at once and at no cost; what is there stays as it is
     /// and is read with the older ones, which are kept until nothing needs them, see [`reencrypt`](Bucket::reencrypt).
     ///
     /// ```
@@ -20,7 +20,7 @@ impl Bucket {
     /// let bucket = store.create_bucket("letters")?;
     /// bucket.set_config(&Encryption::kms("letters"))?;
     /// bucket.put("to-ann", b"dear ann")?;
-    /// assert_eq!(bucket.rotate_key()?, 1);
+    /// assert_eq!(bucket.rotate_key()?.keys, 1);
     /// let done = bucket.reencrypt(Duration::from_secs(10))?;
     /// assert_eq!((done.bodies, done.keys_removed, done.more), (1, 1, false));
     /// assert_eq!(&bucket.get("to-ann")?.bytes()?[..], b"dear ann");
@@ -29,20 +29,25 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `KmsServiceNotEnabled`, `KeyNotFound` if the holder of a named key is missing; what it says.
-    pub fn rotate_key(&self) -> Result<u64> {
+    /// `KmsServiceNotEnabled`, `KeyNotFound` if the holder of a named key is missing; what it says. Only if none of the named
+    /// keys can be had.
+    pub fn rotate_key(&self) -> Result<Rotated> {
         rekey::rotate(self.store().engine(), self.reference())
     }
 
     /// Writes everything anew that older keys of the bucket have encrypted, wherever it was copied to since, and then removes
-    /// those keys: in steps of about 4 MiB, for about as long as `budget` says. What was done stays done; if there is more,
-    /// call it again. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
+    /// those keys: in steps of about 4 MiB or 4096 rows, for about as long as `budget` says, and one step at least. What was
+    /// done stays done; if there is more, call it again, and it goes on where it was, in another process too. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
     /// have one each afterwards. Uploads in progress keep their key.
     ///
-    /// The last step looks at every row of the store, without any lock, to see that nothing needs the older keys.
+    /// The last step looks at every row of the store in one go, without any lock, to see that nothing needs the older keys.
+    ///
+    /// A body that cannot be read, or of which a key cannot be had, is passed over: the report counts and names it, and its
+    /// key stays.
     ///
     /// # Errors
-    /// Those of [`rotate_key`](Bucket::rotate_key); `Busy` inside a transaction.
+    /// Those of [`rotate_key`](Bucket::rotate_key) and of reading, if everything there was to do had to be passed over;
+    /// `Busy` inside a transaction.
     pub fn reencrypt(&self, budget: Duration) -> Result<Reencrypted> {
         rekey::reencrypt(self.store().engine(), self.reference(), budget)
     }

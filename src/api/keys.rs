@@ -65,7 +65,8 @@ fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
     Ok(Zeroizing::new(key))
 }
 
-fn parse(bytes: &[u8]) -> Option<[u8; 32]> {
+/// The key in the bytes of a file.
+pub(crate) fn parse(bytes: &[u8]) -> Option<[u8; 32]> {
     if let Ok(key) = bytes.try_into() {
         return Some(key);
     }

@@ -42,6 +42,8 @@ pub use changes::Changes;
 pub use class::TierPlace;
 pub use fork::Differences;
 pub use keys::KeyFile;
+#[cfg(feature = "fuzzing")]
+pub(crate) use keys::parse as parse_key_file;
 pub use lifecycle::LifecyclePreview;
 pub use listing::{Buckets, Listing};
 pub use object::Object;

@@ -9,6 +9,9 @@ use crate::ops::put::{PutOutcome, Writing};
 /// Writes an object piece by piece, through [`Write`]. Memory does not grow with the body. The object comes to
 /// be with [`finish`](ObjectWriter::finish); dropped before that, the writer leaves nothing.
 ///
+/// A write that fails ends it: some of the bytes are lost then, so every later write and `finish` are refused
+/// (`IncompleteBody`), also when what was wrong is over. Begin the object anew with another writer.
+///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let store = ossicle::Store::in_memory()?;
@@ -37,12 +40,17 @@ impl ObjectWriter {
         ObjectWriter(writing)
     }
 
-    /// How many bytes were written so far.
+    /// How many bytes were written so far, without those of a write that failed.
     pub fn written(&self) -> u64 {
         self.0.len()
     }
 
     /// Commits the object with all that was written.
+    ///
+    /// # Errors
+    ///
+    /// `IncompleteBody` if a write has failed. `PreconditionFailed`, `QuotaExceeded` and what else a put answers; the
+    /// object is not there then, and the writer is gone.
     pub fn finish(self) -> Result<PutOutcome> {
         self.0.finish()
     }

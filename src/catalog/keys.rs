@@ -23,6 +23,7 @@
 //! 14  space, key', version             -> a version with a retention or a hold of its own
 //! 15  bucket id, key                   -> the day on which an object was read last
 //! 17  bucket id, generation (16 B)     -> a key of the bucket, wrapped by a named key
+//! 18  bucket id                        -> how far writing its bodies anew under other keys has come
 //! 20, 21, 22, 24  as 10, 11, 12, 14    -> hides what the layers beneath have there
 //! 40  a key of the above, !lsn         -> what it held from that lsn on, and until when
 //! ```
@@ -51,6 +52,7 @@ const RUNS: u8 = 0x0F;
 const UPLOADS: u8 = 0x13;
 const ACCESSES: u8 = 0x15;
 const BUCKET_KEYS: u8 = 0x17;
+const REKEYINGS: u8 = 0x18;
 const HISTORY: u8 = 0x40;
 
 /// The kinds of rows that lie in spaces.
@@ -350,6 +352,11 @@ pub fn configs_from(bucket_id: u64) -> (Vec<u8>, Vec<u8>) {
 /// The key of a bucket's key.
 pub fn bucket_key(bucket_id: u64, generation: &[u8; 16]) -> Vec<u8> {
     start_of(BUCKET_KEYS, bucket_id, false, generation)
+}
+
+/// The key that says how far writing a bucket's bodies anew has come.
+pub fn rekeying(bucket_id: u64) -> Vec<u8> {
+    start_of(REKEYINGS, bucket_id, false, b"")
 }
 
 /// The range of a bucket's keys.

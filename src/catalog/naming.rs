@@ -1,16 +1,20 @@
 //! Keys as people know them, for reports about stores of which not everything can be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::encryption::seal_of;
 use super::keys::{self, Placed};
 use super::mend::{Books, Met, made_name};
 use crate::engine::{self, Mended, Naming, Stored};
 use crate::format::entry::BlobId;
+use crate::format::row::SealRow;
 
 /// Names keys by the buckets that were met, and knows what is missing or does not add up.
 #[derive(Debug, Default)]
 pub struct KeyNames {
     books: Books,
+    /// Keys of buckets that were saved.
+    bucket_keys: BTreeSet<(u64, [u8; 16])>,
 }
 
 /// The key by which a bucket knows what stands in a place, and how many layers lie on top of it.
@@ -75,6 +79,14 @@ impl Naming for KeyNames {
 
     fn saved(&mut self, key: &[u8], stored: &Stored<'_>) {
         self.books.see(key, stored);
+        self.bucket_keys.extend(keys::parse_bucket_key(key));
+    }
+
+    fn misses(&self, key: &[u8], payload: &[u8], is_left: &dyn Fn(&[u8]) -> bool) -> Option<String> {
+        let Ok(Some(SealRow::Kms { bucket, generation, .. })) = seal_of(key, payload) else { return None };
+        let is_there = self.bucket_keys.contains(&(bucket, generation))
+            || is_left(&keys::bucket_key(bucket, &generation));
+        (!is_there).then(|| "the key of a bucket that it was encrypted with is gone".to_string())
     }
 
     fn mend(&mut self, lsn: u64, blobs: &BTreeMap<BlobId, u64>) -> Mended {

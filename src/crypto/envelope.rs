@@ -77,7 +77,8 @@ impl EnvelopeWriter {
         EnvelopeWriter { key, number, nonces, sealer: None, chunk: Zeroizing::default(), index: 0 }
     }
 
-    /// Takes more bytes, and hands what can be sealed by now to `out`.
+    /// Takes more bytes, and hands what can be sealed by now to `out`. What `out` does not take is lost: it was sealed,
+    /// and nothing is sealed twice. The envelope has a hole then, which nobody opens; it is to be given up.
     pub fn write<E>(
         &mut self,
         mut bytes: &[u8],
@@ -115,11 +116,16 @@ impl EnvelopeWriter {
                 self.sealer.insert(self.key.chunks(self.number, &head, &self.nonces))
             }
         };
-        let tag = sealer.seal(self.index, last, &mut self.chunk);
-        out(&self.chunk)?;
-        out(&tag)?;
-        self.chunk.zeroize();
+        // Once more with the same nonce would give the plaintext again. So the chunk and its number are used up before
+        // anything can fail.
+        let mut chunk = std::mem::take(&mut self.chunk);
+        let index = self.index;
         self.index += 1;
+        let tag = sealer.seal(index, last, &mut chunk);
+        out(&chunk)?;
+        out(&tag)?;
+        chunk.zeroize();
+        self.chunk = chunk;
         Ok(())
     }
 }
@@ -243,6 +249,48 @@ mod tests {
             plain.extend(bytes);
         }
         assert_eq!(plain, body);
+    }
+
+    /// Remembers which nonces were used with which keys.
+    #[derive(Debug, Default)]
+    struct Recorder(std::sync::Mutex<Vec<([u8; 16], [u8; 24])>>);
+
+    impl crate::crypto::nonces::Chance for Recorder {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+
+        fn used(&self, key: [u8; 16], nonce: [u8; 24]) {
+            self.0.lock().unwrap().push((key, nonce));
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_could_not_be_put_is_never_sealed_again() {
+        let body: Vec<u8> = (0..3 * ENVELOPE_CHUNK + 5).map(|at| at as u8 ^ (at >> 8) as u8).collect();
+        for fails_at in 0..9 {
+            let recorder = Arc::new(Recorder::default());
+            let nonces = Arc::new(Nonces::new(&SecretKey::new([1; 32]), b"", recorder.clone()));
+            let mut writer = EnvelopeWriter::new(key(2), 0, nonces);
+            let (mut calls, mut told) = (0, Vec::new());
+            let mut out = |bytes: &[u8]| {
+                told.push(bytes.to_vec());
+                calls += 1;
+                if calls - 1 == fails_at { Err(()) } else { Ok(()) }
+            };
+            for bytes in body.chunks(ENVELOPE_CHUNK) {
+                // Whoever does not look at what became of it, and goes on.
+                let _ = writer.write(bytes, &mut out).or_else(|()| writer.write(&[], &mut out));
+            }
+            let _ = writer.finish(&mut out);
+            let plain = |bytes: &[u8]| body.windows(64).any(|window| bytes.starts_with(window));
+            assert!(!told.iter().any(|bytes| bytes.len() >= 64 && plain(&bytes[..64])), "{fails_at}");
+            let mut used = recorder.0.lock().unwrap().clone();
+            let count = used.len();
+            used.sort_unstable();
+            used.dedup();
+            assert_eq!(used.len(), count, "{fails_at}: a nonce was used twice with a key");
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ struct Shreds {
     kept: BTreeMap<u64, (u64, SecretKey)>,
     /// Whether none is missing among them.
     whole: bool,
+    /// Whether the newest root was learnt, and not yet what is kept under it.
+    unread: bool,
 }
 
 /// A shred root: everything in a store hangs on it, so that what is lost with it is lost for good.
@@ -122,7 +124,7 @@ impl Keyring {
     }
 
     fn of(root: SecretKey, newest: ShredRoot, store_id: [u8; 16], nonces: Arc<Nonces>) -> Keyring {
-        let shreds = Shreds { newest, older: Vec::new(), kept: BTreeMap::new(), whole: false };
+        let shreds = Shreds { newest, older: Vec::new(), kept: BTreeMap::new(), whole: false, unread: false };
         Keyring { root, shreds: RwLock::new(shreds), store_id, nonces }
     }
 
@@ -171,18 +173,19 @@ impl Keyring {
     }
 
     /// Learns the shred root that a superblock keeps: the newest from now on. What hangs on older ones can still be
-    /// opened by this ring. Says whether it was unknown; `None` if it does not open.
+    /// opened by this ring. Says whether what is kept under it is [still to be read](Keyring::has_read_kept); `None` if it
+    /// does not open.
     pub fn learn(&self, wrapped: &[u8; SHRED_WRAP_LEN]) -> Option<bool> {
         let root = open_shred(&self.root, &self.nonces, wrapped, &self.store_id)?;
         let mut shreds = self.shreds.write();
         if shreds.newest.name == root.name {
-            return Some(false);
+            return Some(shreds.unread);
         }
-        let known = shreds.find(root.name).is_some();
+        shreds.unread = shreds.find(root.name).is_none();
         shreds.older.retain(|older| older.name != root.name);
         let before = std::mem::replace(&mut shreds.newest, root);
         shreds.older.push(before);
-        Some(!known)
+        Some(shreds.unread)
     }
 
     /// Learns a shred root as an older one.
@@ -236,7 +239,12 @@ impl Keyring {
     /// Goes over to another shred root, and knows nothing any more that is not in `kept`: ids, nonces and secrets of
     /// the segments that there are.
     pub fn turn_to(&self, shred: ShredRoot, kept: BTreeMap<u64, (u64, SecretKey)>) {
-        *self.shreds.write() = Shreds { newest: shred, older: Vec::new(), kept, whole: true };
+        *self.shreds.write() = Shreds { newest: shred, older: Vec::new(), kept, whole: true, unread: false };
+    }
+
+    /// Takes note that what is kept under the newest root was read, as far as it could be.
+    pub fn has_read_kept(&self) {
+        self.shreds.write().unread = false;
     }
 
     /// Takes note that all was taken in that is kept under the newest root: what is not opened now never will be.
@@ -448,8 +456,11 @@ mod tests {
         let shred = ring.wrap_shred(&next);
         assert_eq!(
             (ring.learn(&wrapped), ring.learn(&shred), ring.learn(&shred)),
-            (Some(false), Some(true), Some(false))
+            (Some(false), Some(true), Some(true)),
+            "what is kept is to be read until it was"
         );
+        ring.has_read_kept();
+        assert_eq!(ring.learn(&shred), Some(false));
         assert_eq!(ring.shred_name(), next.name());
         assert!(ring.secret(1, 1, old).is_some());
         assert_eq!(ring.learn(&[0; SHRED_WRAP_LEN]), None);

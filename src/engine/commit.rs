@@ -192,6 +192,8 @@ impl Engine {
     /// A group did not fit on the disk. Alone, a small member may still fit, and a delete may use the reserve.
     fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
         let alone = group.writing.len() == 1;
+        // Whoever is asked again first must see nothing of what the others had decided.
+        group.writing.iter().for_each(|(member, _)| member.with(|proposal| proposal.undone()));
         for (member, _) in group.writing {
             let spender = self.spender(&member);
             let freed = spender.is_some_and(|who| self.reserve.spend(&self.env, who));
@@ -254,6 +256,7 @@ impl Engine {
                 && (layout.len() + bound > GROUP_BYTES || !writer.log.fits(layout.len() + bound))
             {
                 // It is asked again as the first of the next group.
+                member.with(|proposal| proposal.undone());
                 return Ok(group);
             }
             members.pop_front();

@@ -61,7 +61,12 @@ pub fn read(env: &Env, dir: &Path, shred: u64) -> Result<Option<Vec<u8>>> {
 
 /// Teaches the ring the secrets that are kept under the shred root of this name.
 pub fn load(env: &Env, dir: &Path, ring: &Keyring, shred: u64) -> Result<()> {
-    let bytes = read(env, dir, shred)?.unwrap_or_default();
+    take_in(ring, shred, &read(env, dir, shred)?.unwrap_or_default());
+    Ok(())
+}
+
+/// Teaches the ring the secrets in the bytes of a file.
+pub fn take_in(ring: &Keyring, shred: u64, bytes: &[u8]) {
     let (one, other) = bytes.split_at(bytes.len() / 2);
     let mut whole =
         one == other && one.starts_with(MAGIC) && (one.len() - HEAD.min(one.len())) % KEPT_LEN == 0;
@@ -71,10 +76,12 @@ pub fn load(env: &Env, dir: &Path, ring: &Keyring, shred: u64) -> Result<()> {
             whole &= ring.take_kept(shred, record.try_into().expect("as long as a record"));
         }
     }
-    if whole && shred == ring.shred_name() {
-        ring.has_all_kept();
+    if shred == ring.shred_name() {
+        ring.has_read_kept();
+        if whole {
+            ring.has_all_kept();
+        }
     }
-    Ok(())
 }
 
 /// Teaches the ring all that is kept in a damaged directory.

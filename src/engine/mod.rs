@@ -21,6 +21,7 @@ mod blob;
 mod checkpoint;
 mod commit;
 mod commit_scan;
+mod copying;
 mod feed;
 mod gauges;
 mod kept;
@@ -65,11 +66,14 @@ pub use blob::{
 };
 pub use commit::Exclusive;
 pub use commit_scan::{CommitScan, RawChange, RawCommit, RawPut};
+pub use copying::Copying;
 pub use feed::{StoredCursor, cursor_key, cursors};
 pub use gauges::{Stats, TierStats};
+#[cfg(feature = "fuzzing")]
+pub use kept::{encode as encode_kept, take_in as take_kept};
 pub use keys::Unlock;
 pub use ledger::ENGINE_SPACE;
-pub use moving::MOVE_SPACE;
+pub use moving::{LONE_NUMBERS, MOVE_SPACE};
 pub use open::OpenOptions;
 pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
@@ -77,7 +81,7 @@ pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings, Tier};
-pub use shortlist::{Listed, Shortlist, Shortlists};
+pub use shortlist::{Listed, Shortlist, Shortlists, Taken};
 pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
 pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
@@ -132,8 +136,8 @@ pub struct Engine {
     lock: Mutex<Option<Box<dyn Lock>>>,
     /// How many backups are being written: what they copy hangs on the shred root of the moment.
     backups: std::sync::atomic::AtomicUsize,
-    /// Held while bytes are copied from one place to another: what is copied may be dead when it arrives.
-    moves: parking_lot::RwLock<()>,
+    /// The copies under way: what they copy may be dead when it arrives.
+    copies: copying::Copies,
     /// Held by the one who shreds.
     shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.

@@ -16,6 +16,9 @@ use crate::segment::{BodyWriter, Placed, bulk_dir};
 /// The keyspace of rows that name others whose bodies are to lie in another tier.
 pub const MOVE_SPACE: u8 = 0x0E;
 
+/// The first number that no commit gives out.
+pub const LONE_NUMBERS: u32 = 1 << 31;
+
 impl Engine {
     /// The tier that a body lies in. What lies in the log is in tier 0.
     pub fn tier_of(&self, view: &View, extent: &Extent) -> Result<u8> {
@@ -53,7 +56,7 @@ impl Engine {
     pub fn lone_number(&self) -> u32 {
         let mut bytes = [0; 4];
         self.env.entropy.fill(&mut bytes);
-        u32::from_le_bytes(bytes) | 1 << 31
+        u32::from_le_bytes(bytes) | LONE_NUMBERS
     }
 
     /// Counts the bulk segments by tier.

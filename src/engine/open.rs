@@ -191,7 +191,7 @@ impl Engine {
             exclusive: 0.into(),
             lock: Mutex::new(lock),
             backups: 0.into(),
-            moves: parking_lot::RwLock::new(()),
+            copies: super::copying::Copies::default(),
             shred_turn: Mutex::new(()),
             shredding: false.into(),
             in_the_way: 0.into(),

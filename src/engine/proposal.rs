@@ -19,6 +19,10 @@ pub trait Proposal: Any + Send {
     /// no change at all, leaves no trace. It may be asked again if the group it was part of could not be written.
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>>;
 
+    /// Hears that what it decided last does not come to be: it is asked again, or told an error. Comes before anybody else
+    /// is asked.
+    fn undone(&mut self) {}
+
     /// Whether it may use the room that is kept free for getting out of a full disk.
     fn may_use_reserve(&self) -> Option<Spender> {
         None

@@ -73,6 +73,9 @@ impl Member {
 
     /// Sets how it went.
     pub fn settle(&self, outcome: Result<Committed>) {
+        if outcome.is_err() {
+            self.with(|proposal| proposal.undone());
+        }
         *self.outcome.lock() = Some(outcome);
     }
 

@@ -184,8 +184,8 @@ fn superblock_of(options: &OpenOptions) -> Result<Looked> {
         if let (Some(ring), Some(keys)) = (&ring, &block.keys) {
             let why = "its shred root does not open";
             let learnt = ring.learn(&keys.shred);
-            let fresh = learnt.ok_or_else(|| Error::corrupt(dir.join(SUPERBLOCK).display(), 0, why))?;
-            if fresh || !matches!(unlock, Some(Unlock::Ring(_))) {
+            let unread = learnt.ok_or_else(|| Error::corrupt(dir.join(SUPERBLOCK).display(), 0, why))?;
+            if unread || !matches!(unlock, Some(Unlock::Ring(_))) {
                 kept::load(env, dir, ring, ring.shred_name())?;
             }
         }

@@ -1,7 +1,7 @@
 //! Salvage: what can be read of a damaged store is written into a new one, at the lsns that it had.
 //!
 //! For each key the newest row counts whose entry and body verify to the last chunk; a delete that is newer than any
-//! such row is honoured. Nothing in the damaged directory is changed. What the engine keeps for itself is made anew.
+//! such row is honoured. An older one that needs a key which is gone by now is not saved: nobody could read it. Nothing in the damaged directory is changed. What the engine keeps for itself is made anew.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,9 @@ pub trait Naming {
     fn name(&self, key: &[u8]) -> String;
     /// An entry was saved; they come in the order of their keys.
     fn saved(&mut self, key: &[u8], stored: &Stored<'_>);
+    /// Why an entry would be of no use, if it needs another one that is gone. `is_left` says whether there is one under a
+    /// key that comes later.
+    fn misses(&self, key: &[u8], payload: &[u8], is_left: &dyn Fn(&[u8]) -> bool) -> Option<String>;
     /// What is to be made and set right once everything was saved. `blobs` is how many of the saved entries refer to
     /// each shared body of which anything is left; the commit that sets things right will have this `lsn`.
     fn mend(&mut self, lsn: u64, blobs: &BTreeMap<BlobId, u64>) -> Mended;
@@ -354,9 +357,12 @@ fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<
 impl Salvage<'_> {
     /// Saves key after key.
     fn run(&mut self, go_on: &mut dyn FnMut(&SalvageReport) -> Result<()>) -> Result<()> {
-        let mut rows = std::mem::take(&mut self.remains.rows);
-        while let Some((key, rows)) = rows.pop_first() {
-            self.save(key, rows)?;
+        let mut remaining = std::mem::take(&mut self.remains.rows);
+        while let Some((key, rows)) = remaining.pop_first() {
+            self.save(key, rows, &|later| {
+                let newest = remaining.get(later).and_then(|rows| rows.first());
+                newest.is_some_and(|row| row.put.is_some())
+            })?;
             if self.batch.entries.len() >= BATCH_ROWS || self.batch.bytes >= BATCH_BYTES {
                 self.commit()?;
             }
@@ -366,19 +372,30 @@ impl Salvage<'_> {
     }
 
     /// Saves the newest row of a key that can be saved.
-    fn save(&mut self, key: Vec<u8>, rows: Vec<Row>) -> Result<()> {
+    fn save(&mut self, key: Vec<u8>, rows: Vec<Row>, is_left: &dyn Fn(&[u8]) -> bool) -> Result<()> {
         let newest = rows.first().map_or(0, |row| row.lsn);
-        let mut reason = None;
+        // What the newest row says, once it cannot be saved.
+        let (mut reason, mut newest_payload, mut missed) = (None, None, None);
         for row in rows {
             let Some((weight, value)) = row.put else {
                 // It was deleted, and what stood there before must not come back.
                 break;
             };
+            let mut older = row.lsn != newest;
+            if reason.is_some() {
+                let Ok(payload) = self.payload(&value) else { continue };
+                if let Some(why) = self.naming.misses(&key, &payload, is_left) {
+                    missed.get_or_insert(why);
+                    continue;
+                }
+                // Said again at the lsn that it had, as when it is relocated, it is the same; with another key it is not.
+                older |= newest_payload.as_ref() != Some(&payload);
+            }
             match self.read(&key, &value) {
                 Ok((body, payload, bytes)) => {
                     let entry = decode(&value)?;
                     self.note_blob(&key, &entry.body, &payload, bytes);
-                    if let Some(blob) = blob::blob_of(&key).filter(|_| row.lsn != newest) {
+                    if let Some(blob) = blob::blob_of(&key).filter(|_| older) {
                         self.blobs.entry(blob).or_default().stale |= blob::place_of(&key).is_some();
                     }
                     let stored =
@@ -386,12 +403,17 @@ impl Salvage<'_> {
                     self.naming.saved(&key, &stored);
                     self.report.saved += 1;
                     self.report.bytes += bytes;
-                    if row.lsn != newest {
+                    if older {
                         let why = reason.map_or(String::new(), |error: Error| error.to_string());
-                        let reason = format!(
-                            "saved as it was after commit {}, because what commit {newest} wrote is damaged: {why}",
-                            row.lsn
-                        );
+                        let reason = match row.lsn == newest {
+                            true => format!(
+                                "saved as it was before it was written anew, because that is damaged: {why}"
+                            ),
+                            false => format!(
+                                "saved as it was after commit {}, because what commit {newest} wrote is damaged: {why}",
+                                row.lsn
+                            ),
+                        };
                         self.report.doubtful_count += 1;
                         if self.report.doubtful.len() < NAMED {
                             self.report.doubtful.push(SalvageNote { name: self.naming.name(&key), reason });
@@ -402,7 +424,11 @@ impl Salvage<'_> {
                     return Ok(());
                 }
                 // The damaged directory cannot be read here; that is what a salvage is for.
-                Err(Unsaved::Damaged(error)) => reason = Some(reason.unwrap_or(error)),
+                Err(Unsaved::Damaged(error)) if reason.is_none() => {
+                    reason = Some(error);
+                    newest_payload = self.payload(&value).ok();
+                }
+                Err(Unsaved::Damaged(_)) => {}
                 Err(Unsaved::Failed(error)) => return Err(error),
             }
         }
@@ -410,7 +436,7 @@ impl Salvage<'_> {
             let piece = blob::place_of(&key).is_some();
             self.blobs.entry(blob).or_default().broken |= piece;
         }
-        self.tell_lost(&key, newest, reason);
+        self.tell_lost(&key, newest, reason, missed);
         Ok(())
     }
 
@@ -432,23 +458,28 @@ impl Salvage<'_> {
         }
     }
 
-    fn tell_lost(&mut self, key: &[u8], newest: u64, reason: Option<Error>) {
+    fn tell_lost(&mut self, key: &[u8], newest: u64, reason: Option<Error>, missed: Option<String>) {
         // Without a reason it was deleted, and is not missed.
         let Some(reason) = reason else { return };
         self.report.lost_count += 1;
         if self.report.lost.len() < NAMED {
-            let reason = format!("what commit {newest} wrote is damaged: {reason}");
+            let before = missed.map_or(String::new(), |why| format!("; of what was there before, {why}"));
+            let reason = format!("what commit {newest} wrote is damaged: {reason}{before}");
             self.report.lost.push(SalvageNote { name: self.naming.name(key), reason });
+        }
+    }
+
+    fn payload(&mut self, value: &[u8]) -> Result<Vec<u8>, Unsaved> {
+        match decode(value).map_err(Unsaved::Damaged)?.payload {
+            Payload::Inline(bytes) => Ok(bytes.to_vec()),
+            Payload::Spilled(extent) => Ok(self.read_extent(&extent, 0..extent.len)?.to_vec()),
         }
     }
 
     /// Reads an entry with its payload and its body and makes them ready for the new store. Says how long the body is.
     fn read(&mut self, key: &[u8], value: &[u8]) -> Result<(NewBody, Vec<u8>, u64), Unsaved> {
+        let payload = self.payload(value)?;
         let entry = decode(value).map_err(Unsaved::Damaged)?;
-        let payload = match entry.payload {
-            Payload::Inline(bytes) => bytes.to_vec(),
-            Payload::Spilled(extent) => self.read_extent(&extent, 0..extent.len)?.to_vec(),
-        };
         let extents: Vec<Extent> = match &entry.body {
             Body::Extents(list) => list.iter().collect(),
             Body::Shared { blob, offset, len, .. }

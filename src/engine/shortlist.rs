@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::model::{Budget, Evicted};
+use crate::model::{Budget, Evicted, Lsn};
 
 /// A thing on a list, by its place in the order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,9 +85,10 @@ impl Shortlist {
         }
     }
 
-    /// Says that it was made before, so often.
-    pub fn count_from(&mut self, fills: u64) {
-        self.fills = fills + 1;
+    /// Puts one that was made in its place. What is offered while yet another one is being made goes on being remembered.
+    pub fn replace(&mut self, fresh: Shortlist) {
+        let (fills, pending) = (self.fills + 1, self.pending.take());
+        *self = Shortlist { fills, pending, ..fresh };
     }
 
     /// Makes it count as one that must be made anew.
@@ -141,12 +142,52 @@ impl Shortlist {
     }
 }
 
+/// What was taken off the lists for changes that are not committed yet, to be put back if they never are: others are
+/// asked meanwhile, and a list that lacks something says wrongly what comes first, or that there is nothing.
+#[derive(Debug, Default)]
+pub struct Taken {
+    off: Vec<(u64, Listed)>,
+    /// Lists made from a state that is not committed either.
+    made: Vec<u64>,
+}
+
+impl Taken {
+    /// Remembers what was taken off a list.
+    pub fn note(&mut self, of: u64, listed: Listed) {
+        self.off.push((of, listed));
+    }
+
+    /// Remembers that a list was made within a turn.
+    pub fn note_made(&mut self, of: u64) {
+        self.made.push(of);
+    }
+
+    /// Whether nothing was taken.
+    pub fn is_empty(&self) -> bool {
+        self.off.is_empty() && self.made.is_empty()
+    }
+
+    /// Puts everything back.
+    pub fn give_back(&mut self, lists: &mut HashMap<u64, Shortlist>) {
+        for (of, listed) in self.off.drain(..) {
+            if let Some(list) = lists.get_mut(&of) {
+                list.offer(listed);
+            }
+        }
+        self.made.drain(..).for_each(|of| {
+            lists.entry(of).or_default().outdate();
+        });
+    }
+}
+
 /// The lists of a store, by what they are for, and the budget of the whole store.
 #[derive(Debug, Default)]
 pub struct Shortlists {
     lists: Mutex<HashMap<u64, Shortlist>>,
     looking: Mutex<()>,
     budget: ArcSwapOption<Budget>,
+    /// The commit that the budget is of.
+    budget_of: Mutex<Lsn>,
     evicted: [AtomicU64; 2],
 }
 
@@ -171,8 +212,7 @@ impl Shortlists {
         let mut lists = self.lists.lock();
         let list = lists.entry(of).or_default();
         let pending = list.pending.take().unwrap_or_default();
-        let fills = list.fills + 1;
-        *list = Shortlist { fills, ..fresh };
+        list.replace(fresh);
         for (millis, listed) in pending {
             match millis {
                 0 => list.offer(listed),
@@ -181,10 +221,15 @@ impl Shortlists {
         }
     }
 
-    /// Forgets what is on the lists: to be called when what was taken off them is there after all.
+    /// Says that the list which was begun will not be made after all.
+    pub fn give_up(&self, of: u64) {
+        self.lists.lock().entry(of).or_default().pending = None;
+    }
+
+    /// Forgets what is on the lists.
     pub fn forget(&self) {
         for list in self.lists.lock().values_mut() {
-            *list = Shortlist { fills: list.fills + 1, pending: list.pending.take(), ..Shortlist::default() };
+            list.replace(Shortlist::default());
         }
     }
 
@@ -193,8 +238,14 @@ impl Shortlists {
         self.budget.load_full()
     }
 
-    /// Sets the budget of the whole store.
-    pub fn set_budget(&self, budget: Option<Budget>) {
+    /// Sets the budget of the whole store to what the commit `of` says, unless a later one has said otherwise: whoever
+    /// commits first may come here last.
+    pub fn set_budget(&self, budget: Option<Budget>, of: Lsn) {
+        let mut known = self.budget_of.lock();
+        if of < *known {
+            return;
+        }
+        *known = of;
         self.budget.store(budget.map(std::sync::Arc::new));
         self.forget();
     }
@@ -257,6 +308,17 @@ mod tests {
         assert_eq!((list.pop(), list.pop(), list.pop()), (Some(listed(3)), Some(listed(4)), None));
         assert!(list.is_whole() && list.fills() == 1);
         drop(all);
+        // Another one that was made meanwhile takes nothing from it, and one that is given up remembers no more.
+        lists.begin(1);
+        lists.lock().get_mut(&1).unwrap().replace(Shortlist::new(10, 8));
+        lists.lock().get_mut(&1).unwrap().offer(listed(5));
+        lists.finish(1, Shortlist::new(10, 7));
+        assert_eq!(lists.lock().get_mut(&1).unwrap().pop(), Some(listed(5)));
+        lists.begin(1);
+        lists.give_up(1);
+        lists.lock().get_mut(&1).unwrap().offer(listed(6));
+        lists.finish(1, Shortlist::new(10, 7));
+        assert_eq!(lists.lock().get_mut(&1).unwrap().pop(), None);
         lists.forget();
         assert!(!lists.lock()[&1].is_good(7, 0));
     }

@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use parking_lot::{MutexGuard, RwLockReadGuard};
+use parking_lot::MutexGuard;
 
 use super::ledger::Tombstone;
 use super::relocate::{FORWARD_SPACE, forward_key};
@@ -54,14 +54,9 @@ impl Engine {
         }
     }
 
-    /// To be held while bytes are copied from one place to another.
-    pub fn begin_move(&self) -> RwLockReadGuard<'_, ()> {
-        self.moves.read()
-    }
-
     /// Waits until everything is committed that is being copied from one place to another.
     pub fn await_moves(&self) {
-        drop(self.moves.write());
+        self.copies.await_earlier();
     }
 
     /// To be held while something is shredded; waits for whoever does so already.
@@ -83,7 +78,7 @@ impl Engine {
     /// commit of now. What is made later has nothing of it.
     pub fn segments_so_far(&self) -> Result<(Vec<u64>, u64)> {
         // What is being copied at this moment may have been live when it was read.
-        drop(self.moves.write());
+        self.await_moves();
         let lsn = self.pin().lsn;
         let is_blank = self.writer.lock().log.tail().is_some_and(|tail| tail.offset <= HEADER_LEN as u64);
         if is_blank {

@@ -130,6 +130,13 @@ impl Vfs for MemoryVfs {
         Ok(())
     }
 
+    fn remove_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        let (dir, mut tree) = (plain(dir), self.tree.write());
+        tree.empty_dir(&dir)?;
+        tree.put(&dir, None);
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
         self.tree.read().names(&plain(dir)).map(|_| ())
     }

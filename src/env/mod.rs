@@ -143,6 +143,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn list(&self, dir: &Path, site: Site) -> io::Result<Vec<Listed>>;
     /// Creates a directory and its parents; fine if it exists.
     fn create_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
+    /// Removes a directory that is empty; an error if it is not. Unless this is told how, directories stay.
+    fn remove_dir(&self, _dir: &Path, _site: Site) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Makes the names in a directory (created, removed) durable.
     fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()>;
     /// Takes a lock, or fails at once with [`io::ErrorKind::WouldBlock`]. Dropping the answer releases it.

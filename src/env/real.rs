@@ -68,6 +68,10 @@ impl Vfs for RealVfs {
         fs::create_dir_all(named(dir))
     }
 
+    fn remove_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        fs::remove_dir(dir)
+    }
+
     fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
         let opened = fs::File::open(named(dir))?;
         if !opened.metadata()?.is_dir() {

@@ -330,6 +330,25 @@ fn directories_are_made_with_their_parents_and_only_once() {
 }
 
 #[test]
+fn a_directory_goes_only_when_it_is_empty() {
+    for world in worlds() {
+        let deep = world.path("a/b");
+        world.vfs.create_dir(&deep, SITE).unwrap();
+        let full = world.vfs.remove_dir(&world.path("a"), SITE).unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::DirectoryNotEmpty, "{}", world.name);
+        world.vfs.remove_dir(&deep, SITE).unwrap();
+        let gone = world.vfs.remove_dir(&deep, SITE).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "{}", world.name);
+        assert!(world.vfs.list(&world.path("a"), SITE).unwrap().is_empty(), "{}", world.name);
+        world.create("a/f", b"");
+        assert!(world.vfs.remove_dir(&world.path("a/f"), SITE).is_err(), "{}", world.name);
+        world.vfs.create_dir(&deep, SITE).unwrap();
+        world.create("a/b/f", b"anew");
+        assert_eq!(content(&*world.open("a/b/f", OpenMode::Read).unwrap()), b"anew", "{}", world.name);
+    }
+}
+
+#[test]
 fn a_note_in_a_locked_file_is_read_by_others() {
     for world in worlds() {
         let lock = world.locked("L", LockMode::Exclusive).unwrap();

@@ -90,6 +90,14 @@ impl<F: Clone> Tree<F> {
         Ok(missing)
     }
 
+    /// Says no unless this is a directory without names in it.
+    pub(super) fn empty_dir(&self, dir: &Path) -> io::Result<()> {
+        match self.names(dir)?.is_empty() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::DirectoryNotEmpty.into()),
+        }
+    }
+
     /// Gives a path a meaning, or takes it away, without asking whether that makes sense.
     pub(super) fn put(&mut self, path: &Path, entry: Option<Entry<F>>) {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -104,7 +112,13 @@ impl<F: Clone> Tree<F> {
         let names = self.dirs.get_mut(parent).expect("the directory was just made sure of");
         match entry {
             Some(entry) => names.insert(name.to_owned(), entry),
-            None => names.remove(name),
+            None => {
+                let was = names.remove(name);
+                if let Some(Entry::Dir) = was {
+                    self.dirs.retain(|dir, _| !dir.starts_with(path));
+                }
+                was
+            }
         };
     }
 

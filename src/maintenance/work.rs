@@ -121,7 +121,7 @@ pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -
             }
             continue;
         }
-        if budgets && let Some(evicted) = evict(engine, &mut budgets)? {
+        if budgets && let Some(evicted) = damaged.rests(evict(engine, &mut budgets))? {
             report.evicted.add(&evicted);
             if spent() {
                 report.more = true;
@@ -129,7 +129,7 @@ pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -
             }
             continue;
         }
-        if let Some(moved) = move_bodies(engine, &mut mover)? {
+        if let Some(moved) = move_bodies(engine, &mut mover, &mut damaged)? {
             report.moved += moved;
             if spent() {
                 report.more = true;
@@ -181,8 +181,8 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
     while tidy(engine)? {
         report.tidied += 1;
     }
-    let mut mover = Mover::at_once();
-    while let Some(moved) = move_bodies(engine, &mut mover)? {
+    let (mut mover, mut damaged) = (Mover::at_once(), Damaged::default());
+    while let Some(moved) = move_bodies(engine, &mut mover, &mut damaged)? {
         report.moved += moved;
     }
     while tidy(engine)? {
@@ -193,7 +193,6 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
     // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
     // a head, and would be relocated again and again.
     let mut untried: BTreeSet<u64> = engine.segment_uses().iter().map(|each| each.id).collect();
-    let mut damaged = Damaged::default();
     loop {
         let mut uses = engine.segment_uses();
         uses.retain(|each| {
@@ -261,11 +260,13 @@ fn evict(engine: &Arc<Engine>, goes_on: &mut bool) -> Result<Option<Evicted>> {
     step
 }
 
-/// One step of moving bodies to their tiers; on a full disk that waits.
-fn move_bodies(engine: &Arc<Engine>, mover: &mut Mover) -> Result<Option<u64>> {
-    match mover.step(engine) {
+/// One step of moving bodies to their tiers; on a full disk that waits. A body that cannot be read stays where it is.
+fn move_bodies(engine: &Arc<Engine>, mover: &mut Mover, damaged: &mut Damaged) -> Result<Option<u64>> {
+    let step = mover.step(engine);
+    damaged.first = damaged.first.take().or(mover.damage());
+    match step {
         Err(error) if error.is_full() => Ok(None),
-        done => done,
+        done => damaged.rests(done),
     }
 }
 
@@ -312,6 +313,17 @@ impl Damaged {
                 Ok(false)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Work that met damage rests until the next round, and other work goes on.
+    fn rests<T>(&mut self, step: Result<Option<T>>) -> Result<Option<T>> {
+        match step {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.first.get_or_insert(error);
+                Ok(None)
+            }
+            step => step,
         }
     }
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::batch::{self, Step, StepOutcome};
-use super::body::{self, Body, Prepared, Source};
+use super::body::{self, Body, Incoming, Prepared, Source, Whither};
 use super::chain::{Bringing, Chain};
 use super::class::{check_class, check_readable, check_row_class};
 use super::context::{BucketRef, Reading};
@@ -19,7 +19,7 @@ use super::envelope;
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
 use crate::catalog::{self, Found, HeadRow, Kind, Moment, Rows};
-use crate::engine::{self, BodyReader, Engine, Keyed, NewBody, SharedRef};
+use crate::engine::{self, BodyReader, Copying, Engine, Keyed, NewBody, SharedRef, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, PieceRow};
@@ -36,6 +36,8 @@ const MOST: u64 = 5 << 30;
 const MERGED_AT_ONCE: usize = 16;
 /// Pieces of this size and above are never merged.
 const LARGE: u64 = 64 << 10;
+/// How much is read at once of what is copied.
+const READ_STEP: u64 = 1 << 20;
 /// How often an append tries to get a blob of its own before it says that somebody is in the way.
 const ATTEMPTS: usize = 8;
 
@@ -316,6 +318,7 @@ impl AppendStep {
                 let (before, rare) = (head.row.rare(), row.rare_mut());
                 (rare.retention, rare.legal_hold) = (before.retention, before.legal_hold);
                 (rare.crc64, rare.parts) = (before.crc64, before.parts);
+                (rare.keep, rare.seal) = (before.keep, before.seal.clone());
                 row
             }
             None => {
@@ -324,6 +327,10 @@ impl AppendStep {
                 ObjectRow { n, ..self.row.clone() }
             }
         };
+        if let Some(seal) = self.row.seal() {
+            // Decided where the object begins, and at no later append (OSS).
+            row.set_seal(Some(seal.clone()));
+        }
         if row.class == BUCKETS_CLASS {
             row.class = chain.state.row.class;
             check_row_class(&row)?;
@@ -483,38 +490,41 @@ impl Step for DetachStep {
     }
 }
 
-/// A body as a reader.
-struct Whole {
-    body: BodyReader,
-    at: u64,
-}
-
-impl Read for Whole {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let end = self.body.len().min(self.at + buf.len() as u64);
-        let bytes = self.body.read(self.at..end)?;
-        buf[..bytes.len()].copy_from_slice(&bytes);
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
+/// The body of an object that grows; `None` if it has none.
+fn shared_body(view: &View, bucket: &BucketRef, key: &str) -> Result<Option<SharedRef>> {
+    let moment = Moment::now(view);
+    let state = bucket.state(&moment)?;
+    let found = appendable(key, catalog::find_head(state.lens(&moment), key)?)?;
+    Ok(found.and_then(|(_, found)| match found.body {
+        NewBody::Shared(shared) => Some(shared),
+        _ => None,
+    }))
 }
 
 /// Copies the bytes of an object whose blob somebody else has gone on with.
 fn detach(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, durability: Durability) -> Result<()> {
+    let mut copying = engine.begin_move();
     let view = engine.pin();
-    let moment = Moment::now(&view);
-    let state = bucket.state(&moment)?;
-    let Some((_, found)) = appendable(key, catalog::find_head(state.lens(&moment), key)?)? else {
-        return Ok(());
-    };
-    let NewBody::Shared(from) = found.body else {
+    let Some(from) = shared_body(&view, bucket, key)? else {
         return Ok(());
     };
     let owner = put::owner_key(engine, bucket, key)?;
-    let reader =
-        Whole { body: BodyReader::new(&view, NewBody::Shared(from.clone()).to_owned_body())?, at: 0 };
+    let same = |now: SharedRef| (now.blob, now.len) == (from.blob, from.len);
+    let lives = || Ok(shared_body(&engine.pin(), bucket, key)?.is_some_and(same));
+    let body = BodyReader::new(&view, NewBody::Shared(from.clone()).to_owned_body())?;
     let packed_max = engine.settings().packed_max;
-    let prepared = body::prepare(engine, &owner, Body::reader(reader), packed_max, Digests::Fast)?;
+    let to = Whither { owner: owner.clone(), tier: 0, packed_max, envelope: None };
+    let mut incoming = Incoming::new(engine, to, Digests::Fast);
+    while incoming.len() < body.len() {
+        let at = incoming.len();
+        let bytes = body.read(at..body.len().min(at + READ_STEP))?;
+        if !copying.goes_on(lives)? {
+            // Whoever appends decides again.
+            return Ok(());
+        }
+        incoming.write(engine, &bytes)?;
+    }
+    let prepared = incoming.finish(engine)?;
     let step = DetachStep { bucket: bucket.clone(), key: key.to_string(), from, owner, prepared };
     batch::commit_one(engine, step, durability).map(|_| ())
 }
@@ -562,12 +572,19 @@ fn take_in(engine: &Engine, owner: &[u8], body: Body<'_>, position: u64) -> Resu
     Ok((prepared, crc64))
 }
 
-/// Writes the small pieces at the end of a blob again together with what is appended, if there are enough.
-fn merge(engine: &Engine, blob: BlobId, position: u64, appended: &Prepared) -> Result<Option<Merge>> {
+/// Writes the small pieces at the end of a blob again together with what is appended, if there are enough. What comes with
+/// it is to be held until it is committed.
+fn merge<'e>(
+    engine: &'e Engine,
+    blob: BlobId,
+    position: u64,
+    appended: &Prepared,
+) -> Result<Option<(Merge, Copying<'e>)>> {
     let bytes = match &appended.body {
         NewBody::Inline(bytes) | NewBody::Packed(bytes, _) if (bytes.len() as u64) < LARGE => bytes,
         _ => return Ok(None),
     };
+    let copying = engine.begin_move();
     let view = engine.pin();
     let moment = Moment::now(&view);
     let places = merges(position, appended.size, |end| piece_before(&moment, blob, end))?;
@@ -583,7 +600,7 @@ fn merge(engine: &Engine, blob: BlobId, position: u64, appended: &Prepared) -> R
     let owner = engine::piece_key(blob, from);
     let packed_max = engine.settings().packed_max;
     let prepared = body::prepare(engine, &owner, whole.into(), packed_max, Digests::Fast)?;
-    Ok(Some(Merge { blob, places, prepared }))
+    Ok(Some((Merge { blob, places, prepared }, copying)))
 }
 
 /// Appends to an object, or begins one.
@@ -610,7 +627,7 @@ pub fn append(
     if let Some(head) = &known.head {
         check_readable(key, head, || engine.millis())?;
     }
-    if known.head.is_none() {
+    if known.length == 0 {
         envelope::choose_for_growing(engine, bucket, &mut row)?;
     }
     let owner = match known.blob {
@@ -618,9 +635,9 @@ pub fn append(
         None => put::owner_key(engine, bucket, key)?,
     };
     let (prepared, crc64) = take_in(engine, &owner, body, position)?;
-    let merge = match known.blob.filter(|_| !known.diverged && prepared.size > 0) {
-        Some(blob) => merge(engine, blob, position, &prepared)?,
-        None => None,
+    let (merge, _copying) = match known.blob.filter(|_| !known.diverged && prepared.size > 0) {
+        Some(blob) => merge(engine, blob, position, &prepared)?.unzip(),
+        None => (None, None),
     };
     let is_dressed = attributes != Attributes::default();
     let (bucket_ref, name) = (bucket.clone(), key.to_string());

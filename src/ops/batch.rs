@@ -8,7 +8,7 @@ use super::budget::{self, Lack, Made};
 use super::delete::DeleteOutcome;
 use super::put::PutOutcome;
 use super::staged::{Instant, Overlay, Staged};
-use crate::engine::{Change, Engine, Proposal, Shortlists, Spender, State};
+use crate::engine::{Change, Engine, Proposal, Shortlists, Spender, State, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Durability, Evicted, LifecycleCounts, Lsn, RestoreStatus};
 use crate::segment::Placed;
@@ -22,6 +22,9 @@ pub trait Step: Debug + Send + Sync {
     fn frees(&self) -> bool {
         false
     }
+
+    /// Hears that what it was applied for last does not come to be. It may be applied again.
+    fn undone(&self) {}
 
     /// The streamed body that must be durable before the commit is.
     fn placed(&self) -> Option<&Placed> {
@@ -80,6 +83,8 @@ pub struct Batch {
     lack: Option<Lack>,
     /// What it evicts besides what it does.
     evicted: Evicted,
+    /// What it took off the lists for that.
+    taken: Taken,
 }
 
 impl Batch {
@@ -103,12 +108,16 @@ impl Batch {
     pub fn tell(&self, engine: &Engine, is_done: bool) {
         if is_done {
             engine.shortlists().count(&self.evicted);
-        } else if self.evicted != Evicted::default() {
-            // What was taken off the lists is there after all.
-            engine.shortlists().forget();
         }
         if is_done && self.leaves_work {
             engine.wake().raise();
+        }
+    }
+
+    /// Puts back what it took off the lists.
+    fn give_back(&mut self) {
+        if let Some(lists) = self.within.as_ref().filter(|_| !self.taken.is_empty()) {
+            self.taken.give_back(&mut lists.lock());
         }
     }
 
@@ -124,6 +133,7 @@ impl Proposal for Batch {
         let now = Instant { lsn: state.lsn, millis: state.millis, mistake: state.mistake };
         // Steps that are refused each for itself must leave no trace among the others.
         let mut overlay = if self.each_alone { Overlay::that_lives_on() } else { Overlay::default() };
+        self.give_back();
         self.outcomes.clear();
         (self.lack, self.evicted) = (None, Evicted::default());
         overlay.watch(self.within.as_ref().is_some_and(|lists| lists.budget().is_some()));
@@ -138,7 +148,7 @@ impl Proposal for Batch {
         if let Some(lists) = &self.within {
             let only_frees = self.steps.iter().all(|step| step.frees());
             let mut staged = overlay.staged(state.view, now);
-            let settled = budget::settle(&mut staged, lists, self.in_turn, only_frees)?;
+            let settled = budget::settle(&mut staged, lists, self.in_turn, only_frees, &mut self.taken)?;
             self.leaves_work |= settled.is_short;
             self.evicted = settled.evicted;
             if settled.lack.is_some() {
@@ -149,6 +159,11 @@ impl Proposal for Batch {
         // Seen only here: what was so before the batch had its turn may be otherwise now, and the past must have no gap.
         let keeps_past = self.keeps_past && super::history::is_on(state.view)?;
         overlay.into_changes(state.view, now, keeps_past)
+    }
+
+    fn undone(&mut self) {
+        self.give_back();
+        self.steps.iter().for_each(|step| step.undone());
     }
 
     fn may_use_reserve(&self) -> Option<Spender> {

@@ -318,6 +318,8 @@ pub struct Incoming {
     hasher: Box<Hasher>,
     envelope: Option<Box<EnvelopeWriter>>,
     len: u64,
+    /// Whether a write began and did not end well: some of what came is not stored.
+    failed: bool,
 }
 
 /// What is stored of such a body.
@@ -353,26 +355,44 @@ impl Incoming {
             Box::new(EnvelopeWriter::new(key.clone(), *number, engine.vault().nonces().clone()))
         });
         let stored = Storing { to, short: Vec::new(), long: None };
-        Incoming { stored, hasher: Box::new(Hasher::new(digests)), envelope, len: 0 }
+        Incoming { stored, hasher: Box::new(Hasher::new(digests)), envelope, len: 0, failed: false }
     }
 
-    /// Bytes so far.
+    /// Bytes so far, without those of a write that failed.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Takes more bytes.
+    /// Takes more bytes. After an error it takes none any more: nobody knows which of them are stored.
     pub fn write(&mut self, engine: &Engine, bytes: &[u8]) -> Result<()> {
-        self.len += bytes.len() as u64;
+        self.check_whole()?;
+        self.failed = true;
         let Incoming { stored, hasher, envelope, .. } = self;
         beside(hasher, bytes, || match envelope {
             Some(envelope) => envelope.write(bytes, &mut |sealed| stored.write(engine, sealed)),
             None => stored.write(engine, bytes),
-        })
+        })?;
+        self.len += bytes.len() as u64;
+        self.failed = false;
+        Ok(())
     }
 
-    /// Ends the body. Its size and digests are those of what came, whatever is stored of it.
+    /// `IncompleteBody` if a write has failed.
+    fn check_whole(&self) -> Result<()> {
+        if !self.failed {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "IncompleteBody",
+            "an earlier write of this body failed, and some of its bytes are lost; drop this writer and begin the object \
+             anew",
+        ))
+    }
+
+    /// Ends the body. Its size and digests are those of what came, in whatever form it is stored. `IncompleteBody` if a
+    /// write has failed.
     pub fn finish(mut self, engine: &Engine) -> Result<Prepared> {
+        self.check_whole()?;
         let digests = self.hasher.finish();
         if let Some(envelope) = self.envelope {
             envelope.finish(&mut |sealed| self.stored.write(engine, sealed))?;

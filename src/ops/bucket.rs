@@ -231,6 +231,7 @@ pub fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
     })?;
     configs.into_iter().for_each(|key| staged.remove(key));
     staged.remove(keys::lifecycle_report(state.row.id));
+    staged.remove(keys::rekeying(state.row.id));
     // The log may go on telling of what was in it. Buckets of early stores did not have this row.
     let named = keys::bucket_by_id(state.row.id);
     if !staged.has(&named)? {

@@ -17,13 +17,13 @@ use super::put::{BUCKETS_CLASS, Conditions, PutOutcome, commit, whither};
 use super::staged::Staged;
 use crate::catalog::{self, BucketState, HeadRow};
 use crate::crypto::CustomerKey;
-use crate::engine::Engine;
+use crate::engine::{Copying, Engine};
 use crate::env::Planted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
-    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Lsn, ObjectKey, ObjectKind, StorageClass,
-    VersionId, check_client_encryption_kept, check_content_type, check_metadata, check_tags,
+    Acl, ContentHeaders, Digests, Durability, ETag, Encryption, Lsn, ObjectKey, ObjectKind, ObjectMeta,
+    StorageClass, VersionId, check_client_encryption_kept, check_content_type, check_metadata, check_tags,
 };
 use crate::segment::Placed;
 
@@ -187,7 +187,7 @@ struct Rewritten {
     /// The version of the source: its commit, and its name in a bucket that keeps versions.
     source: (u64, Option<VersionId>),
     prepared: Prepared,
-    sealing: Option<Sealing>,
+    sealing: Sealing,
 }
 
 impl CopyStep {
@@ -210,7 +210,7 @@ impl CopyStep {
         }
         let source = (head.lsn, versioned.then(|| head.version()));
         if let Some(rewritten) = self.rewritten.as_ref().filter(|rewritten| rewritten.source == source) {
-            let sealing = rewritten.sealing.as_ref();
+            let sealing = Some(&rewritten.sealing);
             Sealing::note(sealing, &mut row);
             if envelope::is_as_asked(row.seal(), asked, to) {
                 Sealing::keep_key(sealing, staged)?;
@@ -352,23 +352,54 @@ pub fn copy_step(
     Ok(CopyStep { from, key, to, new_key, options, rewritten: None, may_rewrite: false })
 }
 
-/// Writes the body of a copy, encrypted as the copy is to be.
-fn rewrite(engine: &Arc<Engine>, step: &CopyStep) -> Result<Rewritten> {
+/// Whether an object is still the one that `meta` tells of, so that its bytes are not dead.
+pub fn lives(
+    engine: &Arc<Engine>,
+    (bucket, key): (&BucketRef, &str),
+    version: Option<&VersionId>,
+    meta: &ObjectMeta,
+) -> Result<bool> {
+    let is_same = |now: &ObjectMeta| {
+        (now.lsn, &now.version, now.size, &now.etag) == (meta.lsn, &meta.version, meta.size, &meta.etag)
+    };
+    match get::head(&Reading::newest(engine), bucket, key, version) {
+        Ok(now) => Ok(now.as_ref().is_some_and(is_same)),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the body of a copy, encrypted as the copy is to be; what comes with it is to be held until it is committed.
+/// `None` if the source is another one by now, or need not be written anew any more.
+fn rewrite<'e>(engine: &'e Arc<Engine>, step: &CopyStep) -> Result<Option<(Rewritten, Copying<'e>)>> {
     let CopyStep { from, key, to, new_key, options, .. } = step;
     let got = get::get(&Reading::newest(engine), from, key, &options.source)?;
-    let sealing = envelope::choose(engine, to, &options.asked)?;
+    let Some(sealing) = envelope::choose(engine, to, &options.asked)? else {
+        // Nothing is asked for any more, and what lies in an envelope must not be written without one.
+        return Ok(None);
+    };
     let class = options.class.map_or(BUCKETS_CLASS, StorageClass::number);
     let mut whither = whither(engine, to, new_key, class, engine.settings().packed_max)?;
-    whither.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
+    whither.envelope = sealing.key().map(|key| (key, 0));
+    // Only now, when all keys were asked for.
+    let mut copying = engine.begin_move();
+    let lives = || lives(engine, (from, key), options.source.version.as_ref(), &got.meta);
+    if !lives()? {
+        return Ok(None);
+    }
     // The copy has the digests of its source.
     let mut incoming = Incoming::new(engine, whither, Digests::Fast);
     while incoming.len() < got.meta.size {
         let at = incoming.len();
         let bytes = got.body.read(at..(at + 1).next_multiple_of(READ_STEP).min(got.meta.size))?;
+        if !copying.goes_on(lives)? {
+            return Ok(None);
+        }
         incoming.write(engine, &bytes)?;
     }
+    let prepared = incoming.finish(engine)?;
     let source = (got.meta.lsn.0, got.meta.version);
-    Ok(Rewritten { source, prepared: incoming.finish(engine)?, sealing })
+    Ok(Some((Rewritten { source, prepared, sealing }, copying)))
 }
 
 /// Copies an object: one commit, no byte is copied, whatever the size, unless the copy is to be encrypted otherwise. What
@@ -380,14 +411,17 @@ pub fn copy(
     options: CopyOptions,
 ) -> Result<PutOutcome> {
     let durability = options.durability;
-    let mut rewritten = None;
+    let mut written = None;
     for _ in 0..ATTEMPTS {
         let step = copy_step(engine, from, to, options.clone())?;
+        let (rewritten, copying) = written.take().unzip();
         let step = CopyStep { rewritten, may_rewrite: true, ..step };
-        if let StepOutcome::Put(outcome) = batch::commit_one(engine, step, durability)? {
+        let done = batch::commit_one(engine, step, durability)?;
+        drop(copying);
+        if let StepOutcome::Put(outcome) = done {
             return Ok(outcome);
         }
-        rewritten = Some(rewrite(engine, &copy_step(engine, from, to, options.clone())?)?);
+        written = rewrite(engine, &copy_step(engine, from, to, options.clone())?)?;
     }
     Err(Error::new(
         ErrorKind::Busy,

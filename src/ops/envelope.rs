@@ -69,7 +69,7 @@ impl Sealing {
     }
 
     /// Sees to it that the bucket's key is kept, in the commit that needs it. A retired key is said again: whoever has
-    /// looked and found that nothing needs it sees by that that something does.
+    /// looked and found that nothing needs it sees by that that something does. One that is gone comes back retired.
     pub fn keep_key(sealing: Option<&Sealing>, staged: &mut Staged<'_>) -> Result<()> {
         let Some((at, payload)) = sealing.and_then(|sealing| sealing.wrap.as_ref()) else {
             return Ok(());
@@ -77,7 +77,14 @@ impl Sealing {
         let payload = match staged.get(at)? {
             Some(found) if !read_key(&found.payload)?.retired => return Ok(()),
             Some(found) => found.payload,
-            None => payload.clone(),
+            None => {
+                let mut row = read_key(payload)?;
+                if let Some(bucket) = keys::parse_bucket_key(at).map(|(bucket, _)| bucket) {
+                    // Brought back, not new: a rotation and a removal have come in between.
+                    row.retired = encryption::current_key(staged, bucket, &row.key_id)?.is_some();
+                }
+                row::encode(&row)
+            }
         };
         staged.put(at.clone(), Weight::default(), payload);
         Ok(())
@@ -314,7 +321,8 @@ pub fn rename_store_key(row: &mut ObjectRow, asked: &Asked, to: &BucketState) {
     }
 }
 
-/// Notes how an object is encrypted that is to grow: what grows cannot be put into an envelope.
+/// Notes how an object is encrypted that is to grow: what grows cannot be put into an envelope. Asked at position 0 only: an
+/// object that has bytes goes on as it began (OSS).
 pub fn choose_for_growing(engine: &Engine, bucket: &BucketRef, row: &mut ObjectRow) -> Result<()> {
     match default_of(engine, bucket)? {
         None => Ok(()),

@@ -61,6 +61,8 @@ pub struct Mover {
     from: Vec<u8>,
     /// Whether small bodies are packed however few they are.
     at_once: bool,
+    /// The first damage that was met and passed over.
+    damage: Option<Error>,
 }
 
 /// What one step has gathered.
@@ -68,6 +70,12 @@ pub struct Mover {
 struct Step {
     /// Word that is dealt with once the step is committed.
     done: Vec<(Vec<u8>, u64)>,
+    /// Word of solid frames, dealt with once all that is left of them is packed anew.
+    frames: Vec<(Vec<u8>, u64)>,
+    /// Whether something that was gathered must wait.
+    waits: bool,
+    /// The first damage that was met: what cannot be read stays where it is, with its word.
+    damage: Option<Error>,
     /// Small bodies to be packed, by tier.
     small: BTreeMap<u8, Vec<Member>>,
     /// Since when the oldest of them waits.
@@ -110,6 +118,12 @@ impl Member {
         self.body.to_owned_body().len()
     }
 
+    /// Whether the row is still what it was.
+    pub fn lives(&self, view: &View) -> Result<bool> {
+        let found = view.index.get(&self.key)?;
+        Ok(found.is_some_and(|item| !item.tombstone && item.lsn == self.lsn && item.value() == self.value))
+    }
+
     /// The solid frame that it is taken out of.
     fn frame(&self) -> Option<BlobId> {
         match &self.body {
@@ -138,7 +152,15 @@ impl Mover {
             let Some(word) = moment.next(&self.from, &end)? else { break };
             self.from = [&word[..], &[0]].concat();
             seen += 1;
-            step.look(engine, &view, word)?;
+            let frames = step.frames.len();
+            match step.look(engine, &view, word) {
+                // One row that cannot be read keeps no other body where it is.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    step.frames.truncate(frames);
+                    step.damage.get_or_insert(error);
+                }
+                looked => looked?,
+            }
         }
         if seen == 0 {
             return Ok(None);
@@ -147,8 +169,16 @@ impl Mover {
         let aged = step.oldest.saturating_add(PATIENCE_MILLIS) <= engine.millis();
         if engine.wake().has_listener() && !self.at_once && !aged && waiting < WORTH {
             step.small.clear();
+            step.waits = true;
         }
-        step.commit(engine, &view).map(Some)
+        let moved = step.commit(engine, &view);
+        self.damage = self.damage.take().or(step.damage);
+        moved.map(Some)
+    }
+
+    /// The first damage that was met since this was last asked; it kept nothing else from being moved.
+    pub fn damage(&mut self) -> Option<Error> {
+        self.damage.take()
     }
 }
 
@@ -179,7 +209,7 @@ impl Step {
     }
 
     fn take(&mut self, tier: u8, member: Member, millis: u64) {
-        if tier >= SOLID_FROM && member.len() <= SOLID_MEMBER && !goes_on(&member) {
+        if is_packed(tier, &member, member.len()) {
             self.oldest = self.oldest.min(millis);
             self.small.entry(tier).or_default().push(member);
         } else {
@@ -204,7 +234,10 @@ impl Step {
             Ok(false)
         };
         let shared = match &member.body {
-            NewBody::Extents(extents) => return Ok(strays(extents)?.then_some((tier, member))),
+            NewBody::Extents(extents) => {
+                let lies_well = !is_packed(tier, &member, member.len()) && !strays(extents)?;
+                return Ok((!lies_well).then_some((tier, member)));
+            }
             NewBody::Shared(shared) => shared.clone(),
             _ => return Ok(None),
         };
@@ -247,12 +280,16 @@ impl Step {
         blob: BlobId,
         (millis, word): (u64, (Vec<u8>, u64)),
     ) -> Result<()> {
-        self.done.push(word);
+        self.frames.push(word);
         let Some(piece) = member(view, &engine::piece_key(blob, 0))? else { return Ok(()) };
         let NewBody::Extents(extents) = &piece.body else { return Ok(()) };
         let Some(extent) = extents.first() else { return Ok(()) };
         let tier = match engine.tier_of(view, extent) {
-            Err(error) if error.kind() == ErrorKind::Io => return Ok(()),
+            // What lies in a directory that is not there waits until it is.
+            Err(error) if error.kind() == ErrorKind::Io => {
+                self.frames.pop();
+                return Ok(());
+            }
             tier => tier?,
         };
         for key in packed_keys(view, &piece)? {
@@ -265,7 +302,7 @@ impl Step {
         Ok(())
     }
 
-    fn commit(mut self, engine: &Arc<Engine>, view: &View) -> Result<u64> {
+    fn commit(&mut self, engine: &Arc<Engine>, view: &View) -> Result<u64> {
         let mut moved = 0;
         for (tier, members) in std::mem::take(&mut self.small) {
             // Neighbours are alike.
@@ -278,7 +315,7 @@ impl Step {
                     frame.push(member);
                 }
                 moved += len;
-                self.in_service(frame, |members| pack(engine, view, tier, members))?;
+                self.in_service(view, frame, |members| pack(engine, view, tier, members))?;
             }
         }
         let mut alone: BTreeMap<u8, Vec<Member>> = BTreeMap::new();
@@ -288,7 +325,10 @@ impl Step {
         for (tier, members) in alone {
             let members = self.each_once(members);
             moved += members.iter().map(Member::len).sum::<u64>();
-            self.in_service(members, |members| move_alone(engine, view, tier, members))?;
+            self.in_service(view, members, |members| move_alone(engine, view, tier, members))?;
+        }
+        if !self.waits {
+            self.done.append(&mut self.frames);
         }
         if !self.done.is_empty() {
             engine.drop_done(std::mem::take(&mut self.done))?;
@@ -312,20 +352,46 @@ impl Step {
     }
 
     /// Does something with members, whose word is dealt with then; not, if the directory of the tier cannot be used.
+    /// Those whose bodies cannot be read stay where they are, with their word.
     fn in_service(
         &mut self,
+        view: &View,
         mut members: Vec<Member>,
-        act: impl FnOnce(Vec<Member>) -> Result<()>,
+        act: impl Fn(&mut Vec<Member>) -> Result<()>,
     ) -> Result<()> {
-        let words: Vec<_> = members.iter_mut().filter_map(|member| member.word.take()).collect();
-        match act(members) {
-            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => Ok(()),
-            done => {
-                self.done.extend(words);
-                done
+        let words =
+            |members: &[Member]| members.iter().filter_map(|each| each.word.clone()).collect::<Vec<_>>();
+        let mut done = words(&members);
+        let mut acted = act(&mut members);
+        if let Err(error) = &acted
+            && error.kind() == ErrorKind::Corrupt
+            && !members.is_empty()
+        {
+            let before = members.len();
+            members.retain(|member| is_readable(view, &member.body));
+            if members.len() < before {
+                self.damage = self.damage.take().or(acted.err());
+                self.waits = true;
+                done = words(&members);
+                acted = if members.is_empty() { Ok(()) } else { act(&mut members) };
+            }
+        }
+        match acted {
+            Err(error) if error.kind() == ErrorKind::Io && !error.is_fatal() => {
+                self.waits = true;
+                Ok(())
+            }
+            acted => {
+                self.done.extend(done);
+                acted
             }
         }
     }
+}
+
+/// Whether a body of this length is packed with others in a tier.
+fn is_packed(tier: u8, member: &Member, len: u64) -> bool {
+    tier >= SOLID_FROM && len <= SOLID_MEMBER && keys::has_body(&member.key) && !goes_on(member)
 }
 
 /// Whether more may be appended to an object's body.
@@ -350,6 +416,19 @@ pub fn member(view: &View, key: &[u8]) -> Result<Option<Member>> {
         body: NewBody::stored(&stored.body),
         word: None,
     }))
+}
+
+/// Whether every byte of a body can be read.
+fn is_readable(view: &View, body: &NewBody) -> bool {
+    let read = || -> Result<()> {
+        let reader = BodyReader::new(view, body.to_owned_body())?;
+        let mut at = 0;
+        while at < reader.len() {
+            at += reader.read(at..reader.len().min(at + COPY))?.len() as u64;
+        }
+        Ok(())
+    };
+    read().is_ok()
 }
 
 fn read_all(view: &View, body: &NewBody) -> Result<Vec<u8>> {
@@ -380,12 +459,12 @@ fn packed_keys(view: &View, piece: &Member) -> Result<Vec<Vec<u8>>> {
 }
 
 /// Packs members into one frame.
-fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Result<()> {
+fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) -> Result<()> {
     let blob = BlobId { lsn: view.lsn, n: engine.lone_number() };
     let (mut bytes, mut packed_for) = (Vec::new(), Vec::new());
     let mut starts = Vec::with_capacity(members.len());
     let (mut shared, mut keys) = (BTreeMap::new(), 0u64);
-    for member in &members {
+    for member in &*members {
         // Copies have one body, and keep one.
         let here = bytes.len() as u64;
         let start = match &member.body {
@@ -417,11 +496,18 @@ fn pack(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Re
     });
     let bodies: Vec<NewBody> = bodies.collect();
     let frame = Frame { blob, extent, keys, payload: row::encode(&row) };
-    commit(engine, Resettle { members, bodies, frame: Some(frame), guards: Vec::new() }, placed)
+    let rows = Resettle {
+        members: std::mem::take(members),
+        bodies,
+        frame: Some(frame),
+        guards: Vec::new(),
+        said: 0,
+    };
+    commit(engine, rows, placed)
 }
 
 /// Writes each member's body into a tier by itself.
-fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>) -> Result<()> {
+fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: &mut Vec<Member>) -> Result<()> {
     let (mut placed, mut bodies) = (Vec::new(), vec![NewBody::None; members.len()]);
     let (mut short, mut short_of): (Vec<(Vec<u8>, Bytes)>, Vec<usize>) = (Vec::new(), Vec::new());
     for (index, member) in members.iter().enumerate() {
@@ -448,14 +534,21 @@ fn move_alone(engine: &Arc<Engine>, view: &View, tier: u8, members: Vec<Member>)
             placed.push(done);
         }
     }
-    commit(engine, Resettle { members, bodies, frame: None, guards: Vec::new() }, placed)
+    let rows =
+        Resettle { members: std::mem::take(members), bodies, frame: None, guards: Vec::new(), said: 0 };
+    commit(engine, rows, placed)
 }
 
 fn commit(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<()> {
-    let (_, committed) = engine.commit(rows, Durability::Buffered);
+    say_again(engine, rows, placed).map(|_| ())
+}
+
+/// Says how many rows were said again.
+fn say_again(engine: &Arc<Engine>, rows: Resettle, placed: Vec<Placed>) -> Result<u64> {
+    let (rows, committed) = engine.commit(rows, Durability::Buffered);
     // Until here nobody else says that the bodies are needed.
     drop(placed);
-    committed.map(|_| ())
+    committed.map(|_| rows.said)
 }
 
 /// A frame that is made.
@@ -474,29 +567,35 @@ struct Resettle {
     frame: Option<Frame>,
     /// Rows that must be those of these commits still, or nothing is said again.
     guards: Vec<(u64, Vec<u8>)>,
+    /// How many rows were said again.
+    said: u64,
 }
 
-/// Says rows again with other bodies, if they and the `guards` are still what they were.
+/// Says rows again with other bodies, if they and the `guards` are still what they were. Says how many they were.
 pub fn resettle(
     engine: &Arc<Engine>,
     members: Vec<Member>,
     bodies: Vec<NewBody>,
     guards: Vec<(u64, Vec<u8>)>,
     placed: Vec<Placed>,
-) -> Result<()> {
-    commit(engine, Resettle { members, bodies, frame: None, guards }, placed)
+) -> Result<u64> {
+    let said = say_again(engine, Resettle { members, bodies, frame: None, guards, said: 0 }, placed)?;
+    // It may have left word of what is to be packed.
+    engine.wake().raise();
+    Ok(said)
 }
 
 impl Proposal for Resettle {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        self.said = 0;
         for (lsn, key) in &self.guards {
             if !state.index().get(key)?.is_some_and(|item| !item.tombstone && item.lsn == *lsn) {
                 return Ok(changes);
             }
         }
         let mut left: BTreeMap<BlobId, u64> = BTreeMap::new();
-        let mut count = 0;
+        let (mut count, mut words) = (0, Vec::new());
         for (member, body) in self.members.iter().zip(&self.bodies) {
             let current = state.index().get(&member.key)?;
             let same = |item: &crate::index::Item<'_>| {
@@ -506,8 +605,15 @@ impl Proposal for Resettle {
                 continue;
             }
             count += 1;
+            self.said = count;
             if let Some(blob) = member.frame() {
                 *left.entry(blob).or_default() += 1;
+            }
+            if let NewBody::Extents(extents) = body
+                && is_packed(member.weight.slot, member, extents.iter().map(|extent| extent.len).sum())
+            {
+                // It lies in its tier by itself from now on, where it should be packed.
+                words.push((member.lsn, member.key.clone()));
             }
             let (weight, payload) = (member.weight, member.payload.clone());
             changes.push(again(member.key.clone(), member.lsn, weight, body.clone(), payload));
@@ -534,7 +640,16 @@ impl Proposal for Resettle {
             let Some(Found { lsn, payload, .. }) = Moment::now(state.view).get(&key)? else { continue };
             let mut head = BlobHead::decode(&payload)?;
             let count = if state.mistake.is(Planted::FrameGoesEarly) { 2 * count } else { count };
+            let before = head.refs;
             head.refs = head.refs.saturating_sub(count);
+            if let Keyed::Solid { members, .. } = head.keyed
+                && (1..before).contains(&head.refs)
+                && head.refs * 2 < members
+                && before * 2 >= members
+            {
+                // Less than half of it is of use, as where bodies are removed.
+                words.push((lsn, key.clone()));
+            }
             if head.refs == 0 {
                 let work = row::encode(&TidyRow::Blob { lsn: blob.lsn, n: blob.n });
                 changes.push(again(
@@ -546,6 +661,17 @@ impl Proposal for Resettle {
                 ));
             }
             changes.push(again(key, lsn, Weight::default(), NewBody::None, head.encode()));
+        }
+        // Behind the word that is being dealt with, so that the same walk comes by; among numbers that no commit gives out.
+        let mut n = engine::LONE_NUMBERS;
+        for (lsn, key) in words {
+            let mut at = keys::moving(state.lsn, n);
+            while state.index().get(&at)?.is_some() {
+                n += 1;
+                at = keys::moving(state.lsn, n);
+            }
+            n += 1;
+            changes.push(again(at, lsn, Weight::default(), NewBody::None, work(state.millis, &key)));
         }
         Ok(changes)
     }

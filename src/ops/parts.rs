@@ -7,14 +7,14 @@ use super::batch::{self, Step, StepOutcome};
 use super::body::{self, Body, Incoming, Prepared, Whither, check_len};
 use super::chain::Chain;
 use super::context::{BucketRef, Reading};
-use super::envelope;
-use super::get::{self, GetOptions};
+use super::get::{self, GetOptions, Got};
 use super::multipart::{UploadRef, blob_of, weight_of};
 use super::staged::{Staged, unreadable};
+use super::{copy, envelope};
 use crate::catalog::Rows;
 use crate::crypto::EnvelopeKey;
 use crate::engine::{self, Engine, Keyed, NewBody};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::BlobId;
 use crate::format::row::{self, PieceRow, UploadRow};
 use crate::index::Weight;
@@ -29,6 +29,8 @@ pub const MAX_NUMBER: u32 = 10_000;
 pub const MAX_PART: u64 = 5 << 30;
 /// How much of a source is read at once.
 const STEP: u64 = 1 << 20;
+/// How often a source is copied anew because it was changed while something is shredded.
+const ATTEMPTS: usize = 8;
 
 /// A part of an upload (OSS: `Part`). To complete an upload only number and entity tag count; a caller who kept no more
 /// than those makes one with [`Part::new`].
@@ -263,7 +265,43 @@ pub fn copy(
     options: &GetOptions,
     durability: Durability,
 ) -> Result<Part> {
-    let (row, to) = admit(engine, upload, number)?;
+    'again: for _ in 0..ATTEMPTS {
+        let (row, to) = admit(engine, upload, number)?;
+        let got = copied(engine, &row, (from, key), options)?;
+        let enveloped = to.envelope.is_some();
+        // Only now, when all keys were asked for.
+        let mut copying = engine.begin_move();
+        let lives = || copy::lives(engine, (from, key), options.version.as_ref(), &got.meta);
+        if !lives()? {
+            continue;
+        }
+        let mut incoming = Incoming::new(engine, to, digests_of(&row));
+        let mut at = got.range.start;
+        while at < got.range.end {
+            // Steps end at multiples of a chunk, so that no chunk is verified twice.
+            let bytes = got.body.read(at..(at + 1).next_multiple_of(STEP).min(got.range.end))?;
+            if !copying.goes_on(lives)? {
+                continue 'again;
+            }
+            incoming.write(engine, &bytes)?;
+            at += bytes.len() as u64;
+        }
+        return finish(engine, upload, number, (incoming.finish(engine)?, enveloped), durability);
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        "OperationConflict",
+        format!("the object {key:?} was changed again and again while it was copied; try again"),
+    ))
+}
+
+/// The object that a part is copied from, if it may be.
+fn copied(
+    engine: &Arc<Engine>,
+    row: &UploadRow,
+    (from, key): (&BucketRef, &str),
+    options: &GetOptions,
+) -> Result<Got> {
     let reading = Reading::newest(engine);
     let got = get::get(&reading, from, key, options)?;
     let encrypted = |meta: &ObjectMeta| is_client_encrypted(&meta.metadata);
@@ -276,14 +314,5 @@ pub fn copy(
         return Err(no_part_copy());
     }
     check_len(got.range.end - got.range.start, MAX_PART)?;
-    let enveloped = to.envelope.is_some();
-    let mut incoming = Incoming::new(engine, to, digests_of(&row));
-    let mut at = got.range.start;
-    while at < got.range.end {
-        // Steps end at multiples of a chunk, so that no chunk is verified twice.
-        let bytes = got.body.read(at..(at + 1).next_multiple_of(STEP).min(got.range.end))?;
-        incoming.write(engine, &bytes)?;
-        at += bytes.len() as u64;
-    }
-    finish(engine, upload, number, (incoming.finish(engine)?, enveloped), durability)
+    Ok(got)
 }

@@ -17,8 +17,8 @@ use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::{crc, segment_seed};
-use crate::format::entry::Extent;
 use crate::format::coded::Trailer;
+use crate::format::entry::Extent;
 use crate::format::frame::{self, Decoded, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 
@@ -459,7 +459,8 @@ impl Segment {
             return Err(self.corrupt(extent.offset, "a blob is not as long as it says"));
         };
         let end = start.checked_add(frame.length).filter(|end| *end <= i64::MAX as u64);
-        let end = end.ok_or_else(|| self.corrupt(extent.offset, "a body ends beyond what a file can hold"))?;
+        let end =
+            end.ok_or_else(|| self.corrupt(extent.offset, "a body ends beyond what a file can hold"))?;
         let mut at = start + trailer;
         let mut sum = crc32fast::Hasher::new();
         let mut bytes = vec![0; STEP.min((end - at) as usize)];
@@ -470,7 +471,9 @@ impl Segment {
             at += part.len() as u64;
         }
         if sum.finalize() != frame.payload_sum {
-            return Err(self.corrupt(extent.offset, "the checksum of what stands behind a body does not match"));
+            return Err(
+                self.corrupt(extent.offset, "the checksum of what stands behind a body does not match")
+            );
         }
         Ok(extent.offset + frame.record_len())
     }
@@ -527,7 +530,12 @@ impl Segment {
             return Ok(map);
         }
         let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
-        self.map.store(Some(Arc::new(fresh)));
+        let fresh = Arc::new(fresh);
+        // Who maps the file at the same time may have seen it longer, and another may count on that.
+        self.map.rcu(|map| match map {
+            Some(map) if map.len() > fresh.len() => Some(map.clone()),
+            _ => Some(fresh.clone()),
+        });
         Ok(self.map.load())
     }
 }

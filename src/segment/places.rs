@@ -118,17 +118,32 @@ fn settle(
     let number = noted.map_or(0, |(number, _)| number + 1);
     let made = match there.ancestors().find(|dir| unsure.iter().any(|unsure| unsure == dir)) {
         Some(_) => Err(std::io::Error::other("its name could not be made durable")),
-        None => (|| {
-            env.vfs.create_dir(&there, Site::STORE_DIR)?;
-            sync_above(env, &there).map_err(|(dir, error)| {
-                unsure.push(dir.to_path_buf());
-                error
-            })?;
-            write_note(env, home, number, path)
-        })(),
+        None => make_durably(env, &there, unsure).and_then(|()| write_note(env, home, number, path)),
     };
     let out = made.err().map(|error| format!("{} cannot be used: {error}", there.display()));
     Ok(Place { elsewhere: Some(there), out })
+}
+
+/// Makes a directory whose name no power cut takes away. What was made in vain is removed: whoever comes next would find it,
+/// and a name whose sync has failed is not made durable by another sync.
+fn make_durably(env: &Env, dir: &Path, unsure: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let is_missing = |dir: &&Path| match env.vfs.list(dir, Site::STORE_LIST) {
+        Ok(_) => false,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    let made: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
+    let done = env.vfs.create_dir(dir, Site::STORE_DIR).and_then(|()| {
+        sync_above(env, dir).map_err(|(dir, error)| {
+            unsure.push(dir.to_path_buf());
+            error
+        })
+    });
+    if done.is_err() {
+        for dir in made {
+            let _ = env.vfs.remove_dir(dir, Site::STORE_DIR);
+        }
+    }
+    done
 }
 
 /// Makes the name of a directory durable, and those of the directories above it, which may be as new. Says which of them

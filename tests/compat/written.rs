@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ossicle::{
-    Bucket, CompactOptions, Durability, Maintenance, MemoryVfs, OpenMode, PutOptions, SeededEntropy,
-    Settings, Site, StaticKey, Store, Vfs, VirtualClock,
+    Bucket, CompactOptions, CustomerKey, Durability, Encryption, Maintenance, MemoryVfs, OpenMode,
+    PutOptions, SeededEntropy, Settings, Site, StaticKey, StorageClass, Store, Tier, UploadOptions, Vfs,
+    VirtualClock,
 };
 
 const DIR: &str = "/store";
@@ -109,7 +110,6 @@ pub fn expected_in_tiers() -> BTreeMap<String, Vec<u8>> {
 
 /// Writes a store with bodies of other classes than Standard.
 pub fn tier_files() -> BTreeMap<String, Vec<u8>> {
-    use ossicle::{StorageClass, Tier};
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
     let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
     let settings = Settings {
@@ -144,6 +144,88 @@ pub fn tier_files() -> BTreeMap<String, Vec<u8>> {
         )
         .unwrap();
     photos.delete("ia/gone").unwrap();
+    collect(&*vfs)
+}
+
+/// Whose key the object under this name has in the store that [`envelope_files`] writes.
+pub fn customer(name: &str) -> Option<CustomerKey> {
+    name.starts_with("mine/").then(|| CustomerKey::new([0x3C; 32]))
+}
+
+/// The named keys of that store.
+pub fn named_keys() -> [StaticKey; 2] {
+    [("letters-key", 0x4B), ("other-key", 0x4C)].map(|(name, byte)| StaticKey::new([byte; 32]).named(name))
+}
+
+/// The bodies of that store, and which named key seals each.
+pub fn expected_in_envelopes() -> BTreeMap<String, (Vec<u8>, Option<&'static str>)> {
+    let mut all = BTreeMap::new();
+    let mut add = |key: &str, body: Vec<u8>, by| drop(all.insert(key.to_string(), (body, by)));
+    add("kms/empty", Vec::new(), Some("letters-key"));
+    add("kms/short", b"dear ann".to_vec(), Some("letters-key"));
+    add("kms/whole-chunk", body(31, 65_536), Some("letters-key"));
+    add("kms/long", body(32, 70_000), Some("letters-key"));
+    add("kms/after-the-rotation", body(33, 3000), Some("letters-key"));
+    add("kms/anew", body(34, 2000), Some("letters-key"));
+    add("kms/parts", [body(35, 102_400), body(36, 500)].concat(), Some("letters-key"));
+    add("kms/copied", body(33, 3000), Some("letters-key"));
+    add("other/named", b"with another key".to_vec(), Some("other-key"));
+    add("mine/short", b"a key that I bring along".to_vec(), None);
+    add("mine/packed", body(37, 5000), None);
+    (0..5).for_each(|at| add(&format!("cold/{at}"), body(40 + at, 300), Some("letters-key")));
+    add("plain", b"for everybody".to_vec(), None);
+    all
+}
+
+/// Writes a store that is not sealed, with bodies in envelopes: under keys of a bucket, the older of which is retired, under
+/// another named key, and under a customer's.
+pub fn envelope_files() -> BTreeMap<String, Vec<u8>> {
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    let settings = Settings {
+        chunk_size: 4096,
+        packed_max: 8192,
+        segment_size: 1 << 20,
+        reserve_bytes: 0,
+        ..Settings::default()
+    };
+    let [letters, other] = named_keys();
+    let store = Store::builder(DIR)
+        .vfs(vfs.clone())
+        .clock(clock.clone())
+        .entropy(SeededEntropy::new(4))
+        .settings(settings)
+        .kms(letters)
+        .kms(other)
+        .maintenance(Maintenance::Manual)
+        .open()
+        .unwrap();
+    let photos = store.create_bucket("photos").unwrap();
+    let all = expected_in_envelopes();
+    photos.put("plain", &all["plain"].0).unwrap();
+    photos.set_config(&Encryption::kms("letters-key")).unwrap();
+    let options = |name: &str| match (customer(name), all[name].1) {
+        (Some(key), _) => PutOptions::new().customer_key(&key),
+        (None, Some("other-key")) => PutOptions::new().encryption(Encryption::kms("other-key")),
+        _ if name.starts_with("cold/") => PutOptions::new().storage_class(StorageClass::Archive),
+        _ => PutOptions::new(),
+    };
+    let late = ["plain", "kms/after-the-rotation", "kms/copied", "kms/parts"];
+    for (name, (body, _)) in all.iter().filter(|(name, _)| !late.contains(&&name[..])) {
+        photos.put_with(name, body, options(name)).unwrap();
+    }
+    let parts = photos.upload("kms/parts", UploadOptions::new()).unwrap();
+    parts.put_part(1, body(35, 102_400)).unwrap();
+    parts.put_part(2, body(36, 500)).unwrap();
+    parts.complete_all().unwrap();
+    store.maintain(Duration::from_secs(60)).unwrap();
+    store.checkpoint().unwrap();
+    clock.advance(Duration::from_secs(60));
+    // What is behind the checkpoint needs the younger key, all else the older one.
+    photos.rotate_key().unwrap();
+    photos.put("kms/after-the-rotation", &all["kms/after-the-rotation"].0).unwrap();
+    photos.copy("kms/after-the-rotation", "kms/copied").unwrap();
+    photos.put("kms/anew", &all["kms/anew"].0).unwrap();
     collect(&*vfs)
 }
 

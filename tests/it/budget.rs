@@ -243,6 +243,8 @@ fn older_versions_go_before_any_object_and_objects_go_whole() {
         .collect();
     assert_eq!(deleted, ["old"]);
     // An object whose older version must stay, stays: the old version would be the current one.
+    let only = bucket.versions("a").unwrap().next().unwrap().unwrap().version;
+    bucket.delete_with("a", DeleteOptions::new().version(only)).unwrap();
     bucket.put("b", [2; 100]).unwrap();
     let first = bucket.versions("b").unwrap().last().unwrap().unwrap().version;
     assert_eq!(bucket.versions("b").unwrap().count(), 2);
@@ -420,6 +422,93 @@ fn many_writers_stay_within_a_budget_together() {
     assert!(stored(&bucket) > 15_000);
 }
 
+/// Long bodies fill groups of commits, so that many a writer is asked twice what it evicts.
+#[test]
+fn what_writers_of_crowded_groups_take_off_a_list_comes_back() {
+    const LEN: usize = 200_000;
+    let store = Store::in_memory().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    bucket.set_config(&Budget::bytes(40 * LEN as u64).headroom(0)).unwrap();
+    (0..40).for_each(|n| drop(bucket.put(&format!("first/{n}"), vec![0; LEN]).unwrap()));
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let bucket = bucket.clone();
+            scope.spawn(move || {
+                for n in 0..10 {
+                    bucket.put(&format!("{thread}/{n}"), vec![1; LEN]).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(keys(&bucket).len(), 40);
+    bucket.put("all", vec![1; 40 * LEN]).unwrap();
+    assert_eq!(keys(&bucket), ["all"]);
+}
+
+#[test]
+fn what_one_budget_takes_for_a_put_that_another_one_refuses_may_still_go() {
+    for ending in 0..2 {
+        let (store, cats, clock) = at_noon();
+        let dogs = store.create_bucket("dogs").unwrap();
+        let pinned = || PutOptions::new().pinned(true);
+        dogs.put_with("d", [1; 1000], pinned()).unwrap();
+        ["p", "q", "r"].iter().for_each(|key| drop(cats.put_with(key, [1; 100], pinned()).unwrap()));
+        fill(&cats, &clock, &["a"]);
+        cats.set_config(&Budget::bytes(500).headroom(0)).unwrap();
+        store.set_budget(Some(Budget::bytes(1400).headroom(0))).unwrap();
+        // The bucket could make the room, and then the store has none.
+        refused(&cats, "x", 200);
+        refused(&cats, "x", 200);
+        if ending == 0 {
+            cats.put("y", [1; 100]).unwrap();
+            assert_eq!(keys(&cats), ["p", "q", "r", "y"]);
+        } else {
+            dogs.delete("d").unwrap();
+            cats.put("x", [1; 200]).unwrap();
+            assert_eq!(keys(&cats), ["p", "q", "r", "x"]);
+        }
+    }
+}
+
+#[test]
+fn the_version_that_a_put_supersedes_can_make_room_for_it() {
+    for in_turn in [false, true] {
+        let (store, bucket, _) = bucket_of(1000, [EvictBy::OldestAccess]);
+        bucket.set_config(&Versioning::Enabled).unwrap();
+        let put = |key: &str, len: usize| {
+            if !in_turn {
+                return bucket.put(key, vec![len as u8; len]).map(drop);
+            }
+            store.write(|tx| {
+                tx.exists(&bucket, key)?;
+                tx.put(&bucket, key, vec![len as u8; len])
+            })
+        };
+        for len in [600, 601, 602, 1000] {
+            put("a", len).unwrap();
+            let sizes: Vec<u64> =
+                bucket.versions("a").unwrap().map(|v| v.unwrap().meta.unwrap().size).collect();
+            assert_eq!(sizes, [len as u64], "in turn: {in_turn}");
+        }
+        put("a", 300).unwrap();
+        put("b", 100).unwrap();
+        // It is the first to go, before objects that are older.
+        put("b", 700).unwrap();
+        assert_eq!((keys(&bucket), stored(&bucket)), (vec!["a".into(), "b".into()], 1000));
+        // But not if it says that it stays, nor what the commit itself writes.
+        bucket.set_pinned("b", true).unwrap();
+        assert_eq!(put("b", 400).unwrap_err().code(), "QuotaExceeded");
+        let error = store.write(|tx| {
+            tx.put(&bucket, "a", [1; 200])?;
+            tx.put(&bucket, "a", [1; 200])
+        });
+        assert_eq!(error.unwrap_err().code(), "QuotaExceeded");
+        assert_eq!((keys(&bucket), stored(&bucket)), (vec!["a".into(), "b".into()], 1000));
+        put("a", 299).unwrap();
+        assert_eq!(stored(&bucket), 999);
+    }
+}
+
 /// What the walk knows of a version.
 #[derive(Clone, Debug)]
 struct Known {
@@ -494,18 +583,27 @@ fn walk(seed: u64, versioning: Option<Versioning>) {
     for step in 0..400 {
         clock.advance(Duration::from_secs(1 + draw(100)));
         let now = ossicle::Clock::now(&clock);
-        let before = everything(&bucket);
+        let mut before = everything(&bucket);
         let key = format!("k{}", draw(40));
         let other = format!("k{}", draw(40));
         let one_of = |at: u64| before.keys().nth(at as usize % before.len().max(1)).cloned();
         let size = draw(400) as usize;
         let (mut growth, mut own) = (0, BTreeSet::new());
+        // What a put supersedes is one of the older versions from then on, if it is kept.
+        let supersede = |before: &mut BTreeMap<Id, Known>, own: &mut BTreeSet<String>, key: &str| {
+            if versioning != Some(Versioning::Enabled) {
+                own.insert(key.to_string());
+                return;
+            }
+            let of_key = before.iter_mut().filter(|((name, _), _)| name == key);
+            of_key.for_each(|(_, known)| known.current = false);
+        };
         let done = match draw(12) {
             0..=5 => {
+                supersede(&mut before, &mut own, &key);
                 let mut options = PutOptions::new().priority([1, 128, 200][draw(3) as usize]);
                 options = options.pinned(draw(20) == 0).replicated(draw(12) != 0);
                 growth = size as u64;
-                own.insert(key.clone());
                 bucket.put_with(&key, vec![1; size], options).map(|_| ())
             }
             6 => match one_of(draw(1000)) {
@@ -532,7 +630,7 @@ fn walk(seed: u64, versioning: Option<Versioning>) {
                 bucket.delete(&key).map(|_| ())
             }
             9 => {
-                own.insert(other.clone());
+                supersede(&mut before, &mut own, &other);
                 growth = bucket.head(&key).map_or(0, |meta| meta.size);
                 bucket.copy(&key, &other).map(|_| ())
             }
@@ -544,7 +642,7 @@ fn walk(seed: u64, versioning: Option<Versioning>) {
                 Err(_) => Ok(()),
             },
             _ => {
-                own.extend([key.clone(), other.clone()]);
+                [&key, &other].iter().for_each(|key| supersede(&mut before, &mut own, key));
                 growth = 2 * size as u64;
                 store.write(|tx| {
                     if draw(2) == 0 {

@@ -355,6 +355,63 @@ fn in_an_encrypted_store_aes256_is_what_was_asked_for() {
     assert_sound(&store);
 }
 
+/// The first bytes of an object that grows bring attributes along, and what the object says of itself stays.
+#[test]
+fn an_object_that_begins_empty_stays_as_dear_and_as_encrypted_as_it_was() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 0, b"").unwrap();
+    bucket.clear_config::<Encryption>().unwrap();
+    bucket.set_pinned("log", true).unwrap();
+    bucket.set_priority("log", 9).unwrap();
+    bucket.set_replicated("log", false).unwrap();
+    for (position, line) in [(0, &b""[..]), (0, b"line"), (4, b"line")] {
+        let dressed = AppendOptions::new().content_type("text/plain");
+        bucket.append_with("log", position, line, dressed).unwrap();
+        let meta = bucket.head("log").unwrap();
+        assert_eq!(meta.encryption(), Some(&ServerSideEncryption::Aes256), "{position}");
+        assert_eq!((meta.pinned(), meta.priority(), meta.replicated()), (true, 9, false), "{position}");
+    }
+    assert_eq!(bucket.head("log").unwrap().content_type.as_deref(), Some("text/plain"));
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_sound(&store);
+}
+
+/// As OSS has it, how an object that grows is encrypted is decided where it begins, at position 0.
+#[test]
+fn an_object_grows_on_as_it_began_when_its_bucket_asks_for_a_named_key() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = builder(&disk).key_provider(StaticKey::new([3; 32])).kms(kms(1, "one")).open().unwrap();
+    let bucket = store.create_bucket("logs").unwrap();
+    for name in ["log", "empty", "dressed"] {
+        bucket.append(name, 0, b"").unwrap();
+    }
+    bucket.append("log", 0, b"line").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    bucket.append("log", 4, b"line").unwrap();
+    assert_eq!(read(&bucket, "log"), b"lineline");
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    // Nothing stands in these yet: what is written now would be the first that is not sealed.
+    let dressed = AppendOptions::new().content_type("text/plain");
+    for refused in [bucket.append("empty", 0, b"line"), bucket.append_with("dressed", 0, b"line", dressed)] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Unsupported, "OperationNotSupported"));
+    }
+    assert_eq!(bucket.append_position("empty").unwrap(), 0);
+
+    bucket.set_config(&Encryption::aes256()).unwrap();
+    bucket.append("log", 8, b"line").unwrap();
+    assert_eq!(bucket.head("log").unwrap().encryption(), None);
+    bucket.append("empty", 0, b"line").unwrap();
+    bucket.append_with("dressed", 0, b"line", AppendOptions::new().content_type("text/plain")).unwrap();
+    for name in ["empty", "dressed"] {
+        assert_eq!(bucket.head(name).unwrap().encryption(), Some(&ServerSideEncryption::Aes256), "{name}");
+    }
+    assert_sound(&store);
+}
+
 #[test]
 fn copies_share_the_body_or_are_encrypted_anew() {
     let disk = Arc::new(MemoryVfs::new());
@@ -648,7 +705,7 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     let disk = Arc::new(MemoryVfs::new());
     let store = open(&disk);
     let bucket = store.create_bucket("letters").unwrap();
-    assert_eq!(bucket.rotate_key().unwrap(), 0);
+    assert_eq!(bucket.rotate_key().unwrap().keys, 0);
     bucket.set_config(&Versioning::Enabled).unwrap();
     bucket.set_config(&Encryption::kms("one")).unwrap();
     store.set_history(Some(Duration::from_secs(3600))).unwrap();
@@ -698,7 +755,7 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     };
     check(&store);
     let written = store.stats().live_bytes;
-    assert_eq!(bucket.rotate_key().unwrap(), 2);
+    assert_eq!(bucket.rotate_key().unwrap().keys, 2);
     assert!(store.stats().live_bytes - written < 2_000);
     check(&store);
     bucket.put("newest", b"with the new key").unwrap();
@@ -737,6 +794,39 @@ fn a_rotation_costs_nothing_and_older_keys_go_when_nothing_needs_them() {
     assert_eq!(read(&bucket, "going-on").len(), 110_007);
     store.close().unwrap();
     check(&open(&disk));
+}
+
+/// A body is streamed while its bucket's key is rotated, and nothing else needs the older one, which is removed. The write
+/// brings it back, and it stays a key of before: it is rotated away like any other.
+#[test]
+fn a_key_that_a_late_write_brings_back_stays_retired() {
+    for rotations in 1..=2 {
+        let disk = Arc::new(MemoryVfs::new());
+        let store = open(&disk);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.set_config(&Encryption::kms("one")).unwrap();
+        bucket.put("first", b"with the first key").unwrap();
+        let mut late = bucket.writer("late", PutOptions::new()).unwrap();
+        late.write_all(&counting(50_000)).unwrap();
+        bucket.delete("first").unwrap();
+        for _ in 0..rotations {
+            assert_eq!(bucket.rotate_key().unwrap().keys, 1);
+        }
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_removed, rotations);
+        late.finish().unwrap();
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+
+        let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+        assert_eq!((done.bodies, done.keys_removed, done.keys_left), (1, 1, 0), "{rotations}");
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_eq!(bucket.rotate_key().unwrap().keys, 1);
+        assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
+        assert!(read(&bucket, "late") == counting(50_000));
+        assert_sound(&store);
+        store.close().unwrap();
+        assert!(read(&open(&disk).bucket("letters").unwrap(), "late") == counting(50_000));
+    }
 }
 
 /// Writers, copies and rotations at once: nothing is ever left without its key.
@@ -786,4 +876,184 @@ fn rotations_amid_writers_leave_every_object_with_its_key() {
     bucket.rotate_key().unwrap();
     assert_eq!(bucket.reencrypt(Duration::from_secs(60)).unwrap().keys_left, 0);
     assert_sound(&store);
+}
+
+/// A body that cannot be read and a key that cannot be had stop nothing but themselves.
+#[test]
+fn what_cannot_be_written_anew_is_passed_over_and_told() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    for name in ["a", "b", "c"] {
+        bucket.put(name, body(name, 300_000)).unwrap();
+    }
+    bucket
+        .put_with("two", body("two", 300_000), PutOptions::new().encryption(Encryption::kms("two")))
+        .unwrap();
+    let rotated = bucket.rotate_key().unwrap();
+    assert_eq!((rotated.keys, rotated.skipped.len()), (2, 0));
+    drop(bucket);
+    store.close().unwrap();
+
+    // A byte in the middle of the second body is another one.
+    let mut segments = Vec::new();
+    files(&disk, Path::new("/store/bulk"), &mut segments);
+    let (path, bytes) = segments.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    assert!(bytes.len() >= 1_200_000);
+    let file = disk.open(path, OpenMode::ReadWrite, Site("test")).unwrap();
+    file.write_at(&[std::io::IoSlice::new(&[!bytes[450_000]])], 450_000, Site("test")).unwrap();
+
+    // The second key cannot be had.
+    let store = builder(&disk).kms(kms(1, "one")).open().unwrap();
+    let bucket = store.bucket("letters").unwrap();
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!(
+        (done.bodies, done.skipped, done.keys_removed, done.keys_left, done.more),
+        (2, 2, 0, 2, false)
+    );
+    let told: BTreeMap<&str, &str> = done.reasons.iter().map(|one| (&*one.name, &*one.reason)).collect();
+    assert_eq!(told.keys().collect::<Vec<_>>(), [&"letters/b", &"letters/two"]);
+    assert!(told["letters/two"].contains("\"two\"") && told["letters/b"].contains("bulk"), "{told:?}");
+    // Of the keys too, those that can be had are rotated.
+    let rotated = bucket.rotate_key().unwrap();
+    assert_eq!((rotated.keys, &*rotated.skipped[0].name), (1, "two"));
+    for name in ["a", "c"] {
+        assert!(read(&bucket, name) == body(name, 300_000));
+    }
+    assert_eq!(bucket.get("b").and_then(Object::bytes).unwrap_err().kind(), ErrorKind::Corrupt);
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.skipped, done.keys_removed, done.keys_left), (2, 2, 1, 2));
+    // When nothing else is left to be done, it is an error.
+    assert_eq!(code(bucket.reencrypt(Duration::from_secs(60))), "KeyNotFound");
+    drop(bucket);
+    store.close().unwrap();
+
+    // With the key it goes on, and without what is damaged it comes to an end.
+    let store = open(&disk);
+    let bucket = store.bucket("letters").unwrap();
+    bucket.delete("b").unwrap();
+    let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.skipped, done.keys_left), (1, 0, 0));
+    assert!(read(&bucket, "two") == body("two", 300_000));
+}
+
+#[test]
+fn writing_anew_goes_on_where_it_was_and_looks_at_few_rows_at_once() {
+    let disk = Arc::new(MemoryVfs::new());
+    let store = open(&disk);
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    let quickly = || PutOptions::new().durability(Durability::Buffered);
+    // Rows for two steps and more that need nothing, between two that do.
+    let plain = store.create_bucket("a-plain").unwrap();
+    for n in 0..10_000 {
+        plain.put_with(&format!("{n:05}"), b"", quickly()).unwrap();
+    }
+    bucket.put("first", counting(100)).unwrap();
+    let old = plain.head("00001").unwrap();
+    plain.copy_from(&bucket, "first", "zz", CopyOptions::new()).unwrap();
+    bucket.rotate_key().unwrap();
+
+    // One row is looked at first and one last; no call does more than a step.
+    drop((bucket, plain));
+    let (mut calls, mut bodies, mut store) = (0, 0, store);
+    loop {
+        let done = store.bucket("letters").unwrap().reencrypt(Duration::ZERO).unwrap();
+        (calls, bodies) = (calls + 1, bodies + done.bodies);
+        assert!(done.bodies <= 2 && calls < 20);
+        if !done.more {
+            assert_eq!((done.keys_removed, done.keys_left), (1, 0));
+            break;
+        }
+        // The place is kept by the store.
+        store.close().unwrap();
+        store = open(&disk);
+    }
+    assert_eq!(bodies, 2);
+    assert!(calls >= 4, "{calls} calls looked at 10,000 rows");
+    let plain = store.bucket("a-plain").unwrap();
+    assert_eq!(plain.head("00001").unwrap().lsn, old.lsn);
+    assert!(
+        read(&plain, "zz") == counting(100)
+            && read(&store.bucket("letters").unwrap(), "first") == counting(100)
+    );
+    assert_sound(&store);
+
+    // A rotation in the middle is taken up as well.
+    let bucket = store.bucket("letters").unwrap();
+    bucket.rotate_key().unwrap();
+    assert!(bucket.reencrypt(Duration::ZERO).unwrap().more);
+    bucket.rotate_key().unwrap();
+    let mut last = bucket.reencrypt(Duration::ZERO).unwrap();
+    while last.more {
+        last = bucket.reencrypt(Duration::ZERO).unwrap();
+    }
+    assert_eq!(last.keys_left, 0);
+    // A place that is left goes with its bucket.
+    bucket.rotate_key().unwrap();
+    assert!(bucket.reencrypt(Duration::ZERO).unwrap().more);
+    bucket.delete("first").unwrap();
+    drop(bucket);
+    store.delete_bucket("letters").unwrap();
+    assert_sound(&store);
+}
+
+/// What was written anew has the lsn of before; where that is damaged, the body of before is no less old, and of no use
+/// without its key.
+#[test]
+fn a_salvage_tells_of_bodies_that_it_found_as_they_were_before_they_were_written_anew() {
+    for key_stays in [true, false] {
+        let disk = Arc::new(MemoryVfs::new());
+        let store = open(&disk);
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.set_config(&Encryption::kms("one")).unwrap();
+        for name in ["a", "b"] {
+            bucket.put(name, body(name, 200_000)).unwrap();
+        }
+        // It keeps the segment that they lie in.
+        bucket.put_with("mine", body("mine", 200_000), PutOptions::new().customer_key(&mine(1))).unwrap();
+        if key_stays {
+            bucket.upload("needs the key", UploadOptions::new()).unwrap();
+        }
+        bucket.rotate_key().unwrap();
+        let names = |disk: &MemoryVfs| {
+            let mut found = Vec::new();
+            files(disk, Path::new("/store/bulk"), &mut found);
+            found.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        let before = names(&disk);
+        let done = bucket.reencrypt(Duration::from_secs(60)).unwrap();
+        assert_eq!((done.bodies, done.keys_left), (2, u64::from(key_stays)));
+        drop(bucket);
+        store.close().unwrap();
+        let after = names(&disk);
+        let fresh: Vec<_> = after.iter().filter(|path| !before.contains(path)).collect();
+        assert!(fresh.len() == 1 && after.len() > 1, "{before:?} {after:?}");
+        let file = disk.open(fresh[0], OpenMode::ReadWrite, Site("test")).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, 100_000, Site("test")).unwrap();
+        file.write_at(&[std::io::IoSlice::new(&[!byte[0]])], 100_000, Site("test")).unwrap();
+
+        let report =
+            Store::salvage_with("/store", "/saved", SalvageOptions::new().vfs(disk.clone())).unwrap();
+        let names =
+            |notes: &[SalvageNote]| notes.iter().map(|note| note.name.clone()).collect::<Vec<String>>();
+        let (doubtful, lost) = (names(&report.doubtful), names(&report.lost));
+        let vfs: Arc<dyn Vfs> = disk.clone();
+        let builder = Store::builder("/saved").vfs(vfs).settings(settings()).maintenance(Maintenance::Manual);
+        let store = builder.kms(kms(1, "one")).open().unwrap();
+        let bucket = store.bucket("letters").unwrap();
+        if key_stays {
+            assert_eq!((doubtful, lost), (vec!["letters/a".to_string()], Vec::new()));
+            assert!(report.doubtful[0].reason.contains("before it was written anew"), "{report:?}");
+            assert!(read(&bucket, "a") == body("a", 200_000));
+        } else {
+            assert_eq!((doubtful, lost), (Vec::new(), vec!["letters/a".to_string()]));
+            assert!(report.lost[0].reason.contains("key of a bucket"), "{report:?}");
+            assert!(!bucket.exists("a").unwrap());
+        }
+        assert!(read(&bucket, "b") == body("b", 200_000));
+        assert_sound(&store);
+    }
 }

@@ -20,6 +20,7 @@ mod client_encryption_rules;
 mod compacting;
 mod conditions;
 mod copy_rename;
+mod copying;
 mod delete;
 mod descending;
 mod encryption;

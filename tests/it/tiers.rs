@@ -476,3 +476,172 @@ fn a_body_that_two_words_name_leaves_its_frame_once() {
     assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
     assert_eq!((read(&bucket, "moved"), read(&bucket, "a5")), (vec![4; 204], vec![5; 205]));
 }
+
+/// Bytes that nothing makes shorter.
+fn noise(len: usize, salt: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&salt.to_le_bytes()).finalize_xof().fill(&mut out);
+    out
+}
+
+/// Puts twelve bodies of 8000 bytes into one frame, `n0` to `n11`.
+fn twelve(store: &Store, bucket: &Bucket) {
+    for n in 0..12 {
+        let archive = PutOptions::new().storage_class(StorageClass::Archive);
+        bucket.put_with(&format!("n{n}"), noise(8000, n), archive).unwrap();
+    }
+    settle(store);
+    assert!((96_000..110_000).contains(&store.stats().tiers[2].live_bytes), "{:?}", store.stats().tiers);
+}
+
+fn all_twelve_are_there(store: &Store, bucket: &Bucket) {
+    (0..12).for_each(|n| assert!(read(bucket, &format!("n{n}")) == noise(8000, n), "{n}"));
+    assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+}
+
+/// Most of a frame goes to other tiers, by moving and not by being deleted: what is left of it is packed anew all the same.
+#[test]
+fn a_frame_that_is_left_for_other_tiers_is_packed_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let bucket = store.create_bucket("cats").unwrap();
+    twelve(&store, &bucket);
+    for n in 0..6 {
+        convert(&bucket, &format!("n{n}"), CLASSES[n % 2]);
+    }
+    settle(&store);
+    // Half of it is of use still.
+    assert!(store.stats().tiers[2].live_bytes > 96_000, "{:?}", store.stats().tiers);
+    convert(&bucket, "n6", StorageClass::DeepColdArchive);
+    settle(&store);
+    assert!((40_000..48_000).contains(&store.stats().tiers[2].live_bytes), "{:?}", store.stats().tiers);
+    assert_eq!(store.maintain(std::time::Duration::ZERO).unwrap().moved, 0);
+    all_twelve_are_there(&store, &bucket);
+    let store = shake(dir.path(), store, &builder);
+    all_twelve_are_there(&store, &store.bucket("cats").unwrap());
+}
+
+/// While there is a thread, small bodies wait for others; word of a frame that is packed anew waits with them.
+#[test]
+fn what_is_left_of_a_frame_may_wait_and_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock =
+        VirtualClock::at(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000));
+    let store = open(dir.path());
+    twelve(&store, &store.create_bucket("cats").unwrap());
+    store.close().unwrap();
+    drop(store);
+    let waits = builder(dir.path()).clock(clock.clone()).maintenance(Maintenance::Background);
+    let store = waits.open().unwrap();
+    let bucket = store.bucket("cats").unwrap();
+    bucket.delete_many((0..7).map(|n| format!("n{n}"))).unwrap();
+    settle(&store);
+    assert!(store.stats().tiers[2].live_bytes > 96_000, "{:?}", store.stats().tiers);
+    clock.advance(std::time::Duration::from_secs(61));
+    for _ in 0..1000 {
+        settle(&store);
+        if store.stats().tiers[2].live_bytes < 48_000 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!((40_000..48_000).contains(&store.stats().tiers[2].live_bytes), "{:?}", store.stats().tiers);
+    (7..12).for_each(|n| assert!(read(&bucket, &format!("n{n}")) == noise(8000, n), "{n}"));
+    assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+}
+
+/// Bodies that are written anew with another key leave their frame, each for itself, and are packed again.
+#[test]
+fn small_cold_bodies_that_are_encrypted_anew_are_packed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = builder(dir.path()).kms(StaticKey::new([1; 32]).named("one")).open().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    bucket.set_config(&Encryption::kms("one")).unwrap();
+    let put = |n: usize| {
+        let archive = PutOptions::new().storage_class(StorageClass::Archive);
+        bucket.put_with(&format!("n{n}"), noise(100 + n, n), archive).unwrap();
+    };
+    let same = || {
+        (0..100).for_each(|n| assert!(read(&bucket, &format!("n{n}")) == noise(100 + n, n), "{n}"));
+        assert!(store.verify().unwrap().is_clean(), "{:?}", store.verify().unwrap().problems);
+    };
+    (0..50).for_each(put);
+    settle(&store);
+    // These wait in the log when they are encrypted anew.
+    (50..100).for_each(put);
+    bucket.rotate_key().unwrap();
+    let done = bucket.reencrypt(std::time::Duration::from_secs(60)).unwrap();
+    assert_eq!((done.bodies, done.keys_left), (100, 0));
+    same();
+    let alone = store.stats().tiers[2].live_bytes;
+    settle(&store);
+    same();
+    let bytes: usize = (0..100).map(|n| 100 + n + 24 + 16).sum();
+    let packed = store.stats().tiers[2].live_bytes;
+    assert!(packed < bytes as u64 * 6 / 5 && packed < alone, "{packed} of {bytes}, {alone} before");
+    assert_eq!(store.maintain(std::time::Duration::ZERO).unwrap().moved, 0);
+}
+
+/// Changes one byte in the middle of these bytes, wherever they lie in a file of the store.
+#[track_caller]
+fn spoil(dir: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::FileExt;
+    let part = &bytes[bytes.len() / 2..bytes.len() / 2 + 100];
+    let bulk = std::fs::read_dir(dir.join("bulk/0")).unwrap().map(|entry| entry.unwrap().path());
+    for path in bulk.filter(|path| path.is_file()) {
+        let found = std::fs::read(&path).unwrap();
+        if let Some(at) = found.windows(part.len()).position(|window| window == part) {
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            return file.write_all_at(&[found[at] ^ 1], at as u64).unwrap();
+        }
+    }
+    panic!("these bytes are nowhere");
+}
+
+#[test]
+fn bodies_that_cannot_be_read_keep_no_others_from_being_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let bucket = store.create_bucket("cats").unwrap();
+    let len = |n: usize| if n.is_multiple_of(2) { 20_000 } else { 2_000_000 };
+    for n in 0..8 {
+        bucket.put(&n.to_string(), noise(len(n), n)).unwrap();
+        bucket.set_storage_class(&n.to_string(), StorageClass::Archive).unwrap();
+    }
+    drop(bucket);
+    store.close().unwrap();
+    for n in [2, 5] {
+        spoil(dir.path(), &noise(len(n), n));
+    }
+    let store = open(dir.path());
+    let bucket = store.bucket("cats").unwrap();
+    for _ in 0..2 {
+        let error = store.maintain(std::time::Duration::from_secs(60)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    let error = store.compact(CompactOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    // The others moved, so what was in their place is given back, but for what lies beside the damage.
+    let noise_left = |n: usize| {
+        let part = &noise(len(n), n)[..100];
+        let files = std::fs::read_dir(dir.path().join("bulk/0")).unwrap();
+        files
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .any(|all| all.windows(100).any(|window| window == part))
+    };
+    assert!(noise_left(2) && noise_left(5) && (0..8).any(|n| !noise_left(n)));
+    for n in 0..8 {
+        thaw(&bucket, &n.to_string());
+        let got = bucket.get(&n.to_string()).and_then(Object::bytes);
+        match n {
+            2 | 5 => assert_eq!(got.unwrap_err().kind(), ErrorKind::Corrupt, "{n}"),
+            _ => assert!(got.unwrap() == noise(len(n), n), "{n}"),
+        }
+    }
+    // What is deleted is in nobody's way any more.
+    for n in [2, 5] {
+        bucket.delete(&n.to_string()).unwrap();
+    }
+    store.maintain(std::time::Duration::from_secs(60)).unwrap();
+    assert!(store.verify().unwrap().is_clean());
+}

@@ -111,6 +111,14 @@ fn a_store_that_is_followed_answers_as_the_model() {
     play(9, 100, 400, 100_000, || vec![World::in_memory(small(ReadMode::Mapped)).with_follower()]);
 }
 
+/// Encryption changes no answer, whatever is lost, opened again, or read beside the writer.
+#[test]
+fn a_store_that_is_encrypted_answers_as_the_model() {
+    play(11, 60, 400, 60_000, || vec![World::in_memory(small(ReadMode::Mapped)).with_key()]);
+    let past = Settings { history: Some(Duration::from_secs(8)), ..small(ReadMode::Positioned) };
+    play(12, 20, 400, 20_000, || vec![World::in_memory(past.clone()).with_key().with_follower()]);
+}
+
 /// The settings decide how a store does things and never what it answers.
 #[test]
 fn the_same_history_under_other_settings_gives_the_same_answers() {
@@ -118,7 +126,10 @@ fn the_same_history_under_other_settings_gives_the_same_answers() {
     let everything_packed = Settings { packed_max: 4 << 20, inline_max: 700, ..small(ReadMode::Positioned) };
     let large_chunks = Settings { chunk_size: 16 << 20, garbage_percent: 90, ..small(ReadMode::Mapped) };
     let all = [Settings::default(), nothing_packed, everything_packed, large_chunks];
-    play(5, 60, 300, 160_000, || all.iter().cloned().map(World::in_memory).collect());
+    play(5, 60, 300, 160_000, || {
+        let sealed = World::in_memory(small(ReadMode::Mapped)).with_key();
+        all.iter().cloned().map(World::in_memory).chain([sealed]).collect()
+    });
 }
 
 /// Maintenance at any moment changes no answer. Its thread works on the same store while the history is played.

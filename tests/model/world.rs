@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ossicle::{
-    Maintenance, MemoryVfs, ReadMode, RealVfs, RestoreTimes, Settings, Site, Store, StoreBuilder, Vfs,
-    VirtualClock,
+    Maintenance, MemoryVfs, ReadMode, RealVfs, RestoreTimes, Settings, Site, StaticKey, Store, StoreBuilder,
+    Vfs, VirtualClock,
 };
 
 /// The moment at which every history begins, in milliseconds since 1970.
@@ -49,6 +49,7 @@ pub struct World {
     maintenance: Maintenance,
     clock: VirtualClock,
     is_followed: bool,
+    is_sealed: bool,
     _dir: Option<tempfile::TempDir>,
 }
 
@@ -67,8 +68,8 @@ impl World {
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {
         let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(START));
         let settings = Settings { restore_times: TIMES, ..settings };
-        let (path, maintenance, is_followed) = (path.to_path_buf(), Maintenance::Manual, false);
-        World { vfs, path, settings, maintenance, clock, is_followed, _dir: dir }
+        let (path, maintenance) = (path.to_path_buf(), Maintenance::Manual);
+        World { vfs, path, settings, maintenance, clock, is_followed: false, is_sealed: false, _dir: dir }
     }
 
     /// The same, with a thread that does the maintenance.
@@ -83,17 +84,24 @@ impl World {
         self
     }
 
+    /// The same, with a store that is encrypted.
+    pub fn with_key(mut self) -> World {
+        self.is_sealed = true;
+        self
+    }
+
     /// Whether somebody follows the change feed.
     pub fn is_followed(&self) -> bool {
         self.is_followed
     }
 
     pub fn builder(&self) -> StoreBuilder {
-        Store::builder(&self.path)
+        let builder = Store::builder(&self.path)
             .vfs(self.vfs.clone())
             .settings(self.settings.clone())
             .maintenance(self.maintenance)
-            .clock(self.clock.clone())
+            .clock(self.clock.clone());
+        if self.is_sealed { builder.key_provider(StaticKey::new([7; 32])) } else { builder }
     }
 
     pub fn open(&self) -> Store {

@@ -134,8 +134,11 @@ pub fn command(
         }
         EncryptionCommand::Rotate(args) => {
             let store = opening::to_write(store)?;
-            let keys = store.bucket(&args.bucket)?.rotate_key()?;
-            writeln!(out, "{}", words::counted(keys, "new key"))?;
+            let done = store.bucket(&args.bucket)?.rotate_key()?;
+            writeln!(out, "{}", words::counted(done.keys, "new key"))?;
+            for skipped in done.skipped {
+                writeln!(out, "passed over {}: {}", skipped.name, skipped.reason)?;
+            }
             Ok(store.close()?)
         }
         EncryptionCommand::Reencrypt(args) => {
@@ -145,6 +148,9 @@ pub fn command(
             loop {
                 let done = bucket.reencrypt(Duration::from_secs(1))?;
                 (bodies, bytes) = (bodies + done.bodies, bytes + done.bytes);
+                for skipped in &done.reasons {
+                    writeln!(out, "passed over {}: {}", skipped.name, skipped.reason)?;
+                }
                 if !done.more {
                     let (bodies, bytes) = (words::counted(bodies, "body"), words::bytes(bytes));
                     let (removed, left) = (words::counted(done.keys_removed, "older key"), done.keys_left);

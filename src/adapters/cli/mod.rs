@@ -76,6 +76,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The door for fuzz targets to the lifecycle rules that somebody hands in: those that a store takes come back as they were.
+#[cfg(feature = "fuzzing")]
+pub fn fuzz_lifecycle(text: &str) {
+    let Ok(rules) = lifecycle_xml::read(text) else { return };
+    if rules.check().is_ok() {
+        let written = lifecycle_xml::write(&rules).expect("rules that a store takes can be written");
+        assert_eq!(lifecycle_xml::read(&written).ok().as_ref(), Some(&rules), "{written}");
+    }
+}
+
 fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
     keys::choose(&invocation)?;
     encryption::choose(&invocation.kms_keys);

@@ -69,6 +69,17 @@ impl Vfs for FaultyDisk {
         })
     }
 
+    fn remove_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
+        let dir = plain(dir);
+        let mut state = self.state.lock();
+        let fault = state.enter(Call::Remove, site, name_of(&dir), [0, 0], &[])?;
+        state.unless(fault, |state| {
+            state.live.empty_dir(&dir)?;
+            state.rename(&dir, None);
+            Ok(())
+        })
+    }
+
     fn sync_dir(&self, dir: &Path, site: Site) -> io::Result<()> {
         let dir = plain(dir);
         let mut state = self.state.lock();
@@ -181,10 +192,9 @@ impl State {
     }
 
     fn sync_names(&mut self, dir: &Path) {
-        for change in self.renames.remove(dir).into_iter().flatten() {
-            if !change.clean {
-                self.durable.put(&change.path, change.entry);
-            }
+        let changes = self.renames.remove(dir).unwrap_or_default();
+        for (path, change) in NameChange::last_of_each(changes.iter().filter(|change| !change.clean)) {
+            self.durable.put(path, change.entry.clone());
         }
     }
 

@@ -103,10 +103,9 @@ impl Cut {
             return names;
         }
         // Changes to different directories do not touch each other, so their common order does not matter.
-        for change in state.renames.values().flatten() {
-            if self.keeps(change.number) {
-                names.put(&change.path, change.entry.clone());
-            }
+        let kept = state.renames.values().flatten().filter(|change| self.keeps(change.number));
+        for (path, change) in NameChange::last_of_each(kept) {
+            names.put(path, change.entry.clone());
         }
         names
     }

@@ -21,7 +21,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -67,6 +67,14 @@ struct NameChange {
     entry: Option<Entry<Arc<Node>>>,
     /// A sync of the directory failed: later ones no longer know that there was something to write.
     clean: bool,
+}
+
+impl NameChange {
+    /// The last of the changes to each path. What one before it meant counts no more: a directory that was removed and made
+    /// again is another one, and its names may have been made durable before its own.
+    fn last_of_each<'a>(changes: impl Iterator<Item = &'a NameChange>) -> BTreeMap<&'a Path, &'a NameChange> {
+        changes.map(|change| (change.path.as_path(), change)).collect()
+    }
 }
 
 impl FaultyDisk {

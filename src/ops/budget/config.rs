@@ -9,8 +9,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::format::row::{self, BudgetRow};
 use crate::index::Weight;
-use crate::model::{Budget, Durability};
-use crate::ops::batch::{self, Step, StepOutcome};
+use crate::model::{Budget, Durability, Lsn};
+use crate::ops::batch::{self, Batch, Step, StepOutcome};
 use crate::ops::config::{Config, Kept, Setting};
 use crate::ops::context::Reading;
 use crate::ops::staged::Staged;
@@ -59,8 +59,8 @@ pub fn get_store(reading: &Reading) -> Result<Option<Budget>> {
 /// Sets the budget of the store. It counts for every write that begins after this has returned.
 pub fn set_store(engine: &Arc<Engine>, budget: Option<Budget>) -> Result<()> {
     budget.as_ref().map_or(Ok(()), Budget::check)?;
-    batch::commit_one(engine, StoreStep(budget.clone()), Durability::Synced)?;
-    engine.shortlists().set_budget(budget);
+    let (_, lsn) = batch::commit(engine, Batch::of(StoreStep(budget.clone())), Durability::Synced)?;
+    engine.shortlists().set_budget(budget, lsn);
     engine.wake().raise();
     Ok(())
 }
@@ -68,7 +68,32 @@ pub fn set_store(engine: &Arc<Engine>, budget: Option<Budget>) -> Result<()> {
 /// Reads the budget of the store. To be called when a store was opened.
 pub fn begin(engine: &Arc<Engine>) -> Result<()> {
     if !engine.is_read_only() {
-        engine.shortlists().set_budget(get_store(&Reading::newest(engine))?);
+        let reading = Reading::newest(engine);
+        let lsn = reading.with(|moment| Ok(Lsn(moment.view.lsn)))?;
+        engine.shortlists().set_budget(get_store(&reading)?, lsn);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Store;
+
+    #[test]
+    fn what_is_set_at_the_same_time_is_the_same_in_memory_as_on_the_disk() {
+        let store = Store::in_memory().unwrap();
+        let engine = store.engine();
+        for round in 0..400 {
+            std::thread::scope(|scope| {
+                for thread in 1..5 {
+                    scope.spawn(move || set_store(engine, Some(Budget::bytes(round * 10 + thread))).unwrap());
+                }
+            });
+            let kept = get_store(&Reading::newest(engine)).unwrap();
+            assert_eq!(engine.shortlists().budget().as_deref(), kept.as_ref(), "round {round}");
+        }
+        set_store(engine, None).unwrap();
+        assert_eq!(engine.shortlists().budget(), None);
+    }
 }

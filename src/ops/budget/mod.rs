@@ -11,7 +11,7 @@
 //! 5. A bucket is looked through once for many evictions, not for each.
 //!
 //! *Stands on*: `chain.rs` and `batch.rs` beside it, `lifecycle`, `catalog`, `engine`, `model`.
-//! *Never*: leaves a delete marker; evicts what the commit itself writes.
+//! *Never*: leaves a delete marker; evicts what the commit itself writes. (The version that a put supersedes may go with it.)
 //! *Read first*: `room.rs`, `rank.rs`, `scan.rs`, `run.rs`.
 
 mod config;

@@ -1,16 +1,18 @@
 //! Making room: what a commit evicts so that it stays within the budgets, decided in its turn.
 
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::rank::{Facts, Ranking, held_until};
 use super::{STORE, Scope, scan};
-use crate::catalog::{self, BucketState, Found, HeadRow, Kind, keys};
-use crate::engine::{Listed, Shortlist, Shortlists};
+use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Moment, Rows, keys};
+use crate::engine::{Listed, Shortlist, Shortlists, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Budget, Evicted};
 use crate::ops::chain::Chain;
-use crate::ops::staged::Staged;
+use crate::ops::context::BucketRef;
+use crate::ops::staged::{Laid, Staged};
 
 /// How many versions a commit that does something else evicts at most; more than that go in commits of their own before it.
 const MOST: usize = 1024;
@@ -64,97 +66,170 @@ pub(super) enum End {
 type Lists = HashMap<u64, Shortlist>;
 
 /// Evicts what makes the changes so far stay within the budgets of the buckets they are about, and of the store.
-/// `QuotaExceeded` if nothing may go any more. `in_turn` says that nothing can be made ready elsewhere. Then offers what has
-/// changed to the lists.
+/// `QuotaExceeded` if nothing may go any more. `in_turn` says that nothing can be made ready elsewhere. Offers what has changed
+/// to the lists.
 pub fn settle(
     staged: &mut Staged<'_>,
     lists: &Shortlists,
     in_turn: bool,
     only_frees: bool,
+    taken: &mut Taken,
 ) -> Result<Settled> {
-    let mut settled = Settled::default();
     let store = lists.budget();
     let visited = staged.visited();
     if visited.is_empty() && store.is_none() {
-        return Ok(settled);
+        return Ok(Settled::default());
     }
     let mut lists = lists.lock();
-    let mut scopes = Vec::new();
-    for bucket in &visited {
-        // A bucket that is gone holds nothing.
-        let Ok(state) = staged.bucket(bucket) else { continue };
-        if let Some(budget) = state.budget.clone() {
-            scopes.push(Scope { bucket: Some(state), budget });
-        }
+    let mut turn = Turn { lists: &mut lists, visited, laid: Rc::default(), in_turn, taken };
+    let settled = turn.settle(staged, store, only_frees);
+    if !settled.as_ref().is_ok_and(|settled| settled.lack.is_none()) {
+        turn.taken.give_back(turn.lists);
     }
-    scopes.extend(store.map(|budget| Scope { bucket: None, budget }));
-    // What only frees room needs none.
-    for scope in scopes.iter().filter(|_| !only_frees) {
-        keep_within(staged, scope, &mut lists, in_turn, &mut settled)?;
-        if settled.lack.is_some() {
-            return Ok(settled);
-        }
-    }
-    offer_changed(staged, &scopes, &visited, &mut lists)?;
-    Ok(settled)
+    settled
 }
 
-fn keep_within(
-    staged: &mut Staged<'_>,
-    scope: &Scope,
-    lists: &mut Lists,
+/// What evictions are decided with.
+struct Turn<'t> {
+    lists: &'t mut Lists,
+    /// The watched buckets that the changes are about.
+    visited: Vec<BucketRef>,
+    /// The versions that the changes are about, but for evictions.
+    laid: Rc<BTreeSet<Laid>>,
     in_turn: bool,
-    settled: &mut Settled,
-) -> Result<()> {
-    let budget = &scope.budget;
-    let mut used = scope.used(staged)?;
-    settled.is_short |= used > budget.high();
-    if used <= budget.bytes {
-        return Ok(());
-    }
-    let growth = used.saturating_sub(scope.used_before(staged.view)?);
-    // What was too much before is not this writer's matter.
-    if growth == 0 {
-        return Ok(());
-    }
-    if growth > budget.bytes {
-        return Err(exceeded(scope, used));
-    }
-    let list = lists.entry(scope.id()).or_default();
-    let mut evicted = Evicted::default();
-    let (mut chosen, mut looks) = (Vec::new(), 0);
-    while used > budget.bytes {
-        if !list.is_good(staged.view.structure, staged.now.millis) && in_turn {
-            // What a bounded list names may turn out to stay, all of it; a second one has everything.
-            let most = if looks == 0 { None } else { Some(usize::MAX) };
-            looks += 1;
-            let (fills, looked) = (list.fills(), scan::look(staged.view, scope, staged.now.millis, most)?);
-            *list = looked.list;
-            list.count_from(fills);
-        }
-        let most = if in_turn { usize::MAX } else { MOST - chosen.len().min(MOST) };
-        match make_room(staged, scope, list, used - budget.bytes, most, &mut evicted, &mut chosen)? {
-            End::Enough => used = scope.used(staged)?,
-            End::ListEnds if in_turn => list.outdate(),
-            end => {
-                let (bucket, budget) = (scope.bucket.clone(), budget.clone());
-                chosen.drain(..).for_each(|listed| list.offer(listed));
-                match end {
-                    End::ListEnds => {
-                        settled.lack = Some(Lack::List { bucket, budget, fills: list.fills() });
-                    }
-                    End::Many => settled.lack = Some(Lack::Room { bucket, budget, growth }),
-                    _ => return Err(exceeded(scope, used)),
-                }
-                return Ok(());
+    taken: &'t mut Taken,
+}
+
+impl Turn<'_> {
+    fn settle(
+        &mut self,
+        staged: &mut Staged<'_>,
+        store: Option<Arc<Budget>>,
+        only_frees: bool,
+    ) -> Result<Settled> {
+        let mut settled = Settled::default();
+        let mut scopes = Vec::new();
+        for bucket in &self.visited {
+            // A bucket that is gone holds nothing.
+            let Ok(state) = staged.bucket(bucket) else { continue };
+            if let Some(budget) = state.budget.clone() {
+                scopes.push(Scope { bucket: Some(state), budget });
             }
         }
+        scopes.extend(store.map(|budget| Scope { bucket: None, budget }));
+        // Before anything is evicted: what the changes only put among the older versions may be the first to go.
+        self.laid = changed(staged).into();
+        self.offer(staged, &scopes, &self.laid.clone())?;
+        // What only frees room needs none.
+        for scope in scopes.iter().filter(|_| !only_frees) {
+            self.keep_within(staged, scope, &mut settled)?;
+            if settled.lack.is_some() {
+                return Ok(settled);
+            }
+        }
+        let evicted = changed(staged);
+        self.offer(staged, &scopes, &evicted)?;
+        Ok(settled)
     }
-    settled.evicted.add(&evicted);
-    Ok(())
+
+    fn keep_within(&mut self, staged: &mut Staged<'_>, scope: &Scope, settled: &mut Settled) -> Result<()> {
+        let budget = &scope.budget;
+        let mut used = scope.used(staged)?;
+        settled.is_short |= used > budget.high();
+        if used <= budget.bytes {
+            return Ok(());
+        }
+        let growth = used.saturating_sub(scope.used_before(staged.view)?);
+        // What was too much before is not this writer's matter.
+        if growth == 0 {
+            return Ok(());
+        }
+        if growth > budget.bytes {
+            return Err(exceeded(scope, used));
+        }
+        let mut evicted = Evicted::default();
+        let mut looks = 0;
+        while used > budget.bytes {
+            let list = self.lists.entry(scope.id()).or_default();
+            if !list.is_good(staged.view.structure, staged.now.millis) && self.in_turn {
+                // What a bounded list names may turn out to stay, all of it; a second one has everything.
+                let most = if looks == 0 { None } else { Some(usize::MAX) };
+                looks += 1;
+                list.replace(scan::look(staged.view, scope, staged.now.millis, most)?.list);
+                self.taken.note_made(scope.id());
+                self.offer(staged, std::slice::from_ref(scope), &self.laid.clone())?;
+            }
+            let list = self.lists.entry(scope.id()).or_default();
+            let most = if self.in_turn { usize::MAX } else { MOST.saturating_sub(evicted.objects as usize) };
+            match make_room(staged, scope, list, used - budget.bytes, most, &mut evicted, self.taken)? {
+                End::Enough => used = scope.used(staged)?,
+                End::ListEnds if self.in_turn => list.outdate(),
+                end => {
+                    let (bucket, budget) = (scope.bucket.clone(), budget.clone());
+                    match end {
+                        End::ListEnds => {
+                            settled.lack = Some(Lack::List { bucket, budget, fills: list.fills() });
+                        }
+                        End::Many => settled.lack = Some(Lack::Room { bucket, budget, growth }),
+                        _ => return Err(exceeded(scope, used)),
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        settled.evicted.add(&evicted);
+        Ok(())
+    }
+
+    /// Offers versions to the lists of these scopes: they may have another place in the order now.
+    fn offer(&mut self, staged: &mut Staged<'_>, scopes: &[Scope], versions: &BTreeSet<Laid>) -> Result<()> {
+        for (id, key, part) in versions {
+            let Some(bucket) = self.visited.iter().find(|bucket| bucket.id == *id) else { continue };
+            let Ok(state) = staged.bucket(bucket) else { continue };
+            let listed = Listed { rank: [0; 5], group: *id, key: key[..].into(), part: *part };
+            let Some((head, found)) = find(staged, &state, &listed)? else { continue };
+            for scope in scopes {
+                if scope.bucket.as_ref().is_some_and(|of| of.row.id != *id) {
+                    continue;
+                }
+                let Some(list) = self.lists.get_mut(&scope.id()) else { continue };
+                if scope.id() == STORE
+                    && !counts_there(staged, scope, &state, &listed, &found)
+                    && found.lsn != staged.now.lsn
+                {
+                    continue;
+                }
+                let ranking = Ranking::new(&scope.budget, &state);
+                let accessed = if part.is_none() { ranking.read_access(staged, key)? } else { None };
+                let facts = Facts::of(key, &head.row, *part, accessed);
+                let Some(rank) = ranking.rank(&facts)? else { continue };
+                list.name(*id, &state.name);
+                let listed = ranking.listed(&facts, rank);
+                match held_until(&state, &head, staged.now.millis) {
+                    Some(until) => list.expect(until, listed),
+                    None => list.offer(listed),
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Evicts versions that a list names until so many bytes are free. The list must be good, or it counts as ended.
+/// The versions that the changes since the last time are about.
+fn changed(staged: &mut Staged<'_>) -> BTreeSet<Laid> {
+    let mut changed = BTreeSet::new();
+    for (bucket, key, part) in staged.take_laid() {
+        if part.is_some() {
+            // Whether the current version may go depends on those beneath it.
+            changed.insert((bucket, key.clone(), None));
+        }
+        changed.insert((bucket, key, part));
+    }
+    changed
+}
+
+/// Evicts versions that a list names until so many bytes are free. The list must be good, or it counts as ended. All that
+/// comes off it is noted in `taken`.
 pub(super) fn make_room(
     staged: &mut Staged<'_>,
     scope: &Scope,
@@ -162,7 +237,7 @@ pub(super) fn make_room(
     bytes: u64,
     most: usize,
     evicted: &mut Evicted,
-    chosen: &mut Vec<Listed>,
+    taken: &mut Taken,
 ) -> Result<End> {
     if !list.is_good(staged.view.structure, staged.now.millis) {
         return Ok(End::ListEnds);
@@ -180,12 +255,13 @@ pub(super) fn make_room(
         let Some(next) = list.pop() else {
             break if list.is_whole() { End::NothingLeft } else { End::ListEnds };
         };
+        // Whatever it turns out to be, it may be otherwise if this does not come to be.
+        taken.note(scope.id(), next.clone());
         match evict(staged, scope, list, &next)? {
             Tried::Evicted(gone) => {
                 freed += gone.bytes;
                 count += gone.objects as usize;
                 evicted.add(&gone);
-                chosen.push(next);
             }
             Tried::NotNow => aside.push(next),
             Tried::Elsewhere(listed) => list.offer(listed),
@@ -200,7 +276,7 @@ pub(super) fn make_room(
 /// What became of a version that was to be evicted.
 enum Tried {
     Evicted(Evicted),
-    /// This commit writes it.
+    /// It is this commit's own.
     NotNow,
     /// It stands elsewhere in the order by now.
     Elsewhere(Listed),
@@ -221,7 +297,7 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
         }
     };
     let Some((head, found)) = find(staged, &state, listed)? else { return Ok(Tried::Gone) };
-    if found.lsn == staged.now.lsn {
+    if is_own(staged, listed.part, &head, &found)? {
         return Ok(Tried::NotNow);
     }
     if !counts_there(staged, scope, &state, listed, &found) {
@@ -247,7 +323,7 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
             state.lens(staged).next_version(Kind::Version, key.as_bytes(), &after)?
         {
             let head = HeadRow::of(key, &found)?;
-            if found.lsn == staged.now.lsn {
+            if is_own(staged, Some(head.sequence()), &head, &found)? {
                 return Ok(Tried::NotNow);
             }
             if let Some(until) = held_until(&state, &head, staged.now.millis) {
@@ -265,6 +341,16 @@ fn evict(staged: &mut Staged<'_>, scope: &Scope, list: &Shortlist, listed: &List
         chain.delete_version(key, version)?;
     }
     Ok(Tried::Evicted(gone))
+}
+
+/// Whether this commit writes a version: makes it, or changes it where it lies. What it only puts among the older ones,
+/// because another one is current now, is not its own.
+fn is_own(staged: &Staged<'_>, part: Option<(u64, u32)>, head: &HeadRow, found: &Found) -> Result<bool> {
+    if found.lsn != staged.now.lsn {
+        return Ok(false);
+    }
+    let is_older = part.is_some() && head.lsn != staged.now.lsn;
+    Ok(!is_older || Moment::now(staged.view).get(&found.at)?.is_some())
 }
 
 /// The row of a version as the changes so far leave it.
@@ -290,52 +376,6 @@ fn counts_there(
         Some((lsn, n)) => (Kind::Version, keys::version_tail(lsn, n).to_vec()),
     };
     scope.bucket.is_some() || state.lens(staged).write_key(kind, listed.key.as_bytes(), &tail) == found.at
-}
-
-/// Offers the versions that the changes are about to the lists: they may have another place in the order now.
-fn offer_changed(
-    staged: &mut Staged<'_>,
-    scopes: &[Scope],
-    visited: &[crate::ops::context::BucketRef],
-    lists: &mut Lists,
-) -> Result<()> {
-    let mut changed = BTreeSet::new();
-    for (bucket, key, part) in staged.take_laid() {
-        if part.is_some() {
-            // Whether the current version may go depends on those beneath it.
-            changed.insert((bucket, key.clone(), None));
-        }
-        changed.insert((bucket, key, part));
-    }
-    for (id, key, part) in changed {
-        let Some(bucket) = visited.iter().find(|bucket| bucket.id == id) else { continue };
-        let Ok(state) = staged.bucket(bucket) else { continue };
-        let listed = Listed { rank: [0; 5], group: id, key: key[..].into(), part };
-        let Some((head, found)) = find(staged, &state, &listed)? else { continue };
-        for scope in scopes {
-            if scope.bucket.as_ref().is_some_and(|of| of.row.id != id) {
-                continue;
-            }
-            let Some(list) = lists.get_mut(&scope.id()) else { continue };
-            if scope.id() == STORE
-                && !counts_there(staged, scope, &state, &listed, &found)
-                && found.lsn != staged.now.lsn
-            {
-                continue;
-            }
-            let ranking = Ranking::new(&scope.budget, &state);
-            let accessed = if part.is_none() { ranking.read_access(staged, &key)? } else { None };
-            let facts = Facts::of(&key, &head.row, part, accessed);
-            let Some(rank) = ranking.rank(&facts)? else { continue };
-            list.name(id, &state.name);
-            let listed = ranking.listed(&facts, rank);
-            match held_until(&state, &head, staged.now.millis) {
-                Some(until) => list.expect(until, listed),
-                None => list.offer(listed),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// `QuotaExceeded`.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::room::{End, Lack, make_room};
 use super::{Scope, scan};
 use crate::catalog::{self, Moment, Rows, keys};
-use crate::engine::{Engine, Shortlists};
+use crate::engine::{Engine, Shortlists, Taken};
 use crate::error::Result;
 use crate::model::{BucketName, Durability, Evicted};
 use crate::ops::batch::{Batch, Step, StepOutcome};
@@ -32,9 +34,16 @@ struct EvictStep {
     /// What is to be left; nothing for what the budget says is low.
     left: Option<u64>,
     lists: Arc<Shortlists>,
+    /// What it took off its list.
+    taken: Mutex<Taken>,
 }
 
 impl EvictStep {
+    /// A step of a bucket or the store.
+    fn new(bucket: Option<BucketRef>, left: Option<u64>, lists: &Arc<Shortlists>) -> EvictStep {
+        EvictStep { bucket, left, lists: lists.clone(), taken: Mutex::default() }
+    }
+
     fn scope(&self, staged: &mut Staged<'_>) -> Result<Option<Scope>> {
         match &self.bucket {
             Some(bucket) => {
@@ -49,6 +58,7 @@ impl EvictStep {
 
 impl Step for EvictStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        self.undone();
         let mut made = Made::default();
         let Some(scope) = self.scope(staged)? else { return Ok(StepOutcome::None) };
         let left = self.left.unwrap_or_else(|| scope.budget.low());
@@ -56,8 +66,8 @@ impl Step for EvictStep {
         if used > left {
             let mut lists = self.lists.lock();
             let list = lists.entry(scope.id()).or_default();
-            let (bytes, mut chosen) = (used - left, Vec::new());
-            let end = make_room(staged, &scope, list, bytes, AT_ONCE, &mut made.evicted, &mut chosen)?;
+            let (bytes, mut taken) = (used - left, self.taken.lock());
+            let end = make_room(staged, &scope, list, bytes, AT_ONCE, &mut made.evicted, &mut taken)?;
             made.list_ends = end == End::ListEnds;
         }
         Ok(StepOutcome::Evicted(made))
@@ -66,16 +76,18 @@ impl Step for EvictStep {
     fn frees(&self) -> bool {
         true
     }
+
+    fn undone(&self) {
+        let mut lists = self.lists.lock();
+        self.taken.lock().give_back(&mut lists);
+    }
 }
 
 /// One commit that evicts.
 fn commit(engine: &Arc<Engine>, bucket: Option<BucketRef>, left: Option<u64>) -> Result<Made> {
     let lists = engine.shortlists();
-    let step = EvictStep { bucket, left, lists: lists.clone() };
+    let step = EvictStep::new(bucket, left, lists);
     let (batch, committed) = engine.commit(Batch::of(step).keeping_past(), Durability::Buffered);
-    if committed.is_err() {
-        lists.forget();
-    }
     committed?;
     Ok(match batch.outcomes.first() {
         Some(StepOutcome::Evicted(made)) => {
@@ -102,11 +114,23 @@ fn fill(engine: &Arc<Engine>, scope: &Scope, fills: Option<u64>) -> Result<Optio
     lists.begin(scope.id());
     // Commits that were decided before are not offered, and must be seen.
     engine.catch_up();
+    match look(engine, scope) {
+        Ok(look) => {
+            lists.finish(scope.id(), look.list);
+            Ok(Some(look.evictable))
+        }
+        Err(error) => {
+            lists.give_up(scope.id());
+            Err(error)
+        }
+    }
+}
+
+/// Looks at what there is by now.
+fn look(engine: &Arc<Engine>, scope: &Scope) -> Result<scan::Look> {
     let view = engine.pin();
     let scope = Scope { bucket: current(&view, scope)?, budget: scope.budget.clone() };
-    let look = scan::look(&view, &scope, engine.millis(), None)?;
-    lists.finish(scope.id(), look.list);
-    Ok(Some(look.evictable))
+    scan::look(&view, &scope, engine.millis(), None)
 }
 
 /// The bucket as it is by now.
@@ -207,4 +231,97 @@ fn budgeted(moment: &Moment<'_>) -> Result<Vec<(u64, BucketName)>> {
         named.extend(BucketName::new(&String::from_utf8_lossy(&found.payload)).ok().map(|name| (id, name)));
     }
     Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Bucket, Store};
+    use crate::engine::{Proposal, State};
+    use crate::model::{Budget, EvictBy};
+    use crate::ops::body::Body;
+    use crate::ops::put::{self, PutOptions};
+
+    fn names(bucket: &Bucket) -> Vec<String> {
+        bucket.list("").unwrap().map(|entry| entry.unwrap().name().to_string()).collect()
+    }
+
+    /// A bucket with room for ten objects of 100 bytes, of which the lower priorities go first.
+    fn full() -> (Store, Bucket) {
+        let store = Store::in_memory().unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        bucket.set_config(&Budget::bytes(1000).headroom(0).order([EvictBy::Priority])).unwrap();
+        (0..10).for_each(|number| put(&bucket, number));
+        (store, bucket)
+    }
+
+    fn put(bucket: &Bucket, number: u8) {
+        bucket.put_with(&format!("{number:02}"), [7; 100], PutOptions::new().priority(number)).unwrap();
+    }
+
+    /// As when a group is full, or could not be written: its members are asked again.
+    #[test]
+    fn a_batch_that_is_asked_again_takes_the_same_off_its_list() {
+        let (store, bucket) = full();
+        // A list is made, and is whole.
+        put(&bucket, 10);
+        let engine = store.engine();
+        let body = Body::from(vec![1; 300]);
+        let options = PutOptions::new().priority(200);
+        let step = put::step(engine, bucket.reference(), "big", body, options, 1000).unwrap();
+        let mut batch = Batch::of(step).within(engine.shortlists(), false);
+        for _ in 0..4 {
+            let view = engine.pin();
+            let (lsn, millis, mistake) = (view.lsn + 1, engine.millis(), engine.mistake());
+            batch.decide(&State { view: &view, lsn, millis, mistake }).unwrap();
+        }
+        let (_, committed) = engine.commit(batch, Durability::Buffered);
+        committed.unwrap();
+        assert_eq!(names(&bucket), ["04", "05", "06", "07", "08", "09", "10", "big"]);
+        bucket.put("all", [1; 1000]).unwrap();
+        assert_eq!(names(&bucket), ["all"]);
+    }
+
+    /// The same for evictions in advance.
+    #[test]
+    fn an_eviction_that_is_asked_again_takes_the_same_off_its_list() {
+        let (store, bucket) = full();
+        put(&bucket, 10);
+        let engine = store.engine();
+        let step = EvictStep::new(Some(bucket.reference().clone()), Some(700), engine.shortlists());
+        let mut batch = Batch::of(step);
+        for _ in 0..3 {
+            let view = engine.pin();
+            let (lsn, millis, mistake) = (view.lsn + 1, engine.millis(), engine.mistake());
+            batch.decide(&State { view: &view, lsn, millis, mistake }).unwrap();
+        }
+        let (_, committed) = engine.commit(batch, Durability::Buffered);
+        committed.unwrap();
+        assert_eq!(names(&bucket), ["04", "05", "06", "07", "08", "09", "10"]);
+        bucket.put("all", [1; 1000]).unwrap();
+        assert_eq!(names(&bucket), ["all"]);
+    }
+
+    /// A writer that holds the turn makes a list while another one is being made from an older view: what is written
+    /// behind that view must be on the list that counts in the end.
+    #[test]
+    fn a_look_in_the_turn_takes_nothing_from_one_in_progress() {
+        let (store, bucket) = full();
+        let engine = store.engine();
+        let view = engine.pin();
+        let scope = scope_of(engine, &Moment::now(&view), Some(bucket.reference())).unwrap().unwrap();
+        engine.shortlists().begin(scope.id());
+        let looked = scan::look(&view, &scope, engine.millis(), None).unwrap();
+        store
+            .write(|tx| {
+                assert!(!tx.exists(&bucket, "there is none")?);
+                tx.put_with(&bucket, "10", [7; 100], PutOptions::new().priority(10))
+            })
+            .unwrap();
+        put(&bucket, 11);
+        engine.shortlists().finish(scope.id(), looked.list);
+        (12..30).for_each(|number| put(&bucket, number));
+        assert_eq!(names(&bucket)[0], "20");
+        assert_eq!(names(&bucket).len(), 10);
+    }
 }

@@ -16,8 +16,18 @@ const EIO: io::ErrorKind = io::ErrorKind::Other;
 /// kind; and every write of them ends halfway.
 pub fn some_changes(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
+    changes(script, seed, spread(world.disk.operations(), most, seed), mistake)
+}
+
+/// The same for the changing calls of these numbers.
+pub fn changes(
+    script: &Script,
+    seed: u64,
+    calls: impl IntoIterator<Item = u64>,
+    mistake: Option<Planted>,
+) -> Verdict<Tally> {
     let mut tally = Tally::default();
-    for at in spread(world.disk.operations(), most, seed) {
+    for at in calls {
         for fault in [Fault::Error(EIO), Fault::Sticky(EIO), Fault::TornWrite] {
             let failing = World::new(seed, mistake);
             failing.disk.fail_at(at, fault);
