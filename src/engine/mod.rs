@@ -142,6 +142,8 @@ pub struct Engine {
     shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.
     shredding: std::sync::atomic::AtomicBool,
+    /// The segment that a shred could not empty, because something was written to it; 0 for none.
+    in_the_way: AtomicU64,
     /// While a shred drops tombstones: the last commit at which nothing was dead that is not gone now. Else 0.
     emptied_to: AtomicU64,
     /// What a reader keeps to find the newest state; nothing in a writer.

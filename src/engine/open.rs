@@ -194,6 +194,7 @@ impl Engine {
             copies: super::copying::Copies::default(),
             shred_turn: Mutex::new(()),
             shredding: false.into(),
+            in_the_way: 0.into(),
             emptied_to: 0.into(),
             reader: None,
             reserve,

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{self, Change};
 use crate::format::entry::Extent;
 use crate::format::frame::Kind;
-use crate::format::segment_header::SegmentKind;
+use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 use crate::format::superblock::{SLOTS, Superblock};
 use crate::index::NewItem;
 use crate::segment::{End, Scan, Segment};
@@ -80,7 +80,12 @@ impl Engine {
         // What is being copied at this moment may have been live when it was read.
         self.await_moves();
         let lsn = self.pin().lsn;
-        self.seal_all()?;
+        let is_blank = self.writer.lock().log.tail().is_some_and(|tail| tail.offset <= HEADER_LEN as u64);
+        if is_blank {
+            self.pools.seal_idle();
+        } else {
+            self.seal_all()?;
+        }
         let end = self.writer.lock().log.end();
         let table = self.tables.current();
         let of_log = |segment: &Segment| segment.header.kind == SegmentKind::Log;
@@ -160,15 +165,25 @@ impl Engine {
         let table = self.tables.current();
         match emptied.iter().find(|id| table.contains(**id)) {
             None => Ok(()),
-            Some(id) => Err(Error::new(
-                ErrorKind::Busy,
-                "OperationConflict",
-                format!(
-                    "what is to be shredded is deleted, but remains of it lie in segment {id}, which a body is being \
-                     written to; when that has ended, maintenance goes on with it, or `Store::finish_shredding`"
-                ),
-            )),
+            Some(id) => {
+                self.in_the_way.store(*id, Ordering::Release);
+                Err(in_the_way(*id))
+            }
         }
+    }
+
+    /// Whether what was in the way of the last shredding is gone; before that it need not be begun again.
+    ///
+    /// # Errors
+    /// `Busy` if it is not, or while a backup is being written.
+    pub fn check_nothing_in_the_way(&self) -> Result<()> {
+        let id = self.in_the_way.load(Ordering::Acquire);
+        self.pools.seal_if_idle(id);
+        if self.is_written(id) {
+            return Err(in_the_way(id));
+        }
+        self.in_the_way.store(0, Ordering::Release);
+        if self.backups.load(Ordering::Acquire) > 0 { Err(backup_in_the_way()) } else { Ok(()) }
     }
 
     /// Whether nothing older can come back that a tombstone of this commit would have to hide.
@@ -297,12 +312,7 @@ impl Engine {
         let mut state = self.checkpointing.lock();
         self.check_writable()?;
         if self.backups.load(Ordering::Acquire) > 0 {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                "OperationConflict",
-                "a backup is being written; when that has ended, maintenance goes on with the shredding, or \
-                 `Store::finish_shredding`",
-            ));
+            return Err(backup_in_the_way());
         }
         self.checkpoint_with(&mut state)?;
         // Left by an attempt that a full disk has ended.
@@ -342,6 +352,26 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+fn in_the_way(segment: u64) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "OperationConflict",
+        format!(
+            "what is to be shredded is deleted, but remains of it lie in segment {segment}, which a body is being \
+             written to; when that has ended, maintenance goes on with it, or `Store::finish_shredding`"
+        ),
+    )
+}
+
+fn backup_in_the_way() -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "OperationConflict",
+        "a backup is being written; when that has ended, maintenance goes on with the shredding, or \
+         `Store::finish_shredding`",
+    )
 }
 
 /// The places of the bodies that a live row has in the segment `id`, where this record of it lies; `None` if the row is

@@ -217,6 +217,8 @@ fn erase_some(staged: &mut Staged<'_>, work: &TidyRow) -> Result<Tally> {
     let TidyRow::Erase { bucket, id, prefix, exact, drop } = work else { return Ok(tally) };
     let state = catalog::find_bucket(staged, bucket)?.filter(|state| state.row.id == *id);
     if let Some(state) = state {
+        // There may be a fork since the last commit.
+        refuse_shared(staged, &state)?;
         erase(staged, &state, (prefix, *exact), &mut tally)?;
         if tally.done && *drop {
             remove_bucket(staged, &state)?;
@@ -341,6 +343,7 @@ impl Shredder {
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Erase => self.phase = if self.erase(engine)? { Phase::Erase } else { Phase::Tidy(0) },
             Phase::Tidy(looks) => {
+                engine.check_nothing_in_the_way()?;
                 while tidy::step(engine)? || history::trim(engine)? {}
                 if self.empty_frames(engine, looks)? {
                     self.phase = Phase::Tidy(looks + 1);
@@ -386,7 +389,7 @@ impl Shredder {
         let (_, committed) = engine.commit(Batch::of(step), Durability::Buffered);
         if let Err(error) = committed {
             if error.kind() == ErrorKind::Immutable {
-                // Something was protected meanwhile. It stays, and what is gone is shredded.
+                // Something was protected or forked meanwhile. It stays, and what is gone is shredded.
                 let end = EndStep { words: vec![key], leaves: true };
                 batch::commit_one(engine, end, Durability::Buffered)?;
             }
@@ -624,8 +627,7 @@ mod tests {
         }
         for segment in engine.segments().iter() {
             let mut scan = Scan::new(segment, 0, None).unwrap();
-            loop {
-                let Ok(record) = scan.next(false).unwrap() else { break };
+            while let Ok(record) = scan.next(false).unwrap() {
                 let (offset, frame) = (record.offset, record.frame);
                 let place = format!("{:?} {} at {offset}", segment.header.kind, segment.id());
                 look(place.clone(), record.payload);
@@ -874,5 +876,50 @@ mod tests {
             let run = crate::catalog::lifecycle::find_run(&Moment::now(&view)).unwrap().unwrap();
             assert_eq!(run.running.unwrap().place, there);
         }
+    }
+
+    #[test]
+    fn a_fork_that_is_made_while_a_shred_is_at_it_ends_it() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let versioned = CreateBucketOptions::new().versioning(Versioning::Enabled);
+        let bucket = store.create_bucket_with("letters", versioned).unwrap();
+        for _ in 0..ROWS + 44 {
+            bucket.put("secret", b"what goes").unwrap();
+        }
+        begin(&bucket);
+        store.fork_bucket("letters", "fork").unwrap();
+        let error = store.finish_shredding().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Immutable, "{error}");
+        store.finish_shredding().unwrap();
+        assert!(!store.is_shredding().unwrap());
+        for name in ["letters", "fork"] {
+            assert_eq!(store.bucket(name).unwrap().versions("secret").unwrap().count(), 44, "{name}");
+        }
+        store.delete_bucket("fork").unwrap();
+        assert_eq!(bucket.shred("secret").unwrap().objects, 44);
+        assert_gone(&store, "forked");
+    }
+
+    #[test]
+    fn a_shred_that_waits_makes_no_segments() {
+        let store = open(&Arc::new(MemoryVfs::new()));
+        let bucket = store.create_bucket("letters").unwrap();
+        bucket.put("stays", long("what stays ", 40_000)).unwrap();
+        bucket.put("secret", long("what goes ", 40_000)).unwrap();
+        let mut writer = bucket.writer("late", PutOptions::new()).unwrap();
+        std::io::Write::write_all(&mut writer, &long("late ", 60_000)).unwrap();
+        assert_eq!(bucket.shred("secret").unwrap_err().kind(), ErrorKind::Busy);
+        let newest = |store: &Store| store.engine().segments().iter().map(|segment| segment.id()).max();
+        maintain(&store);
+        let before = (newest(&store), store.engine().pin().lsn);
+        for _ in 0..5 {
+            maintain(&store);
+            assert_eq!(store.finish_shredding().unwrap_err().kind(), ErrorKind::Busy);
+        }
+        assert_eq!((newest(&store), store.engine().pin().lsn), before);
+        writer.finish().unwrap();
+        maintain(&store);
+        assert_gone(&store, "waited");
+        assert_eq!(bucket.get("late").unwrap().bytes().unwrap(), long("late ", 60_000));
     }
 }

@@ -277,6 +277,18 @@ impl BulkPool {
         open.retain(|(id, _)| idle.iter().all(|gone| gone.segment.id() != *id));
     }
 
+    /// Closes this segment if no writer holds it.
+    pub fn seal_if_idle(&self, id: u64) {
+        let idle = {
+            let mut idle = self.idle.lock();
+            let at = idle.iter().position(|one| one.segment.id() == id);
+            at.map(|at| idle.remove(at))
+        };
+        if idle.is_some() {
+            self.open_ids.lock().retain(|(open, _)| *open != id);
+        }
+    }
+
     /// Whether any finished body waits for a sync.
     pub fn is_dirty(&self) -> bool {
         !self.unsynced.lock().is_empty()

@@ -35,6 +35,11 @@ impl Pools {
         self.0.iter().for_each(|pool| pool.seal_idle());
     }
 
+    /// See [`BulkPool::seal_if_idle`].
+    pub fn seal_if_idle(&self, id: u64) {
+        self.0.iter().for_each(|pool| pool.seal_if_idle(id));
+    }
+
     /// See [`BulkPool::is_dirty`].
     pub fn is_dirty(&self) -> bool {
         self.0.iter().any(|pool| pool.is_dirty())
