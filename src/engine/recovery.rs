@@ -556,7 +556,11 @@ impl<'a> Replay<'a> {
     /// Makes durable what only the page cache may have: writes it again as it is, and syncs it.
     fn make_durable(&mut self, end: Position) -> Result<()> {
         for (id, last) in std::mem::take(&mut self.unproved) {
-            self.rewrite(self.table.get(id)?, HEADER_LEN as u64, last)?;
+            let segment = self.table.get(id)?;
+            // What lies on another disk was durable before any commit named it, and that disk may take no writes now.
+            if segment.path().starts_with(&self.engine.dir) {
+                self.rewrite(segment, HEADER_LEN as u64, last)?;
+            }
         }
         let from = self.durable.min(end);
         for (id, segment) in self.logs.range(from.segment..=end.segment) {

@@ -12,7 +12,7 @@ use super::handle::LogStart;
 use super::pipeline::{GATHER, Piece, Through};
 use super::sealed::{BodySealer, store_chunks};
 use super::{Segment, SegmentMaker, TableCell};
-use crate::env::Site;
+use crate::env::{Planted, Site};
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded;
@@ -250,8 +250,11 @@ impl BulkPool {
         let owners: usize = bodies.iter().map(|(owner, _)| owner.len() + 8).sum();
         segment.overhead.fetch_add(owners as u64, Ordering::Relaxed);
         open.tail += records.len() as u64;
+        if let Err(error) = self.note_finished(&segment) {
+            self.seal(&open);
+            return Err(error);
+        }
         let placed = extents.into_iter().map(|extent| Placed::new(extent, segment.clone())).collect();
-        self.note_unsynced(&segment);
         self.give_back(open);
         Ok(placed)
     }
@@ -383,12 +386,25 @@ impl BulkPool {
         self.open_ids.lock().retain(|(id, _)| *id != open.segment.id());
     }
 
-    fn note_unsynced(&self, segment: &Arc<Segment>) {
+    /// Takes note that a body was finished: the next sync makes it durable. In a directory of its own, which may fail when the
+    /// log's does not, it is made durable now: a commit that names it is then never in doubt because of that directory, and
+    /// nobody suffers but who writes there. After an error the segment takes no more.
+    fn note_finished(&self, segment: &Arc<Segment>) -> Result<()> {
+        let elsewhere = self.maker.is_elsewhere(self.tier) && !self.maker.env.planted(Planted::SkipTierSync);
+        let durable = elsewhere.then(|| segment.durable_bodies.lock());
+        if durable.is_some() {
+            segment.sync(Site::BULK_SYNC)?;
+        }
         segment.bodies.fetch_add(1, Ordering::AcqRel);
+        if let Some(mut durable) = durable {
+            *durable = segment.bodies.load(Ordering::Acquire);
+            return Ok(());
+        }
         let mut waiting = self.unsynced.lock();
         if !waiting.iter().any(|other| other.id() == segment.id()) {
             waiting.push(segment.clone());
         }
+        Ok(())
     }
 }
 
@@ -489,8 +505,13 @@ impl BodyWriter {
         // Before the segment is given back, so that at no moment nobody seems to need it.
         let placed =
             Placed::new(Extent { segment: segment.id(), offset: self.start, len: self.len }, segment);
-        self.pool.note_unsynced(&placed.segment);
-        self.pool.give_back(open);
+        match self.pool.note_finished(&placed.segment) {
+            Ok(()) => self.pool.give_back(open),
+            Err(error) => {
+                self.pool.seal(&open);
+                return Err(error);
+            }
+        }
         Ok(placed)
     }
 

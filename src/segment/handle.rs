@@ -90,6 +90,11 @@ impl SegmentMaker {
         self.places.load().get(usize::from(tier)).cloned().unwrap_or_default()
     }
 
+    /// Whether the segments of a tier lie in a directory of their own.
+    pub fn is_elsewhere(&self, tier: u8) -> bool {
+        self.places.load().get(usize::from(tier)).is_some_and(|place| place.elsewhere.is_some())
+    }
+
     /// The id of the next segment.
     pub fn next_id(&self) -> u64 {
         self.next_id.load(Ordering::Relaxed)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ossicle::testing::FaultyDisk;
 use ossicle::*;
 
 use crate::read;
@@ -52,7 +53,7 @@ impl Weather {
 
 #[derive(Debug)]
 struct TwoDisks {
-    disk: Arc<MemoryVfs>,
+    disk: Arc<dyn Vfs>,
     weather: Arc<Weather>,
 }
 
@@ -145,7 +146,7 @@ fn body(key: &str, len: usize) -> Vec<u8> {
     out
 }
 
-fn open(disk: &Arc<MemoryVfs>, weather: &Arc<Weather>, sealed: bool) -> Result<Store> {
+fn open(disk: &Arc<dyn Vfs>, weather: &Arc<Weather>, sealed: bool) -> Result<Store> {
     let vfs: Arc<dyn Vfs> = Arc::new(TwoDisks { disk: disk.clone(), weather: weather.clone() });
     let settings = Settings {
         segment_size: 1 << 20,
@@ -255,7 +256,7 @@ impl Scene {
 
 /// Plays a history in which the trouble begins with this call to the other disk, and ends. Answers how many calls there were.
 fn play(trouble: Trouble, begins: u64, sealed: bool) -> u64 {
-    let disk = Arc::new(MemoryVfs::new());
+    let disk: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
     let weather = Arc::new(Weather { trouble, begins: u64::MAX.into(), calls: 0.into() });
     let store = open(&disk, &weather, sealed).unwrap();
     weather.calls.store(0, Ordering::Relaxed);
@@ -303,7 +304,7 @@ fn trouble_at_every_so_many_calls(trouble: Trouble) {
     let calls = play(trouble, u64::MAX, false);
     assert!(calls > 200, "{calls}");
     // Odd, so that it meets calls of every kind.
-    for begins in (0..calls).step_by(37) {
+    for begins in (0..calls).step_by(23) {
         play(trouble, begins, begins % 2 == 1);
     }
 }
@@ -321,4 +322,39 @@ fn a_disk_that_fills_up_keeps_what_it_has() {
 #[test]
 fn a_disk_that_lets_nobody_write_is_still_read() {
     trouble_at_every_so_many_calls(Trouble::ReadOnly);
+}
+
+#[test]
+fn a_store_opens_after_a_crash_whatever_is_wrong_with_the_other_disk() {
+    for (trouble, sealed) in
+        [Trouble::Gone, Trouble::Full, Trouble::ReadOnly].map(|each| [(each, false), (each, true)]).concat()
+    {
+        let disk = FaultyDisk::new(7);
+        let calm = Arc::new(Weather { trouble, begins: u64::MAX.into(), calls: 0.into() });
+        let store = open(&disk.vfs(), &calm, sealed).unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        let cold = || PutOptions::new().storage_class(StorageClass::Archive);
+        for (n, durability) in [Durability::Synced, Durability::Buffered].into_iter().enumerate() {
+            bucket
+                .put_with(&format!("cold/{n}"), body("cold", 60_000), cold().durability(durability))
+                .unwrap();
+        }
+        let after = disk.after_kill().vfs();
+        let wild = Arc::new(Weather { trouble, begins: 0.into(), calls: 0.into() });
+        let store = open(&after, &wild, sealed).unwrap();
+        let bucket = store.bucket("cats").unwrap();
+        assert!(bucket.exists("cold/0").unwrap() && bucket.exists("cold/1").unwrap(), "{trouble:?}");
+        bucket.put("warm", body("warm", 60_000)).unwrap();
+        assert!(read(&bucket, "warm") == body("warm", 60_000));
+        drop(bucket);
+        store.close().unwrap();
+        drop(store);
+        let store = open(&after, &calm, sealed).unwrap();
+        let bucket = store.bucket("cats").unwrap();
+        for key in ["cold/0", "cold/1"] {
+            bucket.restore(key, RestoreOptions::new()).unwrap();
+            assert!(read(&bucket, key) == body("cold", 60_000), "{trouble:?}");
+        }
+        assert!(store.verify().unwrap().is_clean());
+    }
 }
