@@ -294,7 +294,9 @@ impl Op {
             Op::Rekey(name) => {
                 let bucket = store.bucket(name)?;
                 bucket.rotate_key()?;
-                bucket.reencrypt(Duration::from_secs(3600)).map(drop)
+                // Step by step, so that the place where it goes on is written and found again.
+                while bucket.reencrypt(Duration::ZERO)?.more {}
+                Ok(())
             }
             Op::Restore { bucket, key } => {
                 let status = store.bucket(bucket)?.restore(key, RestoreOptions::new().days(7))?;
