@@ -8,7 +8,7 @@ use crate::env::Site;
 use crate::error::{Error, Result};
 use crate::format::segment_header::SegmentKind;
 use crate::format::superblock::Superblock;
-use crate::segment::{LOST, TIERS, Table, bulk_dir, find_places, log_dir, parse_file_name};
+use crate::segment::{LOST, TIERS, Table, bulk_dir, find_places, list_elsewhere, log_dir, parse_file_name};
 
 /// How many ids are passed over when there may be segments that cannot be seen: more than are ever made between two
 /// superblocks.
@@ -40,7 +40,13 @@ pub fn open_segments(
     for (kind, tier, dir) in dirs_of(engine) {
         let failed = |error| Error::io(format!("listing {}", dir.display()), error);
         let home = kind == SegmentKind::Log || tier == 0 && dir == bulk_dir(&engine.dir, 0);
-        let listed = match engine.env.vfs.list(&dir, Site::STORE_LIST) {
+        let is_home = dir.starts_with(&engine.dir);
+        let listed = if is_home {
+            engine.env.vfs.list(&dir, Site::STORE_LIST)
+        } else {
+            list_elsewhere(&engine.env, &dir)
+        };
+        let listed = match listed {
             Ok(listed) => listed,
             Err(error) if home => return Err(failed(error)),
             // A store of an earlier version has no directory for each tier.

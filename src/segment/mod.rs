@@ -32,7 +32,7 @@ pub use coding::Coding;
 pub use coding::restore;
 pub use handle::{Identity, LogStart, Segment, SegmentMaker};
 pub use log::{Log, Undo};
-pub use places::{Place, TIERS, find_places, sync_above};
+pub use places::{Place, TIERS, find_places, list_elsewhere, sync_above};
 pub use pools::Pools;
 pub use scan::{End, Scan, find_durable_mark, lsn_before};
 pub use sealed::{LOST, most_added};

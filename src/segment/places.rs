@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
 use super::{bulk_dir, parse_file_name};
-use crate::env::{Env, OpenMode, Planted, Site};
+use crate::env::{Env, Listed, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
 
@@ -55,7 +55,9 @@ pub fn find_places(
     let mut unsure = Vec::new();
     let find = |tier: u8| {
         let home = bulk_dir(store, tier);
-        let noted = read_note(env, &home);
+        let noted = read_note(env, &home).map_err(|error| {
+            Error::io(format!("looking where tier {tier} lies, in {}", home.display()), error)
+        })?;
         let wanted = wanted.and_then(|wanted| wanted.get(usize::from(tier))?.clone());
         match wanted.filter(|wanted| noted.as_ref().is_none_or(|(_, noted)| noted != wanted)) {
             None => {
@@ -67,8 +69,14 @@ pub fn find_places(
     (0..TIERS).map(find).collect()
 }
 
+/// Lists a directory on another disk, a second time if the first fails: what is not there is out of service until the next
+/// opening, and an error that does not last is no reason for that.
+pub fn list_elsewhere(env: &Env, dir: &Path) -> std::io::Result<Vec<Listed>> {
+    env.vfs.list(dir, Site::STORE_LIST).or_else(|_| env.vfs.list(dir, Site::STORE_LIST))
+}
+
 fn look(env: &Env, own: PathBuf) -> Place {
-    let out = env.vfs.list(&own, Site::STORE_LIST).err();
+    let out = list_elsewhere(env, &own).err();
     let out = out.map(|error| format!("{} cannot be used: {error}", own.display()));
     Place { elsewhere: Some(own), out }
 }
@@ -203,23 +211,47 @@ fn write_note(env: &Env, home: &Path, number: u64, path: &str) -> std::io::Resul
     Ok(())
 }
 
-/// The newest sound note in a tier's directory, and its number.
-fn read_note(env: &Env, home: &Path) -> Option<(u64, PathBuf)> {
-    let listed = env.vfs.list(home, Site::STORE_LIST).ok()?;
+/// The newest sound note in a tier's directory, and its number. What cannot be read is no reason to believe that there is none:
+/// what lies elsewhere would be taken for lost.
+fn read_note(env: &Env, home: &Path) -> std::io::Result<Option<(u64, PathBuf)>> {
+    let listed = match env.vfs.list(home, Site::STORE_LIST) {
+        // A store of an earlier version has no directory for each tier.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        listed => listed?,
+    };
     let number = |name: &str| name.strip_prefix(NOTE)?.parse::<u64>().ok();
     let mut numbers: Vec<u64> = listed.iter().filter_map(|listed| number(&listed.name)).collect();
     numbers.sort_unstable();
-    numbers.into_iter().rev().find_map(|number| {
-        let file = env.vfs.open(&home.join(note_name(number)), OpenMode::Read, Site::STORE_LIST).ok()?;
-        let size = usize::try_from(file.size().ok()?).ok().filter(|size| *size <= MAX_PATH + 16)?;
-        let mut bytes = vec![0; size];
-        file.read_exact_at(&mut bytes, 0, Site::STORE_LIST).ok()?;
-        let (bytes, sum) = bytes.split_last_chunk::<4>()?;
-        let (len, path) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
-        let sound = crc(bytes) == u32::from_le_bytes(*sum) && u32::from_le_bytes(*len) as usize == path.len();
-        let path = std::str::from_utf8(path).ok().filter(|_| sound)?;
-        Some((number, PathBuf::from(path)))
-    })
+    for number in numbers.into_iter().rev() {
+        let read = || {
+            let file = env.vfs.open(&home.join(note_name(number)), OpenMode::Read, Site::STORE_LIST)?;
+            let size = usize::try_from(file.size()?).ok().filter(|size| *size <= MAX_PATH + 16);
+            let mut bytes = vec![0; size.unwrap_or_default()];
+            file.read_exact_at(&mut bytes, 0, Site::STORE_LIST).map(|()| bytes)
+        };
+        match read() {
+            Ok(bytes) => match parse_note(&bytes) {
+                Some(path) => return Ok(Some((number, path))),
+                None => continue,
+            },
+            // A writer has put another one in its place, or is about to write it.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof
+                ) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// The path that a note says, if it is whole.
+fn parse_note(bytes: &[u8]) -> Option<PathBuf> {
+    let (bytes, sum) = bytes.split_last_chunk::<4>()?;
+    let (len, path) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+    let sound = crc(bytes) == u32::from_le_bytes(*sum) && u32::from_le_bytes(*len) as usize == path.len();
+    std::str::from_utf8(path).ok().filter(|_| sound).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use ossicle::testing::{CutPolicy, Fault};
+use ossicle::testing::{CutPolicy, Fault, FaultyDisk};
 use ossicle::{
     Body, CompactOptions, CopyOptions, CustomerKey, DeleteOptions, Durability, Encryption, ErrorKind,
-    PutOptions, RestoreOptions, Site, StorageClass, UploadOptions,
+    Maintenance, PutOptions, RestoreOptions, Site, StorageClass, Store, Tier, UploadOptions,
 };
 
 use crate::harness::canary::tells;
@@ -428,4 +428,41 @@ fn parts_appends_and_copies_whose_write_failed_are_written_anew() {
             verify(&store).unwrap();
         }
     }
+}
+
+/// Found among failing reads: a note of where a tier lies that could not be read was taken for none, so all that lies there was
+/// told to be lost.
+#[test]
+fn a_note_of_where_a_tier_lies_that_cannot_be_read_is_not_taken_for_none() {
+    let disk = FaultyDisk::new(1);
+    let builder = || Store::builder("/store").vfs(disk.vfs()).maintenance(Maintenance::Manual);
+    let cool = StorageClass::InfrequentAccess;
+    let store = builder().tier(cool, Tier::new().dir("/apart")).open().unwrap();
+    let bucket = store.create_bucket("one").unwrap();
+    bucket.put_with("k", vec![7; 300_000], PutOptions::new().storage_class(cool)).unwrap();
+    drop(bucket);
+    store.close().unwrap();
+    drop(store);
+    let (mut refused, mut opened) = (0, 0);
+    for nth in 0.. {
+        let hits = disk.hits().iter().map(|hit| hit.count).sum::<u64>();
+        disk.fail_site(Site::STORE_LIST, nth, Fault::Error(std::io::ErrorKind::Other));
+        let answer = builder().open();
+        disk.clear_faults();
+        if disk.hits().iter().map(|hit| hit.count).sum::<u64>() == hits {
+            break;
+        }
+        match answer {
+            Ok(store) => {
+                let bucket = store.bucket("one").unwrap();
+                assert_eq!(bucket.get("k").unwrap().bytes().unwrap(), vec![7; 300_000], "call {nth}");
+                opened += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Io, "call {nth}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 3 && opened > 0, "{refused} {opened}");
 }
