@@ -60,7 +60,7 @@ impl<'c, 'a> Chain<'c, 'a> {
 
     /// Writes a version on top of the chain. The row's place in the order of versions is set here.
     pub fn push(&mut self, key: &str, mut row: ObjectRow, body: Bringing) -> Result<Option<VersionId>> {
-        row.lsn = 0;
+        (row.lsn, row.superseded) = (0, None);
         let versioning = self.state.versioning();
         let version = match versioning {
             None => {
@@ -156,7 +156,7 @@ impl<'c, 'a> Chain<'c, 'a> {
         if !head.row.named {
             self.lift(Kind::Null, key, b"")?;
         }
-        let row = head.kept();
+        let row = ObjectRow { superseded: None, ..head.kept() };
         let weight = catalog::weight_of(&row);
         self.lay(Kind::Head, key, b"", weight, Bringing::Found(found.body, found.at), row::encode(&row))
     }
@@ -186,9 +186,12 @@ impl<'c, 'a> Chain<'c, 'a> {
         Ok(())
     }
 
-    /// Puts the current version among those that are not.
+    /// Puts the current version among those that are not, and writes down since when: what takes its place may be
+    /// replaced or changed later, which makes this one no younger.
     fn push_down(&mut self, key: &str, head: &HeadRow, found: Found) -> Result<()> {
-        let (row, tail) = (head.kept(), head.tail());
+        // A clock that was set back supersedes nothing before it was written.
+        let since = self.staged.now.millis.max(head.row.modified);
+        let (row, tail) = (ObjectRow { superseded: Some(since), ..head.kept() }, head.tail());
         let weight = catalog::weight_of(&row);
         self.lay(
             Kind::Version,

@@ -226,6 +226,49 @@ fn a_store_with_tiers_opens_and_reads() {
     }
 }
 
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// On which days behind `day` how many versions of the store `name` go, three days after they were superseded on that day.
+/// On the next day what took their places is changed: access counts as writing, and a null version is replaced.
+fn removed_by_day(name: &str, day: u32) -> Vec<(u32, u64)> {
+    let (_dir, path) = copy_of(name);
+    let clock = ossicle::VirtualClock::at(std::time::SystemTime::UNIX_EPOCH + DAY * (day + 1));
+    let store = builder(&path).clock(clock.clone()).rebuild_index(true).open().unwrap();
+    let cats = store.bucket("cats").unwrap();
+    let oldest = |key: &str| cats.versions(key).unwrap().map(|entry| entry.unwrap()).last().unwrap();
+    for key in ["gone", "null", "plain", "tagged"] {
+        let options = GetOptions::new().version(oldest(key).version);
+        assert_eq!(cats.get_with(key, options).unwrap().bytes().unwrap(), b"first"[..], "{key}");
+    }
+    let dear = oldest("dear");
+    assert_eq!((dear.class, dear.size), (Some(ossicle::StorageClass::Archive), 5));
+    cats.set_acl("tagged", ossicle::Acl::Private).unwrap();
+    cats.set_config(&ossicle::Lifecycle::new([ossicle::Rule::new("").noncurrent_expire_after(3)])).unwrap();
+    let mut days = Vec::new();
+    for at in 2..8 {
+        clock.advance(DAY);
+        let removed = store.maintain(DAY).unwrap().lifecycle.removed;
+        days.extend((removed > 0).then_some((at, removed)));
+    }
+    store.compact(Default::default()).unwrap();
+    assert!(store.verify().unwrap().is_clean());
+    days
+}
+
+/// Rows of versions that are not current say when that came to be, and the plain one of a second time a day later.
+#[test]
+fn a_store_with_versions_opens_and_they_go_on_their_day() {
+    assert_same_as_ever("older", &written::version_files());
+    assert_eq!(removed_by_day("older", 20_001), [(4, 5), (5, 1)]);
+}
+
+/// The same store, written before that was in the rows: days count from when the successor was written, and one of those
+/// is written anew here.
+#[test]
+fn a_store_with_versions_of_before_opens_and_they_go_on_the_day_of_their_successor() {
+    assert_eq!(removed_by_day("versions", 20_788), [(4, 5), (5, 1)]);
+}
+
 /// Bodies in envelopes: keys of a bucket, one of them retired, another named key, a customer's key.
 #[test]
 fn a_store_with_envelopes_opens_and_reads() {

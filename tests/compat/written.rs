@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use ossicle::{
     Bucket, CompactOptions, CustomerKey, Durability, Encryption, Maintenance, MemoryVfs, OpenMode,
-    PutOptions, SeededEntropy, Settings, Site, StaticKey, StorageClass, Store, Tier, UploadOptions, Vfs,
-    VirtualClock,
+    PutOptions, SeededEntropy, Settings, Site, StaticKey, StorageClass, Store, Tier, UploadOptions,
+    Versioning, Vfs, VirtualClock,
 };
 
 const DIR: &str = "/store";
@@ -226,6 +226,38 @@ pub fn envelope_files() -> BTreeMap<String, Vec<u8>> {
     photos.put("kms/after-the-rotation", &all["kms/after-the-rotation"].0).unwrap();
     photos.copy("kms/after-the-rotation", "kms/copied").unwrap();
     photos.put("kms/anew", &all["kms/anew"].0).unwrap();
+    collect(&*vfs)
+}
+
+/// Writes a store with versions that are not current, the first of which were superseded a day after they were written: a
+/// plain one, one that is pinned and of a cold class, one with tags, one beneath a delete marker, and a null one.
+pub fn version_files() -> BTreeMap<String, Vec<u8>> {
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * 86_400));
+    let settings = Settings { segment_size: 1 << 20, reserve_bytes: 0, ..Settings::default() };
+    let store = Store::builder(DIR)
+        .vfs(vfs.clone())
+        .clock(clock.clone())
+        .entropy(SeededEntropy::new(5))
+        .settings(settings)
+        .maintenance(Maintenance::Manual)
+        .open()
+        .unwrap();
+    let cats = store.create_bucket("cats").unwrap();
+    let names = ["dear", "gone", "null", "plain", "tagged"];
+    cats.put("null", b"first").unwrap();
+    cats.set_config(&Versioning::Enabled).unwrap();
+    cats.put("plain", b"first").unwrap();
+    cats.put_with("dear", b"first", PutOptions::new().storage_class(StorageClass::Archive).pinned(true))
+        .unwrap();
+    cats.put_with("tagged", b"first", PutOptions::new().tag("colour", "grey")).unwrap();
+    cats.put("gone", b"first").unwrap();
+    clock.advance(Duration::from_secs(86_400));
+    names.iter().filter(|name| **name != "gone").for_each(|name| drop(cats.put(name, b"second").unwrap()));
+    cats.delete("gone").unwrap();
+    store.checkpoint().unwrap();
+    clock.advance(Duration::from_secs(86_400));
+    cats.put("plain", b"third").unwrap();
     collect(&*vfs)
 }
 

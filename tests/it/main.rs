@@ -32,6 +32,7 @@ mod lifecycle;
 mod lifecycle_access;
 mod lifecycle_days;
 mod lifecycle_rules;
+mod lifecycle_since;
 mod limits;
 mod list;
 mod lived_in;

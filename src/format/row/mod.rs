@@ -205,7 +205,7 @@ mod tests {
         let first = [2, 3, 25, 7, 251, 44, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(bytes, [&first[..], &[1, 251, 232, 3, 252, 112, 17, 1, 0, 2, 1, 5]].concat());
         let mut unknown = encode(&plain);
-        unknown[1] = 5;
+        unknown[1] = 7;
         assert_eq!(decode::<ObjectRow>(&unknown), Err(UNKNOWN));
     }
 
@@ -263,6 +263,34 @@ mod tests {
         assert_eq!(encode(&key), [&[26, 1, 39, 1, b'k', 2, 7, 8][..], &[9; 32], &[5, 1]].concat());
         let default = EncryptionRow { algorithm: 2, key_id: Some("k".into()) };
         assert_eq!(encode(&default), [27, 1, 4, 2, 1, 1, b'k']);
+    }
+
+    #[test]
+    fn only_rows_of_versions_that_are_not_current_say_since_when() {
+        let plain = ObjectRow { size: 7, modified: 300, lsn: 9, named: true, ..Default::default() };
+        let older = ObjectRow { superseded: Some(70_000), ..plain.clone() };
+        let (short, long) = (encode(&plain), encode(&older));
+        let moment = [252, 112, 17, 1, 0];
+        assert_eq!(short, [2, 2, 13, 7, 251, 44, 1, 0, 0, 0, 9, 0, 1, 0, 0, 0]);
+        assert_eq!(long, [&[2, 5, 18][..], &moment, &short[3..]].concat());
+        // What schema 2 has no place for stands behind it, as in schema 4.
+        let mut dear = older.clone();
+        dear.rare_mut().cold.since = Some(5);
+        dear.rare_mut().keep.pinned = true;
+        let rest = [0, 1, 5, 1, 0, 0, 0];
+        assert_eq!(encode(&dear), [&[2, 6, 25][..], &moment, &short[3..], &rest].concat());
+        for row in [older, dear] {
+            let bytes = encode(&row);
+            assert_eq!(decode::<ObjectRow>(&bytes).as_ref(), Ok(&row));
+            assert_eq!(Keep::read(&bytes), Ok(row.rare().keep));
+            let seen = ObjectGlance::read(&bytes).unwrap();
+            let fields = (seen.size, seen.modified, seen.lsn, seen.named, seen.superseded);
+            assert_eq!(fields, (7, 300, 9, true, Some(70_000)));
+            for cut in 0..bytes.len() {
+                assert!(decode::<ObjectRow>(&bytes[..cut]).is_err(), "cut at {cut}");
+                assert!(ObjectGlance::read(&bytes[..cut]).is_err(), "cut at {cut}");
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub struct ObjectRow {
     pub metadata: BTreeMap<String, String>,
     /// What most objects do not have.
     pub extra: Option<Box<ObjectExtra>>,
+    /// When (milliseconds since 1970) another version took its place, if it is not the current one and that was written
+    /// down; no part of schemas 2 to 4.
+    #[serde(skip)]
+    pub superseded: Option<u64>,
 }
 
 /// What most objects do not have.
@@ -94,7 +98,7 @@ impl Keep {
 
     /// What the row of a version says of it. No more of the row is read than whether there is anything.
     pub fn read(bytes: &[u8]) -> Result<Keep, &'static str> {
-        if bytes.get(1) != Some(&WITH_MORE) {
+        if !matches!(bytes.get(1), Some(&(WITH_MORE | OLDER_WITH_MORE))) {
             return Ok(Keep::NONE);
         }
         decode::<ObjectRow>(bytes).map(|row| row.rare().keep)
@@ -130,6 +134,10 @@ pub struct Restoring {
 const WITH_COLD: u8 = 3;
 /// The schema of a row with something in [`Keep`], or with an encryption of its own, be it cold or not.
 const WITH_MORE: u8 = 4;
+/// The schema of a row of a version that is not current: when that came to be, and then the fields of schema 2.
+const OLDER: u8 = 5;
+/// The same before the fields of schema 4, for what schema 2 has no place for.
+const OLDER_WITH_MORE: u8 = 6;
 
 /// The fields that stand first in the row of an object, for those who look at many.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -151,6 +159,9 @@ pub struct ObjectGlance<'a> {
     pub n: u32,
     /// Whether its version has a name of its own.
     pub named: bool,
+    /// When another version took its place, if that was written down.
+    #[serde(skip)]
+    pub superseded: Option<u64>,
 }
 
 impl<'a> ObjectGlance<'a> {
@@ -159,7 +170,10 @@ impl<'a> ObjectGlance<'a> {
 
     /// Reads them; nothing is allocated for a row that was written by this version.
     pub fn read(bytes: &'a [u8]) -> Result<ObjectGlance<'a>, &'static str> {
-        if let Some(seen) = glance::<ObjectGlance<'_>>(bytes, ObjectRow::KIND, &ObjectGlance::SCHEMAS) {
+        let older = || glance::<(u64, ObjectGlance<'_>)>(bytes, ObjectRow::KIND, &[OLDER, OLDER_WITH_MORE]);
+        let seen = glance::<ObjectGlance<'_>>(bytes, ObjectRow::KIND, &ObjectGlance::SCHEMAS)
+            .or_else(|| older().map(|(since, seen)| ObjectGlance { superseded: Some(since), ..seen }));
+        if let Some(seen) = seen {
             return if matches!(seen.blake3.len(), 0 | 32) {
                 Ok(seen)
             } else {
@@ -167,8 +181,8 @@ impl<'a> ObjectGlance<'a> {
             };
         }
         let row: ObjectRow = decode(bytes)?;
-        let ObjectRow { size, modified, class, kind, lsn, n, named, .. } = row;
-        Ok(ObjectGlance { size, modified, blake3: &[], class, kind, lsn, n, named })
+        let ObjectRow { size, modified, class, kind, lsn, n, named, superseded, .. } = row;
+        Ok(ObjectGlance { size, modified, blake3: &[], class, kind, lsn, n, named, superseded })
     }
 }
 
@@ -197,6 +211,16 @@ impl Row for ObjectRow {
 
     fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
         let rare = self.rare();
+        if let Some(since) = self.superseded {
+            let is_plain = !rare.has_more() && rare.cold == Cold::NONE;
+            return Some(match is_plain {
+                true => (OLDER, encode_body(&(since, self))),
+                false => {
+                    let rest = (self.plain(), rare.cold, rare.keep, &rare.seal);
+                    (OLDER_WITH_MORE, encode_body(&(since, rest)))
+                }
+            });
+        }
         if rare.has_more() {
             return Some((WITH_MORE, encode_body(&(self.plain(), rare.cold, rare.keep, &rare.seal))));
         }
@@ -211,12 +235,14 @@ impl Row for ObjectRow {
             return Ok(row);
         }
         if schema == WITH_MORE {
-            let (mut row, cold, keep, seal): (ObjectRow, Cold, Keep, Option<Box<SealRow>>) =
-                decode_body(body)?;
-            let rare = row.rare_mut();
-            (rare.cold, rare.keep, rare.seal) = (cold, keep, seal);
-            row.trim();
-            return Ok(row);
+            return decode_body(body).map(WithMore::row);
+        }
+        if schema == OLDER || schema == OLDER_WITH_MORE {
+            let (since, row) = match schema {
+                OLDER => decode_body::<(u64, ObjectRow)>(body)?,
+                _ => decode_body::<(u64, WithMore)>(body).map(|(since, more)| (since, more.row()))?,
+            };
+            return Ok(ObjectRow { superseded: Some(since), ..row });
         }
         if schema != 1 {
             return Err(super::UNKNOWN);
@@ -225,6 +251,20 @@ impl Row for ObjectRow {
         let First { size, modified, blake3, class, content_type, metadata } = old;
         let blake3 = Some(blake3);
         Ok(ObjectRow { size, modified, blake3, class, content_type, metadata, ..ObjectRow::default() })
+    }
+}
+
+/// Schema 4.
+#[derive(Deserialize)]
+struct WithMore(ObjectRow, Cold, Keep, Option<Box<SealRow>>);
+
+impl WithMore {
+    fn row(self) -> ObjectRow {
+        let WithMore(mut row, cold, keep, seal) = self;
+        let rare = row.rare_mut();
+        (rare.cold, rare.keep, rare.seal) = (cold, keep, seal);
+        row.trim();
+        row
     }
 }
 

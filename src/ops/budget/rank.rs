@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     pub keep: Keep,
     /// Its place among the versions of the key; nothing for the current one.
     pub part: Option<(u64, u32)>,
+    /// When another version took its place, if that was written down.
+    pub superseded: Option<u64>,
     /// The beginning of the day on which the object was read last, where that is known and asked for.
     pub accessed: Option<u64>,
 }
@@ -35,8 +37,8 @@ impl<'a> Facts<'a> {
         accessed: Option<u64>,
     ) -> Facts<'a> {
         let (keep, tags) = (row.rare().keep, &row.rare().tags[..]);
-        let ObjectRow { size, modified, class, kind, .. } = *row;
-        Facts { key, size, modified, class, kind, tags, keep, part, accessed }
+        let ObjectRow { size, modified, class, kind, superseded, .. } = *row;
+        Facts { key, size, modified, class, kind, tags, keep, part, superseded, accessed }
     }
 
     /// Of what a glance shows.
@@ -47,8 +49,8 @@ impl<'a> Facts<'a> {
         part: Option<(u64, u32)>,
         accessed: Option<u64>,
     ) -> Facts<'a> {
-        let ObjectGlance { size, modified, class, kind, .. } = *seen;
-        Facts { key, size, modified, class, kind, tags: &[], keep, part, accessed }
+        let ObjectGlance { size, modified, class, kind, superseded, .. } = *seen;
+        Facts { key, size, modified, class, kind, tags: &[], keep, part, superseded, accessed }
     }
 }
 
@@ -120,7 +122,7 @@ impl<'a> Ranking<'a> {
             class: class.ok_or_else(|| unreadable("a storage class is unknown"))?,
             kind: ObjectKind::from_number(facts.kind),
             tags: facts.tags,
-            since: facts.part.map(|_| facts.modified),
+            since: facts.part.map(|_| facts.superseded.unwrap_or(facts.modified)),
             alone: false,
             accessed: facts.accessed,
             held: false,

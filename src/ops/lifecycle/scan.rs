@@ -79,7 +79,8 @@ struct Seen<'r> {
     key: &'r str,
     payload: &'r [u8],
     lsn: u64,
-    /// When the next newer version took its place; `None` for the current one.
+    /// When the next newer version was written, which counts where it was not written down when that took its place;
+    /// `None` for the current one.
     since: Option<u64>,
     alone: bool,
     accessed: Option<u64>,
@@ -352,7 +353,7 @@ impl Walk<'_> {
             class: class.ok_or_else(|| unreadable("a storage class is unknown"))?,
             kind,
             tags,
-            since: seen.since,
+            since: seen.since.map(|newer| glance.superseded.unwrap_or(newer.max(glance.modified))),
             alone: seen.alone,
             accessed: seen.accessed,
             held: false,
