@@ -188,6 +188,9 @@ impl Store {
     /// The store as it was at a moment of the past, a time or a commit, as far back as
     /// [`set_history`](Store::set_history) says or a live snapshot shows. What it shows is kept while it is held.
     ///
+    /// A time means every commit up to it by the store's clock. A snapshot shows all times from the commit before it up
+    /// to, but not including, the one after it; the newest state shows all times since its last commit.
+    ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
     /// # let store = ossicle::Store::in_memory()?;
@@ -204,19 +207,8 @@ impl Store {
     /// `NoSuchMoment` if that is not retained; `InvalidArgument` for a commit that is not made yet.
     pub fn as_of(&self, moment: impl Into<AsOf>) -> Result<Snapshot> {
         let reading = Reading::pinned(self.engine(), self.engine().pin());
-        self.engine().check_open()?;
-        let lsn = history::find(&reading, moment.into())?;
-        let held =
-            self.0.snapshots.lock().iter().find_map(|known| known.upgrade().filter(|view| view.lsn == lsn.0));
-        if let Some(view) = held {
-            return Ok(Snapshot::new(Reading::pinned(self.engine(), view)));
-        }
-        if !history::reaches(&reading, lsn)? {
-            return Err(history::not_retained(&format!("commit {lsn}")));
-        }
-        let newest = reading.with(|moment| Ok(moment.view.lsn))?;
-        let at = (lsn.0 != newest).then_some(lsn.0);
-        Ok(Snapshot::new(Reading { at, ..reading }))
+        let held: Vec<_> = self.0.snapshots.lock().iter().filter_map(Weak::upgrade).collect();
+        history::find(reading, moment.into(), &held).map(Snapshot::new)
     }
 
     /// The change feed: every commit behind `after`, in order, one [`Change`](crate::Change) each.

@@ -10,7 +10,7 @@ use super::kept;
 use super::keys::{self, Unlock};
 use super::open::{INDEX_FILES, SUPERBLOCK, name_durably, refuse_foreign, take_lock};
 use super::superblock::{Found, SuperblockFile};
-use super::view::View;
+use super::view::{Reign, View};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
@@ -417,7 +417,8 @@ impl<'e> Target<'e> {
         }
         let segments: Table = tables.current();
         let index = Index { active: index::Delta::new(), frozen: None, tree: copied.tree.clone() };
-        let view = View { index, segments, lsn: copied.checkpoint.lsn, structure: copied.checkpoint.lsn };
+        let lsn = copied.checkpoint.lsn;
+        let view = View { index, segments, lsn, structure: lsn, reign: Reign::since(0) };
         let report =
             super::verify::read_all(&view, false, &mut || copied.checkpoint.replay, check, &mut |_| {
                 pace.go_on().is_ok()

@@ -213,6 +213,7 @@ impl Engine {
                 segments: self.tables.current(),
                 lsn: writer.view.lsn,
                 structure: writer.view.structure,
+                reign: writer.view.reign.clone(),
             },
             layout: None,
             diff: LedgerDiff::default(),
@@ -418,6 +419,9 @@ impl Engine {
 
     fn publish(&self, writer: &mut Writer, group: &mut Group) {
         writer.ledger.apply(std::mem::take(&mut group.diff));
+        if group.working.lsn != writer.view.lsn {
+            group.working.reign = writer.view.reign.followed(group.millis);
+        }
         let view = Arc::new(group.working.clone());
         writer.view = view.clone();
         if self.planted(Planted::TellTooEarly) {

@@ -84,7 +84,7 @@ pub use settings::{ReadMode, Settings, Tier};
 pub use shortlist::{Listed, Shortlist, Shortlists, Taken};
 pub use touched::{Touch, Touched};
 pub use verify::{Problem, VerifyProgress, VerifyReport};
-pub use view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
+pub use view::{BodyReader, OwnedBody, Reign, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
 use crate::crypto::Vault;
@@ -293,14 +293,10 @@ impl Engine {
             ));
         }
         match self.failed.get() {
-            Some(cause) if !self.planted(Planted::NoPoison) => Err(Error::new(
-                ErrorKind::Closed,
-                "InternalError",
-                format!(
-                    "the store takes no more writes because of an earlier failure ({cause}); reading goes on; \
-                         open it again to write"
-                ),
-            )),
+            Some(cause) if !self.planted(Planted::NoPoison) => Err(Error::closed(format!(
+                "the store takes no more writes because of an earlier failure ({cause}); reading goes on; open it again \
+                 to write"
+            ))),
             _ => Ok(()),
         }
     }
@@ -308,7 +304,7 @@ impl Engine {
     /// Whether the store is still open.
     pub fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "InternalError", "the store was closed"));
+            return Err(Error::closed("the store was closed"));
         }
         Ok(())
     }
@@ -322,10 +318,7 @@ impl Engine {
     fn poison(&self, error: Error) -> Error {
         let _ = self.failed.set(error.duplicate());
         self.wake.raise();
-        let told = format!(
-            "{error}; whether the last commits survive is known only after the store is opened again"
-        );
-        Error::new(error.kind(), "CommitUnknown", told).with_source(error).into_fatal()
+        Error::unknown(error)
     }
 
     /// Whether the mistake is switched on; never, but in a build that tests the tests.

@@ -18,7 +18,7 @@ use super::recovery::{self, Recovered};
 use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
-use super::{Engine, ReadMode, Settings, View, Wake, kept};
+use super::{Engine, ReadMode, Reign, Settings, View, Wake, kept};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Lock, LockMode, OpenMode, Planted, Site};
 use crate::error::{Error, ErrorKind, Result};
@@ -172,7 +172,9 @@ impl Engine {
         // A rebuild meets every commit again, from the first that is left.
         let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
         let index = Index { active: Delta::new(), frozen: None, tree };
-        let view = Arc::new(View { index, segments: tables.current(), lsn, structure: lsn });
+        // The checkpoint's last commit was made before this; where others follow, they tell their own time.
+        let reign = Reign::since(block.written);
+        let view = Arc::new(View { index, segments: tables.current(), lsn, structure: lsn, reign });
         let log = Log::new(maker.clone(), tables.clone(), Position::default(), lsn);
         let engine = Engine {
             wake: Arc::new(Wake::default()),

@@ -377,7 +377,7 @@ impl<'a> Replay<'a> {
         }
         let mut diff = LedgerDiff::default();
         let chunk_log2 = self.engine.chunk_log2();
-        let (_, changes) =
+        let (head, changes) =
             commit::open(&first.payload, first.moves).map_err(|r| self.damaged_record(&first, r))?;
         for change in changes {
             let change = change.map_err(|reason| self.damaged_record(&first, reason))?;
@@ -405,6 +405,9 @@ impl<'a> Replay<'a> {
         self.wants_more |= self.until.is_some() && diff.names_outside(&self.table);
         self.ledger.apply(diff);
         self.applied = first.at;
+        if self.view.lsn != first.lsn {
+            self.view.reign = self.view.reign.followed(head.millis);
+        }
         self.view.lsn = first.lsn;
         self.view.structure = first.lsn;
         let over = self.view.index.active.bytes() > self.engine.settings.delta_bytes;

@@ -348,7 +348,12 @@ impl Engine {
         let Engine { view, writer, checkpointing, tables, superblock, .. } = other;
         *self.checkpointing.lock() = checkpointing.into_inner();
         let mut ours = self.writer.lock();
-        *ours = writer.into_inner();
+        let theirs = writer.into_inner();
+        // When the first of the commits between was made is not known.
+        if ours.view.lsn != theirs.view.lsn {
+            ours.view.reign.end(0);
+        }
+        *ours = theirs;
         self.tables.replace(tables.current());
         self.superblock.adopt(superblock.newest());
         self.view.store(view.load_full());

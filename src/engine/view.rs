@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -23,6 +24,39 @@ pub struct View {
     /// The last commit that changed a row of [`STRUCTURE_SPACE`]; what was read from those rows at an equal number
     /// is still true.
     pub structure: u64,
+    /// From when to when it was the newest; the views of one commit share it.
+    pub reign: Arc<Reign>,
+}
+
+/// From when to when a state was the newest, in milliseconds since 1970, by the clock of the commits around it.
+#[derive(Debug)]
+pub struct Reign {
+    since: u64,
+    /// When the next commit was made; `u64::MAX` while there is none, 0 if that is not known.
+    until: AtomicU64,
+}
+
+impl Reign {
+    /// That of a state that became the newest at `since`.
+    pub fn since(since: u64) -> Arc<Reign> {
+        Arc::new(Reign { since, until: AtomicU64::new(u64::MAX) })
+    }
+
+    /// Ends with a commit at `millis`, and gives the reign of the state which that made.
+    pub fn followed(&self, millis: u64) -> Arc<Reign> {
+        self.end(millis);
+        Reign::since(millis)
+    }
+
+    /// Ends, if it has not ended before; at 0 if nobody knows when.
+    pub fn end(&self, millis: u64) {
+        let _ = self.until.compare_exchange(u64::MAX, millis, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Whether the state was that of all commits up to `millis`.
+    pub fn holds(&self, millis: u64) -> bool {
+        self.since <= millis && millis < self.until.load(Ordering::Acquire)
+    }
 }
 
 /// The keyspace of rows by which others are found.

@@ -134,38 +134,56 @@ pub fn horizon(engine: &Engine) -> Result<Option<u64>> {
     since(&Moment::now(&engine.view()))
 }
 
-/// The commit that a moment of the past stands for.
-pub fn find(reading: &Reading, moment: AsOf) -> Result<Lsn> {
-    let newest = reading.with(|moment| Ok(moment.view.lsn))?;
+/// Where a moment of the past is read: in one of the views that are `held`, or in the retained past. `reading` is pinned
+/// to the newest view.
+pub fn find(reading: Reading, moment: AsOf, held: &[Arc<View>]) -> Result<Reading> {
+    let newest = reading.pin()?;
     let lsn = match moment {
         AsOf::Lsn(lsn) => lsn.0,
         AsOf::Time(time) => {
-            let now = reading.engine.millis();
             let wanted = to_millis(time);
-            let last = reading.with(|moment| {
-                let (from, _) = keys::all_times();
-                let end = keys::time(wanted.saturating_add(1), 0);
-                moment.last(&from, &end)
-            })?;
-            match last.as_deref().and_then(keys::parse_time) {
-                Some((_, lsn)) => lsn,
-                None if wanted >= now => newest,
-                None => return Err(not_retained("that moment")),
+            let retained = reading.with(|moment| retained_at(moment, wanted))?;
+            let is_now = || newest.reign.holds(wanted) || wanted >= reading.engine.millis();
+            match retained {
+                Some(lsn) => lsn,
+                None if is_now() => return Ok(reading),
+                None => {
+                    let view = held.iter().find(|view| view.reign.holds(wanted));
+                    let view = view.ok_or_else(|| not_retained("that moment"))?;
+                    return Ok(Reading::pinned(&reading.engine, view.clone()));
+                }
             }
         }
     };
-    if lsn > newest {
+    if lsn > newest.lsn {
         return Err(Error::invalid(
             "InvalidArgument",
-            format!("there is no commit {lsn} yet; the newest is {newest}"),
+            format!("there is no commit {lsn} yet; the newest is {}", newest.lsn),
         ));
     }
-    Ok(Lsn(lsn))
+    if let Some(view) = held.iter().find(|view| view.lsn == lsn) {
+        return Ok(Reading::pinned(&reading.engine, view.clone()));
+    }
+    if lsn == newest.lsn {
+        return Ok(reading);
+    }
+    if reading.with(|moment| since(moment))?.is_none_or(|since| lsn < since) {
+        return Err(not_retained(&format!("commit {lsn}")));
+    }
+    Ok(Reading { at: Some(lsn), ..reading })
 }
 
-/// Whether the state at a commit can be read from the retained past.
-pub fn reaches(reading: &Reading, lsn: Lsn) -> Result<bool> {
-    reading.with(|moment| Ok(lsn.0 == moment.view.lsn || since(moment)?.is_some_and(|since| lsn.0 >= since)))
+/// The last commit up to a time, in milliseconds since 1970, if the retained past shows it. What tells the time of commits
+/// outlasts the past for a while, and is not believed then: between it and the time there may be commits that it does not
+/// tell of.
+fn retained_at(moment: &Moment<'_>, wanted: u64) -> Result<Option<u64>> {
+    let Some(since) = since(moment)? else {
+        return Ok(None);
+    };
+    let (from, _) = keys::all_times();
+    let last = moment.last(&from, &keys::time(wanted.saturating_add(1), 0))?;
+    let last = last.as_deref().and_then(keys::parse_time).map(|(_, lsn)| lsn);
+    Ok(last.filter(|lsn| *lsn >= since))
 }
 
 /// `NoSuchMoment`.
