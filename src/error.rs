@@ -23,7 +23,7 @@ pub enum ErrorKind {
     Denied,
     /// The request itself is wrong: a name, a size, a range, a setting.
     Invalid,
-    /// The object is protected by retention and may not change.
+    /// The object is protected and may not change: by retention or a hold, or because a fork or the retained past shows it.
     Immutable,
     /// The body is in an archive class and must be restored first.
     Archived,
@@ -85,6 +85,25 @@ impl Error {
         )
     }
 
+    /// The store cannot be used any more as it was opened; `told` says why, and what to do.
+    pub(crate) fn closed(told: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Closed, "StoreClosed", told)
+    }
+
+    /// A commit of which nobody knows whether it survives, because `error` came in between. Whatever that was, the store
+    /// takes no more writes until it is opened again, so room that somebody makes helps nothing.
+    pub(crate) fn unknown(error: Error) -> Error {
+        let told = format!(
+            "{error}; whether the last commits survive is known only after the store is opened again"
+        );
+        Error::new(ErrorKind::Io, "CommitUnknown", told).with_source(error).into_fatal()
+    }
+
+    /// A key that whoever holds it did not hand out: not refused, but not to be had.
+    pub(crate) fn key_unavailable(told: impl Into<String>, error: io::Error) -> Error {
+        Error::new(ErrorKind::Io, "KeyUnavailable", told).with_source(error)
+    }
+
     /// A failed call to the operating system; `doing` completes "failed while ...".
     pub(crate) fn io(doing: impl fmt::Display, error: io::Error) -> Error {
         if is_full(&error) {
@@ -105,7 +124,7 @@ impl Error {
     pub(crate) fn out_of_service(tier: u8, why: &str) -> Error {
         Error::new(
             ErrorKind::Io,
-            "InternalError",
+            "TierOutOfService",
             format!(
                 "tier {tier} is out of service: {why}; bring the directory back, then open the store again"
             ),
@@ -117,7 +136,67 @@ impl Error {
         self.0.kind
     }
 
-    /// The OSS error code, such as `"NoSuchKey"` or `"PreconditionFailed"`.
+    /// The code: that of OSS where OSS has one, such as `"NoSuchKey"`; otherwise Ossicle's own. A code has one kind.
+    ///
+    /// | code | kind | when |
+    /// |---|---|---|
+    /// | `AccessDenied` | [`Denied`](ErrorKind::Denied) | a key does not fit, or its holder refuses |
+    /// | `BucketAlreadyExists` | [`AlreadyExists`](ErrorKind::AlreadyExists) | a bucket of this name is there |
+    /// | `BucketNotEmpty` | [`AlreadyExists`](ErrorKind::AlreadyExists) | a bucket that is to be removed holds something |
+    /// | `CommitUnknown` | [`Io`](ErrorKind::Io) | a write or a sync failed so that only opening the store again tells what survived |
+    /// | `Corrupt` | [`Corrupt`](ErrorKind::Corrupt) | bytes on disk are not what was written there |
+    /// | `DirectoryNotEmpty` | [`AlreadyExists`](ErrorKind::AlreadyExists) | a backup or a salvage is to go where other files lie |
+    /// | `EntityTooLarge` | [`Invalid`](ErrorKind::Invalid) | a body, a row or a commit is longer than it may be |
+    /// | `EntityTooSmall` | [`Invalid`](ErrorKind::Invalid) | a part other than the last one is too short |
+    /// | `FeedTruncated` | [`NotFound`](ErrorKind::NotFound) | the log behind a cursor is gone |
+    /// | `FileAlreadyExists` | [`Precondition`](ErrorKind::Precondition) | `if_absent`, and there is an object |
+    /// | `FileImmutable` | [`Immutable`](ErrorKind::Immutable) | retention, a legal hold, a fork or the retained past keeps it as it is |
+    /// | `IncompleteBody` | [`Invalid`](ErrorKind::Invalid) | a body had another length or checksum than was said |
+    /// | `InternalError` | [`Io`](ErrorKind::Io) | the operating system reported a failure |
+    /// | `InvalidArgument` | [`Invalid`](ErrorKind::Invalid) | an option or a name that cannot be |
+    /// | `InvalidBucketName` | [`Invalid`](ErrorKind::Invalid) | a name that no bucket can have |
+    /// | `InvalidEncryptionAlgorithmError` | [`Invalid`](ErrorKind::Invalid) | an encryption that is not known |
+    /// | `InvalidEncryptionRequest` | [`Invalid`](ErrorKind::Invalid) | what a client encrypted would become unreadable |
+    /// | `InvalidObjectName` | [`Invalid`](ErrorKind::Invalid) | a key that no object can have |
+    /// | `InvalidObjectState` | [`Archived`](ErrorKind::Archived) | the body is frozen; `restore` it first |
+    /// | `InvalidPart` | [`Invalid`](ErrorKind::Invalid) | a part that was named is not there |
+    /// | `InvalidPartOrder` | [`Invalid`](ErrorKind::Invalid) | parts are not named in order |
+    /// | `InvalidRange` | [`Invalid`](ErrorKind::Invalid) | a range without any byte of the body |
+    /// | `InvalidRequest` | [`Invalid`](ErrorKind::Invalid) | what was asked for does not go with what is set |
+    /// | `InvalidTag` | [`Invalid`](ErrorKind::Invalid) | tags that cannot be |
+    /// | `InvalidTargetType` | [`Invalid`](ErrorKind::Invalid) | a symlink leads to a symlink |
+    /// | `InvalidWORMConfiguration` | [`Invalid`](ErrorKind::Invalid) | a retention policy that cannot be |
+    /// | `KeyNotFound` | [`Denied`](ErrorKind::Denied) | no named key of this name was handed to the store |
+    /// | `KeyUnavailable` | [`Io`](ErrorKind::Io) | whoever holds a key failed to hand it out |
+    /// | `KmsServiceNotEnabled` | [`Denied`](ErrorKind::Denied) | no named keys were handed to the store |
+    /// | `MethodNotAllowed` | [`Unsupported`](ErrorKind::Unsupported) | a delete marker was asked for as if it were an object |
+    /// | `NoSuchBucket` | [`NotFound`](ErrorKind::NotFound) | there is no such bucket, or another one of its name |
+    /// | `NoSuchKey` | [`NotFound`](ErrorKind::NotFound) | there is no such object |
+    /// | `NoSuchMoment` | [`NotFound`](ErrorKind::NotFound) | the past does not reach there |
+    /// | `NoSuchStore` | [`NotFound`](ErrorKind::NotFound) | there is no store in the directory |
+    /// | `NoSuchUpload` | [`NotFound`](ErrorKind::NotFound) | there is no such upload |
+    /// | `NoSuchVersion` | [`NotFound`](ErrorKind::NotFound) | there is no such version |
+    /// | `NotAFork` | [`Invalid`](ErrorKind::Invalid) | the bucket is no fork |
+    /// | `NotImplemented` | [`Unsupported`](ErrorKind::Unsupported) | a newer version wrote it |
+    /// | `NotModified` | [`NotModified`](ErrorKind::NotModified) | a conditional read found nothing newer |
+    /// | `NotSymlink` | [`Invalid`](ErrorKind::Invalid) | the object is no symlink |
+    /// | `ObjectNotAppendable` | [`Precondition`](ErrorKind::Precondition) | the object did not begin with an append |
+    /// | `ObjectNotCopyable` | [`Invalid`](ErrorKind::Invalid) | an object that grows is not copied |
+    /// | `OperationConflict` | [`Busy`](ErrorKind::Busy) | somebody else is at it; try again |
+    /// | `OperationNotSupported` | [`Unsupported`](ErrorKind::Unsupported) | it cannot be done with this object or in this place |
+    /// | `PositionNotEqualToLength` | [`Precondition`](ErrorKind::Precondition) | an append to another place than the end |
+    /// | `PreconditionFailed` | [`Precondition`](ErrorKind::Precondition) | a condition does not hold |
+    /// | `QuotaExceeded` | [`Quota`](ErrorKind::Quota) | a quota or a budget is reached |
+    /// | `RestoreAlreadyInProgress` | [`Archived`](ErrorKind::Archived) | the body is thawing already |
+    /// | `Stopped` | [`Busy`](ErrorKind::Busy) | the caller stopped it |
+    /// | `StorageFull` | [`Quota`](ErrorKind::Quota) | the disk is full |
+    /// | `StoreBusy` | [`Busy`](ErrorKind::Busy) | somebody else has the store |
+    /// | `StoreClosed` | [`Closed`](ErrorKind::Closed) | the store was closed, or takes no more writes |
+    /// | `SymlinkTargetNotExist` | [`NotFound`](ErrorKind::NotFound) | a symlink leads nowhere |
+    /// | `TierOutOfService` | [`Io`](ErrorKind::Io) | the directory of a tier cannot be used |
+    /// | `TooManyForks` | [`Quota`](ErrorKind::Quota) | a bucket has as many forks as it can |
+    /// | `TooManyObjects` | [`Invalid`](ErrorKind::Invalid) | more than one commit can change one by one |
+    /// | `WORMConfigurationLocked` | [`Immutable`](ErrorKind::Immutable) | a locked retention policy is to be weakened |
     pub fn code(&self) -> &'static str {
         self.0.code
     }
@@ -129,7 +208,7 @@ impl Error {
 
     /// Whether the same call may succeed later without any change by the caller to the request.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Busy | ErrorKind::Quota)
+        !self.0.fatal && matches!(self.0.kind, ErrorKind::Busy | ErrorKind::Quota)
     }
 
     /// Whether the store takes no more writes until it is opened again.

@@ -11,6 +11,8 @@
 
 #[path = "tidy/can_fail.rs"]
 mod can_fail;
+#[path = "tidy/error_codes.rs"]
+mod error_codes;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -519,6 +521,17 @@ fn names_say_what_is_inside() {
 #[test]
 fn functions_and_files_stay_short() {
     demand_none(every(&["src"], lengths));
+}
+
+#[test]
+fn every_error_code_stands_in_the_table_with_its_kind() {
+    let files = sources(&["src"]);
+    let home = files.iter().find(|file| file.path == error_codes::HOME);
+    let table = error_codes::table(&home.expect("the errors have a file").text);
+    let mut found: Vec<Finding> =
+        files.iter().flat_map(|file| error_codes::error_codes(file, &table)).collect();
+    found.extend(error_codes::unused_codes(&files, &table));
+    demand_none(found);
 }
 
 #[test]

@@ -305,7 +305,7 @@ pub(super) fn refuse_filled(env: &Env, dir: &Path) -> Result<()> {
             None => Ok(()),
             Some(other) => Err(Error::new(
                 ErrorKind::AlreadyExists,
-                "InvalidArgument",
+                "DirectoryNotEmpty",
                 format!("{} is not empty, it holds {:?}; choose a new directory", dir.display(), other.name),
             )),
         },

@@ -133,12 +133,10 @@ fn explain(dir: &Path, wanted: &str, given: &str, locked: Locked) -> Error {
             );
             denied(dir, &why).with_source(error)
         }
-        Locked::Provider(error) => Error::new(
-            ErrorKind::Io,
-            "InternalError",
+        Locked::Provider(error) => Error::key_unavailable(
             format!("the key {wanted:?} of the store at {} could not be had: {error}", dir.display()),
-        )
-        .with_source(error),
+            error,
+        ),
         Locked::Wrong(why) => {
             denied(dir, &format!("the provider of the key {wanted:?} gives no good one: {why}"))
         }

@@ -272,7 +272,7 @@ impl Engine {
             go_on(&mut *watch, progress)
         });
         let remains = match read {
-            Err(error) if error.code() == STOPPED => {
+            Err(error) if error.code() == "Stopped" => {
                 return Ok(SalvageReport { stopped: true, ..SalvageReport::default() });
             }
             read => read?,
@@ -287,7 +287,7 @@ impl Engine {
             go_on(&mut *watch, progress)
         });
         match done {
-            Err(error) if error.code() == STOPPED => salvage.report.stopped = true,
+            Err(error) if error.code() == "Stopped" => salvage.report.stopped = true,
             done => done?,
         }
         salvage.commit()?;
@@ -300,13 +300,11 @@ impl Engine {
     }
 }
 
-const STOPPED: &str = "Stopped";
-
 fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgress) -> Result<()> {
     if watch(progress) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Busy, STOPPED, "the watcher stopped it"))
+    Err(Error::new(ErrorKind::Busy, "Stopped", "the watcher stopped it"))
 }
 
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.

@@ -8,7 +8,7 @@ use super::envelope;
 use super::staged::{Staged, unreadable};
 use crate::catalog::{self, BucketState, Rows, encryption, keys};
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::row::{self, BucketRow};
 use crate::index::Weight;
 use crate::model::{Acl, Durability, Encryption, Quota, Versioning, Worm, WormState, from_millis, to_millis};
@@ -120,8 +120,7 @@ impl Config for Versioning {
     fn write(&self, to: &mut Setting<'_, '_>) -> Result<()> {
         let (row, millis) = (&mut to.row, to.staged.now.millis);
         if active_worm(row, millis).is_some() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
+            return Err(Error::invalid(
                 "InvalidRequest",
                 "a bucket with a retention policy keeps no versions (OSS)",
             ));
@@ -137,8 +136,7 @@ impl Config for Versioning {
         if row.versioning == 0 {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Unsupported,
+        Err(Error::invalid(
             "InvalidRequest",
             "versioning that was enabled once can be suspended, but not undone (OSS)",
         ))
@@ -192,8 +190,7 @@ impl Config for Worm {
         let (row, millis) = (&mut to.row, to.staged.now.millis);
         self.check()?;
         if row.versioning != 0 {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
+            return Err(Error::invalid(
                 "InvalidRequest",
                 "a bucket that keeps versions has no retention policy (OSS)",
             ));

@@ -183,15 +183,15 @@ fn unwrap(engine: &Engine, generation: [u8; 16], row: &BucketKeyRow) -> Result<A
 
 /// Nobody was named who holds a key.
 pub fn no_provider(engine: &Engine, key_id: &str) -> Error {
-    let (code, what) = if engine.vault().is_empty() {
-        ("KmsServiceNotEnabled", "no named keys")
-    } else {
-        ("KeyNotFound", "no key of that name")
+    let why = |what| {
+        format!(
+            "the key {key_id:?} is needed, and the store was opened with {what}; hand it to `StoreBuilder::kms`"
+        )
     };
-    let why = format!(
-        "the key {key_id:?} is needed, and the store was opened with {what}; hand it to `StoreBuilder::kms`"
-    );
-    Error::new(ErrorKind::Denied, code, why)
+    if engine.vault().is_empty() {
+        return Error::new(ErrorKind::Denied, "KmsServiceNotEnabled", why("no named keys"));
+    }
+    Error::new(ErrorKind::Denied, "KeyNotFound", why("no key of that name"))
 }
 
 /// Why a named key was of no use.
@@ -204,7 +204,9 @@ pub fn explain(key_id: &str, why: Locked) -> Error {
             denied("its provider refuses, or it is another key than the one that wrapped the bucket's")
                 .with_source(error)
         }
-        Locked::Provider(error) => Error::io(format!("asking for the key {key_id:?}"), error),
+        Locked::Provider(error) => {
+            Error::key_unavailable(format!("the key {key_id:?} could not be had: {error}"), error)
+        }
         Locked::Wrong(why) => denied(why),
     }
 }

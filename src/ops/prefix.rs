@@ -207,8 +207,7 @@ fn check_count(objects: u64, prefix: &str) -> Result<()> {
     if objects <= MOST_AT_ONCE {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Quota,
+    Err(Error::invalid(
         "TooManyObjects",
         format!(
             "{objects} objects under {prefix:?} would have to be changed one by one, and one commit changes at most \

@@ -83,7 +83,7 @@ impl Step for BeginStep {
         if history::is_kept(staged)? {
             return Err(Error::new(
                 ErrorKind::Immutable,
-                "OperationConflict",
+                "FileImmutable",
                 "the store retains its past, which would show what is shredded; forget it first, with \
                  `Store::set_history(None)`",
             ));
@@ -120,7 +120,7 @@ fn refuse_shared(staged: &Staged<'_>, state: &BucketState) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::Immutable,
-        "OperationConflict",
+        "FileImmutable",
         format!(
             "the bucket {} is a fork or has forks, and they have its objects in common; delete the forks first, or \
              shred what was copied out of them",

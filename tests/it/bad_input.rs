@@ -172,7 +172,7 @@ fn a_closed_store_says_so() {
     store.close().unwrap();
     store.close().unwrap();
     let closed = |error: ossicle::Error| {
-        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Closed, "StoreClosed"));
         assert!(error.is_fatal() && !error.is_retryable());
         assert_reads_well(&error);
     };

@@ -227,3 +227,27 @@ fn documents_that_say_too_little_are_refused() {
 fn a_missing_document_is_refused() {
     assert_eq!(document("docs/no-such-page.md", readme).len(), 1);
 }
+
+#[test]
+fn codes_of_errors_that_no_table_has_are_refused() {
+    let table = crate::error_codes::table(
+        "/// | `NoSuchKey` | [`NotFound`](ErrorKind::NotFound) | gone |\n/// | `Odd` | [`Invalid`](ErrorKind::Invalid) | |",
+    );
+    let look = |code: &str| {
+        let file = Source::new("src/ops/put.rs", code);
+        let found = crate::error_codes::error_codes(&file, &table).len();
+        (found, crate::error_codes::unused_codes(&[file], &table).len())
+    };
+    assert_eq!(look("Error::new(ErrorKind::NotFound, \"NoSuchKey\", why)"), (0, 1));
+    assert_eq!(
+        look("Error::new(\n  ErrorKind::NotFound,\n  \"NoSuchKey\", why); Error::invalid(\"Odd\", why)"),
+        (0, 0)
+    );
+    assert_eq!(look("Error::new(ErrorKind::Busy, \"NoSuchKey\", why)"), (1, 1));
+    assert_eq!(look("Error::new(ErrorKind::NotFound, \"NoSuchThing\", why)"), (1, 2));
+    assert_eq!(look("Error::invalid(\"NoSuchThing\", why)"), (1, 2));
+    assert_eq!(look("crate::error::Error::invalid(\"NoSuchThing\", why)"), (1, 2));
+    assert_eq!(look("Error::new(kind, \"NoSuchKey\", why)"), (1, 2));
+    assert_eq!(look("Error::invalid(code, why)"), (1, 2));
+    assert_eq!(look("io::Error::new(io::ErrorKind::NotFound, why)"), (0, 2));
+}

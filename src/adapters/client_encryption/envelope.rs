@@ -312,8 +312,7 @@ fn unavailable(description: &Description, error: std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::PermissionDenied {
         return wrong_key(description, error.to_string()).with_source(error);
     }
-    let told = format!("the master key {description} could not be had: {error}");
-    Error::new(ErrorKind::Io, "InternalError", told).with_source(error)
+    Error::key_unavailable(format!("the master key {description} could not be had: {error}"), error)
 }
 
 fn wrong_key(description: &Description, why: impl std::fmt::Display) -> Error {
