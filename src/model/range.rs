@@ -5,7 +5,8 @@ use std::ops::{Bound, RangeBounds};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A range asked of a body. An end beyond the body is clipped to it; a start at or beyond its end is
-/// `InvalidRange` (OSS's `x-oss-range-behavior: standard`).
+/// `InvalidRange` (OSS's `x-oss-range-behavior: standard`). Of an empty body, all and the last so many bytes are empty
+/// (RFC 9110 lets a suffix be longer than the body, and all of it is meant then).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// From the first byte up to, but not including, the second.
@@ -38,7 +39,12 @@ impl ByteRange {
             ByteRange::From(start) => (start, size),
             ByteRange::Last(count) => (size - count.min(size), size),
         };
-        if start < end || (size == 0 && matches!(self, ByteRange::From(0))) {
+        let is_all = match self {
+            ByteRange::From(start) => start == 0,
+            ByteRange::Last(count) => count > 0,
+            ByteRange::Span(..) => false,
+        };
+        if start < end || (size == 0 && is_all) {
             return Ok(start..end);
         }
         Err(Error::new(
@@ -61,11 +67,16 @@ mod tests {
         assert_eq!(ByteRange::of(..).resolve(0).unwrap(), 0..0);
         assert_eq!(ByteRange::Last(4).resolve(10).unwrap(), 6..10);
         assert_eq!(ByteRange::Last(40).resolve(10).unwrap(), 0..10);
+        assert_eq!(ByteRange::Last(1).resolve(0).unwrap(), 0..0);
+        assert_eq!(ByteRange::Last(u64::MAX).resolve(0).unwrap(), 0..0);
         for (range, size) in [
             (ByteRange::of(10..12), 10),
             (ByteRange::of(5..5), 10),
             (ByteRange::Span(6, 4), 10),
             (ByteRange::Last(0), 10),
+            (ByteRange::Last(0), 0),
+            (ByteRange::of(1..), 0),
+            (ByteRange::of(..0), 0),
             (ByteRange::of(u64::MAX..), 10),
             (ByteRange::of(0..1), 0),
         ] {

@@ -39,7 +39,8 @@ pub struct CopyOptions {
     source: GetOptions,
     conditions: Conditions,
     durability: Durability,
-    content_type: Option<String>,
+    /// Of each: what the copy gets in place of what the source has, if it is to be something else.
+    content_type: Option<Option<String>>,
     metadata: Option<BTreeMap<String, String>>,
     headers: Option<ContentHeaders>,
     tags: Option<Vec<(String, String)>>,
@@ -66,13 +67,15 @@ impl CopyOptions {
         self
     }
 
-    /// Copies only if the source was written after this moment; otherwise `NotModified`.
+    /// Copies only if the source was written after this moment; otherwise `NotModified`. Counts only without
+    /// [`source_if_none_match`](CopyOptions::source_if_none_match).
     pub fn source_if_modified_since(mut self, moment: SystemTime) -> CopyOptions {
         self.source = self.source.if_modified_since(moment);
         self
     }
 
-    /// Copies only if the source was not written after this moment; otherwise `PreconditionFailed`.
+    /// Copies only if the source was not written after this moment; otherwise `PreconditionFailed`. Counts only without
+    /// [`source_if_match`](CopyOptions::source_if_match).
     pub fn source_if_unmodified_since(mut self, moment: SystemTime) -> CopyOptions {
         self.source = self.source.if_unmodified_since(moment);
         self
@@ -105,13 +108,39 @@ impl CopyOptions {
 
     /// Gives the copy another media type. Of no effect on a rename.
     pub fn content_type(mut self, text: impl Into<String>) -> CopyOptions {
-        self.content_type = Some(text.into());
+        self.content_type = Some(Some(text.into()));
+        self
+    }
+
+    /// Gives the copy no media type. Of no effect on a rename.
+    pub fn no_content_type(mut self) -> CopyOptions {
+        self.content_type = Some(None);
         self
     }
 
     /// Replaces the metadata of the copy: the first pair drops the source's. Of no effect on a rename.
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> CopyOptions {
         self.metadata.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+
+    /// Gives the copy no metadata, but the pairs that are added behind this (OSS: the directive `REPLACE` without any).
+    /// Of no effect on a rename.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("cats")?;
+    /// use ossicle::{CopyOptions, PutOptions};
+    /// bucket.put_with("tom", b"meow", PutOptions::new().metadata("draft", "yes").tag("team", "red"))?;
+    /// bucket.copy_from(&bucket, "tom", "kit", CopyOptions::new().no_metadata().no_tags())?;
+    /// let copy = bucket.head("kit")?;
+    /// assert!(copy.metadata.is_empty() && bucket.tags("kit")?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn no_metadata(mut self) -> CopyOptions {
+        self.metadata = Some(BTreeMap::new());
         self
     }
 
@@ -127,10 +156,21 @@ impl CopyOptions {
         self
     }
 
+    /// Gives the copy no content headers. Of no effect on a rename.
+    pub fn no_headers(self) -> CopyOptions {
+        self.headers(ContentHeaders::default())
+    }
+
     /// Gives the copy these tags instead of those of the source; may be called several times. Of no effect on a
     /// rename.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> CopyOptions {
         self.tags.get_or_insert_default().push((key.into(), value.into()));
+        self
+    }
+
+    /// Gives the copy no tags, but those that are added behind this. Of no effect on a rename.
+    pub fn no_tags(mut self) -> CopyOptions {
+        self.tags = Some(Vec::new());
         self
     }
 
@@ -255,8 +295,8 @@ impl Step for CopyStep {
             return Ok(StepOutcome::None);
         };
         let mut row = unheld(row);
-        if let Some(text) = &options.content_type {
-            row.content_type = Some(text.clone());
+        if let Some(content_type) = &options.content_type {
+            row.content_type = content_type.clone();
         }
         if let Some(metadata) = &options.metadata {
             check_client_encryption_kept(&row.metadata, metadata)?;
@@ -335,7 +375,7 @@ pub fn copy_step(
 ) -> Result<CopyStep> {
     from.admit(&catalog::Moment::now(&engine.view()), key)?;
     ObjectKey::new(new_key)?;
-    if let Some(text) = &options.content_type {
+    if let Some(Some(text)) = &options.content_type {
         check_content_type(text)?;
     }
     options.metadata = options.metadata.as_ref().map(check_metadata).transpose()?;

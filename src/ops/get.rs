@@ -46,13 +46,14 @@ impl GetOptions {
     }
 
     /// Only these bytes: `4..16`, `4..`, `..16`. An end beyond the body is clipped; a range without any byte
-    /// of the body is `InvalidRange`.
+    /// of the body is `InvalidRange`, but `0..` of an empty body is that body.
     pub fn range(mut self, range: impl RangeBounds<u64>) -> GetOptions {
         self.range = Some(ByteRange::of(range));
         self
     }
 
-    /// Only the last so many bytes, or all if there are fewer.
+    /// Only the last so many bytes, or all if there are fewer: nothing, of an empty body. The last 0 bytes are
+    /// `InvalidRange`.
     pub fn last(mut self, bytes: u64) -> GetOptions {
         self.range = Some(ByteRange::Last(bytes));
         self
@@ -70,14 +71,15 @@ impl GetOptions {
         self
     }
 
-    /// Fails with `NotModified` if the object was not written after this moment. Counts in whole seconds, as
-    /// HTTP does.
+    /// Fails with `NotModified` if the object was not written after this moment. Counts in whole seconds, as HTTP
+    /// does, and only without [`if_none_match`](GetOptions::if_none_match): an entity tag tells more than a time.
     pub fn if_modified_since(mut self, moment: SystemTime) -> GetOptions {
         self.if_modified_since = Some(moment);
         self
     }
 
-    /// Fails with `PreconditionFailed` if the object was written after this moment. Counts in whole seconds.
+    /// Fails with `PreconditionFailed` if the object was written after this moment. Counts in whole seconds, and only
+    /// without [`if_match`](GetOptions::if_match).
     pub fn if_unmodified_since(mut self, moment: SystemTime) -> GetOptions {
         self.if_unmodified_since = Some(moment);
         self
@@ -101,7 +103,8 @@ impl GetOptions {
             || self.if_unmodified_since.is_some()
     }
 
-    /// Whether the object may be handed out. Failed preconditions come before "not modified", as in HTTP.
+    /// Whether the object may be handed out. Failed preconditions come before "not modified", and of a pair the entity
+    /// tag decides alone, as in HTTP (RFC 9110, 13.2.2) and S3.
     pub(crate) fn check(&self, meta: &ObjectMeta) -> Result<()> {
         if !self.has_conditions() {
             return Ok(());
@@ -111,18 +114,22 @@ impl GetOptions {
             moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
         };
         let later_than = |moment: SystemTime| seconds(meta.modified) > seconds(moment);
-        if self.if_match.as_ref().is_some_and(|wanted| !same(wanted))
-            || self.if_unmodified_since.is_some_and(later_than)
-        {
+        let failed = match &self.if_match {
+            Some(wanted) => !same(wanted),
+            None => self.if_unmodified_since.is_some_and(later_than),
+        };
+        if failed {
             return Err(Error::new(
                 ErrorKind::Precondition,
                 "PreconditionFailed",
                 format!("the object {:?} is not as the condition of the read wants it", meta.key),
             ));
         }
-        if self.if_none_match.as_ref().is_some_and(same)
-            || self.if_modified_since.is_some_and(|moment| !later_than(moment))
-        {
+        let unchanged = match &self.if_none_match {
+            Some(known) => same(known),
+            None => self.if_modified_since.is_some_and(|moment| !later_than(moment)),
+        };
+        if unchanged {
             return Err(Error::new(
                 ErrorKind::NotModified,
                 "NotModified",

@@ -102,6 +102,10 @@ impl From<&String> for ListOptions {
 }
 
 /// One page of a listing.
+///
+/// Each page shows the bucket as it is when the page is asked for. Over all pages, an object that is there the whole time is
+/// told exactly once, whatever is written and removed in between; one that comes or goes meanwhile, once or not at all. For
+/// a listing that nothing changes, take one of a [snapshot](crate::Store::snapshot).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {

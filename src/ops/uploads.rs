@@ -34,6 +34,9 @@ pub struct UploadEntry {
 }
 
 /// One page of a listing of uploads.
+///
+/// Each page shows the bucket as it is when the page is asked for. Over all pages, an upload that is open the whole time is
+/// told exactly once, whatever is begun, completed and aborted in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadsPage {

@@ -13,7 +13,7 @@ use super::put::{PutOutcome, commit};
 use super::staged::Staged;
 use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, keys};
 use crate::engine::{Engine, View};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
 use crate::model::{
     Durability, ETag, Lsn, ObjectKind, ObjectMeta, StorageClass, VersionId, check_list_argument, from_millis,
@@ -49,6 +49,13 @@ pub struct VersionEntry {
 }
 
 /// One page of a listing of versions.
+///
+/// Each page shows the bucket as it is when the page is asked for. Over all pages, a version that is there the whole time is
+/// told exactly once, with one exception. The name of a version says where it stands among those of its key, apart from
+/// `null`. Where a page ends at the version `null`, and that is replaced before the next page is asked for, the next page
+/// begins behind the new one, which it does not tell: of what was told before, everything that is older than the new one is
+/// told again. If it is removed, the next page begins with the first version of the key. Nothing that stays is left out. For
+/// a listing that nothing changes, take one of a [snapshot](crate::Store::snapshot).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionPage {
@@ -329,8 +336,7 @@ impl Step for UndeleteStep {
                 break head;
             }
             if markers.len() == MOST_MARKERS {
-                return Err(Error::new(
-                    ErrorKind::Quota,
+                return Err(Error::invalid(
                     "TooManyObjects",
                     format!(
                         "more than {MOST_MARKERS} delete markers are on the object {key:?}; delete some by their \

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use ossicle::Clock as _;
 use ossicle::{
     CopyOptions, DeleteOptions, ETag, ErrorKind, GetOptions, MemoryVfs, PutOptions, Result, Store,
-    Versioning, VirtualClock,
+    UploadOptions, Versioning, VirtualClock,
 };
 
 use crate::{a_bucket, code, read};
@@ -91,6 +92,66 @@ fn reads_take_conditions_in_the_order_of_http() {
     assert_eq!(code(get(GetOptions::new().if_none_match(&etag))), "NotModified");
     let both = GetOptions::new().if_none_match(&etag).range(100..);
     assert_eq!(code(bucket.get_with("a", both)), "NotModified");
+}
+
+/// RFC 9110, 13.2.2, and S3: If-Unmodified-Since counts only without If-Match, If-Modified-Since only without
+/// If-None-Match. Whatever reads: get and head, of a snapshot and in a transaction too, copies, copies of parts, links.
+#[test]
+fn of_a_pair_of_conditions_the_entity_tag_decides_alone() {
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+    let store = Store::builder("/m").vfs(Arc::new(MemoryVfs::new())).clock(clock.clone()).open().unwrap();
+    let bucket = store.create_bucket("cats").unwrap();
+    let etag = bucket.put("a", b"1").unwrap().etag;
+    clock.advance(Duration::from_secs(100));
+    bucket.symlink("link", "a").unwrap();
+    let upload = bucket.upload("parts", UploadOptions::new()).unwrap();
+    let frozen = store.snapshot().unwrap().bucket("cats").unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let later = clock.now() + Duration::from_secs(1_000);
+    // The tag that is asked for, the time that is, and the answer; without a tag, the time alone decides.
+    let matching: [(Option<&str>, SystemTime, Option<&str>); 6] = [
+        (Some(etag.as_str()), long_ago, None),
+        (Some(etag.as_str()), later, None),
+        (Some(WRONG), long_ago, Some("PreconditionFailed")),
+        (Some(WRONG), later, Some("PreconditionFailed")),
+        (None, long_ago, Some("PreconditionFailed")),
+        (None, later, None),
+    ];
+    let changed: [(Option<&str>, SystemTime, Option<&str>); 6] = [
+        (Some(etag.as_str()), long_ago, Some("NotModified")),
+        (Some(etag.as_str()), later, Some("NotModified")),
+        (Some(WRONG), long_ago, None),
+        (Some(WRONG), later, None),
+        (None, long_ago, None),
+        (None, later, Some("NotModified")),
+    ];
+    for (at, (tag, time, wanted)) in matching.into_iter().chain(changed).enumerate() {
+        let (mut read, mut copy) = (GetOptions::new(), CopyOptions::new());
+        if at < matching.len() {
+            (read, copy) = (read.if_unmodified_since(time), copy.source_if_unmodified_since(time));
+            if let Some(tag) = tag {
+                (read, copy) = (read.if_match(tag), copy.source_if_match(tag));
+            }
+        } else {
+            (read, copy) = (read.if_modified_since(time), copy.source_if_modified_since(time));
+            if let Some(tag) = tag {
+                (read, copy) = (read.if_none_match(tag), copy.source_if_none_match(tag));
+            }
+        }
+        let told = |answer: Result<()>| answer.err().map(|error| error.code());
+        let mut answers = Vec::new();
+        for key in ["a", "link"] {
+            answers.push(told(bucket.get_with(key, read.clone()).map(drop)));
+            answers.push(told(bucket.head_with(key, read.clone()).map(drop)));
+            answers.push(told(frozen.get_with(key, read.clone()).map(drop)));
+            answers.push(told(upload.put_part_copy(1, &bucket, key, read.clone()).map(drop)));
+            answers.push(told(store.write(|tx| tx.get_with(&bucket, key, read.clone()).map(drop))));
+            answers.push(told(store.write(|tx| tx.head_with(&bucket, key, read.clone()).map(drop))));
+        }
+        answers.push(told(bucket.copy_from(&bucket, "a", "b", copy.clone()).map(drop)));
+        answers.push(told(store.write(|tx| tx.copy_with(&bucket, "a", &bucket, "b", copy.clone()))));
+        assert_eq!(answers, vec![wanted; answers.len()], "{at}: {read:?}");
+    }
 }
 
 #[test]

@@ -108,3 +108,42 @@ fn renamed_bodies_survive_compaction_and_a_lost_index() {
     }
     assert!(store.verify().unwrap().is_clean());
 }
+
+/// OSS: with the directive `REPLACE` and nothing given, the copy has none of it.
+#[test]
+fn a_copy_can_have_none_of_what_its_source_has() {
+    let (store, bucket) = a_bucket();
+    let mut headers = ossicle::ContentHeaders::default();
+    headers.cache_control = Some("no-cache".into());
+    let dressed = ossicle::PutOptions::new().content_type("image/png").metadata("a", "b").metadata("c", "d");
+    bucket.put_with("a", b"1", dressed.headers(headers.clone()).tag("team", "red")).unwrap();
+    let told = |key: &str| {
+        let meta = bucket.head(key).unwrap();
+        let tags = bucket.tags(key).unwrap().len();
+        (
+            meta.content_type.is_some(),
+            meta.metadata.len(),
+            *meta.headers() != ossicle::ContentHeaders::default(),
+            tags,
+        )
+    };
+    let new = CopyOptions::new;
+    for (options, wanted) in [
+        (new(), (true, 2, true, 1)),
+        (new().no_content_type(), (false, 2, true, 1)),
+        (new().no_metadata(), (true, 0, true, 1)),
+        (new().no_headers(), (true, 2, false, 1)),
+        (new().no_tags(), (true, 2, true, 0)),
+        (new().no_content_type().no_metadata().no_headers().no_tags(), (false, 0, false, 0)),
+        // What is given behind it is what there is.
+        (new().no_metadata().metadata("e", "f").no_tags().tag("x", "y").tag("z", ""), (true, 1, true, 2)),
+        (new().metadata("e", "f").no_metadata().tag("x", "y").no_tags(), (true, 0, true, 0)),
+    ] {
+        bucket.copy_from(&bucket, "a", "b", options.clone()).unwrap();
+        assert_eq!(told("b"), wanted, "{options:?}");
+        // In a transaction too, and where nothing but that is to be copied: onto itself.
+        bucket.copy("a", "c").unwrap();
+        store.write(|tx| tx.copy_with(&bucket, "c", &bucket, "c", options.clone())).unwrap();
+        assert_eq!(told("c"), wanted, "{options:?}");
+    }
+}

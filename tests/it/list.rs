@@ -148,3 +148,45 @@ fn a_listing_ends_when_its_store_is_closed() {
     assert_eq!(error.kind(), ossicle::ErrorKind::Closed);
     assert!(listing.next().is_none(), "after an error it ends");
 }
+
+/// A page begins where the last one ended, by name: what stays is told once, whatever comes and goes.
+#[test]
+fn pages_tell_what_stays_exactly_once_while_the_bucket_changes() {
+    let stays: Vec<String> = (0..40).map(|n| format!("{}/{n:02}", n % 4)).collect();
+    for (delimiter, descending) in [("", false), ("", true), ("/", false), ("/", true)] {
+        let (_store, bucket) = a_bucket();
+        stays.iter().for_each(|key| drop(bucket.put(key, b"x").unwrap()));
+        bucket.put("gone", b"x").unwrap();
+        let (mut told, mut next, mut round) = (Vec::new(), String::new(), 0);
+        loop {
+            let options = ListOptions::new().limit(3).delimiter(delimiter).start_after(&next);
+            let page = bucket.list_page(if descending { options.descending() } else { options }).unwrap();
+            told.extend(page.entries.iter().map(|entry| entry.name().to_string()));
+            let Some(name) = page.next else { break };
+            // The name that the page ended at comes and goes, and so do its neighbours.
+            for key in [format!("{name}!"), format!("0/{round:02}!"), format!("3/{round:02}!")] {
+                bucket.put(&key, b"new").unwrap();
+            }
+            if !stays.contains(&name) {
+                bucket.delete(&name).unwrap();
+            }
+            (next, round) = (name, round + 1);
+            assert!(round < 200);
+        }
+        let wanted: Vec<String> = match delimiter {
+            "" => stays.clone(),
+            _ => (0..4).map(|n| format!("{n}/")).collect(),
+        };
+        for name in wanted {
+            assert_eq!(
+                told.iter().filter(|other| **other == name).count(),
+                1,
+                "{name} {delimiter:?} {descending}"
+            );
+        }
+        let mut unique = told.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), told.len(), "told twice: {told:?}");
+    }
+}

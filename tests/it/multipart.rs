@@ -860,3 +860,29 @@ fn a_protected_object_is_not_replaced_by_an_upload() {
     assert_eq!(read(&bucket, "a"), b"early");
     assert_eq!(upload.parts().unwrap().len(), 1);
 }
+
+/// The id of an upload says where it stands, so what stays open is told once, whatever is begun and aborted meanwhile.
+#[test]
+fn pages_of_uploads_tell_what_stays_open_exactly_once() {
+    let (_store, bucket) = a_bucket();
+    let begin = |key: &str| bucket.upload(key, buffered()).unwrap();
+    let stays: Vec<_> = (0..20).map(|n| begin(["a", "b", "c"][n % 3])).collect();
+    let (mut told, mut options) = (Vec::new(), ListOptions::new().limit(3));
+    loop {
+        let page = bucket.uploads_page(options).unwrap();
+        told.extend(page.uploads.iter().map(|upload| (upload.key.clone(), upload.id.to_string())));
+        let (Some(key), Some(id)) = (page.next_key, page.next_upload) else { break };
+        begin(&key);
+        begin("a");
+        // The one that the page ended at goes, and one of another key, if they are not among those that stay.
+        if !stays.iter().any(|upload| *upload.id() == id) {
+            bucket.resume_upload(&key, &id).unwrap().abort().unwrap();
+        }
+        options = ListOptions::new().limit(3).start_after(key).start_after_upload(id.to_string());
+        assert!(told.len() < 200);
+    }
+    for upload in &stays {
+        let same = |(key, id): &&(String, String)| key == upload.key() && *id == upload.id().to_string();
+        assert_eq!(told.iter().filter(same).count(), 1, "{upload:?}");
+    }
+}

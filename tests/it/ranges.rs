@@ -1,6 +1,8 @@
 //! Ranges of a body, in all the forms that people write.
 
-use ossicle::GetOptions;
+use std::time::Duration;
+
+use ossicle::{Bucket, CustomerKey, GetOptions, PutOptions, Result, Store, UploadOptions};
 
 use crate::{a_bucket, code};
 
@@ -58,7 +60,9 @@ fn of_an_empty_body_only_all_can_be_asked() {
     assert!(bucket.get("a").unwrap().bytes().unwrap().is_empty());
     assert!(bucket.get_with("a", GetOptions::new().range(0..)).unwrap().bytes().unwrap().is_empty());
     assert_eq!(code(bucket.get_with("a", GetOptions::new().range(0..1))), "InvalidRange");
-    assert_eq!(code(bucket.get_with("a", GetOptions::new().last(1))), "InvalidRange");
+    assert_eq!(code(bucket.get_with("a", GetOptions::new().range(1..))), "InvalidRange");
+    assert_eq!(code(bucket.get_with("a", GetOptions::new().range(..0))), "InvalidRange");
+    assert_eq!(code(bucket.get_with("a", GetOptions::new().last(0))), "InvalidRange");
 }
 
 #[test]
@@ -66,4 +70,62 @@ fn a_range_has_no_effect_on_head() {
     let (_store, bucket) = a_bucket();
     bucket.put("a", b"abc").unwrap();
     assert_eq!(bucket.head_with("a", GetOptions::new().range(100..)).unwrap().size, 3);
+}
+
+/// A suffix that is longer than the body is all of it (RFC 9110, 14.1.2), and all of nothing is nothing.
+#[test]
+fn the_last_bytes_of_an_empty_body_are_none() {
+    let (store, bucket) = a_bucket();
+    let key = CustomerKey::new([7; 32]);
+    bucket.put("plain", b"").unwrap();
+    bucket.put_with("sealed", b"", PutOptions::new().customer_key(&key)).unwrap();
+    bucket.append("grows", 0, b"").unwrap();
+    let upload = bucket.upload("parts", UploadOptions::new()).unwrap();
+    // A part that is copied out of nothing is empty, and so is what is made of it.
+    let part = upload.put_part_copy(1, &bucket, "plain", GetOptions::new().last(10)).unwrap();
+    assert_eq!(part.size, 0);
+    upload.complete(&[part]).unwrap();
+    bucket.symlink("link", "plain").unwrap();
+    let frozen = store.snapshot().unwrap().bucket("cats").unwrap();
+    for name in ["plain", "sealed", "grows", "parts", "link"] {
+        let asked = |options: GetOptions| match name {
+            "sealed" => options.customer_key(&key),
+            _ => options,
+        };
+        let answers = |options: GetOptions| -> [Result<bytes::Bytes>; 3] {
+            [
+                bucket.get_with(name, asked(options.clone())).and_then(ossicle::Object::bytes),
+                frozen.get_with(name, asked(options.clone())).and_then(ossicle::Object::bytes),
+                store.write(|tx| tx.get_with(&bucket, name, asked(options)).and_then(ossicle::Object::bytes)),
+            ]
+        };
+        for all in [
+            GetOptions::new().last(1),
+            GetOptions::new().last(u64::MAX),
+            GetOptions::new().range(..),
+            GetOptions::new().range(0..),
+        ] {
+            answers(all.clone()).map(|answer| assert!(answer.unwrap().is_empty(), "{name} {all:?}"));
+        }
+        for part in [
+            GetOptions::new().last(0),
+            GetOptions::new().range(0..1),
+            GetOptions::new().range(..=0),
+            GetOptions::new().range(..0),
+            GetOptions::new().range(1..),
+        ] {
+            answers(part.clone()).map(|answer| assert_eq!(code(answer), "InvalidRange", "{name} {part:?}"));
+        }
+    }
+    // A follower of what is empty has nothing yet, wherever it began.
+    assert_eq!(bucket.follow("grows", 0).unwrap().next(Duration::ZERO).unwrap(), None);
+    bucket.append("grows", 0, b"abc").unwrap();
+    assert_eq!(&last(&store, &bucket, "grows", 2)[..], b"bc");
+}
+
+fn last(store: &Store, bucket: &Bucket, key: &str, bytes: u64) -> bytes::Bytes {
+    let options = GetOptions::new().last(bytes);
+    let inside = store.write(|tx| tx.get_with(bucket, key, options.clone())?.bytes()).unwrap();
+    assert_eq!(bucket.get_with(key, options).unwrap().bytes().unwrap(), inside);
+    inside
 }

@@ -982,3 +982,54 @@ fn a_long_chain_costs_other_keys_nothing() {
     assert_eq!(count, 20_000);
     assert_eq!(bucket.usage("b").unwrap().noncurrent_objects, 19_999);
 }
+
+/// The name of a version says where it stands, but for `null`: if a page ends there and it moves, some is told again and
+/// nothing that stays is left out.
+#[test]
+fn pages_of_versions_leave_out_nothing_that_stays_while_versions_change() {
+    let (_store, bucket) = bucket_with(Versioning::Suspended);
+    let set = |state: Versioning| bucket.set_config(&state).unwrap();
+    let put = |body: &str| bucket.put("k", body).unwrap().version.unwrap().to_string();
+    let page = |key: &str, version: &str| {
+        let options = match key {
+            "" => ListOptions::new().limit(2),
+            key => ListOptions::new()
+                .limit(2)
+                .start_after(key)
+                .start_after_version(version.parse::<VersionId>().unwrap()),
+        };
+        bucket.versions_page(options).unwrap()
+    };
+    let names = |entries: &[VersionEntry]| -> Vec<String> {
+        entries.iter().map(|entry| entry.version.to_string()).collect()
+    };
+    set(Versioning::Enabled);
+    let oldest = put("oldest");
+    set(Versioning::Suspended);
+    assert_eq!(put("null"), "null");
+    set(Versioning::Enabled);
+    let newest = put("newest");
+    let first = page("", "");
+    assert_eq!(names(&first.entries), [&newest[..], "null"]);
+    assert_eq!(
+        (first.next_key.as_deref(), first.next_version.map(|v| v.to_string())),
+        (Some("k"), Some("null".into()))
+    );
+    // Nothing has changed: what is left.
+    assert_eq!(names(&page("k", "null").entries), [&oldest[..]]);
+    // A new version on top moves nothing.
+    let top = put("top");
+    assert_eq!(names(&page("k", "null").entries), [&oldest[..]]);
+    // The null version is replaced, and is the newest now: what is behind its new place comes again.
+    set(Versioning::Suspended);
+    assert_eq!(put("null again"), "null");
+    let again = page("k", "null");
+    assert_eq!(names(&again.entries), [&top[..], &newest[..]]);
+    assert_eq!(names(&page("k", &newest).entries), [&oldest[..]]);
+    // It is removed: the whole key comes again.
+    bucket.delete_with("k", DeleteOptions::new().version(VersionId::null())).unwrap();
+    assert_eq!(names(&page("k", "null").entries), [&top[..], &newest[..]]);
+    // A version that a page ended at and that is gone since still says where it was.
+    bucket.delete_with("k", DeleteOptions::new().version(newest.parse::<VersionId>().unwrap())).unwrap();
+    assert_eq!(names(&page("k", &newest).entries), [&oldest[..]]);
+}

@@ -182,7 +182,7 @@ pub(super) fn kind_of(code: &str) -> ErrorKind {
         "NotModified" => ErrorKind::NotModified,
         "QuotaExceeded" => ErrorKind::Quota,
         "InvalidObjectState" | "RestoreAlreadyInProgress" => ErrorKind::Archived,
-        "MethodNotAllowed" | "InvalidRequest" | "OperationNotSupported" => ErrorKind::Unsupported,
+        "MethodNotAllowed" | "OperationNotSupported" => ErrorKind::Unsupported,
         _ => ErrorKind::Invalid,
     }
 }
@@ -277,16 +277,14 @@ pub(super) fn upload_options(extras: &Extras) -> UploadOptions {
     if extras.if_absent { options.if_absent() } else { options }
 }
 
-/// What a copy carries: no pair at all means that the source's are kept.
-pub(super) fn copy_dress(extras: &Extras) -> Dress {
-    let mut dress = dress(extras);
-    dress.metadata = dress.metadata.filter(|pairs| !pairs.is_empty());
-    dress.tags = dress.tags.filter(|tags| !tags.is_empty());
-    dress
-}
-
-/// Puts what a copy is to carry into its options.
-pub(super) fn copy_dressed(options: CopyOptions, dress: &Dress) -> CopyOptions {
+/// Puts what a copy is to carry into its options: no pair at all means that the source's are dropped.
+pub(super) fn copy_dressed(mut options: CopyOptions, dress: &Dress) -> CopyOptions {
+    if dress.metadata.is_some() {
+        options = options.no_metadata();
+    }
+    if dress.tags.is_some() {
+        options = options.no_tags();
+    }
     dressed!(options, dress)
 }
 

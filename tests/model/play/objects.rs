@@ -9,9 +9,7 @@ use ossicle::{
     PutOutcome, WriteOptions,
 };
 
-use super::facts::{
-    Commits, Facts, Version, code, copy_dress, copy_dressed, copy_options, dress, put_options, same,
-};
+use super::facts::{Commits, Facts, Version, code, copy_dressed, copy_options, dress, put_options, same};
 use super::{HELD, Play};
 use crate::history::{Asked, Body, Extras, How, Pick, Spot, Tag};
 use crate::reference::{Answer, Dress, Handle, Made, Outcome, Range, Read, Wants, Which};
@@ -164,7 +162,7 @@ impl Play<'_> {
             options = options.source_version(version);
         }
         let read = Read { which, if_match: source_tag, ..Read::default() };
-        let dress = copy_dress(extras);
+        let dress = dress(extras);
         let real = target.copy_from(&source, &from.key, &to.key, copy_dressed(options, &dress));
         let told = self.model.copy((&source_handle, &from.key), (&handle, &to.key), &read, &dress, &wants);
         same_put(real, told);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ossicle::{Bucket, DeleteOptions, Error, Transaction, WriteOptions};
 
 use super::Play;
-use super::facts::{Facts, copy_dress, copy_dressed, copy_options, dress, durability, put_options, same};
+use super::facts::{Facts, copy_dressed, copy_options, dress, durability, put_options, same};
 use super::objects::read_whole;
 use crate::history::{BUCKETS, Body, RowAt, Step};
 use crate::reference::{Answer, Handle, Steps, Wants};
@@ -118,7 +118,7 @@ impl Play<'_> {
                 let wants = self.wants(extras, &target.1, &to.key);
                 let options = copy_options(extras, &wants);
                 if matches!(step, Step::Copy(..)) {
-                    let dress = copy_dress(extras);
+                    let dress = dress(extras);
                     let options = copy_dressed(options, &dress);
                     let real = tx.copy_with(&source.0, &from.key, &target.0, &to.key, options);
                     both(real, told.tx_copy(places.0, places.1, &dress, &wants))

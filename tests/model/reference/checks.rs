@@ -45,7 +45,12 @@ impl Range {
             Range::Last(count) => (size.saturating_sub(count), if count == 0 { 0 } else { u64::MAX }),
         };
         // Everything of an empty body is an empty body; a part of it is not there.
-        if size == 0 && matches!(self, Range::Full | Range::From(0)) {
+        let is_all = match self {
+            Range::Full | Range::From(0) => true,
+            Range::Last(count) => count > 0,
+            _ => false,
+        };
+        if size == 0 && is_all {
             return Ok(0..0);
         }
         let end = end.min(size);
@@ -100,17 +105,17 @@ impl Wants {
 impl Read {
     pub fn check(&self, object: &Object) -> Answer<()> {
         let later = |seconds: u64| object.modified / 1000 > seconds;
-        if self.if_match.as_ref().is_some_and(|wanted| !same_tag(wanted, &object.etag))
-            || self.if_unmodified_since.is_some_and(later)
-        {
-            return Err("PreconditionFailed");
+        // RFC 9110, 13.2.2: of a pair, the time counts only where no tag is given.
+        match (&self.if_match, self.if_unmodified_since) {
+            (Some(wanted), _) if !same_tag(wanted, &object.etag) => return Err("PreconditionFailed"),
+            (None, Some(seconds)) if later(seconds) => return Err("PreconditionFailed"),
+            _ => {}
         }
-        if self.if_none_match.as_ref().is_some_and(|wanted| same_tag(wanted, &object.etag))
-            || self.if_modified_since.is_some_and(|seconds| !later(seconds))
-        {
-            return Err("NotModified");
+        match (&self.if_none_match, self.if_modified_since) {
+            (Some(wanted), _) if same_tag(wanted, &object.etag) => Err("NotModified"),
+            (None, Some(seconds)) if !later(seconds) => Err("NotModified"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
