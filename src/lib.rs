@@ -53,7 +53,7 @@ pub use engine::{
 };
 pub use env::{
     Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
-    RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
+    Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Store;
 use crate::crypto::KeyProvider;
 use crate::engine::{Engine, OpenOptions, Settings, Tier, Unlock};
-use crate::env::{Clock, Entropy, Env, Vfs};
+use crate::env::{Clock, Entropy, Env, Permissions, Vfs};
 use crate::error::Result;
 use crate::model::StorageClass;
 
@@ -47,6 +47,7 @@ pub struct StoreBuilder {
     rebuild_index: bool,
     unlock: Option<Unlock>,
     kms: Vec<Arc<dyn KeyProvider>>,
+    permissions: Permissions,
 }
 
 impl StoreBuilder {
@@ -61,6 +62,7 @@ impl StoreBuilder {
             rebuild_index: false,
             unlock: None,
             kms: Vec::new(),
+            permissions: Permissions::default(),
         }
     }
 
@@ -92,7 +94,9 @@ impl StoreBuilder {
     /// it is closed. It lets the writer keep the space that this reader may still need, and makes no writer wait but
     /// while the log is read at an opening or a refresh. Where the file cannot be made (a read-only disk, a directory of
     /// another user) the reader takes the store's lock instead: it works while there is no writer, and there is none
-    /// while it is open. An administrator who wants readers of another user makes `readers/` writable for them.
+    /// while it is open. A reader who is another user needs a store that was made for that
+    /// ([`permissions`](Self::permissions)): with `GROUP_READS` or `EVERYBODY_READS` it can only take the lock, with `GROUP` it
+    /// registers and reads beside the writer.
     pub fn read_only(mut self, read_only: bool) -> StoreBuilder {
         self.read_only = read_only;
         self
@@ -107,6 +111,24 @@ impl StoreBuilder {
     /// Throws the index away and makes it anew from the log, where the truth is. Takes a read of the whole log.
     pub fn rebuild_index(mut self, rebuild: bool) -> StoreBuilder {
         self.rebuild_index = rebuild;
+        self
+    }
+
+    /// Sets who may use the files of the store besides the user who makes it: nobody, if nothing is said. It matters when the
+    /// store is made; one that is there keeps what it has, see [`Permissions`]. A directory that is there already keeps its
+    /// mode. Copies (backups, restored and salvaged stores) are as private as what they are made of.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("store");
+    /// use ossicle::{Permissions, Store};
+    /// let store = Store::builder(&path).permissions(Permissions::GROUP_READS).open()?;
+    /// # store.close()
+    /// # }
+    /// ```
+    pub fn permissions(mut self, permissions: Permissions) -> StoreBuilder {
+        self.permissions = permissions;
         self
     }
 
@@ -174,8 +196,8 @@ impl StoreBuilder {
     /// store, or a key for a store that is not encrypted; `Unsupported` for a newer format; `Corrupt` for damage that reaches
     /// what was acknowledged; `Denied` on a read-only disk, and for a key that is missing or wrong; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {
-        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, kms } =
-            self;
+        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, .. } = self;
+        let (kms, env) = (self.kms, env.with_permissions(self.permissions));
         let engine =
             Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index, unlock })?;
         engine.equip(kms);

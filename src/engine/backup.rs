@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::backup_target::{Copied, Target};
-use super::open::LOCK;
+use super::open::{LOCK, SUPERBLOCK};
 use super::{Engine, OpenOptions, Settings, Unlock, kept};
 use crate::crypto::Keyring;
 use crate::env::{Env, Lock, LockMode, Site};
@@ -152,7 +152,9 @@ impl Engine {
         if let Some(error) = self.tables.current().out_of_service() {
             return Err(error);
         }
-        let target = Target::open(&self.env, dir, &self.superblock.newest(), ALIGN, self.ring())?;
+        // An earlier backup keeps what it has; a new one is as private as the store.
+        let env = self.env.clone().with_those_of(&dir.join(SUPERBLOCK));
+        let target = Target::open(&env, dir, &self.superblock.newest(), ALIGN, self.ring())?;
         let (source, _copying) = self.moment()?;
         target.refuse_other_branch(&source)?;
         target.confirm()?;
@@ -238,6 +240,8 @@ impl Engine {
     ) -> Result<RestoreReport> {
         refuse_nested(from, to)?;
         refuse_filled(env, to)?;
+        // The copy is as private as what it is a copy of.
+        let env = &env.clone().with_those_of(&from.join(SUPERBLOCK));
         let options = OpenOptions {
             dir: from.to_path_buf(),
             env: env.clone(),

@@ -76,6 +76,8 @@ impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
     pub fn open(mut options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
+        // What is made in a store is its owner's, whoever works on it.
+        options.env = options.env.with_those_of(&options.dir.join(SUPERBLOCK));
         if options.read_only {
             return refresh::open(options);
         }

@@ -277,7 +277,8 @@ impl Engine {
             }
             read => read?,
         };
-        let engine = begin(&env, &to, settings, &remains)?;
+        // As private as what it is saved from, or nobody else's if that cannot be told.
+        let engine = begin(&env.with_those_of(&from.join(SUPERBLOCK)), &to, settings, &remains)?;
         let lsn = Lsn(remains.highest.lsn);
         let report = SalvageReport { lsn, uncertain: remains.uncertain, ..SalvageReport::default() };
         let (batch, placed, blobs) = (Batch::default(), Vec::new(), BTreeMap::new());
@@ -310,7 +311,7 @@ fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgre
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
 fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
     let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-    for sub in segment_dirs(to) {
+    for sub in std::iter::once(to.to_path_buf()).chain(segment_dirs(to)) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
     }
     let bulk = to.join("bulk");

@@ -18,6 +18,7 @@ mod faulty;
 mod locks;
 mod memory;
 mod mmap;
+mod permissions;
 mod planted;
 mod real;
 mod site;
@@ -40,6 +41,7 @@ pub use entropy::{OsEntropy, SeededEntropy};
 pub use faulty::{CutPolicy, Fault, FaultyDisk, Hit};
 pub use memory::{MemoryMap, MemoryVfs};
 pub use mmap::RealMap;
+pub use permissions::Permissions;
 pub use planted::{Mistake, Planted};
 pub use real::RealVfs;
 pub use site::Site;
@@ -61,7 +63,7 @@ pub struct Env {
 impl Env {
     /// The real world.
     pub fn real() -> Env {
-        Env::new(Arc::new(RealVfs), Arc::new(SystemClock), Arc::new(OsEntropy))
+        Env::new(Arc::new(RealVfs::new()), Arc::new(SystemClock), Arc::new(OsEntropy))
     }
 
     /// A disk of its own in memory, with real time and real randomness.
@@ -78,6 +80,18 @@ impl Env {
             #[cfg(feature = "planted-bugs")]
             mistake: None,
         }
+    }
+
+    /// The same, but what is made gets these permissions.
+    pub fn with_permissions(mut self, permissions: Permissions) -> Env {
+        self.vfs = self.vfs.with_permissions(permissions).unwrap_or(self.vfs);
+        self
+    }
+
+    /// The same, but what is made gets the permissions of the file at `path`, if there is one.
+    pub fn with_those_of(mut self, path: &Path) -> Env {
+        self.vfs = self.vfs.with_those_of(path).unwrap_or(self.vfs);
+        self
     }
 
     /// The mistake that is switched on.
@@ -155,6 +169,16 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn lock(&self, path: &Path, mode: LockMode, site: Site) -> io::Result<Box<dyn Lock>>;
     /// Bytes of disk that the file really takes (a sparse file takes less than its length).
     fn allocated(&self, path: &Path) -> io::Result<u64>;
+    /// The same files, by a door through which everything that is made gets these permissions. `None` where there are no
+    /// users.
+    fn with_permissions(&self, _permissions: Permissions) -> Option<Arc<dyn Vfs>> {
+        None
+    }
+    /// The same files, by a door through which everything that is made gets the permissions, and as far as that is allowed
+    /// the owner and the group, of the file at `path`. `None` if there is no such file, or where there are no users.
+    fn with_those_of(&self, _path: &Path) -> Option<Arc<dyn Vfs>> {
+        None
+    }
 }
 
 /// A held lock; dropping it releases it.

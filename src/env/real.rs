@@ -5,21 +5,45 @@
 use std::fs::{self, TryLockError};
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, Gid, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::locks::{Held, Locks};
 use super::memory::not_writable;
 use super::mmap::RealMap;
-use super::{File, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+use super::{File, Listed, Lock, LockMode, Map, OpenMode, Permissions, Site, Vfs};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RealVfs;
+pub struct RealVfs {
+    /// What is made gets these.
+    permissions: Permissions,
+    /// And this owner and group, where that is allowed.
+    owner: Option<(u32, u32)>,
+}
+
+impl RealVfs {
+    /// What it makes is its user's alone.
+    pub fn new() -> RealVfs {
+        RealVfs::default()
+    }
+
+    /// Gives a file that was just made to whom it is to belong: root works for a store's owner, and members of a group
+    /// for the group. Nobody else may give files away, and need not.
+    fn hand_over(&self, file: &fs::File, made: &fs::Metadata) {
+        let Some((owner, group)) = self.owner else { return };
+        if made.gid() != group {
+            let _ = rustix::fs::fchown(file, None, Some(Gid::from_raw(group)));
+        }
+        if made.uid() != owner {
+            let _ = rustix::fs::fchown(file, Some(Uid::from_raw(owner)), None);
+        }
+    }
+}
 
 /// The locks that this process holds, by device and inode: some file systems grant a process its own lock
 /// a second time, and none of them sees through every kind of alias.
@@ -34,9 +58,14 @@ impl Vfs for RealVfs {
             .read(true)
             .write(mode != OpenMode::Read)
             .create_new(mode == OpenMode::CreateNew)
+            .mode(self.permissions.file_mode())
             .open(path)?;
-        if file.metadata()?.is_dir() {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if mode == OpenMode::CreateNew {
+            self.hand_over(&file, &metadata);
         }
         Ok(Arc::new(RealFile(file)))
     }
@@ -65,7 +94,24 @@ impl Vfs for RealVfs {
     }
 
     fn create_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
-        fs::create_dir_all(named(dir))
+        let dir = named(dir);
+        if dir.is_dir() {
+            return Ok(());
+        }
+        // What it lies in is not the store's.
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::DirBuilder::new().mode(self.permissions.dir_mode()).create(dir) {
+            // Somebody else was quicker.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
+            made => made?,
+        }
+        if self.owner.is_some() {
+            let opened = fs::File::open(dir)?;
+            self.hand_over(&opened, &opened.metadata()?);
+        }
+        Ok(())
     }
 
     fn remove_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
@@ -88,10 +134,14 @@ impl Vfs for RealVfs {
         let mut options = fs::File::options();
         options.read(true);
         if mode == LockMode::Exclusive {
-            options.write(true).create(true).truncate(false);
+            options.write(true).create(true).truncate(false).mode(self.permissions.file_mode());
         }
         let file = options.open(path)?;
         let metadata = file.metadata()?;
+        // An empty one was just made, or handed over to nobody yet.
+        if mode == LockMode::Exclusive && metadata.len() == 0 {
+            self.hand_over(&file, &metadata);
+        }
         let held = LOCKS.take((metadata.dev(), metadata.ino()), mode)?;
         let locked = match mode {
             LockMode::Exclusive => file.try_lock(),
@@ -106,6 +156,16 @@ impl Vfs for RealVfs {
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         Ok(fs::metadata(path)?.blocks() * 512)
+    }
+
+    fn with_permissions(&self, permissions: Permissions) -> Option<Arc<dyn Vfs>> {
+        Some(Arc::new(RealVfs { permissions, owner: None }))
+    }
+
+    fn with_those_of(&self, path: &Path) -> Option<Arc<dyn Vfs>> {
+        let metadata = fs::metadata(path).ok()?;
+        let permissions = Permissions::of_mode(metadata.mode());
+        Some(Arc::new(RealVfs { permissions, owner: Some((metadata.uid(), metadata.gid())) }))
     }
 }
 
@@ -294,11 +354,11 @@ mod tests {
         let metadata = fs::metadata(&path).unwrap();
         let held = LOCKS.take((metadata.dev(), metadata.ino()), LockMode::Exclusive).unwrap();
         for mode in [LockMode::Exclusive, LockMode::Shared] {
-            let refused = RealVfs.lock(&path, mode, Site::STORE_LOCK).unwrap_err();
+            let refused = RealVfs::new().lock(&path, mode, Site::STORE_LOCK).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
         }
         drop(held);
-        RealVfs.lock(&path, LockMode::Exclusive, Site::STORE_LOCK).unwrap();
+        RealVfs::new().lock(&path, LockMode::Exclusive, Site::STORE_LOCK).unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn worlds() -> Vec<World> {
     let real = temp.path().join("store");
     let twin = PathBuf::from("/some/where/store");
     let worlds = vec![
-        World { name: "real", vfs: Arc::new(RealVfs), dir: real, _temp: Some(temp) },
+        World { name: "real", vfs: Arc::new(RealVfs::new()), dir: real, _temp: Some(temp) },
         World { name: "memory", vfs: Arc::new(MemoryVfs::new()), dir: twin.clone(), _temp: None },
         World { name: "faulty", vfs: FaultyDisk::new(1).vfs(), dir: twin, _temp: None },
         World { name: "relative", vfs: FaultyDisk::new(1).vfs(), dir: "store".into(), _temp: None },

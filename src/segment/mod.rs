@@ -48,10 +48,11 @@ pub fn bulk_dir(store: &Path, tier: u8) -> PathBuf {
     store.join("bulk").join(tier.to_string())
 }
 
-/// The directories of all segments of a store, those of the tiers included. They are made with the store, because the
+/// The directories of all segments of a store, those of the tiers and what they lie in included. They are made with the store, because the
 /// name of one that is made later could be lost after a failed sync.
 pub fn segment_dirs(store: &Path) -> impl Iterator<Item = PathBuf> {
-    std::iter::once(log_dir(store)).chain((0..TIERS).map(|tier| bulk_dir(store, tier)))
+    // What they lie in comes by itself and first, because what is made on the way to a directory is anybody's.
+    [log_dir(store), store.join("bulk")].into_iter().chain((0..TIERS).map(|tier| bulk_dir(store, tier)))
 }
 
 /// The file name of a segment.

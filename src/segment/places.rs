@@ -140,7 +140,10 @@ fn make_durably(env: &Env, dir: &Path, unsure: &mut Vec<PathBuf>) -> std::io::Re
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     };
     let made: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
-    let done = env.vfs.create_dir(dir, Site::STORE_DIR).and_then(|()| {
+    // The one above is the store's as well, and made as such.
+    let above = dir.parent().unwrap_or(dir);
+    let create = |dir| env.vfs.create_dir(dir, Site::STORE_DIR);
+    let done = create(above).and_then(|()| create(dir)).and_then(|()| {
         sync_above(env, dir).map_err(|(dir, error)| {
             unsure.push(dir.to_path_buf());
             error

@@ -92,7 +92,7 @@ fn stores_open_as_written() -> Result<()> {
         .read_only(false)
         .create(true)
         .clock(clock)
-        .vfs(Arc::new(RealVfs))
+        .vfs(Arc::new(RealVfs::new()))
         .entropy(SeededEntropy::new(7))
         .maintenance(Maintenance::Manual)
         .open()?;

@@ -37,6 +37,7 @@ mod limits;
 mod list;
 mod lived_in;
 mod multipart;
+mod permissions;
 mod put;
 mod ranges;
 mod readers;

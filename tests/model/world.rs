@@ -62,7 +62,7 @@ impl World {
     /// A real directory.
     pub fn on_disk(settings: Settings) -> World {
         let dir = tempfile::tempdir().unwrap();
-        World::new(Arc::new(RealVfs), &dir.path().join("store"), settings, Some(dir))
+        World::new(Arc::new(RealVfs::new()), &dir.path().join("store"), settings, Some(dir))
     }
 
     fn new(vfs: Arc<dyn Vfs>, path: &Path, settings: Settings, dir: Option<tempfile::TempDir>) -> World {

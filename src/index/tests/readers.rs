@@ -66,7 +66,7 @@ fn churn_beside_readers(file: Arc<dyn File>, mode: ReadMode) {
 fn a_reader_sees_one_version_through_a_map() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("index.tree");
-    let file = RealVfs.open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).unwrap();
+    let file = RealVfs::new().open(&path, OpenMode::CreateNew, Site::INDEX_OPEN).unwrap();
     churn_beside_readers(file, ReadMode::Map);
 }
 
