@@ -196,7 +196,9 @@ impl StoreBuilder {
     /// store, or a key for a store that is not encrypted; `Unsupported` for a newer format; `Corrupt` for damage that reaches
     /// what was acknowledged; `Denied` on a read-only disk, and for a key that is missing or wrong; `NotFound` if it is missing and may not be made.
     pub fn open(self) -> Result<Store> {
-        let StoreBuilder { dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, .. } = self;
+        let StoreBuilder {
+            dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, ..
+        } = self;
         let (kms, env) = (self.kms, env.with_permissions(self.permissions));
         let engine =
             Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index, unlock })?;

@@ -140,7 +140,13 @@ fn a_directory_that_was_there_keeps_its_mode_and_hides_the_bodies() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     live(&builder(temp.path(), "store").open().unwrap());
     for (each, mode) in modes(&path) {
-        let wanted = if each == path { 0o755 } else if each.is_dir() { 0o700 } else { 0o600 };
+        let wanted = if each == path {
+            0o755
+        } else if each.is_dir() {
+            0o700
+        } else {
+            0o600
+        };
         assert_eq!(mode, wanted, "{}", each.display());
     }
 }

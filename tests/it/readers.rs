@@ -376,7 +376,8 @@ fn a_reader_in_another_process_sees_what_was_acknowledged_and_survives_the_write
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     place.writer().close().unwrap();
     let reader = place.reader();
     let mut last = 0;
@@ -427,7 +428,8 @@ fn a_killed_reader_does_not_hold_space_for_ever() {
         }
     }
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.writer();
     let bucket = writer.create_bucket("cats").unwrap();
     bucket.put("big", vec![1; 3 << 20]).unwrap();
@@ -450,7 +452,8 @@ fn a_killed_reader_does_not_hold_space_for_ever() {
 #[test]
 fn files_that_are_no_readers_are_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.writer();
     fs::create_dir(place.dir.join("readers")).unwrap();
     for name in ["letter.txt", "0123456789abcdef0123456789abcdeF", "0123456789abcdef0123456789abcdef"] {
@@ -464,7 +467,8 @@ fn files_that_are_no_readers_are_left_alone() {
 #[test]
 fn readers_come_and_go_while_writers_open_and_close() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.writer();
     writer.create_bucket("cats").unwrap();
     writer.close().unwrap();
@@ -506,7 +510,8 @@ fn readers_come_and_go_while_writers_open_and_close() {
 #[test]
 fn a_reader_beside_a_busy_writer_is_never_behind() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.builder().maintenance(Maintenance::Background).open().unwrap();
     let bucket = writer.create_bucket("cats").unwrap();
     let synced: Vec<AtomicU64> = (0..3).map(|_| AtomicU64::new(0)).collect();
@@ -543,7 +548,8 @@ fn a_reader_beside_a_busy_writer_is_never_behind() {
 fn readers_open_while_the_index_file_is_exchanged() {
     const KEYS: u64 = 6000;
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.writer();
     let bucket = writer.create_bucket("cats").unwrap();
     let key = |number: u64| format!("{number:05}-{}", "x".repeat(200));
@@ -614,7 +620,8 @@ fn a_writer_that_is_just_opening_is_waited_for_and_then_told() {
 fn damage_is_told_and_the_reader_stays_where_it_was() {
     use std::os::unix::fs::FileExt;
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let writer = place.writer();
     let cats = writer.create_bucket("cats").unwrap();
     cats.put("a", "1").unwrap();
@@ -643,7 +650,8 @@ fn damage_is_told_and_the_reader_stays_where_it_was() {
 #[test]
 fn a_lost_index_is_made_anew_in_the_memory_of_the_reader() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
+    let place =
+        Place { vfs: Arc::new(RealVfs::new()), dir: dir.path().join("store"), mode: ReadMode::Mapped };
     let mut churn = Churn::begin(&place, 9);
     (0..200).for_each(|_| churn.step());
     churn.store().checkpoint().unwrap();
