@@ -58,8 +58,41 @@ fn main() {
     let took = time(|| {
         let store = Store::open(&path).expect("a store");
         assert_eq!(store.bucket("bench").expect("a bucket").usage("").expect("usage").objects, total as u64);
-        std::mem::forget(store.clone());
     });
     say("open after a clean close, with a count of all objects", format!("{took:.2?}"));
+    space(&path, total * size, "closed");
+    {
+        let store = Store::open(&path).expect("a store");
+        space(&path, total * size, "opened");
+        let took = time(|| while store.maintain(std::time::Duration::MAX).expect("maintenance").more {});
+        say("maintain", format!("{took:.2?}"));
+        space(&path, total * size, "after maintain");
+        let took = time(|| store.compact(ossicle::CompactOptions::new()).map(drop).expect("compaction"));
+        say("compact", format!("{took:.2?}"));
+        space(&path, total * size, "after compact");
+        store.close().expect("a close");
+    }
+    space(&path, total * size, "closed again");
     clean(&dir);
+}
+
+/// Where the bytes are.
+fn space(path: &std::path::Path, payload: usize, when: &str) {
+    let all = disk_bytes(path);
+    let log = disk_bytes(&path.join("log"));
+    let bulk = disk_bytes(&path.join("bulk"));
+    let file = |name: &str| {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path.join(name)).map_or(0, |meta| meta.blocks() * 512)
+    };
+    let index = file("index.tree") + file("index.alt.tree");
+    let part = |bytes: u64| bytes as f64 / payload as f64;
+    println!(
+        "{when:<16} {:.3} of the bodies: log {:.3}, bulk {:.3}, index {:.3}, reserve {:.3}",
+        part(all),
+        part(log),
+        part(bulk),
+        part(index),
+        part(file("RESERVE"))
+    );
 }

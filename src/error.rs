@@ -120,6 +120,15 @@ impl Error {
             .with_source(error)
     }
 
+    /// Work in the background that makes way for something more urgent; nobody is told.
+    pub(crate) fn given_up(doing: &str) -> Error {
+        Error::new(
+            ErrorKind::Busy,
+            "OperationConflict",
+            format!("{doing} was given up; it is done again later"),
+        )
+    }
+
     /// What lies in a tier whose directory cannot be used.
     pub(crate) fn out_of_service(tier: u8, why: &str) -> Error {
         Error::new(

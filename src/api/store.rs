@@ -326,7 +326,7 @@ impl Store {
     /// Does the maintenance that is due, for about as long as `budget` says. For stores opened with
     /// [`Maintenance::Manual`]; others do it by themselves.
     pub fn maintain(&self, budget: Duration) -> Result<MaintainReport> {
-        maintenance::maintain(self.engine(), budget, &|| false)
+        maintenance::maintain(self.engine(), budget, true, &|| false)
     }
 
     /// Reads everything and says what is wrong, without changing anything.

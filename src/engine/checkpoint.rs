@@ -33,6 +33,8 @@ pub struct Checkpointing {
     pub held: Vec<Held>,
     /// Whether readers that were there before this writer were looked for.
     pub has_met: bool,
+    /// How many pages were written since the index file was last written anew; `None` if that is not known.
+    pub written: Option<u64>,
 }
 
 /// What kind of round it is.
@@ -71,7 +73,16 @@ impl Checkpointing {
     /// Begins with the tree in `pages`.
     pub fn new(pages: Arc<PageFile>, index_file: u8) -> Checkpointing {
         let (retired, held, dropped) = (Vec::new(), Vec::new(), LedgerDiff::default());
-        Checkpointing { pages, index_file, frozen: None, retired, dropped, held, has_met: false }
+        Checkpointing {
+            pages,
+            index_file,
+            frozen: None,
+            retired,
+            dropped,
+            held,
+            has_met: false,
+            written: None,
+        }
     }
 
     /// Whether files of the log are still there that are out of the table.
@@ -237,6 +248,7 @@ impl Engine {
             return Err(self.poison(error));
         }
         self.gauges.checkpointed(merged.pages_written);
+        state.written = state.written.map(|pages| pages + merged.pages_written);
         state.dropped = dropped;
         Ok(merged)
     }

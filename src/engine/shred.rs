@@ -317,7 +317,7 @@ impl Engine {
         self.checkpoint_with(&mut state)?;
         // Left by an attempt that a full disk has ended.
         kept::remove_others(&self.env, &self.dir, ring.shred_name())?;
-        self.rewrite(&mut state, Some(ring.new_shred()))?;
+        self.rewrite(&mut state, Some(ring.new_shred()), &mut || Ok(()))?;
         // The others are written over, because the old root stands in them.
         for _ in 1..SLOTS {
             self.superblock.update(&self.env, |_| {}).map_err(|error| self.poison(error))?;

@@ -230,6 +230,15 @@ impl<'a> Page<'a> {
         Ok((suffix, &self.bytes[from..at]))
     }
 
+    /// How many bytes of a leaf are filled.
+    pub fn filled(&self) -> Result<usize, Reason> {
+        let mut end = self.floor;
+        for index in 0..self.count {
+            end += key_size(self.suffix(index)?.len()) + self.raw(index)?.1.len();
+        }
+        Ok(end.min(PAGE))
+    }
+
     /// What `key` is without the prefix, or which side of all prefixed keys it lies on.
     #[inline]
     fn strip<'k>(&self, key: &'k [u8]) -> Result<&'k [u8], Ordering> {

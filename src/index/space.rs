@@ -104,6 +104,11 @@ impl Space {
         self.free
     }
 
+    /// How many pages wait for their last reader.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.iter().map(|wait| wait.pages.len() as u64).sum()
+    }
+
     /// Counts a version among those that hold pages.
     pub(super) fn register(&mut self, pin: &Arc<Pin>) {
         self.versions.retain(|version| version.strong_count() > 0);

@@ -12,6 +12,8 @@ use crate::ops::lifecycle;
 
 /// How long one round of work may take before the thread looks whether it is to stop.
 const ROUND: Duration = Duration::from_millis(500);
+/// For so long nothing is written before a store counts as one that rests.
+const REST: Duration = if cfg!(test) { Duration::from_millis(500) } else { Duration::from_secs(10) };
 /// How long the thread waits after a failure before it tries again.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,7 @@ impl Drop for Scheduler {
 fn run(engine: &Arc<Engine>, stop: &AtomicBool) {
     let stopped = || stop.load(Ordering::Acquire);
     let mut wait = None;
+    let mut seen = None;
     while !stopped() {
         engine.wake().wait(wait);
         if stopped() {
@@ -63,15 +66,23 @@ fn run(engine: &Arc<Engine>, stop: &AtomicBool) {
         if let Some(interval) = engine.settings().sync_interval {
             engine.wake().wait(Some(interval));
         }
-        let done = work::maintain(engine, ROUND, &stopped);
+        let rests = seen.is_some_and(|lsn| lsn == engine.view().lsn);
+        let done = work::maintain(engine, ROUND, rests, &stopped);
+        seen = Some(engine.view().lsn);
         if done.is_err() {
             // Writers do not rest for work that is not being done.
             engine.set_pace(Duration::ZERO);
         }
         wait = match done {
             Ok(report) if report.more => Some(Duration::ZERO),
-            // The next midnight is when rules are carried out again.
-            Ok(_) => lifecycle::next_due(engine).unwrap_or_default(),
+            Ok(_) => {
+                // The next midnight is when rules are carried out again.
+                let midnight = lifecycle::next_due(engine).unwrap_or_default();
+                // Looked at once more if nothing is written until then, and then no more: an idle store wakes nobody.
+                let percent = engine.settings().garbage_percent;
+                let spread = !rests && engine.index_wastes(percent).unwrap_or(false);
+                if spread { Some(midnight.map_or(REST, |time| time.min(REST))) } else { midnight }
+            }
             // A store that failed takes no more writes; there is nothing left to do but to wait for the end.
             Err(error) if error.is_fatal() => None,
             // Damage is met again with the next ring, not before.
@@ -79,5 +90,42 @@ fn run(engine: &Arc<Engine>, stop: &AtomicBool) {
             // The failure is met again, and told, by whoever writes; a full disk may be emptied meanwhile.
             Err(_) => Some(AFTER_FAILURE),
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Store;
+    use crate::model::Durability;
+    use crate::ops::put::PutOptions;
+
+    #[test]
+    fn an_index_that_is_spread_out_is_made_dense_when_nothing_is_written_any_more() {
+        let settings = crate::engine::Settings { delta_bytes: 64 << 10, ..Default::default() };
+        let vfs = Arc::new(crate::env::MemoryVfs::new());
+        let builder = Store::builder("/s").vfs(vfs).settings(settings);
+        let store = builder.maintenance(crate::api::Maintenance::Manual).open().unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        let buffered =
+            || PutOptions::new().durability(Durability::Buffered).metadata("note", "m".repeat(600));
+        for number in 0..3000u64 {
+            let key = format!("{:016x}", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            bucket.put_with(&key, "", buffered()).unwrap();
+        }
+        let engine = store.engine();
+        engine.checkpoint().unwrap();
+        let percent = engine.settings().garbage_percent;
+        assert!(engine.index_wastes(percent).unwrap(), "pages lie apart after so many checkpoints");
+        let thread = Scheduler::start(engine.clone()).unwrap();
+        engine.wake().raise();
+        let begun = engine.env().clock.monotonic();
+        while engine.index_wastes(percent).unwrap() {
+            let waited = engine.env().clock.monotonic() - begun;
+            assert!(waited < Duration::from_secs(60), "it is as it was");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        drop(thread);
+        assert!(store.verify().unwrap().is_clean());
     }
 }

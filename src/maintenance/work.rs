@@ -64,8 +64,14 @@ impl CompactOptions {
     }
 }
 
-/// Does what is due, for about as long as `time` says, and at least one step.
-pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -> Result<MaintainReport> {
+/// Does what is due, for about as long as `time` says, and at least one step. `rests` says that nobody seems to write:
+/// only then the index is made dense, for whoever writes on would soon spread it out again.
+pub fn maintain(
+    engine: &Arc<Engine>,
+    time: Duration,
+    rests: bool,
+    stop: &dyn Fn() -> bool,
+) -> Result<MaintainReport> {
     engine.check_writable()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
@@ -156,6 +162,9 @@ pub fn maintain(engine: &Arc<Engine>, time: Duration, stop: &dyn Fn() -> bool) -
                 engine.checkpoint()?;
                 report.checkpoint = true;
             }
+            if rests {
+                damaged.rests(engine.vacuum_unasked(percent, stop).map(Some))?;
+            }
             return damaged.told(report);
         };
         if spent() && report.relocated > 0 {
@@ -209,7 +218,7 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
         // So that the space of one segment is back before the next is copied: a full disk needs that.
         engine.checkpoint()?;
     }
-    engine.vacuum()?;
+    engine.vacuum(options.garbage_percent)?;
     engine.checkpoint()?;
     report.checkpoint = true;
     damaged.told(report)

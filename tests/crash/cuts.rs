@@ -1,11 +1,14 @@
 //! Power cuts at every call of every script, and at random ones while there is time.
 
-use ossicle::ErrorKind;
+use std::path::Path;
+
 use ossicle::testing::{CutPolicy, Fault};
+use ossicle::{ErrorKind, Site};
 
 use crate::harness::climate::Climate;
 use crate::harness::run::{Weather, calm, run};
-use crate::harness::world::{World, observe};
+use crate::harness::script::{Op, Script};
+use crate::harness::world::{DIR, World, observe};
 use crate::harness::{Deadline, Dice, Tally, aftermath, budget, cuts, scripts, seed};
 
 macro_rules! every_call {
@@ -31,7 +34,23 @@ every_call! {
     rename_across prefix_deleted prefix_renamed prefix_kept
     prefixes_of_versions forks fork_alone forks_and_prefixes history
     history_of_prefixes configurations appends appends_merged uploads parts_move
-    lifecycles evictions tiers solid backed_up classes classes_of_versions
+    lifecycles evictions tiers solid backed_up classes index_rewritten classes_of_versions
+}
+
+/// Else the script would cut nothing of what it is there for.
+#[test]
+fn the_script_that_rewrites_the_index_does_so_twice() {
+    let whole = scripts::index_rewritten();
+    let first = whole.ops.iter().position(|op| matches!(op, Op::Compact)).unwrap();
+    let half = Script { name: "half", ops: whole.ops[..=first].to_vec() };
+    for (script, file) in [(half, "index.alt.tree"), (whole, "index.tree")] {
+        let world = World::new(seed(), None);
+        run(&world, &script, Weather::Calm).unwrap();
+        let files = world.disk.vfs().list(Path::new(DIR), Site::STORE_LIST).unwrap();
+        let trees: Vec<_> =
+            files.iter().map(|file| &file.name[..]).filter(|name| name.ends_with(".tree")).collect();
+        assert_eq!(trees, [file]);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod conditions;
 mod copy_rename;
 mod copying;
 mod delete;
+mod density;
 mod descending;
 mod encryption;
 mod envelopes;

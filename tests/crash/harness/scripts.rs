@@ -124,6 +124,15 @@ fn many(bucket: &'static str, prefix: &str, len: usize, seed: u64) -> Op {
     Op::Together { steps: (0..70).map(put).collect(), durability: Synced, reads: false }
 }
 
+/// Objects with so much metadata that the index has some pages of them.
+fn many_noted(bucket: &'static str, prefix: &str, seed: u64) -> Op {
+    let put = |i: u64| {
+        let body = Body { len: TINY, seed: seed + i, note: 700, class: None };
+        Step::Put { bucket, key: format!("{prefix}{i:02}"), body }
+    };
+    Op::Together { steps: (0..48).map(put).collect(), durability: Synced, reads: false }
+}
+
 fn delete_prefix(bucket: &'static str, prefix: &str) -> Op {
     Op::DeletePrefix(bucket, prefix.into())
 }
@@ -1104,7 +1113,25 @@ scripts! {
         delete("one", "b"),
     ]
 
-    /// The same where versions and the past are kept, and in a fork.
+    /// The pages of the index lie so far apart that it is written anew, into the other file, and then back.
+    index_rewritten: [
+        Op::CreateBucket("one"),
+        many_noted("one", "a", 1),
+        Op::Checkpoint,
+        many_noted("one", "a", 100),
+        Op::Checkpoint,
+        put("one", "between", PACKED, 2),
+        Op::Compact,
+        put("one", "after", TINY, 3),
+        Op::Reopen,
+        many_noted("one", "a", 200),
+        Op::Checkpoint,
+        delete("one", "between"),
+        Op::Compact,
+        put("one", "late", TINY, 4),
+    ]
+
+    /// Other classes where versions and the past are kept, and in a fork.
     classes_of_versions: [
         Op::CreateBucket("one"),
         keep("one", Enabled),
