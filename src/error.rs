@@ -129,6 +129,18 @@ impl Error {
         )
     }
 
+    /// A call in a process that was forked from the one that opened the store.
+    pub(crate) fn opened_elsewhere() -> Error {
+        Error::closed(
+            "this store was opened by another process, which this one was forked from; open it again here",
+        )
+    }
+
+    /// The directory of the store is not what it was, so nothing more is written to it.
+    pub(crate) fn displaced(why: &str) -> Error {
+        Error::closed(format!("the store takes no more writes: {why}; then open the store again"))
+    }
+
     /// What lies in a tier whose directory cannot be used.
     pub(crate) fn out_of_service(tier: u8, why: &str) -> Error {
         Error::new(
@@ -200,7 +212,7 @@ impl Error {
     /// | `Stopped` | [`Busy`](ErrorKind::Busy) | the caller stopped it |
     /// | `StorageFull` | [`Quota`](ErrorKind::Quota) | the disk is full |
     /// | `StoreBusy` | [`Busy`](ErrorKind::Busy) | somebody else has the store |
-    /// | `StoreClosed` | [`Closed`](ErrorKind::Closed) | the store was closed, or takes no more writes |
+    /// | `StoreClosed` | [`Closed`](ErrorKind::Closed) | the store was closed, takes no more writes, or belongs to the process that this one was forked from |
     /// | `SymlinkTargetNotExist` | [`NotFound`](ErrorKind::NotFound) | a symlink leads nowhere |
     /// | `TierOutOfService` | [`Io`](ErrorKind::Io) | the directory of a tier cannot be used |
     /// | `TooManyForks` | [`Quota`](ErrorKind::Quota) | a bucket has as many forks as it can |

@@ -52,8 +52,8 @@ pub use engine::{
     SalvageProgress, SalvageReport, Settings, Stats, Tier, TierStats, VerifyProgress, VerifyReport,
 };
 pub use env::{
-    Clock, Entropy, File, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode, OsEntropy,
-    Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
+    Clock, Entropy, File, FileId, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode,
+    OsEntropy, Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};
@@ -93,7 +93,7 @@ pub use bytes::Bytes;
 /// Tools for testing Ossicle and programs that link it: the disk that can fail.
 #[cfg(feature = "testing")]
 pub mod testing {
-    pub use crate::env::{CutPolicy, Fault, FaultyDisk, Hit, Planted};
+    pub use crate::env::{CutPolicy, Elsewhere, Fault, FaultyDisk, Hit, Planted, as_if_forked};
 }
 
 /// The cookbook: a page for each feature, every line of it run as a test.

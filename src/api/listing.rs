@@ -1,7 +1,6 @@
 //! Iterators over entries and over buckets.
 
-use std::vec;
-
+use super::batch::Batch;
 use super::{Bucket, Store};
 use crate::error::Result;
 use crate::model::Entry;
@@ -13,12 +12,12 @@ use crate::ops::list::Walk;
 #[derive(Debug)]
 pub struct Listing {
     walk: Option<Walk>,
-    batch: vec::IntoIter<Entry>,
+    batch: Batch<Entry>,
 }
 
 impl Listing {
     pub(crate) fn new(walk: Walk) -> Listing {
-        Listing { walk: Some(walk), batch: Vec::new().into_iter() }
+        Listing { walk: Some(walk), batch: Batch::new() }
     }
 }
 
@@ -27,7 +26,7 @@ impl Iterator for Listing {
 
     fn next(&mut self) -> Option<Result<Entry>> {
         if let Some(entry) = self.batch.next() {
-            return Some(Ok(entry));
+            return Some(entry);
         }
         match self.walk.as_mut()?.next_batch() {
             Ok(batch) if batch.is_empty() => {
@@ -35,8 +34,8 @@ impl Iterator for Listing {
                 None
             }
             Ok(batch) => {
-                self.batch = batch.into_iter();
-                self.batch.next().map(Ok)
+                self.batch = Batch::of(batch);
+                self.batch.next()
             }
             Err(error) => {
                 self.walk = None;
@@ -50,13 +49,13 @@ impl Iterator for Listing {
 #[derive(Debug)]
 pub struct Buckets {
     store: Option<Store>,
-    batch: vec::IntoIter<Bucket>,
+    batch: Batch<Bucket>,
     last: Option<String>,
 }
 
 impl Buckets {
     pub(crate) fn new(store: Store) -> Buckets {
-        Buckets { store: Some(store), batch: Vec::new().into_iter(), last: None }
+        Buckets { store: Some(store), batch: Batch::new(), last: None }
     }
 }
 
@@ -65,7 +64,7 @@ impl Iterator for Buckets {
 
     fn next(&mut self) -> Option<Result<Bucket>> {
         if let Some(bucket) = self.batch.next() {
-            return Some(Ok(bucket));
+            return Some(bucket);
         }
         let store = self.store.clone()?;
         let reading = Reading::newest(store.engine());
@@ -75,9 +74,8 @@ impl Iterator for Buckets {
                 if batch.len() < bucket::BATCH {
                     self.store = None;
                 }
-                self.batch =
-                    batch.into_iter().map(|each| Bucket::new(&store, each)).collect::<Vec<_>>().into_iter();
-                self.batch.next().map(Ok)
+                self.batch = Batch::of(batch.into_iter().map(|each| Bucket::new(&store, each)).collect());
+                self.batch.next()
             }
             Err(error) => {
                 self.store = None;

@@ -12,6 +12,7 @@
 
 mod append;
 mod attributes;
+mod batch;
 mod bucket;
 mod budget;
 mod builder;

@@ -23,6 +23,10 @@ use crate::ops::{bucket, budget, feed, fork, lifecycle, rows, usage};
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
+/// It belongs to the process that has opened it. In one that is forked from that, every call answers `Closed` and dropping
+/// it does nothing; open it there anew. It stays in the directory that was opened, whatever becomes of the working
+/// directory; if that directory is moved, removed or replaced, writing ends with `Closed`.
+///
 /// ```
 /// # fn main() -> ossicle::Result<()> {
 /// let store = ossicle::Store::in_memory()?;
@@ -45,6 +49,9 @@ struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.engine.check_here().is_err() {
+            return;
+        }
         drop(self.scheduler.lock().take());
         // What readers have touched is worth a try, and nothing that closing would fail for.
         let _ = lifecycle::flush_all(&self.engine);
@@ -344,13 +351,17 @@ impl Store {
     /// in whatever process, before this was called is in it, and none that a loss of power could still take back while
     /// its writer lives. If there is no writer, or it was killed, the state is what opening for writing would find.
     ///
+    /// If somebody has removed its registration in `readers/`, the reader registers again and reads everything anew; what
+    /// older snapshots need was not kept meanwhile.
+    ///
     /// Snapshots and objects that were got before stay what they were. As long as a snapshot lives, the writer keeps
     /// the space that it needs; it comes back with a checkpoint of the writer after this handle was refreshed or
     /// closed. On a store that is open for writing there is nothing to do.
     ///
     /// # Errors
-    /// `Busy` if a writer is just opening the store and does not get done within ten seconds; `Corrupt` for damage, and
-    /// then the handle stays where it is.
+    /// `Busy` if a writer is just opening the store and does not get done within ten seconds, or if the `LOCK` that a writer
+    /// holds was removed; `Closed` if another directory lies where the store's was; `Corrupt` for damage, and then the
+    /// handle stays where it is.
     pub fn refresh(&self) -> Result<Lsn> {
         self.engine().refresh()
     }
@@ -358,7 +369,12 @@ impl Store {
     /// Closes the store: everything durable, the index up to date, the lock free. Handles that are left give
     /// `Closed`; objects that were got can still be read. Dropping the last handle does the same, but cannot
     /// say what went wrong.
+    ///
+    /// # Errors
+    /// Those of a last checkpoint; `Closed` if the store's directory or its lock is not there any more, or another one, and
+    /// in a process that was forked from the one that opened the store.
     pub fn close(&self) -> Result<()> {
+        self.engine().check_here()?;
         drop(self.0.scheduler.lock().take());
         let _ = lifecycle::flush_all(self.engine());
         self.engine().close()

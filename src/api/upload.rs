@@ -1,8 +1,8 @@
 //! Uploads of parts, and the listing of those in progress.
 
 use std::collections::BTreeMap;
-use std::vec;
 
+use super::batch::Batch;
 use super::{Bucket, Store};
 use crate::crypto::CustomerKey;
 use crate::error::Result;
@@ -171,7 +171,7 @@ impl Bucket {
     pub fn uploads(&self, options: ListOptions) -> Result<Uploads> {
         let reading = Reading::newest(self.store().engine());
         let walk = UploadWalk::iterate(&reading, self.reference(), options)?;
-        Ok(Uploads { walk: Some(walk), batch: Vec::new().into_iter() })
+        Ok(Uploads { walk: Some(walk), batch: Batch::new() })
     }
 
     /// One page of the uploads in progress: at most `limit` entries, 1000 if nothing is said.
@@ -184,7 +184,7 @@ impl Bucket {
 #[derive(Debug)]
 pub struct Uploads {
     walk: Option<UploadWalk>,
-    batch: vec::IntoIter<UploadEntry>,
+    batch: Batch<UploadEntry>,
 }
 
 impl Iterator for Uploads {
@@ -192,7 +192,7 @@ impl Iterator for Uploads {
 
     fn next(&mut self) -> Option<Result<UploadEntry>> {
         if let Some(entry) = self.batch.next() {
-            return Some(Ok(entry));
+            return Some(entry);
         }
         match self.walk.as_mut()?.next_batch() {
             Ok(batch) if batch.is_empty() => {
@@ -200,8 +200,8 @@ impl Iterator for Uploads {
                 None
             }
             Ok(batch) => {
-                self.batch = batch.into_iter();
-                self.batch.next().map(Ok)
+                self.batch = Batch::of(batch);
+                self.batch.next()
             }
             Err(error) => {
                 self.walk = None;

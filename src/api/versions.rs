@@ -1,7 +1,6 @@
 //! Versions: listing them, and going back to an older one.
 
-use std::vec;
-
+use super::batch::Batch;
 use super::{Bucket, SnapshotBucket};
 use crate::error::Result;
 use crate::model::VersionId;
@@ -15,12 +14,12 @@ use crate::ops::versions::{self, VersionEntry, VersionPage, VersionWalk};
 #[derive(Debug)]
 pub struct VersionListing {
     walk: Option<VersionWalk>,
-    batch: vec::IntoIter<VersionEntry>,
+    batch: Batch<VersionEntry>,
 }
 
 impl VersionListing {
     fn new(walk: VersionWalk) -> VersionListing {
-        VersionListing { walk: Some(walk), batch: Vec::new().into_iter() }
+        VersionListing { walk: Some(walk), batch: Batch::new() }
     }
 }
 
@@ -29,7 +28,7 @@ impl Iterator for VersionListing {
 
     fn next(&mut self) -> Option<Result<VersionEntry>> {
         if let Some(entry) = self.batch.next() {
-            return Some(Ok(entry));
+            return Some(entry);
         }
         match self.walk.as_mut()?.next_batch() {
             Ok(batch) if batch.is_empty() => {
@@ -37,8 +36,8 @@ impl Iterator for VersionListing {
                 None
             }
             Ok(batch) => {
-                self.batch = batch.into_iter();
-                self.batch.next().map(Ok)
+                self.batch = Batch::of(batch);
+                self.batch.next()
             }
             Err(error) => {
                 self.walk = None;

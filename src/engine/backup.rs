@@ -11,15 +11,16 @@
 //!
 //! So a crash, a full disk or a stop anywhere leaves the backup before or the new one, and the next one goes on.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::backup_target::{Copied, Target};
+use super::lock::{Found as Who, StoreLock};
 use super::open::{LOCK, SUPERBLOCK};
 use super::{Engine, OpenOptions, Settings, Unlock, kept};
 use crate::crypto::Keyring;
-use crate::env::{Env, Lock, LockMode, Site};
+use crate::env::{Env, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::ALIGN;
 use crate::format::segment_header::SegmentKind;
@@ -147,7 +148,7 @@ impl Engine {
     pub fn backup(&self, dir: &Path, watch: &mut Watch<'_>) -> Result<BackupReport> {
         self.refuse_inside_turn()?;
         self.check_writable()?;
-        refuse_nested(&self.dir, dir)?;
+        refuse_nested(&self.env, &self.dir, dir)?;
         // Before the checkpoint, so that a target that will not do costs nothing.
         if let Some(error) = self.tables.current().out_of_service() {
             return Err(error);
@@ -238,7 +239,7 @@ impl Engine {
         check: &mut super::verify::Check<'_>,
         watch: &mut Watch<'_>,
     ) -> Result<RestoreReport> {
-        refuse_nested(from, to)?;
+        refuse_nested(env, from, to)?;
         refuse_filled(env, to)?;
         // The copy is as private as what it is a copy of.
         let env = &env.clone().with_those_of(&from.join(SUPERBLOCK));
@@ -281,7 +282,8 @@ impl Engine {
 }
 
 /// What is read and what is written must be apart.
-pub(super) fn refuse_nested(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn refuse_nested(env: &Env, from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (&resolved(env, from), &resolved(env, to));
     if to.starts_with(from) || from.starts_with(to) {
         let why = format!("{} and {} lie in one another", from.display(), to.display());
         return Err(Error::invalid("InvalidArgument", format!("{why}; choose a directory elsewhere")));
@@ -289,11 +291,21 @@ pub(super) fn refuse_nested(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The path without symlinks, as far as it is there.
+fn resolved(env: &Env, path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|dir| {
+        let rest = path.strip_prefix(dir).ok()?;
+        let there = env.vfs.resolve(dir).ok()?;
+        Some(if rest.as_os_str().is_empty() { there } else { there.join(rest) })
+    });
+    found.unwrap_or_else(|| path.to_path_buf())
+}
+
 /// Keeps writers out of a directory that is read, if it has a file to lock. Nothing is made for it.
-pub(super) fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<Box<dyn Lock>>> {
-    match env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(Error::new(
+pub(super) fn lock_quietly(env: &Env, dir: &Path) -> Result<Option<StoreLock>> {
+    match StoreLock::ask(env, dir) {
+        Ok(Who::Nobody(lock)) => Ok(lock),
+        Ok(Who::Writer | Who::Hidden) => Err(Error::new(
             ErrorKind::Busy,
             "StoreBusy",
             format!("the store at {} is open; close it first", dir.display()),

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::backup::{Pace, Piece, Source};
 use super::kept;
 use super::keys::{self, Unlock};
-use super::open::{INDEX_FILES, SUPERBLOCK, name_durably, refuse_foreign, take_lock};
+use super::lock::StoreLock;
+use super::open::{INDEX_FILES, SUPERBLOCK, name_durably, refuse_foreign, stand_in};
 use super::superblock::{Found, SuperblockFile};
 use super::view::{Reign, View};
 use crate::crypto::Keyring;
-use crate::env::{Env, File, Lock, OpenMode, Site};
+use crate::env::{Env, File, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::frame::ALIGN;
@@ -30,13 +31,13 @@ const WINDOW: usize = 1 << 20;
 const BLOCK: usize = 4096;
 
 /// A directory that is being written, locked.
-pub struct Target<'e> {
-    env: &'e Env,
+pub struct Target {
+    env: Env,
     dir: PathBuf,
     superblock: SuperblockFile,
     /// How much longer a segment is than what it must hold once that is durable. A restored store needs no such mark.
     mark: u64,
-    _lock: Box<dyn Lock>,
+    _lock: StoreLock,
 }
 
 /// A segment file of the target, and its header if that is sound.
@@ -51,17 +52,18 @@ pub struct Copied {
     pub index_file: u8,
 }
 
-impl<'e> Target<'e> {
+impl Target {
     /// Makes the directory ready to take a state of the store that `source` belongs to, and locks it.
     pub fn open(
-        env: &'e Env,
+        env: &Env,
         dir: &Path,
         source: &Superblock,
         mark: u64,
         ring: Option<&Arc<Keyring>>,
-    ) -> Result<Target<'e>> {
+    ) -> Result<Target> {
         let failed = |doing: &str, error| Error::io(format!("{doing} {}", dir.display()), error);
         env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| failed("making", e))?;
+        let (env, dir) = &stand_in(env, dir)?;
         let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|e| failed("listing", e))?;
         let names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
         let path = dir.join(SUPERBLOCK);
@@ -69,7 +71,8 @@ impl<'e> Target<'e> {
         if !exists {
             refuse_foreign(env, dir, &names, true)?;
         }
-        let lock = take_lock(env, dir)?;
+        let mut lock = StoreLock::take(env, dir, exists)?;
+        let mut made = false;
         let found = if exists { Some(SuperblockFile::open(env, &path, OpenMode::ReadWrite)?) } else { None };
         let superblock = match found {
             Some((file, Found::Store(block, signature))) => {
@@ -93,10 +96,12 @@ impl<'e> Target<'e> {
                 if blank.is_some() {
                     env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("clearing", e))?;
                 }
+                made = true;
                 Target::begin(env, dir, source, ring.cloned())?
             }
         };
-        Ok(Target { env, dir: dir.to_path_buf(), superblock, mark, _lock: lock })
+        lock.settle(env, dir, made)?;
+        Ok(Target { env: env.clone(), dir: dir.clone(), superblock, mark, _lock: lock })
     }
 
     /// The first superblock: it says whose backup it will be, and that it is not finished.
@@ -135,7 +140,7 @@ impl<'e> Target<'e> {
     /// Says the newest superblock once more: should its last sync have failed, the system only seems to have it, and what
     /// the one before names must not be touched yet.
     pub fn confirm(&self) -> Result<()> {
-        self.superblock.update(self.env, |block| block.backup = true)
+        self.superblock.update(&self.env, |block| block.backup = true)
     }
 
     /// Two stores that were one once may have made different segments of the same name since, and a newer state must
@@ -300,11 +305,11 @@ impl<'e> Target<'e> {
     /// Writes what the secrets of segments are kept in. The name says which shred root they belong to.
     fn take_kept(&self, source: &Source) -> Result<()> {
         let (Some(ring), Some(bytes)) = (&source.ring, &source.kept) else { return Ok(()) };
-        if kept::read(self.env, &self.dir, ring.shred_name())?.as_ref() == Some(bytes) {
+        if kept::read(&self.env, &self.dir, ring.shred_name())?.as_ref() == Some(bytes) {
             // Whoever wrote it may not have been told that it is durable.
-            return kept::sync(self.env, &self.dir, ring.shred_name());
+            return kept::sync(&self.env, &self.dir, ring.shred_name());
         }
-        kept::write(self.env, &self.dir, ring.shred_name(), bytes)
+        kept::write(&self.env, &self.dir, ring.shred_name(), bytes)
     }
 
     /// Makes the superblock say that this state is what counts.
@@ -312,6 +317,8 @@ impl<'e> Target<'e> {
         let since =
             self.env.clock.now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let millis = since.as_millis() as u64;
+        // What was written is there only if the directory is.
+        self.env.look_again().map_err(Error::displaced)?;
         let newest = self.superblock.newest();
         // Where the keys are others than those of the backup before, nothing is left of the old ones.
         let changed = newest.keys != source.block.keys || !self.superblock.is_uniform();
@@ -331,7 +338,7 @@ impl<'e> Target<'e> {
         backup: bool,
         millis: u64,
     ) -> Result<()> {
-        self.superblock.update(self.env, |block| {
+        self.superblock.update(&self.env, |block| {
             *block = Superblock {
                 generation: block.generation,
                 checkpoint: Some(checkpoint),
@@ -379,7 +386,7 @@ impl<'e> Target<'e> {
             }
         }
         if let Some(ring) = &source.ring {
-            kept::remove_others(self.env, &self.dir, ring.shred_name())?;
+            kept::remove_others(&self.env, &self.dir, ring.shred_name())?;
         }
         let other = 1 - self.superblock.newest().index_file;
         let old = self.dir.join(INDEX_FILES[usize::from(other)]);

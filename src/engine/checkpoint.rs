@@ -120,6 +120,7 @@ impl Engine {
 
     /// One round: freeze, sync the log, merge, name the new tree, publish.
     fn checkpoint_once(&self, state: &mut Checkpointing, round: Round) -> Result<()> {
+        self.look_again()?;
         let Some(frozen) = self.freeze(state, round)? else {
             return self.sweep(state);
         };
@@ -421,13 +422,18 @@ impl Engine {
 
     /// Closes the store in peace: everything durable, the index up to date, the lock free.
     pub fn close(&self) -> Result<()> {
-        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
-            return Ok(());
+        self.check_here()?;
+        let was_closed = self.closed.load(std::sync::atomic::Ordering::Acquire);
+        if was_closed {
+            return self.displacement();
         }
         self.refuse_inside_turn()?;
         let mut state = self.checkpointing.lock();
         let unwritable = self.read_only || self.failed.get().is_some();
-        let closed = if unwritable { Ok(()) } else { self.close_in_peace(&mut state) };
+        let _ = self.env.look_again();
+        let in_peace = if unwritable { Ok(()) } else { self.close_in_peace(&mut state) };
+        // What was lost with the directory failed for that.
+        let closed = self.displacement().and(in_peace);
         // With the turn, and behind every checkpoint: whoever comes later finds the store closed, and only then
         // may somebody else open it.
         let turn = self.writer.lock();
@@ -439,8 +445,17 @@ impl Engine {
         closed
     }
 
+    /// What a writer has to be told who has written to a directory that is not the store's any more.
+    fn displacement(&self) -> Result<()> {
+        match self.env.lost() {
+            Some(why) if !self.read_only => Err(Error::displaced(why)),
+            _ => Ok(()),
+        }
+    }
+
     fn close_in_peace(&self, state: &mut Checkpointing) -> Result<()> {
         self.pools.seal_idle();
+        self.writer.lock().log.check_name().map_err(|error| self.poison(error))?;
         if state.frozen.is_some() {
             self.checkpoint_once(state, Round::Usual)?;
         }

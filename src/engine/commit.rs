@@ -80,19 +80,25 @@ enum Fate {
 #[derive(Debug)]
 pub struct Exclusive<'a> {
     engine: &'a Engine,
-    writer: MutexGuard<'a, Writer>,
+    /// There until this is dropped.
+    writer: Option<MutexGuard<'a, Writer>>,
 }
 
 impl Exclusive<'_> {
     /// The newest state. Nobody else writes while the turn is held.
     pub fn view(&self) -> Arc<View> {
-        self.writer.view.clone()
+        self.turn().view.clone()
+    }
+
+    fn turn(&self) -> &Writer {
+        self.writer.as_ref().expect("held until it is dropped")
     }
 
     /// Commits and gives the turn back.
     pub fn commit<P: Proposal>(mut self, proposal: P, durability: Durability) -> (P, Result<Committed>) {
         let member = Arc::new(Member::new(Box::new(proposal), durability));
-        self.engine.run(&mut self.writer, [member.clone()].into());
+        let writer = self.writer.as_mut().expect("held until it is dropped");
+        self.engine.run(writer, [member.clone()].into());
         drop(self);
         member.finish()
     }
@@ -100,6 +106,11 @@ impl Exclusive<'_> {
 
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
+        if self.engine.check_here().is_err() {
+            // In a forked process nobody waits for the turn, and giving it back could wait for somebody.
+            std::mem::forget(self.writer.take());
+            return;
+        }
         self.engine.set_exclusive(None);
     }
 }
@@ -130,7 +141,7 @@ impl Engine {
         self.admit(None)?;
         let writer = self.writer.lock();
         self.set_exclusive(Some(std::thread::current().id()));
-        Ok(Exclusive { engine: self, writer })
+        Ok(Exclusive { engine: self, writer: Some(writer) })
     }
 
     /// Whether a write may begin: the store is open for writing, the delta has room, this thread does not
@@ -406,7 +417,7 @@ impl Engine {
         }
         let bodies = if self.planted(Planted::SkipBulkSync) { Ok(()) } else { self.sync_pools() };
         self.gauges.synced();
-        match bodies.and_then(|()| writer.log.sync()) {
+        match bodies.and_then(|()| writer.log.sync()).and_then(|()| writer.log.check_name()) {
             Err(_) if self.planted(Planted::SwallowSyncError) => Ok(()),
             // I8: never retried; what survived is known only after reopening.
             Err(error) => Err(self.poison(error)),

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use super::Engine;
+use crate::env::Process;
 
 /// The copies under way, by the order in which they began.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ impl Going {
 
 impl Copies {
     fn begin(&self) -> Copying<'_> {
-        Copying { copies: self, number: self.going.lock().begin() }
+        Copying { copies: self, number: self.going.lock().begin(), process: Process::current() }
     }
 
     /// Waits until everything has ended, or looked anew, that began before now.
@@ -55,6 +56,7 @@ impl Copies {
 pub struct Copying<'a> {
     copies: &'a Copies,
     number: u64,
+    process: Process,
 }
 
 impl Copying<'_> {
@@ -76,6 +78,9 @@ impl Copying<'_> {
 
 impl Drop for Copying<'_> {
     fn drop(&mut self) {
+        if !self.process.is_here() {
+            return;
+        }
         self.copies.going.lock().numbers.remove(&self.number);
         self.copies.ended.notify_all();
     }

@@ -28,6 +28,7 @@ mod kept;
 mod keys;
 mod layout;
 mod ledger;
+mod lock;
 mod moving;
 mod open;
 mod proposal;
@@ -88,7 +89,7 @@ pub use view::{BodyReader, OwnedBody, Reign, STRUCTURE_SPACE, Stored, View};
 pub use wake::Wake;
 
 use crate::crypto::Vault;
-use crate::env::{Env, Lock, Mistake, Planted};
+use crate::env::{Env, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
 use crate::format::superblock::FEATURE_TIERS;
@@ -97,6 +98,7 @@ use checkpoint::Checkpointing;
 use commit::Writer;
 use feed::Feed;
 use gauges::Gauges;
+use lock::StoreLock;
 use queue::Queue;
 use refresh::Reader;
 use reserve::Reserve;
@@ -133,7 +135,7 @@ pub struct Engine {
     pace: AtomicU64,
     /// The thread that holds the turn through [`Exclusive`], as a number; 0 for none.
     exclusive: AtomicU64,
-    lock: Mutex<Option<Box<dyn Lock>>>,
+    lock: Mutex<Option<StoreLock>>,
     /// How many backups are being written: what they copy hangs on the shred root of the moment.
     backups: std::sync::atomic::AtomicUsize,
     /// The copies under way: what they copy may be dead when it arrives.
@@ -267,11 +269,14 @@ impl Engine {
         let mut writer = self.writer.lock();
         self.check_writable()?;
         let lsn = writer.view.lsn;
-        self.sync_log(&mut writer, lsn)
+        self.sync_log(&mut writer, lsn)?;
+        drop(writer);
+        self.look_again()
     }
 
     /// `Busy` for whoever holds the turn through a transaction: waiting for it would never end.
     pub fn refuse_inside_turn(&self) -> Result<()> {
+        self.check_here()?;
         if self.holds_exclusive() {
             return Err(Error::new(
                 ErrorKind::Busy,
@@ -292,6 +297,9 @@ impl Engine {
                 "the store was opened with read_only(true) and cannot be changed",
             ));
         }
+        if let Some(why) = self.env.lost() {
+            return Err(Error::displaced(why));
+        }
         match self.failed.get() {
             Some(cause) if !self.planted(Planted::NoPoison) => Err(Error::closed(format!(
                 "the store takes no more writes because of an earlier failure ({cause}); reading goes on; open it again \
@@ -303,10 +311,26 @@ impl Engine {
 
     /// Whether the store is still open.
     pub fn check_open(&self) -> Result<()> {
+        self.check_here()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed("the store was closed"));
         }
         Ok(())
+    }
+
+    /// Whether this is the process that has opened it. In one that was forked from it nothing is done, not even a lock is
+    /// waited for: who holds it may not be there.
+    #[inline]
+    pub fn check_here(&self) -> Result<()> {
+        self.env.check_here()
+    }
+
+    /// Looks whether the store's directory and its locks are still what they were. If not, writing ends.
+    pub fn look_again(&self) -> Result<()> {
+        self.env.look_again().map_err(|why| {
+            self.wake.raise();
+            Error::displaced(why)
+        })
     }
 
     /// Whether it was opened for reading only.
@@ -350,6 +374,9 @@ impl Engine {
 
     /// Numbers for people.
     pub fn stats(&self) -> Stats {
+        if self.check_here().is_err() {
+            return Stats::default();
+        }
         // Inside a transaction that has read, the turn is taken and these two are not known.
         let (ledger, since_checkpoint) = if self.holds_exclusive() {
             (ledger::Ledger::default(), 0)

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -12,15 +11,16 @@ use super::commit::Writer;
 use super::gauges::Gauges;
 use super::keys::{self, Unlock};
 use super::ledger::Ledger;
+use super::lock::StoreLock;
 use super::queue::Queue;
-use super::readers::{self, READERS};
+use super::readers::READERS;
 use super::recovery::{self, Recovered};
 use super::refresh;
 use super::reserve::Reserve;
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Reign, Settings, View, Wake, kept};
 use crate::crypto::Keyring;
-use crate::env::{Env, File, Lock, LockMode, OpenMode, Planted, Site};
+use crate::env::{Env, File, OpenMode, Planted, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
@@ -38,10 +38,6 @@ pub const SUPERBLOCK: &str = "SUPERBLOCK";
 pub const RESERVE: &str = "RESERVE";
 /// The index file, and the other one that it is rewritten into when it is vacuumed.
 pub const INDEX_FILES: [&str; 2] = ["index.tree", "index.alt.tree"];
-
-/// How long, and how often, a writer waits for readers to give the lock back: ten seconds in all.
-const LOCK_WAIT: Duration = Duration::from_millis(2);
-const LOCK_WAITS: u32 = 5000;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -78,20 +74,23 @@ impl Engine {
         options.settings.check()?;
         // What is made in a store is its owner's, whoever works on it.
         options.env = options.env.with_those_of(&options.dir.join(SUPERBLOCK));
+        let OpenOptions { dir, env, create, read_only, .. } = &options;
+        if *create && !read_only && env.vfs.list(dir, Site::STORE_LIST).is_err() {
+            env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
+        }
+        (options.env, options.dir) = stand_in(env, dir)?;
         if options.read_only {
             return refresh::open(options);
         }
         let OpenOptions { dir, env, create, unlock, .. } = &options;
         let path = dir.join(SUPERBLOCK);
-        if *create && env.vfs.list(dir, Site::STORE_LIST).is_err() {
-            env.vfs.create_dir(dir, Site::STORE_DIR).map_err(|e| explain(failed("making", dir, e), dir))?;
-        }
         let names = list(env, dir)?;
         let exists = names.iter().any(|name| name == SUPERBLOCK);
         if !exists {
             refuse_foreign(env, dir, &names, *create)?;
         }
-        let lock = take_lock(env, dir)?;
+        let mut lock = StoreLock::take(env, dir, exists)?;
+        let mut made = false;
         let found = if exists {
             let opened = SuperblockFile::open(env, &path, OpenMode::ReadWrite);
             Some(opened.map_err(|e| explain(e, dir))?)
@@ -119,10 +118,15 @@ impl Engine {
             Some((_, Found::Blank | Found::Unsound(_))) => {
                 refuse_foreign(env, dir, &names, *create)?;
                 env.vfs.remove(&path, Site::STORE_DIR).map_err(|e| failed("removing", &path, e))?;
+                made = true;
                 make(&options, &path)?
             }
-            None => make(&options, &path)?,
+            None => {
+                made = true;
+                make(&options, &path)?
+            }
         };
+        lock.settle(env, dir, made)?;
         options.unlock = superblock.ring().cloned().map(Unlock::Ring);
         let index = open_index(&options, &block)?;
         let rebuild = index.rebuild;
@@ -142,7 +146,7 @@ impl Engine {
     /// Puts an engine together and brings it to the end of the log, or to `until`.
     pub(super) fn assemble(
         options: OpenOptions,
-        lock: Option<Box<dyn Lock>>,
+        lock: Option<StoreLock>,
         block: &Superblock,
         superblock: SuperblockFile,
         found: FoundIndex,
@@ -351,6 +355,14 @@ pub(super) fn has_index(names: &[String]) -> bool {
     names.iter().any(|name| INDEX_FILES.contains(&name.as_str()))
 }
 
+/// Holds a directory from now on, and says what it is called then.
+pub(super) fn stand_in(env: &Env, dir: &Path) -> Result<(Env, PathBuf)> {
+    env.standing_in(dir).map_err(|error| match list(env, dir) {
+        Err(told) => told,
+        Ok(_) => explain(failed("opening", dir, error), dir),
+    })
+}
+
 pub(super) fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
     let listed = env.vfs.list(dir, Site::STORE_LIST).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -402,44 +414,6 @@ pub(super) fn refuse_unfinished(dir: &Path, block: &Superblock) -> Result<()> {
 
 fn not_a_store(dir: &Path, why: &str) -> Error {
     Error::invalid("InvalidArgument", format!("{} is not an Ossicle store: {why}", dir.display()))
-}
-
-/// Takes the writer's lock. A reader has it for as long as it reads the log of a store that nobody writes, so where there
-/// are readers, this waits for them; not for another writer.
-pub(super) fn take_lock(env: &Env, dir: &Path) -> Result<Box<dyn Lock>> {
-    let path = dir.join(LOCK);
-    let mut waits = 0;
-    loop {
-        match env.vfs.lock(&path, LockMode::Exclusive, Site::STORE_LOCK) {
-            Ok(lock) => {
-                // What a writer before this one has left is not true any more. Readers wait for more.
-                let _ = lock.note(&readers::NOTHING, Site::NOTE);
-                return Ok(lock);
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                if waits == LOCK_WAITS || !only_readers_have_it(env, dir) {
-                    return Err(already_open(dir));
-                }
-                waits += 1;
-                env.clock.rest(LOCK_WAIT);
-            }
-            Err(error) => return Err(explain(failed("locking", dir, error), dir)),
-        }
-    }
-}
-
-/// Whether the lock is shared, and some reader is registered that may give it back soon.
-fn only_readers_have_it(env: &Env, dir: &Path) -> bool {
-    readers::registered(env, dir).is_ok_and(|files| !files.is_empty())
-        && env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK).is_ok()
-}
-
-fn already_open(dir: &Path) -> Error {
-    let told = format!(
-        "the store at {} is already open, in this process or in another one; close it there first",
-        dir.display()
-    );
-    Error::new(ErrorKind::Busy, "StoreBusy", told)
 }
 
 /// Makes a new store in a prepared directory. It is a store once its superblock and all names are durable.

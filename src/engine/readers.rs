@@ -99,7 +99,7 @@ impl Engine {
         let durable = if early { writer.log.end() } else { writer.log.durable() };
         let standing = Standing { run, durable, lsn };
         if let Some(lock) = &*self.lock.lock() {
-            let _ = lock.note(&standing.encode(), Site::NOTE);
+            lock.note(&standing.encode());
         }
     }
 

@@ -10,13 +10,14 @@
 //! ended; otherwise it does 4 and puts the new state in the place of the old one. Who still reads the old one keeps it:
 //! the registration names the oldest superblock of which a tree is alive.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::keys::{self, Unlock};
+use super::lock::{self, Found as Who, StoreLock};
 use super::open::{self, FoundIndex, LOCK, OpenOptions, SUPERBLOCK};
 use super::readers::{NAME_LEN, READERS};
 use super::superblock::{Found, SuperblockFile};
@@ -34,6 +35,9 @@ use crate::segment::Table;
 /// How often, and after how long a rest, a writer that is just opening the store is asked again: ten seconds in all.
 const WAITS: u32 = 5000;
 const WAIT: Duration = Duration::from_millis(2);
+/// How often it is asked again who has the store where a writer does not have `LOCK`: half a second in all. A writer that is
+/// between its two locks is done in less.
+const HIDDEN_WAITS: u32 = 250;
 /// How often opening is begun again because the writer has made a checkpoint meanwhile.
 const ATTEMPTS: u32 = 100;
 /// How often another name is tried for a registration.
@@ -102,6 +106,15 @@ impl Seat {
         Err(last)
     }
 
+    /// Whether its file is still there: else the writer keeps nothing for this reader.
+    fn is_there(&self) -> bool {
+        match (self.env.vfs.id(&self.path), self.lock.id()) {
+            (Ok(found), Ok(held)) => found == held,
+            (Err(error), _) => error.kind() != std::io::ErrorKind::NotFound,
+            _ => true,
+        }
+    }
+
     /// Says which superblocks are in use: from this generation on.
     fn tell(&self, generation: u64) -> std::io::Result<()> {
         self.lock.note(&notice::encode_use(generation), Site::NOTE)
@@ -110,6 +123,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        // In a forked process it is the reader's yet.
+        if !self.env.is_here() {
+            return;
+        }
         // While it is locked, so that it is never somebody else's. If this fails, a writer does it.
         let _ = self.env.vfs.remove(&self.path, Site::READERS);
     }
@@ -122,7 +139,7 @@ struct Look {
     /// What the writer says; `None` if there is no writer.
     standing: Option<Standing>,
     /// Keeps writers away if there is none.
-    _lock: Option<Box<dyn Lock>>,
+    _lock: Option<StoreLock>,
 }
 
 /// A state that was found, in an engine of its own.
@@ -156,20 +173,24 @@ pub fn open(mut options: OpenOptions) -> Result<Engine> {
 }
 
 /// The lock of the store, shared, for a reader that cannot register.
-fn share_lock(options: &OpenOptions, why: std::io::Error) -> Result<Box<dyn Lock>> {
+fn share_lock(options: &OpenOptions, why: std::io::Error) -> Result<StoreLock> {
     let dir = &options.dir;
-    options.env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK).map_err(|error| {
-        if error.kind() != std::io::ErrorKind::WouldBlock {
-            return open::explain(open::failed("locking", dir, error), dir);
-        }
-        let told = format!(
-            "the store at {} is open for writing, and to read beside the writer a file must be made in {}, which \
-             failed ({why}); allow that, or close the store there first",
-            dir.display(),
-            dir.join(READERS).display()
-        );
-        Error::new(ErrorKind::Busy, "StoreBusy", told).with_source(why)
-    })
+    let locking = |error| open::explain(open::failed("locking", dir, error), dir);
+    match StoreLock::ask(&options.env, dir).map_err(locking)? {
+        Who::Nobody(Some(lock)) if lock.has_lock() => Ok(lock),
+        Who::Nobody(_) => Err(locking(std::io::ErrorKind::NotFound.into())),
+        Who::Writer | Who::Hidden => Err(cannot_register(dir, why)),
+    }
+}
+
+fn cannot_register(dir: &Path, why: std::io::Error) -> Error {
+    let told = format!(
+        "the store at {} is open for writing, and to read beside the writer a file must be made in {}, which failed ({why}); \
+         allow that, or close the store there first",
+        dir.display(),
+        dir.join(READERS).display()
+    );
+    Error::new(ErrorKind::Busy, "StoreBusy", told).with_source(why)
 }
 
 /// The file of the superblock, what it says, and the keys of a sealed store.
@@ -206,14 +227,18 @@ fn superblock_of(options: &OpenOptions) -> Result<Looked> {
 /// Looks who has the store open. `locked` says that this reader has the lock.
 fn look(options: &OpenOptions, locked: bool) -> Result<Look> {
     let OpenOptions { dir, env, .. } = options;
+    let mut hidden = 0;
     for _ in 0..WAITS {
-        let asked = env.vfs.lock(&dir.join(LOCK), LockMode::Shared, Site::STORE_LOCK);
+        let asked = if locked { Ok(Who::Nobody(None)) } else { StoreLock::ask(env, dir) };
         let (alone, lock) = match asked {
-            _ if locked => (true, None),
-            Ok(lock) => (true, Some(lock)),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => (false, None),
-            // A writer makes the file before it does anything else.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (true, None),
+            Ok(Who::Nobody(lock)) => (true, lock),
+            Ok(Who::Writer) => (false, None),
+            Ok(Who::Hidden) if hidden == HIDDEN_WAITS => return Err(lock::hidden(dir)),
+            Ok(Who::Hidden) => {
+                hidden += 1;
+                env.clock.rest(WAIT);
+                continue;
+            }
             Err(error) => return Err(open::explain(open::failed("locking", dir, error), dir)),
         };
         let (file, block, _) = superblock_of(options)?;
@@ -325,7 +350,9 @@ impl Engine {
             let mut place = reader.place.lock();
             self.check_open()?;
             if reader.seat.lock().is_some() {
-                reader.move_on(&mut place, self)?;
+                self.look_again()?;
+                let anew = reader.sit_again(&mut place, self)?;
+                reader.move_on(&mut place, self, anew)?;
                 reader.tell(&mut place);
                 // Followers of the feed wait for what a refresh brings.
                 self.feed.ring();
@@ -361,22 +388,28 @@ impl Engine {
 }
 
 impl Reader {
-    fn move_on(&self, place: &mut Place, engine: &Engine) -> Result<()> {
-        let options = OpenOptions {
-            dir: engine.dir.clone(),
-            env: engine.env.clone(),
-            settings: engine.settings.clone(),
-            read_only: true,
-            create: false,
-            rebuild_index: false,
-            unlock: engine.ring().cloned().map(Unlock::Ring),
-        };
+    /// Registers again if somebody has removed the registration. Says whether that was so: then the writer may have used
+    /// again what this reader needs, and nothing that it knows is built on.
+    fn sit_again(&self, place: &mut Place, engine: &Engine) -> Result<bool> {
+        let mut seat = self.seat.lock();
+        if seat.as_ref().is_none_or(Seat::is_there) {
+            return Ok(false);
+        }
+        let fresh = Seat::take(&options_of(engine)).map_err(|error| cannot_register(&engine.dir, error))?;
+        *seat = Some(fresh);
+        place.told = 0;
+        Ok(true)
+    }
+
+    fn move_on(&self, place: &mut Place, engine: &Engine, anew: bool) -> Result<()> {
+        let options = options_of(engine);
         let Look { block, standing, .. } = look(&options, false)?;
         if block.store_id != place.block.store_id {
             let why = "another store lies here than the one that was opened; open it again";
             return Err(Error::corrupt(engine.dir.join(SUPERBLOCK).display(), 0, why));
         }
         match standing {
+            _ if anew => {}
             None if place.run.is_none() && block.generation == place.block.generation => return Ok(()),
             Some(standing) if place.run == Some(standing.run) && same_tree(&block, &place.block) => {
                 if place.end >= standing.durable {
@@ -392,8 +425,8 @@ impl Reader {
             }
             _ => {}
         }
-        let known = engine.tables.current();
-        let Loaded { engine: found, block, standing, end } = load(&options, false, Some((&*place, known)))?;
+        let known = (!anew).then(|| (&*place, engine.tables.current()));
+        let Loaded { engine: found, block, standing, end } = load(&options, false, known)?;
         engine.take_over(found);
         (place.block, place.end) = (block, end);
         self.stand(place, engine, standing);
@@ -416,6 +449,19 @@ impl Reader {
         {
             place.told = oldest;
         }
+    }
+}
+
+/// How the store was opened, for another look at it.
+fn options_of(engine: &Engine) -> OpenOptions {
+    OpenOptions {
+        dir: engine.dir.clone(),
+        env: engine.env.clone(),
+        settings: engine.settings.clone(),
+        read_only: true,
+        create: false,
+        rebuild_index: false,
+        unlock: engine.ring().cloned().map(Unlock::Ring),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::backup::{lock_quietly, refuse_filled, refuse_nested};
 use super::blob::{self, BlobHead, Keyed};
-use super::open::{SUPERBLOCK, name_durably};
+use super::open::{SUPERBLOCK, name_durably, stand_in};
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::salvage_scan::{DamagedFile, Remains, Row, read_remains};
 use super::superblock::SuperblockFile;
@@ -263,11 +263,12 @@ impl Engine {
             let why = format!("there is no directory that can be read at {}", from.display());
             return Err(Error::new(ErrorKind::NotFound, "NoSuchStore", why));
         }
-        refuse_nested(&from, &to)?;
+        refuse_nested(&env, &from, &to)?;
         refuse_filled(&env, &to)?;
-        let _lock = lock_quietly(&env, &from)?;
+        let (source, from) = stand_in(&env, &from)?;
+        let _lock = lock_quietly(&source, &from)?;
         let mut progress = SalvageProgress::default();
-        let read = read_remains(&env, &from, unlock.as_ref(), &mut |segments, rows| {
+        let read = read_remains(&source, &from, unlock.as_ref(), &mut |segments, rows| {
             (progress.segments, progress.rows) = (segments, rows);
             go_on(&mut *watch, progress)
         });
@@ -311,7 +312,9 @@ fn go_on(watch: &mut dyn FnMut(SalvageProgress) -> bool, progress: SalvageProgre
 /// Makes the new store: it counts on where the old one stopped, so that no number is given twice.
 fn begin(env: &Env, to: &Path, settings: Settings, remains: &Remains) -> Result<Engine> {
     let failed = |path: &Path, error| Error::io(format!("making {}", path.display()), error);
-    for sub in std::iter::once(to.to_path_buf()).chain(segment_dirs(to)) {
+    env.vfs.create_dir(to, Site::STORE_DIR).map_err(|e| failed(to, e))?;
+    let (env, to) = &stand_in(env, to)?;
+    for sub in segment_dirs(to) {
         env.vfs.create_dir(&sub, Site::STORE_DIR).map_err(|e| failed(&sub, e))?;
     }
     let bulk = to.join("bulk");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::blob::{self, SharedRef};
+use crate::env::Process;
 use crate::error::{Error, Result};
 use crate::format::entry::{self, Entry, Extent, Payload};
 use crate::index::{Index, Item, Weight};
@@ -168,15 +169,17 @@ pub struct BodyReader {
     segments: Table,
     /// The pieces of a shared body, each with the offset it begins at.
     pieces: Option<Arc<[(u64, OwnedBody)]>>,
+    /// Whoever has found it.
+    process: Process,
 }
 
 impl BodyReader {
     /// A reader of `body` in the view that it was found in.
     pub fn new(view: &View, body: OwnedBody) -> Result<BodyReader> {
         let len = body.len();
-        let segments = view.segments.clone();
+        let (segments, process) = (view.segments.clone(), Process::current());
         let OwnedBody::Shared(shared) = body else {
-            return Ok(BodyReader { body, offset: 0, len, segments, pieces: None });
+            return Ok(BodyReader { body, offset: 0, len, segments, pieces: None, process });
         };
         let holds =
             !shared.hint.is_empty() && shared.hint.iter().all(|extent| segments.contains(extent.segment));
@@ -185,7 +188,8 @@ impl BodyReader {
         } else {
             Some(blob::pieces(view, shared.blob, shared.end())?.into())
         };
-        Ok(BodyReader { body: OwnedBody::Many(shared.hint), offset: shared.offset, len, segments, pieces })
+        let (body, offset) = (OwnedBody::Many(shared.hint), shared.offset);
+        Ok(BodyReader { body, offset, len, segments, pieces, process })
     }
 
     /// How many bytes.
@@ -196,6 +200,7 @@ impl BodyReader {
     /// Reads `range`, which must lie inside the body: all of it if it lies in one run, else what lies in the
     /// run that holds its start. At least one byte, unless the range is empty.
     pub fn read(&self, range: std::ops::Range<u64>) -> Result<Bytes> {
+        self.process.check()?;
         let range = range.start + self.offset..range.end + self.offset;
         let Some(pieces) = self.pieces.as_ref().filter(|_| !range.is_empty()) else {
             return self.read_own(&self.body, range);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::LockMode;
+use super::{LockMode, Process};
 
 /// The locks held, by what identifies a file.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ enum Holders {
 pub(super) struct Held<K: Eq + Hash> {
     locks: Arc<Locks<K>>,
     key: K,
+    process: Process,
 }
 
 impl<K: Eq + Hash + Copy> Locks<K> {
@@ -35,7 +36,7 @@ impl<K: Eq + Hash + Copy> Locks<K> {
     pub(super) fn take(self: &Arc<Self>, key: K, mode: LockMode) -> io::Result<Held<K>> {
         let mut held = self.0.lock();
         match (held.get_mut(&key), mode) {
-            (None, LockMode::Exclusive) => {
+            (None, LockMode::Exclusive | LockMode::Existing) => {
                 held.insert(key, Holders::Alone);
             }
             (None, LockMode::Shared) => {
@@ -44,12 +45,16 @@ impl<K: Eq + Hash + Copy> Locks<K> {
             (Some(Holders::Shared(count)), LockMode::Shared) => *count += 1,
             _ => return Err(io::ErrorKind::WouldBlock.into()),
         }
-        Ok(Held { locks: self.clone(), key })
+        Ok(Held { locks: self.clone(), key, process: Process::current() })
     }
 }
 
 impl<K: Eq + Hash> Drop for Held<K> {
     fn drop(&mut self) {
+        // In a forked process the lock is not this one's, and whoever held the mutex is not there to give it back.
+        if !self.process.is_here() {
+            return;
+        }
         let mut held = self.locks.0.lock();
         match held.get_mut(&self.key) {
             Some(Holders::Shared(count)) if *count > 1 => *count -= 1,

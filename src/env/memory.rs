@@ -3,16 +3,17 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 
 use super::blocks::{Blocks, end_of};
+use super::held_dir::HeldDir;
 use super::locks::{Held, Locks};
 use super::tree::{Entry, Tree, plain};
-use super::{File, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
 
 /// The content of a file as its handles, its maps and its name share it.
 pub(super) type Content = Arc<RwLock<Blocks>>;
@@ -43,6 +44,14 @@ impl MemoryVfs {
 impl Default for MemoryVfs {
     fn default() -> MemoryVfs {
         MemoryVfs::new()
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl MemoryVfs {
+    /// Moves a directory with all that is in it to a path that nothing lies at.
+    pub fn move_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.tree.write().move_dir(&plain(from), &plain(to))
     }
 }
 
@@ -155,6 +164,34 @@ impl Vfs for MemoryVfs {
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         Ok(self.tree.read().file(&plain(path))?.read().allocated())
     }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(plain(path).into_owned())
+    }
+
+    fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        let number = self.tree.read().number(&plain(dir))?;
+        let tree = self.tree.clone();
+        Ok(Some(Arc::new(HeldDir::new(self.clone(), number, move |number| tree.read().path_of(number)))))
+    }
+
+    fn id(&self, path: &Path) -> io::Result<Option<FileId>> {
+        let (path, tree) = (plain(path), self.tree.read());
+        Ok(Some(match tree.entry(&path)? {
+            Some(Entry::File(content)) => id_of(content),
+            Some(Entry::Dir) => FileId { device: DIRS, number: tree.number(&path)? },
+            None => return Err(io::ErrorKind::NotFound.into()),
+        }))
+    }
+}
+
+/// The devices that the files and the directories of a disk in memory are numbered on.
+const FILES: u64 = 0;
+pub(super) const DIRS: u64 = 1;
+
+/// A file is its content.
+pub(super) fn id_of<T>(content: &Arc<T>) -> FileId {
+    FileId { device: FILES, number: Arc::as_ptr(content) as usize as u64 }
 }
 
 /// The names in a directory of a tree, with the lengths that `len` tells.
@@ -230,6 +267,10 @@ impl File for MemoryFile {
     }
 
     fn start_writeback(&self, _range: Range<u64>) {}
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(Some(id_of(&self.content)))
+    }
 }
 
 impl fmt::Debug for MemoryFile {
@@ -248,10 +289,14 @@ struct MemoryLock {
 
 impl Lock for MemoryLock {
     fn note(&self, bytes: &[u8], _site: Site) -> io::Result<()> {
-        if self.mode == LockMode::Shared {
+        if self.mode != LockMode::Exclusive {
             return Err(not_writable());
         }
         self.content.write().write(bytes, 0);
         Ok(())
+    }
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(Some(id_of(&self.content)))
     }
 }

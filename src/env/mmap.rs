@@ -1,4 +1,4 @@
-//! Files mapped into memory, and the only unsafe code of the crate.
+//! Files mapped into memory, memory that forks forget, and the only unsafe code of the crate.
 #![allow(unsafe_code)]
 #![allow(
     clippy::disallowed_methods,
@@ -10,6 +10,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::ops::Range;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
 
 use bytes::Bytes;
 use memmap2::{Advice, Mmap, MmapOptions};
@@ -71,6 +73,38 @@ impl RealMap {
         // Both fit, for they are no larger than a length that is a usize.
         Some(range.start as usize..range.end as usize)
     }
+}
+
+/// A number that is 0 at first, and again in every process that is forked. `None` where the system has no such memory.
+pub(super) fn forgotten_by_forks() -> Option<&'static AtomicU64> {
+    static NUMBER: LazyLock<Option<&'static AtomicU64>> = LazyLock::new(map_forgotten);
+    *NUMBER
+}
+
+#[cfg(target_os = "linux")]
+fn map_forgotten() -> Option<&'static AtomicU64> {
+    use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+    const LEN: usize = 4096;
+    // SAFETY: The system chooses the place, so no memory that is in use is mapped over.
+    let page = unsafe {
+        mmap_anonymous(std::ptr::null_mut(), LEN, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
+    };
+    let page = page.ok()?;
+    // SAFETY: The page was mapped above and nobody else knows of it. A forked process finds it full of zeros, which is a
+    // sound number.
+    if unsafe { madvise(page, LEN, Advice::LinuxWipeOnFork) }.is_err() {
+        // SAFETY: As above; nothing points into the page.
+        let _ = unsafe { munmap(page, LEN) };
+        return None;
+    }
+    // SAFETY: The page is aligned, long enough, readable and writable, holds zeros and is never unmapped. It is reached
+    // through this reference alone, and the number may change under a shared one.
+    Some(unsafe { &*page.cast::<AtomicU64>() })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn map_forgotten() -> Option<&'static AtomicU64> {
+    None
 }
 
 impl fmt::Debug for RealMap {

@@ -15,11 +15,14 @@ mod clock;
 mod entropy;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
+mod ground;
+mod held_dir;
 mod locks;
 mod memory;
 mod mmap;
 mod permissions;
 mod planted;
+mod process;
 mod real;
 mod site;
 #[cfg(test)]
@@ -29,7 +32,7 @@ mod tree;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -39,10 +42,14 @@ pub use clock::{SystemClock, VirtualClock};
 pub use entropy::{OsEntropy, SeededEntropy};
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{CutPolicy, Fault, FaultyDisk, Hit};
+pub use ground::Ground;
 pub use memory::{MemoryMap, MemoryVfs};
 pub use mmap::RealMap;
 pub use permissions::Permissions;
 pub use planted::{Mistake, Planted};
+pub use process::Process;
+#[cfg(any(test, feature = "testing"))]
+pub use process::{Elsewhere, as_if_forked};
 pub use real::RealVfs;
 pub use site::Site;
 
@@ -55,6 +62,10 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// The randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// The directories that are held, if this is the world of an open store.
+    ground: Option<Arc<Ground>>,
+    /// The process that all this belongs to.
+    process: Process,
     /// A mistake that is switched on, to test the tests.
     #[cfg(feature = "planted-bugs")]
     pub mistake: Option<Planted>,
@@ -77,6 +88,8 @@ impl Env {
             vfs,
             clock,
             entropy,
+            ground: None,
+            process: Process::current(),
             #[cfg(feature = "planted-bugs")]
             mistake: None,
         }
@@ -92,6 +105,54 @@ impl Env {
     pub fn with_those_of(mut self, path: &Path) -> Env {
         self.vfs = self.vfs.with_those_of(path).unwrap_or(self.vfs);
         self
+    }
+
+    /// The same world for whoever works in the directory `dir`, which must be there: held from now on, and only in this
+    /// process. With it the name that the directory has to be called by.
+    pub fn standing_in(&self, dir: &Path) -> io::Result<(Env, PathBuf)> {
+        let (ground, dir) = Ground::new(self.vfs.clone(), dir)?;
+        let ground = Arc::new(ground);
+        let mut env = self.clone();
+        env.vfs = ground.clone();
+        env.ground = Some(ground);
+        env.process = Process::current();
+        Ok((env, dir))
+    }
+
+    /// Holds another directory as well, as a part of what is stood on that may go without the rest.
+    pub fn also_hold(&self, dir: &Path) -> io::Result<()> {
+        self.ground.as_ref().map_or(Ok(()), |ground| ground.also_hold(dir))
+    }
+
+    /// From now on the name of this file must lead to it, or the ground is lost.
+    pub fn mark(&self, path: &Path, file: Option<FileId>) {
+        if let (Some(ground), Some(file)) = (&self.ground, file) {
+            ground.mark(path, file);
+        }
+    }
+
+    /// Looks whether the directory is still the one that was held, and the marks in it are what they were. Says why if not,
+    /// and goes on saying so.
+    pub fn look_again(&self) -> Result<(), &str> {
+        self.ground.as_ref().map_or(Ok(()), |ground| ground.look_again())
+    }
+
+    /// Why the ground is lost, if somebody has noticed.
+    #[inline]
+    pub fn lost(&self) -> Option<&str> {
+        self.ground.as_ref().and_then(|ground| ground.lost())
+    }
+
+    /// Whether this is the process that this belongs to, and not one that was forked from it.
+    #[inline]
+    pub fn is_here(&self) -> bool {
+        self.process.is_here()
+    }
+
+    /// `Closed` in any other.
+    #[inline]
+    pub fn check_here(&self) -> crate::error::Result<()> {
+        self.process.check()
     }
 
     /// The mistake that is switched on.
@@ -134,6 +195,17 @@ pub enum LockMode {
     Shared,
     /// Alone. The lock file is created if it is missing.
     Exclusive,
+    /// Alone. The file must exist, and nothing is written to it.
+    Existing,
+}
+
+/// What a file or a directory is, whatever it is called. No two that exist at one time have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The device, or whatever numbers are unique on.
+    pub device: u64,
+    /// The number there.
+    pub number: u64,
 }
 
 /// One name in a directory.
@@ -179,6 +251,21 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn with_those_of(&self, _path: &Path) -> Option<Arc<dyn Vfs>> {
         None
     }
+
+    /// The same path, from the root on and without symlinks, as far as there is such a thing here.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_path_buf())
+    }
+    /// Holds a directory: the answer is this file system seen from within it. Paths there are relative to the directory (an
+    /// empty one is the directory itself), wherever it is moved to and whatever comes to lie under its name. `None` if
+    /// that cannot be had here; then the directory is reached by its path as ever.
+    fn hold(&self, _dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        Ok(None)
+    }
+    /// What a path leads to now. `None` if that cannot be told here.
+    fn id(&self, _path: &Path) -> io::Result<Option<FileId>> {
+        Ok(None)
+    }
 }
 
 /// A held lock; dropping it releases it.
@@ -186,6 +273,10 @@ pub trait Lock: Send + Sync + fmt::Debug {
     /// Leaves a short note at the start of the locked file, for whoever cannot have the lock. Nothing makes it
     /// durable. Fails for a shared lock, whose holders write nothing.
     fn note(&self, bytes: &[u8], site: Site) -> io::Result<()>;
+    /// Which file is locked. `None` if that cannot be told here.
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(None)
+    }
 }
 
 /// An open file.
@@ -206,6 +297,10 @@ pub trait File: Send + Sync + fmt::Debug {
     fn map(&self, site: Site) -> io::Result<Map>;
     /// Asks the system to start writing dirty bytes of the range, without waiting. A hint.
     fn start_writeback(&self, range: Range<u64>);
+    /// Which file this is. `None` if that cannot be told here.
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(None)
+    }
 
     /// Fills `buf` from `offset`, or fails with [`io::ErrorKind::UnexpectedEof`].
     fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64, site: Site) -> io::Result<()> {

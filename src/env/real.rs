@@ -5,17 +5,19 @@
 use std::fs::{self, TryLockError};
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use rustix::fs::{FallocateFlags, Gid, Uid};
+use arc_swap::ArcSwap;
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::locks::{Held, Locks};
 use super::memory::not_writable;
 use super::mmap::RealMap;
-use super::{File, Listed, Lock, LockMode, Map, OpenMode, Permissions, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,54 +45,57 @@ impl RealVfs {
             let _ = rustix::fs::fchown(file, Some(Uid::from_raw(owner)), None);
         }
     }
+
+    fn file_mode(&self) -> Mode {
+        Mode::from_raw_mode(self.permissions.file_mode() as _)
+    }
+
+    fn dir_mode(&self) -> Mode {
+        Mode::from_raw_mode(self.permissions.dir_mode() as _)
+    }
+}
+
+/// The same, seen from within a directory that is held.
+#[derive(Debug)]
+struct RealDir {
+    held: OwnedFd,
+    /// How things are made.
+    making: RealVfs,
 }
 
 /// The locks that this process holds, by device and inode: some file systems grant a process its own lock
 /// a second time, and none of them sees through every kind of alias.
-static LOCKS: LazyLock<Arc<Locks<(u64, u64)>>> = LazyLock::new(Locks::new);
+type Registry = Locks<(u64, u64)>;
+
+/// The registry, and the process that it belongs to.
+static LOCKS: LazyLock<ArcSwap<(Process, Arc<Registry>)>> =
+    LazyLock::new(|| ArcSwap::from_pointee((Process::real(), Locks::new())));
+
+/// The registry of this process. A forked one begins anew: it holds none of the locks, and a thread that is not there may
+/// have been writing to the registry.
+fn locks() -> Arc<Registry> {
+    let known = LOCKS.load_full();
+    if known.0 == Process::real() {
+        return known.1.clone();
+    }
+    LOCKS.compare_and_swap(&known, Arc::new((Process::real(), Locks::new())));
+    LOCKS.load().1.clone()
+}
 
 /// The most buffers that one system call takes everywhere.
 const MAX_BUFFERS: usize = 1024;
 
 impl Vfs for RealVfs {
     fn open(&self, path: &Path, mode: OpenMode, _site: Site) -> io::Result<Arc<dyn File>> {
-        let file = fs::File::options()
-            .read(true)
-            .write(mode != OpenMode::Read)
-            .create_new(mode == OpenMode::CreateNew)
-            .mode(self.permissions.file_mode())
-            .open(path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        if mode == OpenMode::CreateNew {
-            self.hand_over(&file, &metadata);
-        }
-        Ok(Arc::new(RealFile(file)))
+        self.open_from(CWD, path, mode)
     }
 
     fn remove(&self, path: &Path, _site: Site) -> io::Result<()> {
-        fs::remove_file(path)
+        Ok(rustix::fs::unlinkat(CWD, path, AtFlags::empty())?)
     }
 
     fn list(&self, dir: &Path, _site: Site) -> io::Result<Vec<Listed>> {
-        let mut listed = Vec::new();
-        for entry in fs::read_dir(named(dir))? {
-            let entry = entry?;
-            let metadata = match entry.metadata() {
-                // Someone removed it since the directory was read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?,
-            };
-            let is_file = metadata.is_file();
-            listed.push(Listed {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                is_file,
-                len: if is_file { metadata.len() } else { 0 },
-            });
-        }
-        Ok(listed)
+        list_from(CWD, dir)
     }
 
     fn create_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
@@ -102,56 +107,19 @@ impl Vfs for RealVfs {
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent)?;
         }
-        match fs::DirBuilder::new().mode(self.permissions.dir_mode()).create(dir) {
-            // Somebody else was quicker.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => return Ok(()),
-            made => made?,
-        }
-        if self.owner.is_some() {
-            let opened = fs::File::open(dir)?;
-            self.hand_over(&opened, &opened.metadata()?);
-        }
-        Ok(())
+        self.create_dir_from(CWD, dir)
     }
 
     fn remove_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
-        fs::remove_dir(dir)
+        Ok(rustix::fs::unlinkat(CWD, dir, AtFlags::REMOVEDIR)?)
     }
 
     fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
-        let opened = fs::File::open(named(dir))?;
-        if !opened.metadata()?.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        match rustix::fs::fsync(&opened) {
-            // Some network file systems do not know how to sync a directory; they keep names safe themselves.
-            Err(Errno::INVAL) => Ok(()),
-            answer => Ok(answer?),
-        }
+        sync_dir_from(CWD, dir)
     }
 
     fn lock(&self, path: &Path, mode: LockMode, _site: Site) -> io::Result<Box<dyn Lock>> {
-        let mut options = fs::File::options();
-        options.read(true);
-        if mode == LockMode::Exclusive {
-            options.write(true).create(true).truncate(false).mode(self.permissions.file_mode());
-        }
-        let file = options.open(path)?;
-        let metadata = file.metadata()?;
-        // An empty one was just made, or handed over to nobody yet.
-        if mode == LockMode::Exclusive && metadata.len() == 0 {
-            self.hand_over(&file, &metadata);
-        }
-        let held = LOCKS.take((metadata.dev(), metadata.ino()), mode)?;
-        let locked = match mode {
-            LockMode::Exclusive => file.try_lock(),
-            LockMode::Shared => file.try_lock_shared(),
-        };
-        match locked {
-            Ok(()) => Ok(Box::new(RealLock { file, mode, _held: held })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        self.lock_from(CWD, path, mode)
     }
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
@@ -167,11 +135,190 @@ impl Vfs for RealVfs {
         let permissions = Permissions::of_mode(metadata.mode());
         Some(Arc::new(RealVfs { permissions, owner: Some((metadata.uid(), metadata.gid())) }))
     }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(named(path))
+    }
+
+    fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        self.hold_from(CWD, dir)
+    }
+
+    fn id(&self, path: &Path) -> io::Result<Option<FileId>> {
+        id_from(CWD, path)
+    }
 }
 
-/// The current directory has an empty name as the parent of a relative path, which the system does not know.
+impl Vfs for RealDir {
+    fn open(&self, path: &Path, mode: OpenMode, _site: Site) -> io::Result<Arc<dyn File>> {
+        self.making.open_from(self.held.as_fd(), path, mode)
+    }
+
+    fn remove(&self, path: &Path, _site: Site) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.held, path, AtFlags::empty())?)
+    }
+
+    fn list(&self, dir: &Path, _site: Site) -> io::Result<Vec<Listed>> {
+        list_from(self.held.as_fd(), dir)
+    }
+
+    /// Never what it should lie in: where that is missing, this is not the place it was.
+    fn create_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        self.making.create_dir_from(self.held.as_fd(), named(dir))
+    }
+
+    fn remove_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.held, dir, AtFlags::REMOVEDIR)?)
+    }
+
+    fn sync_dir(&self, dir: &Path, _site: Site) -> io::Result<()> {
+        sync_dir_from(self.held.as_fd(), dir)
+    }
+
+    fn lock(&self, path: &Path, mode: LockMode, _site: Site) -> io::Result<Box<dyn Lock>> {
+        self.making.lock_from(self.held.as_fd(), path, mode)
+    }
+
+    fn allocated(&self, path: &Path) -> io::Result<u64> {
+        // Counted so on every system, whatever its blocks are.
+        Ok(stat_from(self.held.as_fd(), path)?.st_blocks as u64 * 512)
+    }
+
+    fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        self.making.hold_from(self.held.as_fd(), dir)
+    }
+
+    fn id(&self, path: &Path) -> io::Result<Option<FileId>> {
+        id_from(self.held.as_fd(), path)
+    }
+}
+
+/// What is done alike from the current directory and from one that is held.
+impl RealVfs {
+    fn open_from(&self, base: BorrowedFd<'_>, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let flags = match mode {
+            OpenMode::Read => OFlags::RDONLY,
+            OpenMode::ReadWrite => OFlags::RDWR,
+            OpenMode::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        let file = opened(base, path, flags, self.file_mode())?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if mode == OpenMode::CreateNew {
+            self.hand_over(&file, &metadata);
+        }
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    /// Makes a directory, not what it lies in.
+    fn create_dir_from(&self, base: BorrowedFd<'_>, dir: &Path) -> io::Result<()> {
+        match rustix::fs::mkdirat(base, dir, self.dir_mode()) {
+            // It was there, or somebody else was quicker.
+            Err(Errno::EXIST) if stat_from(base, dir).is_ok_and(|found| is_dir(&found)) => return Ok(()),
+            made => made?,
+        }
+        if self.owner.is_some() {
+            let made = opened_dir(base, dir)?;
+            self.hand_over(&made, &made.metadata()?);
+        }
+        Ok(())
+    }
+
+    fn lock_from(&self, base: BorrowedFd<'_>, path: &Path, mode: LockMode) -> io::Result<Box<dyn Lock>> {
+        let flags = match mode {
+            LockMode::Shared => OFlags::RDONLY,
+            LockMode::Existing => OFlags::RDWR,
+            LockMode::Exclusive => OFlags::RDWR | OFlags::CREATE,
+        };
+        let file = opened(base, path, flags, self.file_mode())?;
+        let metadata = file.metadata()?;
+        // An empty one was just made, or handed over to nobody yet.
+        if mode == LockMode::Exclusive && metadata.len() == 0 {
+            self.hand_over(&file, &metadata);
+        }
+        let held = locks().take((metadata.dev(), metadata.ino()), mode)?;
+        let locked = match mode {
+            LockMode::Shared => file.try_lock_shared(),
+            LockMode::Existing | LockMode::Exclusive => file.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(Box::new(RealLock { file, mode, process: Process::current(), _held: held })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn hold_from(&self, base: BorrowedFd<'_>, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        let held = opened_dir(base, dir)?.into();
+        Ok(Some(Arc::new(RealDir { held, making: *self })))
+    }
+}
+
+/// A directory itself has an empty name: the current one as the parent of a relative path, the one that is held from within.
+/// The system does not know such a name.
 fn named(dir: &Path) -> &Path {
     if dir.as_os_str().is_empty() { Path::new(".") } else { dir }
+}
+
+/// Opens a file that no child process inherits. One that is made by that gets this mode.
+fn opened(base: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) -> io::Result<fs::File> {
+    let open = || rustix::fs::openat(base, named(path), flags | OFlags::CLOEXEC, mode);
+    Ok(fs::File::from(retry_on_intr(open)?))
+}
+
+fn opened_dir(base: BorrowedFd<'_>, dir: &Path) -> io::Result<fs::File> {
+    opened(base, dir, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+}
+
+fn list_from(base: BorrowedFd<'_>, dir: &Path) -> io::Result<Vec<Listed>> {
+    let opened = opened_dir(base, dir)?;
+    let mut listed = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&opened)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let found = match rustix::fs::statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW) {
+            // Someone removed it since the directory was read.
+            Err(Errno::NOENT) => continue,
+            found => found?,
+        };
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let len = if is_file { found.st_size as u64 } else { 0 };
+        listed.push(Listed { name: name.to_string_lossy().into_owned(), is_file, len });
+    }
+    Ok(listed)
+}
+
+fn sync_dir_from(base: BorrowedFd<'_>, dir: &Path) -> io::Result<()> {
+    let opened = opened_dir(base, dir)?;
+    match rustix::fs::fsync(&opened) {
+        // Some network file systems do not know how to sync a directory; they keep names safe themselves.
+        Err(Errno::INVAL) => Ok(()),
+        answer => Ok(answer?),
+    }
+}
+
+fn stat_from(base: BorrowedFd<'_>, path: &Path) -> io::Result<Stat> {
+    Ok(rustix::fs::statat(base, named(path), AtFlags::empty())?)
+}
+
+fn is_dir(found: &Stat) -> bool {
+    FileType::from_raw_mode(found.st_mode) == FileType::Directory
+}
+
+#[allow(clippy::unnecessary_cast, reason = "not every system has numbers of this width")]
+fn id_from(base: BorrowedFd<'_>, path: &Path) -> io::Result<Option<FileId>> {
+    let found = stat_from(base, path)?;
+    Ok(Some(FileId { device: found.st_dev as u64, number: found.st_ino as u64 }))
+}
+
+fn id_of(file: &fs::File) -> io::Result<Option<FileId>> {
+    let found = file.metadata()?;
+    Ok(Some(FileId { device: found.dev(), number: found.ino() }))
 }
 
 #[derive(Debug)]
@@ -233,6 +380,10 @@ impl File for RealFile {
 
     /// Does nothing: the call for it cannot be had without unsafe code, and it is a hint.
     fn start_writeback(&self, _range: Range<u64>) {}
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        id_of(&self.0)
+    }
 }
 
 /// Whether a file system does not know a call at all, as against failing at it.
@@ -277,24 +428,32 @@ fn write_all(
 struct RealLock {
     file: fs::File,
     mode: LockMode,
+    process: Process,
     _held: Held<(u64, u64)>,
 }
 
 impl Lock for RealLock {
     fn note(&self, bytes: &[u8], _site: Site) -> io::Result<()> {
-        if self.mode == LockMode::Shared {
+        if self.mode != LockMode::Exclusive {
             return Err(not_writable());
         }
         write_all(&[IoSlice::new(bytes)], 0, |bufs, offset| {
             Ok(rustix::io::pwritev(&self.file, bufs, offset)?)
         })
     }
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        id_of(&self.file)
+    }
 }
 
 impl Drop for RealLock {
     fn drop(&mut self) {
-        // Said aloud, because a child process that is just being started may still share the open file.
-        let _ = self.file.unlock();
+        // A forked process shares the lock, and would take it from the one that holds it.
+        if self.process.is_here() {
+            // Said aloud, because a child process that is just being started may still share the open file.
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -352,7 +511,7 @@ mod tests {
         let path = dir.path().join("LOCK");
         fs::write(&path, b"").unwrap();
         let metadata = fs::metadata(&path).unwrap();
-        let held = LOCKS.take((metadata.dev(), metadata.ino()), LockMode::Exclusive).unwrap();
+        let held = locks().take((metadata.dev(), metadata.ino()), LockMode::Exclusive).unwrap();
         for mode in [LockMode::Exclusive, LockMode::Shared] {
             let refused = RealVfs::new().lock(&path, mode, Site::STORE_LOCK).unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);

@@ -448,3 +448,63 @@ fn creating_does_not_follow_links() {
     let listed = world.vfs.list(&world.dir, SITE).unwrap();
     assert_eq!(listed, [Listed { name: "link".into(), is_file: false, len: 0 }]);
 }
+
+#[test]
+fn a_directory_that_is_held_is_found_wherever_it_is_moved_to() {
+    type Move = Box<dyn Fn(&Path, &Path)>;
+    let (memory, faulty) = (MemoryVfs::new(), FaultyDisk::new(1));
+    let temp = tempfile::tempdir().unwrap();
+    let (of_memory, of_faulty) = (memory.clone(), faulty.clone());
+    let worlds: [(Arc<dyn Vfs>, PathBuf, Move); 3] = [
+        (
+            Arc::new(RealVfs::new()),
+            temp.path().into(),
+            Box::new(|from, to| std::fs::rename(from, to).unwrap()),
+        ),
+        (Arc::new(memory), "/".into(), Box::new(move |from, to| of_memory.move_dir(from, to).unwrap())),
+        (faulty.vfs(), "/".into(), Box::new(move |from, to| of_faulty.move_dir(from, to).unwrap())),
+    ];
+    for (vfs, root, move_dir) in worlds {
+        let (dir, moved) = (root.join("dir"), root.join("moved"));
+        vfs.create_dir(&dir.join("sub"), SITE).unwrap();
+        let held = vfs.hold(&dir).unwrap().expect("each of them can hold");
+        let itself = Path::new("");
+        let id = held.id(itself).unwrap();
+        assert_eq!(vfs.id(&dir).unwrap(), id);
+        let file = held.open(Path::new("sub/f"), OpenMode::CreateNew, SITE).unwrap();
+        assert_eq!(vfs.id(&dir.join("sub/f")).unwrap(), file.id().unwrap());
+        assert_eq!(held.allocated(Path::new("sub/f")).unwrap(), 0);
+        move_dir(&dir, &moved);
+        vfs.create_dir(&dir.join("sub"), SITE).unwrap();
+        assert_ne!(vfs.id(&dir).unwrap(), id, "another one lies there");
+        assert_eq!((held.id(itself).unwrap(), vfs.id(&moved).unwrap()), (id, id));
+        held.open(Path::new("g"), OpenMode::CreateNew, SITE).unwrap();
+        let lock = held.lock(Path::new("g"), LockMode::Existing, SITE).unwrap();
+        assert_eq!(lock.id().unwrap(), vfs.id(&moved.join("g")).unwrap());
+        assert_eq!(lock.note(b"no", SITE).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        assert_eq!(
+            vfs.lock(&moved.join("g"), LockMode::Shared, SITE).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
+        let none = held.lock(Path::new("no"), LockMode::Existing, SITE).unwrap_err();
+        assert_eq!(none.kind(), ErrorKind::NotFound);
+        held.create_dir(Path::new("sub"), SITE).unwrap();
+        held.create_dir(Path::new("new"), SITE).unwrap();
+        held.sync_dir(itself, SITE).unwrap();
+        let no_parent = held.create_dir(Path::new("a/b"), SITE).unwrap_err();
+        assert_eq!(no_parent.kind(), ErrorKind::NotFound, "never what it should lie in");
+        held.remove_dir(Path::new("new"), SITE).unwrap();
+        held.remove(Path::new("sub/f"), SITE).unwrap();
+        let mut names: Vec<_> =
+            held.list(itself, SITE).unwrap().into_iter().map(|listed| listed.name).collect();
+        names.sort();
+        assert_eq!(names, ["g", "sub"]);
+        assert_eq!(vfs.list(&dir.join("sub"), SITE).unwrap(), []);
+        drop(lock);
+        held.remove(Path::new("g"), SITE).unwrap();
+        held.remove_dir(Path::new("sub"), SITE).unwrap();
+        vfs.remove_dir(&moved, SITE).unwrap();
+        let gone = held.open(Path::new("f"), OpenMode::CreateNew, SITE).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "nothing is made in a directory that is gone");
+    }
+}

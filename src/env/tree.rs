@@ -19,6 +19,10 @@ pub(super) enum Entry<F> {
 #[derive(Clone, Debug)]
 pub(super) struct Tree<F> {
     dirs: BTreeMap<PathBuf, BTreeMap<OsString, Entry<F>>>,
+    /// What tells each directory from all others, whatever its path is or was.
+    numbers: BTreeMap<PathBuf, u64>,
+    /// The next such number.
+    next: u64,
 }
 
 /// The path without `.` and `..`, which is exact because there are no symlinks.
@@ -40,10 +44,63 @@ pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
     Cow::Owned(plain)
 }
 
+/// A path as it is called when the directory `from` is called `to`.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(rest) if rest.as_os_str().is_empty() => to.to_owned(),
+        Ok(rest) => to.join(rest),
+        Err(_) => path.to_owned(),
+    }
+}
+
 impl<F: Clone> Tree<F> {
     pub(super) fn new() -> Tree<F> {
         let roots = [PathBuf::new(), PathBuf::from("/")];
-        Tree { dirs: roots.map(|root| (root, BTreeMap::new())).into() }
+        let mut tree = Tree { dirs: BTreeMap::new(), numbers: BTreeMap::new(), next: 0 };
+        roots.iter().for_each(|root| tree.begin(root));
+        tree
+    }
+
+    /// Makes sure that a directory is there, as one of its own if it was not.
+    fn begin(&mut self, dir: &Path) {
+        if !self.dirs.contains_key(dir) {
+            self.dirs.insert(dir.to_owned(), BTreeMap::new());
+            self.numbers.insert(dir.to_owned(), self.next);
+            self.next += 1;
+        }
+    }
+
+    /// The number of a directory.
+    pub(super) fn number(&self, dir: &Path) -> io::Result<u64> {
+        self.names(dir)?;
+        self.numbers.get(dir).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Where the directory with a number lies now.
+    pub(super) fn path_of(&self, number: u64) -> Option<PathBuf> {
+        self.numbers.iter().find(|(_, known)| **known == number).map(|(path, _)| path.clone())
+    }
+
+    /// Gives a directory another path, and all that lies in it.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn move_dir(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.number(from)?;
+        if self.entry(to)?.is_some() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let moved = |path: &PathBuf| moved(path, from, to);
+        self.dirs =
+            std::mem::take(&mut self.dirs).into_iter().map(|(dir, names)| (moved(&dir), names)).collect();
+        self.numbers =
+            std::mem::take(&mut self.numbers).into_iter().map(|(dir, n)| (moved(&dir), n)).collect();
+        // Only the names: what they stand for was moved above.
+        let place = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_owned()));
+        if let (Some((dir, name)), Some((new_dir, new_name))) = (place(from), place(to)) {
+            self.dirs.entry(dir).or_default().remove(&name);
+            self.dirs.entry(new_dir).or_default().insert(new_name, Entry::Dir);
+        }
+        Ok(())
     }
 
     /// The file at a path.
@@ -104,11 +161,9 @@ impl<F: Clone> Tree<F> {
             return;
         };
         if let Some(Entry::Dir) = entry {
-            self.dirs.entry(path.to_owned()).or_default();
+            self.begin(path);
         }
-        if !self.dirs.contains_key(parent) {
-            self.dirs.insert(parent.to_owned(), BTreeMap::new());
-        }
+        self.begin(parent);
         let names = self.dirs.get_mut(parent).expect("the directory was just made sure of");
         match entry {
             Some(entry) => names.insert(name.to_owned(), entry),
@@ -116,6 +171,7 @@ impl<F: Clone> Tree<F> {
                 let was = names.remove(name);
                 if let Some(Entry::Dir) = was {
                     self.dirs.retain(|dir, _| !dir.starts_with(path));
+                    self.numbers.retain(|dir, _| !dir.starts_with(path));
                 }
                 was
             }
@@ -167,7 +223,7 @@ impl<F: Clone> Tree<F> {
             });
             dirs.insert(dir.clone(), names.collect());
         }
-        Tree { dirs }
+        Tree { dirs, numbers: self.numbers.clone(), next: self.next }
     }
 
     #[cfg(any(test, feature = "testing"))]

@@ -41,6 +41,11 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
+        if self.engine.check_here().is_err() {
+            // A forked process does not have the thread, and must not even say that it will not wait for it.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.stop.store(true, Ordering::Release);
         self.engine.wake().set_listener(false);
         self.engine.set_pace(Duration::ZERO);

@@ -73,6 +73,7 @@ pub fn maintain(
     stop: &dyn Fn() -> bool,
 ) -> Result<MaintainReport> {
     engine.check_writable()?;
+    engine.look_again()?;
     let clock = &engine.env().clock;
     let begun = clock.monotonic();
     let mut report = MaintainReport::default();

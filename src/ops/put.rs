@@ -428,6 +428,7 @@ impl Writing {
 
     /// Takes more bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.engine.check_here()?;
         self.incoming.write(&self.engine, bytes)
     }
 

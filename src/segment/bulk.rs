@@ -317,6 +317,7 @@ impl BulkPool {
         let finished = segment.bodies.load(Ordering::Acquire);
         if *durable < finished {
             segment.sync(Site::BULK_SYNC)?;
+            self.maker.check_name(segment)?;
             *durable = finished;
         }
         Ok(())
@@ -438,6 +439,7 @@ impl BodyWriter {
 
     /// Adds bytes to the body.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        self.pool.maker.env.check_here()?;
         let chunk = 1usize << self.pool.coding.chunk_log2;
         if self.len() + bytes.len() as u64 > MAX_BODY_LEN {
             return Err(crate::error::Error::invalid("EntityTooLarge", "a body has at most 48.8 TiB"));
@@ -468,6 +470,7 @@ impl BodyWriter {
 
     /// Ends the body: its sums, its owner and at last its frame are written. Nothing is synced.
     pub fn finish(mut self) -> Result<Placed> {
+        self.pool.maker.env.check_here()?;
         let last = std::mem::take(&mut self.partial);
         // A body that fits into one chunk was not written yet and goes out in one piece.
         let whole = self.len == 0;
@@ -594,6 +597,10 @@ impl BodyWriter {
 
 impl Drop for BodyWriter {
     fn drop(&mut self) {
+        if !self.pool.maker.env.is_here() {
+            // In a forked process it is somebody else's body.
+            return;
+        }
         self.pool.keep_coder(self.coder.take());
         let Some(mut open) = self.open.take() else { return };
         if self.stored == 0 {

@@ -146,7 +146,7 @@ impl SegmentMaker {
         let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
         let opened = match open() {
             // A store of an earlier version has no directory for each tier.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && home => self
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && home && tier > 0 => self
                 .env
                 .vfs
                 .create_dir(&dir, site)
@@ -226,6 +226,18 @@ impl SegmentMaker {
     pub fn is_there(&self, dir: &Path, id: u64) -> bool {
         let path = dir.join(file_name(id));
         self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
+    }
+
+    /// An error if the file of a segment has lost its name. What is written to a file without one is gone when it is closed,
+    /// durable or not.
+    pub fn check_name(&self, segment: &Segment) -> Result<()> {
+        let why = match (self.env.vfs.id(segment.path()), segment.file().id()) {
+            (Ok(found), Ok(held)) if found != held => "another file lies under its name",
+            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => "its name was removed",
+            _ => return Ok(()),
+        };
+        let told = format!("{why}; nothing but Ossicle may remove files of an open store");
+        Err(segment.failed("writing to", std::io::Error::other(told)))
     }
 
     /// Where a new segment is made, and whether that is in the store.

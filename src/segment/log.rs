@@ -218,6 +218,11 @@ impl Log {
         }
     }
 
+    /// An error if the file that is appended to has lost its name.
+    pub fn check_name(&self) -> Result<()> {
+        self.active.as_ref().map_or(Ok(()), |active| self.maker.check_name(&active.segment))
+    }
+
     /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
     pub fn sync(&mut self) -> Result<()> {
         for segment in self.left_behind.drain(..) {

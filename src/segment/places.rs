@@ -59,12 +59,11 @@ pub fn find_places(
             Error::io(format!("looking where tier {tier} lies, in {}", home.display()), error)
         })?;
         let wanted = wanted.and_then(|wanted| wanted.get(usize::from(tier))?.clone());
-        match wanted.filter(|wanted| noted.as_ref().is_none_or(|(_, noted)| noted != wanted)) {
-            None => {
-                Ok(noted.map_or_else(Place::default, |(_, noted)| look(env, own(&noted, store_id, tier))))
-            }
-            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted, &mut unsure),
-        }
+        let place = match wanted.filter(|wanted| noted.as_ref().is_none_or(|(_, noted)| noted != wanted)) {
+            None => noted.map_or_else(Place::default, |(_, noted)| look(env, own(&noted, store_id, tier))),
+            Some(wanted) => settle(env, &home, store_id, tier, noted, &wanted, &mut unsure)?,
+        };
+        Ok(held(env, place))
     };
     (0..TIERS).map(find).collect()
 }
@@ -73,6 +72,20 @@ pub fn find_places(
 /// opening, and an error that does not last is no reason for that.
 pub fn list_elsewhere(env: &Env, dir: &Path) -> std::io::Result<Vec<Listed>> {
     env.vfs.list(dir, Site::STORE_LIST).or_else(|_| env.vfs.list(dir, Site::STORE_LIST))
+}
+
+/// Holds the directory of a place, so that what lies under its name later is not taken for it.
+fn held(env: &Env, place: Place) -> Place {
+    match (&place.elsewhere, &place.out) {
+        (Some(dir), None) => match env.also_hold(dir) {
+            Ok(()) => place,
+            Err(error) => {
+                let out = format!("{} cannot be used: {error}", dir.display());
+                Place { out: Some(out), ..place }
+            }
+        },
+        _ => place,
+    }
 }
 
 fn look(env: &Env, own: PathBuf) -> Place {

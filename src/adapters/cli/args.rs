@@ -16,7 +16,7 @@ use crate::{RestorePriority, StorageClass};
     version,
     arg_required_else_help = true,
     after_help = "Objects are named `bucket/key`. A first minute:\n  \
-        export OSSICLE_STORE=/var/tmp/store\n  \
+        export OSSICLE_STORE=~/store\n  \
         ossicle import ~/photos photos\n  \
         ossicle ls -l photos\n  \
         ossicle export photos /tmp/again\n\n\

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,10 +12,11 @@ use super::node::{Effect, Node};
 use super::plan::{Call, Fault};
 use super::{FaultyDisk, NameChange, State};
 use crate::env::blocks::{BLOCK, Blocks, end_of};
+use crate::env::held_dir::HeldDir;
 use crate::env::locks::Held;
-use crate::env::memory::{MemoryMap, listed, not_writable};
+use crate::env::memory::{DIRS, MemoryMap, id_of, listed, not_writable};
 use crate::env::tree::{Entry, plain};
-use crate::env::{File, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
 
 /// The error of a device that failed, as the system reports it.
 const EIO: i32 = 5;
@@ -120,6 +121,30 @@ impl Vfs for FaultyDisk {
         let state = self.state.lock();
         state.powered()?;
         Ok(state.live.file(&plain(path))?.live.read().allocated())
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(plain(path).into_owned())
+    }
+
+    fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
+        let state = self.state.lock();
+        state.powered()?;
+        let number = state.live.number(&plain(dir))?;
+        let disk = self.state.clone();
+        let path_of = move |number| disk.lock().live.path_of(number);
+        Ok(Some(Arc::new(HeldDir::new(self.clone(), number, path_of))))
+    }
+
+    /// Looking takes no part in the plan of faults.
+    fn id(&self, path: &Path) -> io::Result<Option<FileId>> {
+        let (path, state) = (plain(path), self.state.lock());
+        state.powered()?;
+        Ok(Some(match state.live.entry(&path)? {
+            Some(Entry::File(node)) => id_of(node),
+            Some(Entry::Dir) => FileId { device: DIRS, number: state.live.number(&path)? },
+            None => return Err(io::ErrorKind::NotFound.into()),
+        }))
     }
 }
 
@@ -359,6 +384,10 @@ impl File for FaultyFile {
     }
 
     fn start_writeback(&self, _range: Range<u64>) {}
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(Some(id_of(&self.node)))
+    }
 }
 
 impl fmt::Debug for FaultyFile {
@@ -379,7 +408,7 @@ struct FaultyLock {
 impl Lock for FaultyLock {
     /// A note is seen at once and never becomes durable; a change of a file of this kind takes part in no torn write.
     fn note(&self, bytes: &[u8], site: Site) -> io::Result<()> {
-        if self.mode == LockMode::Shared {
+        if self.mode != LockMode::Exclusive {
             return Err(not_writable());
         }
         let mut state = self.disk.state.lock();
@@ -394,6 +423,10 @@ impl Lock for FaultyLock {
             state.used = state.used.strict_add_signed(taken);
             Ok(())
         })
+    }
+
+    fn id(&self) -> io::Result<Option<FileId>> {
+        Ok(Some(id_of(&self.node)))
     }
 }
 

@@ -21,6 +21,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use parking_lot::Mutex;
 
 use super::entropy::SplitMix;
 use super::locks::Locks;
-use super::tree::{Entry, Tree};
+use super::tree::{Entry, Tree, moved};
 use super::{Site, Vfs};
 use node::Node;
 use plan::Plan;
@@ -81,6 +82,26 @@ impl FaultyDisk {
     /// An empty disk. The seed decides where a torn write ends and which bit flips.
     pub fn new(seed: u64) -> FaultyDisk {
         FaultyDisk::with(seed, Tree::new(), None)
+    }
+
+    /// Moves a directory with all that is in it to a path that nothing lies at, durably. No operation, and struck by nothing.
+    pub fn move_dir(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let State { live, durable, renames, .. } = &mut *state;
+        live.move_dir(from, to)?;
+        if durable.number(from).is_ok() {
+            durable.move_dir(from, to)?;
+        }
+        *renames = std::mem::take(renames)
+            .into_iter()
+            .map(|(dir, mut changes)| {
+                for change in &mut changes {
+                    change.path = moved(&change.path, from, to);
+                }
+                (moved(&dir, from, to), changes)
+            })
+            .collect();
+        Ok(())
     }
 
     /// The disk as a file system.
