@@ -43,7 +43,8 @@ impl Bucket {
         self.append_with(key, position, body, AppendOptions::new())
     }
 
-    /// [`append`](Bucket::append), with options. Attributes are taken at position 0 and have no effect later (OSS).
+    /// [`append`](Bucket::append), with options. Attributes are taken at position 0 and have no effect later (OSS);
+    /// [`replicated(false)`](AppendOptions::replicated) has one at any position.
     ///
     /// # Errors
     /// Those of `append`, and `InvalidArgument` for attributes that are not valid.

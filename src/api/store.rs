@@ -112,6 +112,33 @@ impl Store {
         Ok(Bucket::new(self, bucket::create(self.engine(), name, options)?))
     }
 
+    /// Opens a bucket, making it if it is missing: what a program does with its buckets when it starts. Of several threads
+    /// that do so at once, one makes it, and all get the same.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// store.create_bucket_if_missing("cats")?.put("tom", b"meow")?;
+    /// assert!(store.create_bucket_if_missing("cats")?.exists("tom")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidBucketName`.
+    pub fn create_bucket_if_missing(&self, name: &str) -> Result<Bucket> {
+        self.create_bucket_if_missing_with(name, CreateBucketOptions::new())
+    }
+
+    /// [`create_bucket_if_missing`](Store::create_bucket_if_missing), with options for the bucket that is made. One that is
+    /// there already stays as it is, whatever they say.
+    ///
+    /// # Errors
+    /// Those of `create_bucket_if_missing`.
+    pub fn create_bucket_if_missing_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
+        Ok(Bucket::new(self, bucket::create_if_missing(self.engine(), name, options)?))
+    }
+
     /// Makes a bucket that begins as another one is, and goes its own way from there: one commit that copies
     /// nothing, whatever the bucket holds. What was written to it goes with it when it is removed by
     /// [`delete_bucket`](Store::delete_bucket), which need not be empty then.

@@ -19,7 +19,7 @@ use crate::ops::feed;
 use crate::ops::get::{self, GetOptions, Seen};
 use crate::ops::put::{self, PutOptions};
 use crate::ops::staged::{Instant, Overlay, Staged};
-use crate::ops::{lifecycle, rows, versions};
+use crate::ops::{lifecycle, rows, undelete, versions};
 
 /// Bodies that wait in memory for their commit have at most this many bytes together; what comes behind goes
 /// to the disk at once.
@@ -29,18 +29,18 @@ const MEMORY: usize = 8 << 20;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct WriteOptions {
-    durability: Durability,
+    durability: Option<Durability>,
 }
 
 impl WriteOptions {
-    /// Durable when it returns.
+    /// As durable when it returns as the [`Settings`](crate::Settings) have it.
     pub fn new() -> WriteOptions {
         WriteOptions::default()
     }
 
-    /// Sets when the commit is done.
+    /// Sets when the commit is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> WriteOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 }
@@ -91,7 +91,7 @@ impl<'s> Transaction<'s> {
 
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
         // Even without a step: what a synced transaction has read is durable when it returns.
-        let durability = options.durability;
+        let durability = self.engine.settings().durability(options.durability);
         match self.reading {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
             Some(reading) => {
@@ -180,7 +180,7 @@ impl<'s> Transaction<'s> {
 
     /// Brings a deleted object back; see [`Bucket::undelete`].
     pub fn undelete(&mut self, bucket: &Bucket, key: &str) -> Result<()> {
-        self.push(versions::undelete_step(self.engine, bucket.reference(), key)?)
+        self.push(undelete::undelete_step(self.engine, bucket.reference(), key)?)
     }
 
     /// Puts a copy of an older version on top; see [`Bucket::restore_version`].
@@ -215,6 +215,39 @@ impl<'s> Transaction<'s> {
         let (name, step) = bucket::create_step(name, options)?;
         self.read_state()?;
         match self.push_and_see(step)? {
+            Some(StepOutcome::Number(id)) => Ok(Bucket::new(self.store, BucketRef::coming(name, id))),
+            _ => unreachable!("making a bucket comes to a bucket"),
+        }
+    }
+
+    /// Opens a bucket, making it if it is missing; see
+    /// [`Store::create_bucket_if_missing`](super::Store::create_bucket_if_missing). Of the handle of a bucket that is made,
+    /// [`create_bucket`](Transaction::create_bucket) says what it is good for. Counts as a read.
+    ///
+    /// # Errors
+    /// `InvalidBucketName`.
+    pub fn create_bucket_if_missing(&mut self, name: &str) -> Result<Bucket> {
+        self.create_bucket_if_missing_with(name, CreateBucketOptions::new())
+    }
+
+    /// [`create_bucket_if_missing`](Transaction::create_bucket_if_missing), with options for the bucket that is made. One
+    /// that is there already stays as it is, whatever they say.
+    ///
+    /// # Errors
+    /// Those of `create_bucket_if_missing`.
+    pub fn create_bucket_if_missing_with(
+        &mut self,
+        name: &str,
+        options: CreateBucketOptions,
+    ) -> Result<Bucket> {
+        let (name, step) = bucket::create_missing_step(name, options)?;
+        let state = self.read_state()?;
+        let before = catalog::find_bucket(&catalog::Moment::now(&state.view), &name)?;
+        match self.push_and_see(step)? {
+            // Only what was there before the transaction is there without it.
+            Some(StepOutcome::Number(id)) if before.is_some_and(|before| before.row.id == id) => {
+                Ok(Bucket::new(self.store, BucketRef::new(name, id)))
+            }
             Some(StepOutcome::Number(id)) => Ok(Bucket::new(self.store, BucketRef::coming(name, id))),
             _ => unreachable!("making a bucket comes to a bucket"),
         }

@@ -149,7 +149,7 @@ impl Bucket {
     /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`; `InvalidEncryptionRequest` if the metadata
     /// has fields of client-side encryption, and not all of them with the sizes of body and parts.
     pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
-        let durability = options.done();
+        let durability = self.engine().settings().durability(options.done());
         let reference = multipart::begin(self.store().engine(), self.reference(), key, options)?;
         Ok(Upload { store: self.store().clone(), reference, durability })
     }
@@ -160,7 +160,8 @@ impl Bucket {
     /// `NoSuchUpload` if there is none of this name to this key.
     pub fn resume_upload(&self, key: &str, id: impl AsRef<str>) -> Result<Upload> {
         let reference = multipart::resume(self.store().engine(), self.reference(), key, id.as_ref())?;
-        Ok(Upload { store: self.store().clone(), reference, durability: Durability::Synced })
+        let durability = self.engine().settings().durability;
+        Ok(Upload { store: self.store().clone(), reference, durability })
     }
 
     /// The uploads in progress, by key and then in the order in which they were begun, all as of this moment.

@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::model::VersionId;
 use crate::ops::delete::{self, DeleteOptions, DeleteOutcome};
 use crate::ops::list::ListOptions;
+use crate::ops::prefix::PrefixOutcome;
 use crate::ops::put::PutOutcome;
+use crate::ops::undelete;
 use crate::ops::versions::{self, VersionEntry, VersionPage, VersionWalk};
 
 /// The versions and delete markers of a bucket, all as of the moment the listing began: keys in the order of their
@@ -51,7 +53,7 @@ impl Bucket {
     /// Lists every version and delete marker: keys in order, of each key the newest first. In a bucket that never kept
     /// versions every object is listed once, as the version `null`.
     ///
-    /// Of the options, `prefix`, `start_after`, `start_after_version` and `limit` count. `start_after` gives the
+    /// Of the options, `prefix`, `start`, `start_after`, `start_after_version` and `limit` count. `start_after` gives the
     /// versions of the keys behind that key, and with `start_after_version` also those of the key itself that are
     /// older than that version. Given `null` where the key has no such version, all versions of the key are listed.
     ///
@@ -94,7 +96,36 @@ impl Bucket {
     /// # Errors
     /// `NoSuchKey` if there is no version to bring back; `NoSuchBucket`; `TooManyObjects` for more than 50,000 markers.
     pub fn undelete(&self, key: &str) -> Result<PutOutcome> {
-        versions::undelete(self.engine(), self.reference(), key)
+        undelete::undelete(self.engine(), self.reference(), key)
+    }
+
+    /// Brings back everything under a prefix (`""`: in the bucket) that is deleted now: the way back from
+    /// [`delete_prefix`](Bucket::delete_prefix) in a bucket that keeps versions. One commit, all or nothing, as
+    /// [`undelete`](Bucket::undelete) does it with each key; says how many objects came back. What is not deleted, and what has
+    /// no version left to bring back, stays as it is. What is deleted while this goes on is another matter, and may stay so.
+    ///
+    /// In a bucket that keeps no versions there is nothing to bring back; [`Store::as_of`](super::Store::as_of) may still
+    /// show it.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("notes")?;
+    /// bucket.set_config(&ossicle::Versioning::Enabled)?;
+    /// bucket.put("2026/may", b"draft")?;
+    /// bucket.put("2026/june", b"draft")?;
+    /// bucket.delete_prefix("2026/")?;
+    /// assert_eq!(bucket.undelete_prefix("2026/")?.objects, 2);
+    /// assert!(bucket.exists("2026/may")?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `NoSuchBucket`; `InvalidArgument` for a prefix that no key has; `TooManyObjects` for more than 50,000 markers, and then
+    /// nothing is brought back.
+    pub fn undelete_prefix(&self, prefix: &str) -> Result<PrefixOutcome> {
+        undelete::undelete_prefix(self.engine(), self.reference(), prefix)
     }
 
     /// Makes an older version current again by putting a copy of it on top, as a new version (in a bucket with

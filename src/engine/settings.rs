@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::model::RestoreTimes;
+use crate::model::{Digests, Durability, RestoreTimes};
 use crate::segment::Coding;
 
 /// The levels at which the tiers are compressed if nothing else is said.
@@ -116,6 +116,13 @@ pub struct Settings {
     /// Sets at opening for how long what was overwritten or deleted can still be read by `Store::as_of`; zero for
     /// not at all, which forgets the past. See `Store::set_history`. Default none: as the store has it.
     pub history: Option<Duration>,
+    /// When a write is done of which its options say nothing: puts, appends, copies, uploads, deletes, transactions and all
+    /// others that have an option of this name, and those of objects that have no options. What changes buckets, their
+    /// configurations, cursors, keys or the past is synced always. Default synced.
+    pub durability: Durability,
+    /// Which digests are taken of bodies if the options of a put, a writer or an upload say nothing. Objects that are there
+    /// already keep theirs, and a copy has those of its source. Default [`Digests::Fast`].
+    pub digests: Digests,
     /// How long it takes until a frozen body that was asked for can be read, by the store's clock. Counts from the
     /// moment it is asked for; a later change of the setting does not change that. Default what OSS promises: a minute
     /// for `Archive`, up to 48 hours for the coldest. [`RestoreTimes::NONE`] for no time at all.
@@ -141,6 +148,8 @@ impl Default for Settings {
             feed_bytes: 1 << 30,
             sync_interval: None,
             history: None,
+            durability: Durability::Synced,
+            digests: Digests::Fast,
             restore_times: RestoreTimes::OSS,
             tiers: Default::default(),
         }
@@ -148,6 +157,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// When a write is done that was asked to be done so.
+    pub(crate) fn durability(&self, asked: Option<Durability>) -> Durability {
+        asked.unwrap_or(self.durability)
+    }
+
     /// How bodies of a tier are stored, in a store with chunks of this size.
     pub(crate) fn coding(&self, tier: u8, chunk_log2: u8) -> Coding {
         let asked = &self.tiers[usize::from(tier)];

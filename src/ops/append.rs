@@ -25,7 +25,7 @@ use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, PieceRow};
 use crate::index::Weight;
 use crate::model::{
-    Acl, ContentHeaders, Crc64, Digests, Durability, ETag, Lsn, ObjectKey, ObjectKind, StorageClass,
+    Acl, ContentHeaders, Crc64, Digests, Durability, ETag, Keeping, Lsn, ObjectKey, ObjectKind, StorageClass,
     VersionId, crc64_combine,
 };
 use crate::segment::Placed;
@@ -41,7 +41,8 @@ const READ_STEP: u64 = 1 << 20;
 /// How often an append tries to get a blob of its own before it says that somebody is in the way.
 const ATTEMPTS: usize = 8;
 
-/// What an append is asked to do. The attributes count at position 0 only; later ones have no effect (OSS).
+/// What an append is asked to do. The attributes, `pinned` and `priority` count at position 0 only; later ones have no
+/// effect (OSS).
 ///
 /// ```
 /// use ossicle::{AppendOptions, Durability};
@@ -52,11 +53,11 @@ const ATTEMPTS: usize = 8;
 #[must_use]
 pub struct AppendOptions {
     attributes: Attributes,
-    durability: Durability,
+    durability: Option<Durability>,
 }
 
 impl AppendOptions {
-    /// No attributes, durable when it returns.
+    /// No attributes, as durable when it returns as the [`Settings`](crate::Settings) have it.
     pub fn new() -> AppendOptions {
         AppendOptions::default()
     }
@@ -97,9 +98,30 @@ impl AppendOptions {
         self
     }
 
-    /// Sets when the append is done.
+    /// Sets whether the object is pinned: a [`Budget`](crate::Budget) never evicts it.
+    pub fn pinned(mut self, pinned: bool) -> AppendOptions {
+        self.attributes.keeping.pinned = pinned;
+        self
+    }
+
+    /// Sets the object's priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first, and 128 is what
+    /// objects have that are given none.
+    pub fn priority(mut self, priority: u8) -> AppendOptions {
+        self.attributes.keeping.priority = priority;
+        self
+    }
+
+    /// Says whether the object is anywhere else as well. With `false` a [`Budget`](crate::Budget) does not evict it until
+    /// [`Bucket::set_replicated`](crate::Bucket::set_replicated) says otherwise. Unlike the attributes, `false` counts at every
+    /// position, for what is appended is nowhere else either; `true` takes nothing back.
+    pub fn replicated(mut self, replicated: bool) -> AppendOptions {
+        self.attributes.keeping.replicated = replicated;
+        self
+    }
+
+    /// Sets when the append is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> AppendOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 }
@@ -300,6 +322,8 @@ struct AppendStep {
     row: ObjectRow,
     /// Whether anything was said of attributes.
     is_dressed: bool,
+    /// Whether anything was said of how budgets treat it.
+    is_kept_otherwise: bool,
     prepared: Prepared,
     crc64: u64,
     /// The key that a streamed body was written for.
@@ -318,7 +342,10 @@ impl AppendStep {
                 let (before, rare) = (head.row.rare(), row.rare_mut());
                 (rare.retention, rare.legal_hold) = (before.retention, before.legal_hold);
                 (rare.crc64, rare.parts) = (before.crc64, before.parts);
-                (rare.keep, rare.seal) = (before.keep, before.seal.clone());
+                rare.seal = before.seal.clone();
+                if !self.is_kept_otherwise {
+                    rare.keep = before.keep;
+                }
                 row
             }
             None => {
@@ -334,6 +361,9 @@ impl AppendStep {
         if row.class == BUCKETS_CLASS {
             row.class = chain.state.row.class;
             check_row_class(&row)?;
+        }
+        if self.row.rare().keep.unreplicated {
+            row.rare_mut().keep.unreplicated = true;
         }
         row.size += self.prepared.size;
         row.modified = chain.staged.now.millis;
@@ -614,6 +644,7 @@ pub fn append(
 ) -> Result<AppendOutcome> {
     ObjectKey::new(key)?;
     let AppendOptions { attributes, durability } = options;
+    let durability = engine.settings().durability(durability);
     if let Some(class) = attributes.class {
         check_class(Some(ObjectKind::Appendable), class)?;
     }
@@ -640,6 +671,7 @@ pub fn append(
         None => (None, None),
     };
     let is_dressed = attributes != Attributes::default();
+    let is_kept_otherwise = attributes.keeping != Keeping::default();
     let (bucket_ref, name) = (bucket.clone(), key.to_string());
     let step = AppendStep {
         bucket: bucket_ref,
@@ -647,6 +679,7 @@ pub fn append(
         position,
         row,
         is_dressed,
+        is_kept_otherwise,
         prepared,
         crc64,
         owner,

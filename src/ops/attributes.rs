@@ -37,7 +37,7 @@ pub struct AttributeOptions {
     version: Option<VersionId>,
     if_match: Option<ETag>,
     bypass_governance: bool,
-    durability: Durability,
+    durability: Option<Durability>,
 }
 
 impl AttributeOptions {
@@ -65,9 +65,9 @@ impl AttributeOptions {
         self
     }
 
-    /// Sets when the change is done. Of no effect on reading.
+    /// Sets when the change is done; without it, [`Settings::durability`](crate::Settings::durability) counts. Of no effect on reading.
     pub fn durability(mut self, durability: Durability) -> AttributeOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 
@@ -268,7 +268,7 @@ pub fn set(
 ) -> Result<()> {
     attribute.check()?;
     bucket.admit(&Moment::now(&engine.view()), key)?;
-    let durability = options.durability;
+    let durability = engine.settings().durability(options.durability);
     let step = AttributeStep { bucket: bucket.clone(), key: key.to_string(), attribute, options };
     batch::commit_one(engine, step, durability).map(|_| ())
 }

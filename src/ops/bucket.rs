@@ -68,11 +68,18 @@ impl CreateBucketOptions {
 pub struct CreateStep {
     name: BucketName,
     options: CreateBucketOptions,
+    /// Whether a bucket that is there already is as good.
+    if_missing: bool,
 }
 
 impl Step for CreateStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         let options = &self.options;
+        if self.if_missing
+            && let Some(state) = catalog::find_bucket(staged, &self.name)?
+        {
+            return Ok(StepOutcome::Number(state.row.id));
+        }
         let row = BucketRow {
             class: options.class.number(),
             versioning: options.versioning.map_or(0, Versioning::number),
@@ -244,12 +251,35 @@ pub fn remove(staged: &mut Staged<'_>, state: &BucketState) -> Result<()> {
 /// Checks the making of a bucket.
 pub fn create_step(name: &str, options: CreateBucketOptions) -> Result<(BucketName, CreateStep)> {
     let name = BucketName::new(name)?;
-    Ok((name.clone(), CreateStep { name, options }))
+    Ok((name.clone(), CreateStep { name, options, if_missing: false }))
+}
+
+/// Checks the making of a bucket that may be there already.
+pub fn create_missing_step(name: &str, options: CreateBucketOptions) -> Result<(BucketName, CreateStep)> {
+    let (name, step) = create_step(name, options)?;
+    Ok((name, CreateStep { if_missing: true, ..step }))
 }
 
 /// Makes a bucket.
 pub fn create(engine: &Arc<Engine>, name: &str, options: CreateBucketOptions) -> Result<BucketRef> {
     let (name, step) = create_step(name, options)?;
+    match batch::commit_one(engine, step, Durability::Synced)? {
+        StepOutcome::Number(id) => Ok(BucketRef::new(name, id)),
+        _ => unreachable!("making a bucket comes to a bucket"),
+    }
+}
+
+/// Makes a bucket unless it is there already, and finds it in either case.
+pub fn create_if_missing(
+    engine: &Arc<Engine>,
+    name: &str,
+    options: CreateBucketOptions,
+) -> Result<BucketRef> {
+    let (name, step) = create_missing_step(name, options)?;
+    // Mostly it is there. So a reader may ask too, and nobody waits for a turn to write.
+    if let Some(state) = Reading::newest(engine).with(|moment| catalog::find_bucket(moment, &name))? {
+        return Ok(BucketRef::new(name, state.row.id));
+    }
     match batch::commit_one(engine, step, Durability::Synced)? {
         StepOutcome::Number(id) => Ok(BucketRef::new(name, id)),
         _ => unreachable!("making a bucket comes to a bucket"),

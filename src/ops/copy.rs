@@ -38,7 +38,7 @@ const READ_STEP: u64 = 1 << 20;
 pub struct CopyOptions {
     source: GetOptions,
     conditions: Conditions,
-    durability: Durability,
+    durability: Option<Durability>,
     /// Of each: what the copy gets in place of what the source has, if it is to be something else.
     content_type: Option<Option<String>>,
     metadata: Option<BTreeMap<String, String>>,
@@ -144,9 +144,9 @@ impl CopyOptions {
         self
     }
 
-    /// Sets when it is done.
+    /// Sets when it is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> CopyOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 
@@ -450,7 +450,7 @@ pub fn copy(
     to: (&BucketRef, &str),
     options: CopyOptions,
 ) -> Result<PutOutcome> {
-    let durability = options.durability;
+    let durability = engine.settings().durability(options.durability);
     let mut written = None;
     for _ in 0..ATTEMPTS {
         let step = copy_step(engine, from, to, options.clone())?;
@@ -509,7 +509,7 @@ pub fn rename(
     to: (&BucketRef, &str),
     options: CopyOptions,
 ) -> Result<PutOutcome> {
-    let durability = options.durability;
+    let durability = engine.settings().durability(options.durability);
     commit(engine, rename_step(engine, from, to, options)?, durability)
 }
 

@@ -21,7 +21,7 @@ const KEYS_PER_COMMIT: usize = 1000;
 pub struct DeleteOptions {
     pub(crate) version: Option<VersionId>,
     pub(crate) conditions: Conditions,
-    pub(crate) durability: Durability,
+    pub(crate) durability: Option<Durability>,
 }
 
 /// What a delete came to.
@@ -52,9 +52,9 @@ impl DeleteOptions {
         self
     }
 
-    /// Sets when the delete is done.
+    /// Sets when the delete is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> DeleteOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 }
@@ -102,7 +102,8 @@ pub fn delete(
     key: &str,
     options: DeleteOptions,
 ) -> Result<DeleteOutcome> {
-    outcome(batch::commit_one(engine, step(engine, bucket, key, &options)?, options.durability)?)
+    let durability = engine.settings().durability(options.durability);
+    outcome(batch::commit_one(engine, step(engine, bucket, key, &options)?, durability)?)
 }
 
 fn outcome(outcome: StepOutcome) -> Result<DeleteOutcome> {
@@ -144,7 +145,7 @@ pub fn delete_each<K: AsRef<str>>(
             batch.steps.reverse();
             places.reverse();
         }
-        let (outcomes, _) = batch::commit(engine, batch, options.durability)?;
+        let (outcomes, _) = batch::commit(engine, batch, engine.settings().durability(options.durability))?;
         for (place, done) in places.into_iter().zip(outcomes) {
             answers[place].1 = outcome(done);
         }

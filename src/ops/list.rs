@@ -25,6 +25,7 @@ pub const BATCH: (usize, usize) = (64, 1024);
 pub struct ListOptions {
     pub(crate) prefix: String,
     pub(crate) delimiter: String,
+    pub(crate) start: String,
     pub(crate) start_after: String,
     pub(crate) start_after_version: Option<VersionId>,
     pub(crate) start_after_upload: Option<String>,
@@ -50,6 +51,12 @@ impl ListOptions {
         self
     }
 
+    /// Only entries whose name is this one or comes after it, in the order of bytes. Together with `start_after` both count.
+    pub fn start(mut self, name: impl Into<String>) -> ListOptions {
+        self.start = name.into();
+        self
+    }
+
     /// Only entries whose name comes after this one, in the order of bytes.
     pub fn start_after(mut self, name: impl Into<String>) -> ListOptions {
         self.start_after = name.into();
@@ -69,7 +76,8 @@ impl ListOptions {
         self
     }
 
-    /// From the last name to the first. `start_after` then gives the entries whose name comes before it.
+    /// From the last name to the first. `start_after` then gives the entries whose name comes before it, and `start` that
+    /// entry and those before it.
     pub fn descending(mut self) -> ListOptions {
         self.descending = true;
         self
@@ -98,6 +106,20 @@ impl From<String> for ListOptions {
 impl From<&String> for ListOptions {
     fn from(prefix: &String) -> ListOptions {
         ListOptions::new().prefix(prefix.as_str())
+    }
+}
+
+impl ListOptions {
+    /// Checks what every listing takes.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_list_argument("prefix", &self.prefix)?;
+        check_list_argument("delimiter", &self.delimiter)?;
+        check_list_argument("start", &self.start)?;
+        check_list_argument("start_after", &self.start_after)?;
+        if self.limit == Some(0) {
+            return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
+        }
+        Ok(())
     }
 }
 
@@ -130,6 +152,18 @@ pub fn group_of<'k>(prefix: &str, delimiter: &str, key: &'k str) -> Option<&'k s
     Some(&key[..prefix.len() + at + delimiter.len()])
 }
 
+/// Where a walk begins whose first name is at least `start`. What lies in a group is rolled up into the group's own name,
+/// which comes before it.
+pub fn first_from(prefix: &str, delimiter: &str, start: &str) -> Vec<u8> {
+    if start <= prefix {
+        return prefix.as_bytes().to_vec();
+    }
+    match group_of(prefix, delimiter, start) {
+        Some(group) if group.len() < start.len() => end_of(group),
+        _ => start.as_bytes().to_vec(),
+    }
+}
+
 /// A walk through a bucket, in one view from the first entry to the last.
 #[derive(Debug)]
 pub struct Walk {
@@ -150,18 +184,17 @@ impl Walk {
     /// Begins.
     pub fn begin(reading: Reading, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
         let view = reading.pin()?;
-        check_list_argument("prefix", &options.prefix)?;
-        check_list_argument("delimiter", &options.delimiter)?;
-        check_list_argument("start_after", &options.start_after)?;
-        if options.limit == Some(0) {
-            return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
-        }
+        options.check()?;
         let at = reading.at;
         let state = bucket.state(&Moment { view: &view, at })?;
-        let ListOptions { prefix, delimiter, start_after, limit, descending, .. } = options;
+        let ListOptions { prefix, delimiter, start, start_after, limit, descending, .. } = options;
         let (engine, next, left, batch) = (reading.engine, None, limit, BATCH.0);
         let mut walk = Walk { engine, view, at, state, prefix, delimiter, descending, next, left, batch };
-        walk.next = Some(if descending { walk.last_key(&start_after) } else { walk.first_key(&start_after) });
+        walk.next = Some(if descending {
+            walk.last_key(&start_after).min(walk.last_key_from(&start))
+        } else {
+            walk.first_key(&start_after).max(first_from(&walk.prefix, &walk.delimiter, &start))
+        });
         Ok(walk)
     }
 
@@ -187,6 +220,20 @@ impl Walk {
         let before = match self.group_of(start_after) {
             Some(group) if group.len() < start_after.len() => end_of(group),
             _ => start_after.as_bytes().to_vec(),
+        };
+        before.min(end)
+    }
+
+    /// The key before which a descending walk begins whose first name is at most `start`. A group's own name comes before
+    /// the names in it, so the group of `start` is one of the entries.
+    fn last_key_from(&self, start: &str) -> Vec<u8> {
+        let end = end_of(&self.prefix);
+        if start.is_empty() {
+            return end;
+        }
+        let before = match self.group_of(start) {
+            Some(group) => end_of(group),
+            None => [start.as_bytes(), &[0]].concat(),
         };
         before.min(end)
     }

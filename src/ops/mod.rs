@@ -47,6 +47,7 @@ pub mod shred;
 pub mod staged;
 pub mod symlink;
 pub mod tidy;
+pub mod undelete;
 pub mod uploads;
 pub mod usage;
 pub mod versions;

@@ -39,12 +39,12 @@ pub const MIN_PART: u64 = 100 << 10;
 pub struct UploadOptions {
     attributes: Attributes,
     if_absent: bool,
-    digests: Digests,
-    durability: Durability,
+    digests: Option<Digests>,
+    durability: Option<Durability>,
 }
 
 impl UploadOptions {
-    /// No content type, no metadata, no condition; every call durable when it returns.
+    /// No content type, no metadata, no condition; durability and digests as the [`Settings`](crate::Settings) have them.
     pub fn new() -> UploadOptions {
         UploadOptions::default()
     }
@@ -131,22 +131,22 @@ impl UploadOptions {
         self
     }
 
-    /// Sets which digests of the parts are kept. With [`Digests::Oss`] their entity tags are their MD5, and the
+    /// Sets which digests of the parts are kept; without it, [`Settings::digests`](crate::Settings::digests) counts. With [`Digests::Oss`] their entity tags are their MD5, and the
     /// object has the CRC-64 of its whole body.
     pub fn digests(mut self, digests: Digests) -> UploadOptions {
-        self.digests = digests;
+        self.digests = Some(digests);
         self
     }
 
-    /// Sets when beginning the upload, and every call on the handle that is returned, is done. A resumed upload is
-    /// synced.
+    /// Sets when beginning the upload, and every call on the handle that is returned, is done; without it, and for a resumed
+    /// upload, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> UploadOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 
     /// When the calls of the upload are done.
-    pub(crate) fn done(&self) -> Durability {
+    pub(crate) fn done(&self) -> Option<Durability> {
         self.durability
     }
 }
@@ -272,11 +272,11 @@ pub fn begin(
         bucket: bucket.clone(),
         key: key.to_string(),
         object,
-        oss_digests: options.digests == Digests::Oss,
+        oss_digests: options.digests.unwrap_or(engine.settings().digests) == Digests::Oss,
         if_absent: options.if_absent,
         sealing,
     };
-    match batch::commit_one(engine, step, options.durability)? {
+    match batch::commit_one(engine, step, engine.settings().durability(options.durability))? {
         StepOutcome::Pair(lsn, n) => {
             let id = UploadId::of(lsn, n as u32);
             let (bucket, key) = (bucket.clone(), key.to_string());

@@ -18,7 +18,7 @@ use crate::catalog::{BucketState, HeadRow, Kind, Layer, Route, Span, UPLOAD_SLOT
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{BucketRow, TidyRow};
-use crate::model::{Durability, Lsn, MAX_KEY_BYTES, ObjectKey, from_millis};
+use crate::model::{Lsn, MAX_KEY_BYTES, ObjectKey, from_millis};
 
 /// Up to so many objects are removed or moved one by one, which leaves the route as simple as it is.
 const ONE_BY_ONE: u64 = 64;
@@ -298,7 +298,8 @@ fn reroute(staged: &mut Staged<'_>, state: &BucketState, route: &Route, prefixes
     Ok(())
 }
 
-fn check_prefix(prefix: &str) -> Result<()> {
+/// Refuses what can be the beginning of no key.
+pub fn check_prefix(prefix: &str) -> Result<()> {
     if prefix.len() > MAX_KEY_BYTES || prefix.starts_with(['/', '\\']) {
         return Err(Error::invalid(
             "InvalidArgument",
@@ -353,7 +354,7 @@ pub fn rename_prefix(
 }
 
 fn commit(engine: &Arc<Engine>, step: impl Step + 'static) -> Result<PrefixOutcome> {
-    let (outcomes, lsn) = batch::commit(engine, batch::Batch::of(step), Durability::Synced)?;
+    let (outcomes, lsn) = batch::commit(engine, batch::Batch::of(step), engine.settings().durability)?;
     let objects = match outcomes.first() {
         Some(StepOutcome::Number(objects)) => *objects,
         _ => 0,

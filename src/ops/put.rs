@@ -32,8 +32,8 @@ use crate::segment::{Placed, TIERS};
 pub struct PutOptions {
     pub(crate) attributes: Attributes,
     pub(crate) conditions: Conditions,
-    pub(crate) digests: Digests,
-    pub(crate) durability: Durability,
+    pub(crate) digests: Option<Digests>,
+    pub(crate) durability: Option<Durability>,
 }
 
 /// What is stored with an object besides its body.
@@ -70,7 +70,7 @@ pub struct PutOutcome {
 }
 
 impl PutOptions {
-    /// No content type, no metadata, no condition, durable when it returns.
+    /// No content type, no metadata, no condition; durability and digests as the [`Settings`](crate::Settings) have them.
     pub fn new() -> PutOptions {
         PutOptions::default()
     }
@@ -152,9 +152,9 @@ impl PutOptions {
         self
     }
 
-    /// Sets which digests of the body are kept. With [`Digests::Oss`] the entity tag is the body's MD5, as OSS has it.
+    /// Sets which digests of the body are kept; without it, [`Settings::digests`](crate::Settings::digests) counts. With [`Digests::Oss`] the entity tag is the body's MD5, as OSS has it.
     pub fn digests(mut self, digests: Digests) -> PutOptions {
-        self.digests = digests;
+        self.digests = Some(digests);
         self
     }
 
@@ -177,10 +177,16 @@ impl PutOptions {
         self
     }
 
-    /// Sets when the put is done.
+    /// Sets when the put is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> PutOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
+    }
+}
+
+impl PutOptions {
+    fn digests_in(&self, engine: &Engine) -> Digests {
+        self.digests.unwrap_or(engine.settings().digests)
     }
 }
 
@@ -368,7 +374,7 @@ pub fn step(
     let sealing = envelope::choose(engine, bucket, &options.attributes.asked)?;
     Sealing::note(sealing.as_ref(), &mut row);
     to.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
-    let prepared = body::prepare_at_most(engine, &to, body, options.digests, u64::MAX)?;
+    let prepared = body::prepare_at_most(engine, &to, body, options.digests_in(engine), u64::MAX)?;
     let (bucket, key) = (bucket.clone(), key.to_string());
     Ok(PutStep { bucket, key, row, prepared, conditions: options.conditions, sealing })
 }
@@ -381,7 +387,7 @@ pub fn put(
     body: Body<'_>,
     options: PutOptions,
 ) -> Result<PutOutcome> {
-    let durability = options.durability;
+    let durability = engine.settings().durability(options.durability);
     let step = step(engine, bucket, key, body, options, engine.settings().packed_max)?;
     commit(engine, step, durability)
 }
@@ -421,7 +427,7 @@ impl Writing {
         let sealing = envelope::choose(engine, bucket, &options.attributes.asked)?;
         Sealing::note(sealing.as_ref(), &mut row);
         to.envelope = sealing.as_ref().and_then(Sealing::key).map(|key| (key, 0));
-        let incoming = Incoming::new(engine, to, options.digests);
+        let incoming = Incoming::new(engine, to, options.digests_in(engine));
         let (engine, bucket) = (engine.clone(), bucket.clone());
         Ok(Writing { engine, bucket, key: key.to_string(), row, options, sealing, incoming })
     }
@@ -440,7 +446,7 @@ impl Writing {
     /// Commits the object.
     pub fn finish(self) -> Result<PutOutcome> {
         let prepared = self.incoming.finish(&self.engine)?;
-        let durability = self.options.durability;
+        let durability = self.engine.settings().durability(self.options.durability);
         let Writing { bucket, key, row, options, sealing, .. } = self;
         let step = PutStep { bucket, key, row, prepared, conditions: options.conditions, sealing };
         commit(&self.engine, step, durability)

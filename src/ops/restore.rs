@@ -36,7 +36,7 @@ pub struct RestoreOptions {
     days: Option<u32>,
     priority: Option<RestorePriority>,
     version: Option<VersionId>,
-    durability: Durability,
+    durability: Option<Durability>,
 }
 
 impl RestoreOptions {
@@ -65,9 +65,9 @@ impl RestoreOptions {
         self
     }
 
-    /// Sets when the call is done.
+    /// Sets when the call is done; without it, [`Settings::durability`](crate::Settings::durability) counts.
     pub fn durability(mut self, durability: Durability) -> RestoreOptions {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 }
@@ -192,7 +192,8 @@ pub fn restore(
     options: RestoreOptions,
 ) -> Result<RestoreStatus> {
     bucket.admit(&Moment::now(&engine.view()), key)?;
-    let (durability, times) = (options.durability, engine.settings().restore_times);
+    let (durability, times) =
+        (engine.settings().durability(options.durability), engine.settings().restore_times);
     let step = RestoreStep { bucket: bucket.clone(), key: key.to_string(), options, times };
     match batch::commit_one(engine, step, durability)? {
         StepOutcome::Restore(status) => Ok(status),

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use super::context::{BucketRef, Reading};
-use super::list::{ListOptions, end_of, group_of};
+use super::list::{ListOptions, end_of, first_from, group_of};
 use super::staged::unreadable;
 use crate::catalog::{Rows, keys};
 use crate::error::{Error, Result};
 use crate::format::row::{self, UploadRow};
-use crate::model::{StorageClass, UploadId, check_list_argument, from_millis};
+use crate::model::{StorageClass, UploadId, from_millis};
 
 /// How many entries a page has if nothing else is said (OSS's most).
 const PAGE: usize = 1000;
@@ -72,12 +72,7 @@ pub struct UploadWalk {
 impl UploadWalk {
     /// Begins.
     pub fn begin(reading: &Reading, bucket: &BucketRef, options: ListOptions) -> Result<UploadWalk> {
-        check_list_argument("prefix", &options.prefix)?;
-        check_list_argument("delimiter", &options.delimiter)?;
-        check_list_argument("start_after", &options.start_after)?;
-        if options.limit == Some(0) {
-            return Err(Error::invalid("InvalidArgument", "the limit of a listing must be at least 1"));
-        }
+        options.check()?;
         if options.descending || options.start_after_version.is_some() {
             return Err(Error::invalid(
                 "InvalidArgument",
@@ -188,7 +183,7 @@ impl Step {
 /// Where a walk begins: at the prefix, behind an upload, behind all uploads to a key, or behind a whole group.
 fn first_key(bucket: u64, options: &ListOptions) -> Result<Vec<u8>> {
     let ListOptions { prefix, delimiter, start_after, .. } = options;
-    let start = keys::uploads_from(bucket, prefix.as_bytes());
+    let start = keys::uploads_from(bucket, &first_from(prefix, delimiter, &options.start));
     if start_after.is_empty() {
         return Ok(start);
     }

@@ -1,4 +1,4 @@
-//! Versions: the listing of every version and delete marker, and the ways back to an older one.
+//! Versions: the listing of every version and delete marker, and putting an older one on top.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,19 +8,14 @@ use super::chain::{Bringing, Chain};
 use super::class;
 use super::context::{BucketRef, Reading};
 use super::copy::{not_copyable, unheld};
-use super::list::{BATCH, ListOptions, PAGE, end_of, group_of};
+use super::list::{BATCH, ListOptions, PAGE, end_of, first_from, group_of};
 use super::put::{PutOutcome, commit};
 use super::staged::Staged;
 use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, keys};
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
 use crate::format::row::ObjectRow;
-use crate::model::{
-    Durability, ETag, Lsn, ObjectKind, ObjectMeta, StorageClass, VersionId, check_list_argument, from_millis,
-};
-
-/// The most delete markers that one undelete removes.
-const MOST_MARKERS: usize = 50_000;
+use crate::model::{ETag, Lsn, ObjectKind, ObjectMeta, StorageClass, VersionId, from_millis};
 
 /// A version of an object, or a delete marker, in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,13 +98,8 @@ impl VersionWalk {
     /// Begins.
     pub fn begin(reading: Reading, bucket: &BucketRef, options: ListOptions) -> Result<VersionWalk> {
         let view = reading.pin()?;
-        check_list_argument("prefix", &options.prefix)?;
-        check_list_argument("delimiter", &options.delimiter)?;
-        check_list_argument("start_after", &options.start_after)?;
+        options.check()?;
         let invalid = |why: &str| Err(Error::invalid("InvalidArgument", why));
-        if options.limit == Some(0) {
-            return invalid("the limit of a listing must be at least 1");
-        }
         if options.descending {
             return invalid("versions are listed from the first key to the last only");
         }
@@ -118,11 +108,16 @@ impl VersionWalk {
         }
         let at = reading.at;
         let state = bucket.state(&Moment { view: &view, at })?;
-        let ListOptions { prefix, delimiter, start_after, start_after_version, limit, .. } = options;
+        let ListOptions { prefix, delimiter, start, start_after, start_after_version, limit, .. } = options;
         let (engine, batch) = (reading.engine, BATCH.0);
         let mut walk =
             VersionWalk { engine, view, at, state, prefix, delimiter, next: None, left: limit, batch };
-        walk.next = Some(walk.first_place(&start_after, start_after_version.as_ref())?);
+        let from = first_from(&walk.prefix, &walk.delimiter, &start);
+        walk.next = Some(match walk.first_place(&start_after, start_after_version.as_ref())? {
+            Place::From(after) => Place::From(after.max(from)),
+            Place::Within(after, _) if after < from => Place::From(from),
+            within => within,
+        });
         Ok(walk)
     }
 
@@ -311,73 +306,10 @@ impl VersionWalk {
     }
 }
 
-/// The step of an undelete.
-#[derive(Debug)]
-pub struct UndeleteStep {
-    bucket: BucketRef,
-    key: String,
-}
-
-impl Step for UndeleteStep {
-    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        let (key, state) = (&self.key, staged.bucket(&self.bucket)?);
-        let mut chain = Chain::new(staged, &state);
-        let (head, _) = chain.head(key)?.ok_or_else(|| catalog::no_such_key(key))?;
-        if !head.row.is_marker() {
-            return Ok(same(&state, &head));
-        }
-        let lens = state.lens(chain.staged);
-        let (mut markers, mut after) = (Vec::new(), Vec::new());
-        let head = loop {
-            let next = lens.next_version(Kind::Version, key.as_bytes(), &after)?;
-            let (tail, found) = next.ok_or_else(|| catalog::no_such_key(key))?;
-            let head = HeadRow::of(key, &found)?;
-            if !head.row.is_marker() {
-                break head;
-            }
-            if markers.len() == MOST_MARKERS {
-                return Err(Error::invalid(
-                    "TooManyObjects",
-                    format!(
-                        "more than {MOST_MARKERS} delete markers are on the object {key:?}; delete some by their \
-                         versions first"
-                    ),
-                ));
-            }
-            markers.push((tail.clone(), head.row.named));
-            after = tail;
-        };
-        for (tail, named) in markers {
-            chain.lift(Kind::Version, key, &tail)?;
-            if !named {
-                chain.lift(Kind::Null, key, b"")?;
-            }
-        }
-        chain.promote(key)?;
-        let lsn = Lsn(chain.staged.now.lsn);
-        Ok(StepOutcome::Put(PutOutcome { etag: head.etag(), version: Some(head.version()), lsn }))
-    }
-
-    fn frees(&self) -> bool {
-        true
-    }
-}
-
 /// What comes of a step that finds everything as it should be: the object stays that of the commit that wrote it.
-fn same(state: &BucketState, head: &HeadRow) -> StepOutcome {
+pub fn same(state: &BucketState, head: &HeadRow) -> StepOutcome {
     let version = state.versioning().map(|_| head.version());
     StepOutcome::Put(PutOutcome { etag: head.etag(), version, lsn: Lsn(head.lsn) })
-}
-
-/// Checks an undelete.
-pub fn undelete_step(engine: &Engine, bucket: &BucketRef, key: &str) -> Result<UndeleteStep> {
-    bucket.admit(&Moment::now(&engine.view()), key)?;
-    Ok(UndeleteStep { bucket: bucket.clone(), key: key.to_string() })
-}
-
-/// Removes the delete markers on top of a key, so that its newest version is current again.
-pub fn undelete(engine: &Arc<Engine>, bucket: &BucketRef, key: &str) -> Result<PutOutcome> {
-    commit(engine, undelete_step(engine, bucket, key)?, Durability::Synced)
 }
 
 /// The step that puts an older version on top.
@@ -427,5 +359,5 @@ pub fn restore_version(
     key: &str,
     version: &VersionId,
 ) -> Result<PutOutcome> {
-    commit(engine, restore_step(engine, bucket, key, version)?, Durability::Synced)
+    commit(engine, restore_step(engine, bucket, key, version)?, engine.settings().durability)
 }

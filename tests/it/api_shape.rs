@@ -111,6 +111,8 @@ fn the_store_is_as_written() -> Result<()> {
     let bucket: Bucket = store.create_bucket("cats")?;
     let other = store.create_bucket("dogs")?;
     is_shown(bucket.name());
+    let _: Bucket = store.create_bucket_if_missing("cats")?;
+    store.create_bucket_if_missing_with("cats", CreateBucketOptions::new())?;
     store.bucket("cats")?;
     for bucket in store.buckets()? {
         let bucket: Bucket = bucket?;
@@ -244,13 +246,14 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
             _ => {}
         }
     }
-    let options = ListOptions::new().prefix("").delimiter("/").start_after("k").limit(1000usize);
+    let options = ListOptions::new().prefix("").delimiter("/").start("k").start_after("k").limit(1000usize);
     let _: Listing = bucket.list_with(options.clone())?;
     let page: Page = bucket.list_page(options)?;
     let (entries, next): (Vec<Entry>, Option<String>) = (page.entries, page.next);
     assert_eq!((entries[0].name(), next), ("l", None));
     let Usage { objects, bytes, .. } = bucket.usage("l")?;
     assert_eq!((objects, bytes), (1, 20));
+    let PrefixOutcome { objects: 0, .. } = bucket.undelete_prefix("l")? else { panic!("nothing is deleted") };
 
     let DeleteOutcome { version, marker, .. } = bucket.delete_with("k", DeleteOptions::new())?;
     assert_eq!((version, marker), (None, false));
@@ -318,6 +321,7 @@ fn classes_and_restoring_are_as_written() -> Result<()> {
     is_plain::<RestoreTimes>();
     is_plain::<Billing>();
     let settings = Settings { restore_times: RestoreTimes::NONE, ..Default::default() };
+    let _: (Durability, Digests) = (settings.durability, settings.digests);
     let store = Store::builder("/m").vfs(Arc::new(MemoryVfs::new())).settings(settings).open()?;
     let options = CreateBucketOptions::new().storage_class(StorageClass::ColdArchive);
     let bucket = store.create_bucket_with("attic", options)?;

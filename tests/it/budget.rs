@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ossicle::{
-    AccessMonitor, AttributeOptions, Bucket, Budget, ChangeOp, CreateBucketOptions, DeleteOptions, Entropy,
-    ErrorKind, EvictBy, Lifecycle, Maintenance, MemoryVfs, ObjectMeta, PutOptions, Retention, RetentionMode,
-    Rule, SeededEntropy, Store, UploadOptions, VersionId, Versioning, VirtualClock, Worm, WormState,
+    AccessMonitor, AppendOptions, AttributeOptions, Bucket, Budget, ChangeOp, CreateBucketOptions,
+    DeleteOptions, Entropy, ErrorKind, EvictBy, Lifecycle, Maintenance, MemoryVfs, ObjectMeta, PutOptions,
+    Retention, RetentionMode, Rule, SeededEntropy, Store, UploadOptions, VersionId, Versioning, VirtualClock,
+    Worm, WormState,
 };
 
 use super::lifecycle::{DAY, HOUR, at_noon, midnight};
@@ -706,4 +707,52 @@ fn a_random_history_with_versions_evicts_what_a_plain_look_would() {
     for seed in 100..120 {
         walk(seed, Some(if seed % 4 == 0 { Versioning::Suspended } else { Versioning::Enabled }));
     }
+}
+
+#[test]
+fn an_object_that_grows_is_kept_as_its_first_append_says() {
+    let (_store, bucket, clock) = bucket_of(350, [EvictBy::Priority, EvictBy::OldestAccess]);
+    let kept = |key: &str| {
+        let meta = bucket.head(key).unwrap();
+        (meta.pinned(), meta.priority(), meta.replicated())
+    };
+    let options = AppendOptions::new().pinned(true);
+    bucket.append_with("pinned", 0, [1; 100], options).unwrap();
+    bucket.append_with("local", 0, [1; 50], AppendOptions::new().replicated(false).priority(1)).unwrap();
+    bucket.append_with("local", 50, [1; 50], AppendOptions::new().priority(9).pinned(true)).unwrap();
+    assert_eq!((kept("pinned"), kept("local")), ((true, 128, true), (false, 1, false)));
+    fill(&bucket, &clock, &["a"]);
+    bucket.put("b", [1; 100]).unwrap();
+    assert_eq!(keys(&bucket), ["b", "local", "pinned"], "neither what is pinned nor what is nowhere else");
+    refused(&bucket, "c", 200);
+    bucket.set_replicated("local", true).unwrap();
+    bucket.set_pinned("pinned", false).unwrap();
+    bucket.put("c", [1; 100]).unwrap();
+    assert_eq!(keys(&bucket), ["b", "c", "pinned"], "the lowest priority goes first");
+}
+
+/// What was copied elsewhere is not all of the object any more once something was appended to it.
+#[test]
+fn what_is_appended_and_not_replicated_keeps_the_object() {
+    let (_store, bucket, clock) = bucket_of(350, [EvictBy::OldestAccess]);
+    bucket.append("log", 0, [1; 100]).unwrap();
+    bucket.set_replicated("log", true).unwrap();
+    let local = || AppendOptions::new().replicated(false);
+    bucket.append_with("log", 100, b"", local()).unwrap();
+    assert!(bucket.head("log").unwrap().replicated(), "nothing was appended");
+    bucket.append_with("log", 100, [2; 100], local()).unwrap();
+    assert!(!bucket.head("log").unwrap().replicated());
+    bucket.append("log", 200, [3; 50]).unwrap();
+    assert!(!bucket.head("log").unwrap().replicated(), "an append that says nothing takes nothing back");
+    fill(&bucket, &clock, &["a", "b", "c"]);
+    assert_eq!(keys(&bucket), ["c", "log"]);
+    // An object that is empty yet is dressed by the append that says something.
+    bucket.append("empty", 0, b"").unwrap();
+    bucket.set_pinned("empty", true).unwrap();
+    bucket.append_with("empty", 0, b"", AppendOptions::new().content_type("text/plain")).unwrap();
+    bucket.append_with("empty", 0, b"x", AppendOptions::new().content_type("text/plain")).unwrap();
+    assert!(bucket.head("empty").unwrap().pinned(), "nothing was said of it");
+    bucket.append("other", 0, b"").unwrap();
+    bucket.append_with("other", 0, b"x", AppendOptions::new().priority(3)).unwrap();
+    assert_eq!(bucket.head("other").unwrap().priority(), 3);
 }

@@ -23,6 +23,8 @@ pub enum Step {
     Exists(Spot),
     /// And puts something into it.
     CreateBucket(usize),
+    /// The same unless it is there.
+    CreateBucketIfMissing(usize),
     DeleteBucket(usize),
     PutRow(RowAt, usize),
     DeleteRow(RowAt),
@@ -40,7 +42,7 @@ impl Step {
             | Step::Head(at, _)
             | Step::Exists(at) => vec![at],
             Step::Copy(from, to, _) | Step::Rename(from, to, _) => vec![from, to],
-            Step::CreateBucket(_) | Step::DeleteBucket(_) => Vec::new(),
+            Step::CreateBucket(_) | Step::CreateBucketIfMissing(_) | Step::DeleteBucket(_) => Vec::new(),
             Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) => Vec::new(),
         }
     }
@@ -63,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (spot(), asked()).prop_map(|(at, asked)| Step::Head(at, asked)),
         1 => spot().prop_map(Step::Exists),
         1 => (0..BUCKETS.len()).prop_map(Step::CreateBucket),
+        1 => (0..BUCKETS.len()).prop_map(Step::CreateBucketIfMissing),
         1 => (0..BUCKETS.len()).prop_map(Step::DeleteBucket),
         3 => (row_at(), row_len()).prop_map(|(at, len)| Step::PutRow(at, len)),
         1 => row_at().prop_map(Step::DeleteRow),
@@ -101,6 +104,7 @@ pub enum Completing {
 #[derive(Clone, Debug)]
 pub enum Op {
     CreateBucket(usize),
+    CreateBucketIfMissing(usize),
     CreateBucketWith(usize, Option<Versioning>, Option<StorageClass>),
     DeleteBucket(usize),
     /// From the first to the second.
@@ -111,6 +115,7 @@ pub enum Op {
     SetAcl(usize, Acl),
     Configs(usize, bool),
     DeletePrefix(usize, String),
+    UndeletePrefix(usize, String),
     RenamePrefix(usize, String, String),
     Diff(usize, usize),
     /// At a moment of the past, by its commit or by its time.
@@ -367,6 +372,7 @@ fn spaces() -> impl Strategy<Value = Op> {
     let name = || 0usize..BUCKETS.len();
     prop_oneof![
         3 => name().prop_map(Op::CreateBucket),
+        2 => name().prop_map(Op::CreateBucketIfMissing),
         1 => (name(), prop::option::of(versioning()), prop::option::of(class()))
             .prop_map(|(at, versioning, class)| Op::CreateBucketWith(at, versioning, class)),
         4 => name().prop_map(Op::DeleteBucket),
@@ -379,6 +385,7 @@ fn spaces() -> impl Strategy<Value = Op> {
         1 => (bucket(), select(&[Acl::Private, Acl::PublicRead][..])).prop_map(|(at, acl)| Op::SetAcl(at, acl)),
         3 => (bucket(), prop::bool::weighted(0.1)).prop_map(|(at, stale)| Op::Configs(at, stale)),
         5 => (bucket(), prefix()).prop_map(|(at, prefix)| Op::DeletePrefix(at, prefix)),
+        4 => (bucket(), prefix()).prop_map(|(at, prefix)| Op::UndeletePrefix(at, prefix)),
         8 => (bucket(), prefix(), prefix()).prop_map(|(at, old, new)| Op::RenamePrefix(at, old, new)),
         4 => (bucket(), bucket()).prop_map(|(before, after)| Op::Diff(before, after)),
         6 => (0usize..8, any::<bool>()).prop_map(|(at, by_time)| Op::LookBack(at, by_time)),

@@ -106,6 +106,7 @@ fn digests_of(digests: Digests, body: &[u8]) -> ObjectDigests {
 pub struct List {
     pub prefix: String,
     pub delimiter: String,
+    pub start: String,
     pub start_after: String,
     pub limit: Option<usize>,
     pub descending: bool,
@@ -349,7 +350,10 @@ impl Reference {
 
     /// The lines of a listing, and whether there are more.
     pub fn list(&self, bucket: &Handle, list: &List) -> Answer<(Vec<Line>, bool)> {
-        if [&list.prefix, &list.delimiter, &list.start_after].iter().any(|text| text.len() > 1023) {
+        if [&list.prefix, &list.delimiter, &list.start, &list.start_after]
+            .iter()
+            .any(|text| text.len() > 1023)
+        {
             return Err(BAD_ARGUMENT);
         }
         if list.limit == Some(0) {
@@ -372,6 +376,12 @@ impl Reference {
         }
         if list.descending {
             lines.reverse();
+        }
+        if !list.start.is_empty() {
+            lines.retain(|line| match list.descending {
+                true => line.name() <= list.start.as_str(),
+                false => line.name() >= list.start.as_str(),
+            });
         }
         if !list.start_after.is_empty() {
             lines.retain(|line| match list.descending {

@@ -342,6 +342,8 @@ pub(super) fn asked() -> impl Strategy<Value = Asked> {
 pub struct Lines {
     pub prefix: String,
     pub delimiter: String,
+    /// Where it begins; together with `start_after` both count.
+    pub start: String,
     pub start_after: String,
     pub limit: Option<usize>,
     /// From the last to the first.
@@ -356,10 +358,12 @@ pub(super) fn lines() -> impl Strategy<Value = Lines> {
     let delimiter = select(&["", "", "/", "/", "a", "//", "b/", "\0", "\u{1F408}", "\u{301}"][..]);
     let limit = prop::option::of(prop_oneof![1 => Just(0usize), 20 => 1usize..8, 4 => 8usize..1500]);
     let descending = prop::bool::weighted(0.2);
-    (list_text(), delimiter, list_text(), limit, descending).prop_map(
-        |(prefix, delimiter, start_after, limit, descending)| Lines {
+    let start = prop_oneof![2 => Just(String::new()), 1 => list_text()];
+    (list_text(), delimiter, start, list_text(), limit, descending).prop_map(
+        |(prefix, delimiter, start, start_after, limit, descending)| Lines {
             prefix,
             delimiter: delimiter.to_string(),
+            start,
             start_after,
             limit,
             descending,

@@ -322,6 +322,7 @@ pub(super) fn list(lines: &Lines) -> List {
     List {
         prefix: lines.prefix.clone(),
         delimiter: lines.delimiter.clone(),
+        start: lines.start.clone(),
         start_after: lines.start_after.clone(),
         limit: lines.limit,
         descending: lines.descending,
@@ -331,6 +332,7 @@ pub(super) fn list(lines: &Lines) -> List {
 pub(super) fn list_options(lines: &Lines) -> ListOptions {
     let options =
         ListOptions::new().prefix(&lines.prefix).delimiter(&lines.delimiter).start_after(&lines.start_after);
+    let options = if lines.start.is_empty() { options } else { options.start(&lines.start) };
     let options = if lines.descending { options.descending() } else { options };
     match lines.limit {
         Some(limit) => options.limit(limit),

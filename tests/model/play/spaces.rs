@@ -16,6 +16,7 @@ impl Play<'_> {
     pub(super) fn space_op(&mut self, op: &Op) -> ControlFlow<()> {
         match op {
             Op::CreateBucket(at) => self.create_bucket(*at),
+            Op::CreateBucketIfMissing(at) => self.create_bucket_if_missing(*at),
             Op::CreateBucketWith(at, versioning, class) => self.create_bucket_with(*at, *versioning, *class),
             Op::DeleteBucket(at) => {
                 same(self.store.delete_bucket(BUCKETS[*at]), self.model.delete_bucket(BUCKETS[*at]));
@@ -42,6 +43,14 @@ impl Play<'_> {
                     same(real, told.map(|objects| (objects, lsn)));
                 }
             }
+            Op::UndeletePrefix(at, prefix) => {
+                if let Some((bucket, handle)) = self.pair(*at, false) {
+                    let told = self.model.undelete_prefix(&handle, prefix);
+                    let lsn = self.model.lsn;
+                    let real = bucket.undelete_prefix(prefix).map(|outcome| (outcome.objects, outcome.lsn.0));
+                    same(real, told.map(|objects| (objects, lsn)));
+                }
+            }
             Op::RenamePrefix(at, old, new) => {
                 if let Some((bucket, handle)) = self.pair(*at, false) {
                     let told = self.model.rename_prefix(&handle, old, new);
@@ -61,6 +70,14 @@ impl Play<'_> {
         let real = self.store.create_bucket(BUCKETS[at]);
         let told = self.model.create_bucket(BUCKETS[at]);
         self.keep(at, real, told);
+    }
+
+    fn create_bucket_if_missing(&mut self, at: usize) {
+        let told = match self.model.bucket(BUCKETS[at]) {
+            Err("NoSuchBucket") => self.model.create_bucket(BUCKETS[at]),
+            found => found,
+        };
+        self.keep(at, self.store.create_bucket_if_missing(BUCKETS[at]), told);
     }
 
     fn create_bucket_with(&mut self, at: usize, versioning: Option<Versioning>, class: Option<StorageClass>) {

@@ -180,6 +180,24 @@ impl Play<'_> {
                 made.push((*at, real.clone(), handle));
                 both(tx.put(&real, "first", &body[..]), put.map(|_| ()))
             }
+            Step::CreateBucketIfMissing(at) => {
+                let name = BUCKETS[*at];
+                let before = self.model.bucket(name).ok();
+                match (tx.create_bucket_if_missing(name), told.create_bucket_if_missing(name)) {
+                    (Ok(real), Ok(handle)) => {
+                        // What was there before is kept track of already.
+                        if before.is_none_or(|before| before != handle)
+                            && made.iter().all(|(_, _, known)| *known != handle)
+                        {
+                            made.push((*at, real.clone(), handle.clone()));
+                        }
+                        let body: Arc<[u8]> = Arc::from(*b"the first");
+                        let put = told.put(&handle, "first", &body, &Default::default(), &Wants::default());
+                        both(tx.put(&real, "first", &body[..]), put.map(|_| ()))
+                    }
+                    (real, told) => both(real.map(|_| ()), told.map(|_| ())),
+                }
+            }
             Step::DeleteBucket(at) => both(tx.delete_bucket(BUCKETS[*at]), told.delete_bucket(BUCKETS[*at])),
             Step::PutRow(RowAt { table, key }, len) => {
                 let value = Body { len: *len, seed: key.len() as u8 }.bytes();
@@ -202,7 +220,7 @@ impl Play<'_> {
 /// Whether a step makes a bucket in the place of one that was removed by the same transaction, which the change feed does
 /// not tell apart.
 fn takes_a_name_over(before: &[Step], step: &Step) -> bool {
-    let Step::CreateBucket(at) = step else {
+    let (Step::CreateBucket(at) | Step::CreateBucketIfMissing(at)) = step else {
         return false;
     };
     before.iter().any(|other| matches!(other, Step::DeleteBucket(gone) if gone == at))

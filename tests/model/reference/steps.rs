@@ -7,8 +7,8 @@ use ossicle::ObjectKind;
 
 use super::attributes::check_class;
 use super::{
-    Answer, BAD_KEY, Chain, Dress, Handle, IMMUTABLE, NOT_COPYABLE, Name, Object, Outcome, Place, Read,
-    Reference, Wants, Which, check_bucket_name, check_key, check_row, digests_of, etag_by,
+    Answer, BAD_KEY, Chain, Dress, Handle, IMMUTABLE, NO_BUCKET, NOT_COPYABLE, Name, Object, Outcome, Place,
+    Read, Reference, Wants, Which, check_bucket_name, check_key, check_row, digests_of, etag_by,
 };
 
 /// Steps on their way into one commit.
@@ -302,6 +302,16 @@ impl Steps {
         scratch.held.insert(scratch.made, Arc::default());
         self.touch(Place::Bucket(name.to_string()), true, true);
         self.scratch.bucket(name)
+    }
+
+    /// Makes a bucket unless it is there, which reads.
+    pub fn create_bucket_if_missing(&mut self, name: &str) -> Answer<Handle> {
+        check_bucket_name(name)?;
+        self.read()?;
+        match self.scratch.bucket(name) {
+            Err(NO_BUCKET) => self.create_bucket(name),
+            found => found,
+        }
     }
 
     pub fn delete_bucket(&mut self, name: &str) -> Answer<()> {

@@ -6,7 +6,7 @@ use ossicle::ObjectKind;
 
 use super::{
     Answer, BAD_ARGUMENT, BAD_KEY, Handle, IMMUTABLE, List, Made, NO_KEY, NOT_COPYABLE, Object, Outcome,
-    Reference, Steps, Wants, Which, check_key,
+    Reference, Steps, Wants, Which, check_key, check_prefix,
 };
 
 /// One line of a listing of versions.
@@ -34,7 +34,9 @@ impl Reference {
         list: &List,
         after: Option<&Which>,
     ) -> Answer<(Vec<VersionLine>, Option<VersionLine>)> {
-        if [&list.prefix, &list.delimiter, &list.start_after].iter().any(|text| text.len() > 1023)
+        if [&list.prefix, &list.delimiter, &list.start, &list.start_after]
+            .iter()
+            .any(|text| text.len() > 1023)
             || list.limit == Some(0)
             || list.descending
             || (after.is_some() && list.start_after.is_empty())
@@ -48,9 +50,12 @@ impl Reference {
             if let Some(at) = rest.find(&list.delimiter).filter(|_| !list.delimiter.is_empty()) {
                 let group = &key[..list.prefix.len() + at + list.delimiter.len()];
                 let is_new = lines.last().is_none_or(|last| last.name() != group);
-                if is_new && (start_after.is_empty() || group > start_after) {
+                if is_new && group >= list.start.as_str() && (start_after.is_empty() || group > start_after) {
                     lines.push(VersionLine::Prefix(group.to_string()));
                 }
+                continue;
+            }
+            if key < &list.start {
                 continue;
             }
             let from = match after {
@@ -73,6 +78,23 @@ impl Reference {
 
     pub fn undelete(&mut self, bucket: &Handle, key: &str) -> Answer<Made> {
         self.alone(|steps| steps.undelete(bucket, key))
+    }
+
+    /// Answers how many objects it was.
+    pub fn undelete_prefix(&mut self, bucket: &Handle, prefix: &str) -> Answer<u64> {
+        check_prefix(prefix)?;
+        self.alone(|steps| {
+            let its = steps.scratch.check(bucket)?;
+            let mut changes = Vec::new();
+            for (key, chain) in its.under(prefix).filter(|(_, chain)| chain[0].marker) {
+                if let Some(at) = chain.iter().position(|object| !object.marker) {
+                    changes.push((bucket.id, key.clone(), chain[at..].to_vec()));
+                }
+            }
+            let count = changes.len() as u64;
+            steps.make(changes, None)?;
+            Ok(count)
+        })
     }
 
     pub fn restore_version(&mut self, bucket: &Handle, key: &str, which: &Which) -> Answer<Made> {
