@@ -33,6 +33,7 @@ pub mod history;
 pub mod leavings;
 pub mod lifecycle;
 pub mod list;
+pub mod merging;
 pub mod moving;
 pub mod multipart;
 pub mod opening;
