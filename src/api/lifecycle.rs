@@ -8,9 +8,10 @@ use crate::model::{LifecycleCounts, LifecycleReport};
 use crate::ops::lifecycle::{self, LifecycleDue, PreviewWalk};
 
 impl Bucket {
-    /// What the lifecycle rules would do to what is in the bucket now, in a run at the last midnight (UTC) at or before
-    /// `at`; without it, in the run of today. Nothing is changed. In the order of keys, of each key the newest version
-    /// first, uploads at the end.
+    /// What the lifecycle rules would do to what is in the bucket now, in the daily run at the last midnight (UTC) at or
+    /// before `at`, which leaves alone what was written, and rules that were set, since then; without `at`, what
+    /// [`run_lifecycle`](Bucket::run_lifecycle) would do now. Nothing is changed. In the order of keys, of each key the
+    /// newest version first, uploads at the end.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -40,7 +41,8 @@ impl Bucket {
         lifecycle::report(&self.reading(), self.reference())
     }
 
-    /// Carries the lifecycle rules out now, without waiting for the next midnight: what the run of today would do.
+    /// Carries the lifecycle rules out now, without waiting for the next midnight: what the run of today would do if the
+    /// rules had been there by then. Days count as always; what is due by a date may be of today.
     ///
     /// # Errors
     /// `NoSuchBucket`; what writing gives.

@@ -12,7 +12,7 @@ use super::route::Route;
 use super::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
-use crate::model::{BucketName, Budget, Encryption, Lifecycle, Versioning, Worm, WormState, from_millis};
+use crate::model::{BucketName, Budget, Encryption, InForce, Versioning, Worm, WormState, from_millis};
 
 /// A bucket as its row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct BucketState {
     /// Where the keys lie.
     pub route: Route,
     /// The lifecycle rules.
-    pub lifecycle: Option<Arc<Lifecycle>>,
+    pub lifecycle: Option<Arc<InForce>>,
     /// Whether it notes when objects are read.
     pub monitored: bool,
     /// How it encrypts what is written to it.

@@ -8,8 +8,8 @@ use crate::format::row::{
 };
 use crate::format::varint;
 use crate::model::{
-    DAY, Except, Expiration, Lifecycle, LifecycleCounts, LifecycleReport, Rule, StorageClass, Transition,
-    When, from_millis, to_millis,
+    DAY, Except, Expiration, InForce, Lifecycle, LifecycleCounts, LifecycleReport, Rule, StorageClass,
+    Transition, When, from_millis, to_millis,
 };
 
 /// The name of the rules among the configurations of a bucket.
@@ -26,8 +26,11 @@ fn find<R: row::Row>(rows: &(impl Rows + ?Sized), key: &[u8]) -> Result<Option<R
 }
 
 /// The rules of a bucket.
-pub fn find_rules(rows: &impl Rows, bucket_id: u64) -> Result<Option<Lifecycle>> {
-    find::<LifecycleRow>(rows, &keys::config(bucket_id, RULES))?.map(of_row).transpose()
+pub fn find_rules(rows: &impl Rows, bucket_id: u64) -> Result<Option<InForce>> {
+    let found = find::<LifecycleRow>(rows, &keys::config(bucket_id, RULES))?;
+    found
+        .map(|mut row| Ok(InForce { set: std::mem::take(&mut row.set), lifecycle: of_row(row)? }))
+        .transpose()
 }
 
 /// The access monitor of a bucket.
@@ -58,7 +61,8 @@ pub fn encode_day(day: u64) -> Vec<u8> {
 }
 
 /// Rules as rows keep them.
-pub fn to_row(lifecycle: &Lifecycle) -> LifecycleRow {
+pub fn to_row(rules: &InForce) -> LifecycleRow {
+    let lifecycle = &rules.lifecycle;
     let transition = |each: &Transition| TransitionRow {
         when: when_row(each.when),
         class: each.class.number(),
@@ -86,7 +90,8 @@ pub fn to_row(lifecycle: &Lifecycle) -> LifecycleRow {
         noncurrent_transitions: rule.noncurrent_transitions.iter().map(transition).collect(),
         access_base: rule.access_base.map(to_millis),
     };
-    LifecycleRow { rules: lifecycle.rules.iter().map(rule).collect(), overlap: lifecycle.overlap }
+    let (overlap, set) = (lifecycle.overlap, rules.set.clone());
+    LifecycleRow { rules: lifecycle.rules.iter().map(rule).collect(), overlap, set }
 }
 
 fn when_row(when: When) -> WhenRow {
@@ -115,7 +120,7 @@ fn transition_of(row: &TransitionRow) -> Result<Transition> {
     Ok(transition)
 }
 
-/// Rules out of a row.
+/// Rules out of a row, without when they were set.
 pub fn of_row(row: LifecycleRow) -> Result<Lifecycle> {
     let mut lifecycle = Lifecycle { rules: Vec::with_capacity(row.rules.len()), overlap: row.overlap };
     for row in row.rules {

@@ -80,7 +80,8 @@ impl Default for Touched {
 }
 
 impl Touched {
-    /// Leaves a note, unless there is one of the same time or a later one. Waits for nobody. Says whether it has just
+    /// Leaves a note, unless there is one of the same time or the next one: readers meet as a day begins. One of a later
+    /// time comes from a clock that was ahead, and gives way. Waits for nobody. Says whether it has just
     /// become time to write notes down.
     pub fn note(&self, group: u64, key: &str, when: u64) -> bool {
         let mut hasher = std::hash::DefaultHasher::new();
@@ -99,7 +100,7 @@ impl Touched {
         let Shard { notes, written } = &mut *shard;
         if let Some(note) = notes.get_mut(&hash) {
             let is_same = note.touch.group == group && *note.touch.key == *key;
-            if !is_same || note.touch.when >= when {
+            if !is_same || note.touch.when == when || note.touch.when == when.saturating_add(1) {
                 recent.store(noted, Ordering::Relaxed);
                 return false;
             }
@@ -190,6 +191,17 @@ mod tests {
         touched.forget();
         touched.note(1, "a", 6);
         assert!(touched.is_due());
+    }
+
+    #[test]
+    fn a_note_of_a_clock_that_was_ahead_gives_way() {
+        let touched = Touched::default();
+        touched.note(1, "a", 3000);
+        assert_eq!(touched.take(10)[0].when, 3000);
+        touched.note(1, "a", 5);
+        assert_eq!(touched.take(10), [Touch { group: 1, key: "a".into(), when: 5 }]);
+        touched.note(1, "a", 4);
+        assert!(!touched.is_due());
     }
 
     #[test]

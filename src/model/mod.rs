@@ -50,7 +50,7 @@ pub use lifecycle::{
     AccessMonitor, Except, Expiration, Expiry, Lifecycle, LifecycleAction, LifecycleCounts, LifecycleReport,
     Rule, Transition, When,
 };
-pub(crate) use lifecycle::{Act, DAY, Plan, Region, Subject, day_of};
+pub(crate) use lifecycle::{Act, DAY, InForce, Plan, Region, Subject, day_of};
 pub use lsn::Lsn;
 pub use meta::{Billing, ClassBilling, Durability, Entry, ObjectMeta, Usage};
 pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};

@@ -230,13 +230,19 @@ pub fn trim(engine: &Arc<Engine>) -> Result<bool> {
         None => None,
         Some(retained) => {
             let retained = if engine.mistake().is(Planted::TrimAll) { 0 } else { retained.millis };
-            let cut = engine.millis().saturating_sub(retained);
+            let now = engine.millis();
+            let cut = now.saturating_sub(retained);
             // The state at the last commit before the cut is still to be read.
             let last = moment.last(&times, &keys::time(cut.saturating_add(1), 0))?;
             let Some((_, lsn)) = last.as_deref().and_then(keys::parse_time) else {
                 return Ok(false);
             };
-            Some(lsn)
+            // Under a clock that was behind a commit says that it is older than those before it. What stays begins with the
+            // first commit, by the order of commits, whose time is not over; what is later than now says nothing.
+            let (after, end) = (keys::time(cut.saturating_add(1), 0), keys::time(now.saturating_add(1), 0));
+            let next = moment.next(&after, &end)?;
+            let first = next.as_deref().and_then(keys::parse_time).map(|(_, lsn)| lsn.saturating_sub(1));
+            Some(first.map_or(lsn, |first| lsn.min(first)))
         }
     };
     let mut gone = Vec::new();

@@ -125,6 +125,14 @@ impl RestoreStep {
     }
 }
 
+impl RestoreStep {
+    /// How long what was asked for before takes by the times of now.
+    fn usual(&self, row: &ObjectRow, before: Option<Restoring>) -> Option<u64> {
+        let class = StorageClass::from_number(row.class)?;
+        self.times.of(class, RestorePriority::from_number(before?.priority)).map(millis)
+    }
+}
+
 fn millis(span: Duration) -> u64 {
     // So far below the end of the range that days can be added.
     span.as_millis().min(u128::from(u64::MAX >> 2)) as u64
@@ -134,12 +142,21 @@ fn not_supported(why: String) -> Error {
     Error::new(ErrorKind::Unsupported, "OperationNotSupported", why)
 }
 
-/// What comes of asking at `now`, where `before` was asked for earlier.
-fn advance(key: &str, before: Option<Restoring>, now: u64, asked: Asked) -> Result<Restoring> {
+/// What comes of asking at `now`, where `before` was asked for earlier and takes `usual` milliseconds if it is asked for
+/// now.
+fn advance(
+    key: &str,
+    before: Option<Restoring>,
+    now: u64,
+    (usual, asked): (u64, Asked),
+) -> Result<Restoring> {
     let lasts = asked.lasts.unwrap_or(DAY);
     let ready = now.saturating_add(asked.takes);
     let anew = Restoring { ready, until: ready.saturating_add(lasts), priority: asked.priority.number() };
-    let Some(before) = before.filter(|before| now < before.until) else {
+    // One that is ready later than it would be now was asked for under a clock that was ahead, or when restoring took
+    // longer: nobody waits for that.
+    let counts = |before: &Restoring| now < before.until && before.ready <= now.saturating_add(usual);
+    let Some(before) = before.filter(counts) else {
         return Ok(anew);
     };
     if now >= before.ready {
@@ -166,7 +183,8 @@ impl Step for RestoreStep {
         let (head, found) = chain.object(&self.key, self.options.version.as_ref())?;
         let asked = self.ask(&head.row)?;
         let before = head.row.rare().cold.restore;
-        let mut next = advance(&self.key, before, now, asked)?;
+        let usual = self.usual(&head.row, before).unwrap_or(asked.takes);
+        let mut next = advance(&self.key, before, now, (usual, asked))?;
         if chain.staged.now.mistake.is(Planted::RestoreForever) {
             next.until = u64::MAX >> 1;
         }
@@ -215,13 +233,16 @@ mod tests {
     fn a_faster_priority_never_makes_it_later_and_keeps_the_days() {
         let before = Restoring { ready: NOW + 100, until: NOW + 100 + 3 * DAY, priority: 1 };
         let fast = RestorePriority::Expedited;
-        let sooner = advance("k", Some(before), NOW, asked(10, None, fast)).unwrap();
+        let sooner = advance("k", Some(before), NOW, (100, asked(10, None, fast))).unwrap();
         assert_eq!(sooner, Restoring { ready: NOW + 10, until: NOW + 10 + 3 * DAY, priority: 2 });
-        let later = advance("k", Some(before), NOW, asked(1000, Some(1), fast)).unwrap();
+        let later = advance("k", Some(before), NOW, (100, asked(1000, Some(1), fast))).unwrap();
         assert_eq!(later, Restoring { ready: NOW + 100, until: NOW + 100 + DAY, priority: 2 });
         for priority in [RestorePriority::Bulk, RestorePriority::Standard] {
-            let error = advance("k", Some(before), NOW, asked(0, None, priority)).unwrap_err();
+            let error = advance("k", Some(before), NOW, (100, asked(0, None, priority))).unwrap_err();
             assert_eq!(error.code(), "RestoreAlreadyInProgress");
+            // A clock that was ahead by more than it takes said when it is ready.
+            let anew = advance("k", Some(before), NOW, (99, asked(50, None, priority))).unwrap();
+            assert_eq!((anew.ready, anew.until), (NOW + 50, NOW + 50 + DAY));
         }
     }
 
@@ -229,7 +250,7 @@ mod tests {
     fn times_at_the_end_of_the_calendar_do_not_overflow() {
         let forever = asked(millis(Duration::MAX), Some(365), RestorePriority::Standard);
         for now in [0, NOW, u64::MAX - 1, u64::MAX] {
-            let restoring = advance("k", None, now, forever).unwrap();
+            let restoring = advance("k", None, now, (0, forever)).unwrap();
             assert!(restoring.ready >= now && restoring.until >= restoring.ready);
         }
     }

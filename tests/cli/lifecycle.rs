@@ -92,3 +92,23 @@ fn the_access_monitor_is_switched() {
     assert!(tool.fails(&["lifecycle", "monitor", "cats", "disabled"]).contains("last access"));
     assert_eq!(tool.run(&["lifecycle", "monitor", "cats", "perhaps"]).code, Some(2));
 }
+
+/// They were taken for the third of March.
+#[test]
+fn dates_that_are_none_are_refused() {
+    let tool = Tool::new();
+    tool.ok(&["mb", "cats"]);
+    for date in ["2026-02-31", "2026-02-29", "2026-04-31"] {
+        fs::write(tool.path("rules.xml"), RULES.replace("2100-01-01", date)).unwrap();
+        assert!(tool.fails(&["lifecycle", "set", "cats", "rules.xml"]).contains("is no date"), "{date}");
+        assert!(tool.fails(&["lifecycle", "show", "cats"]).contains("no lifecycle rules"));
+        for asking in
+            [vec!["ls", "cats", "--as-of", date], vec!["lifecycle", "preview", "cats", "--at", date]]
+        {
+            let told = tool.run(&asking);
+            assert!(told.code != Some(0) && told.err.contains("there is no day"), "{told:?}");
+        }
+    }
+    fs::write(tool.path("rules.xml"), RULES.replace("2100-01-01", "2096-02-29")).unwrap();
+    tool.ok(&["lifecycle", "set", "cats", "rules.xml"]);
+}

@@ -340,3 +340,23 @@ fn the_past_shows_the_rules_of_then() {
     assert_eq!(at(second), Some(rules(2)));
     assert_eq!(at(store.stats().lsn), None);
 }
+
+/// What could never act is told when it is set, and not found out by whoever waits for it.
+#[test]
+fn rules_that_can_never_act_are_refused() {
+    for rule in [
+        Rule::new("").larger_than(0).expire_markers(),
+        Rule::new("").larger_than(1000).expire_markers().noncurrent_expire_after(1),
+        Rule::new("").smaller_than(0).expire_after(1),
+        Rule::new("").larger_than(u64::MAX).expire_after(1),
+        Rule::new("a/").tag("t", "1").except_tagged("a/", "t", "1").expire_after(1),
+    ] {
+        refused([rule]);
+    }
+    let fine = [
+        Rule::new("a").smaller_than(1).expire_markers(),
+        Rule::new("b/").tag("t", "1").except_tagged("b/", "t", "2").expire_after(1),
+        Rule::new("c/").tag("t", "1").except_tagged("c/x", "t", "1").expire_after(1),
+    ];
+    taken(fine);
+}

@@ -34,6 +34,8 @@ mod identity;
 mod idle;
 mod lifecycle;
 mod lifecycle_access;
+mod lifecycle_agree;
+mod lifecycle_clock;
 mod lifecycle_days;
 mod lifecycle_rules;
 mod lifecycle_since;

@@ -64,10 +64,11 @@ pub fn as_of(text: &str) -> Result<crate::AsOf, String> {
     }
     let wrong =
         || format!("`{text}` is no moment: write the number of a commit, or `2026-02-03 04:05:06` (UTC)");
-    let plain = text.trim_end_matches('Z');
+    let plain = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = plain.split_once([' ', 'T']).unwrap_or((plain, "00:00:00"));
     let numbers = |text: &str, mark: char| -> Option<[u64; 3]> {
-        let parts: Vec<u64> = text.split(mark).map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok());
+        let parts: Vec<u64> = text.split(mark).map(|part| number(part).flatten()).collect::<Option<_>>()?;
         parts.try_into().ok()
     };
     let [year, month, day] = numbers(date, '-').ok_or_else(wrong)?;
@@ -84,6 +85,10 @@ pub fn as_of(text: &str) -> Result<crate::AsOf, String> {
     // Days since 1970 of a date of the civil calendar, with years that begin in March.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
+    // A day that its month does not have comes out as another one.
+    if date_of_day(days as i64) != (year as i64, month as i64, day as i64) {
+        return Err(format!("`{text}` is no moment: there is no day {day} in that month"));
+    }
     let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
     Ok(crate::AsOf::Time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
 }
@@ -95,12 +100,12 @@ pub fn moment(when: SystemTime) -> String {
         Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
     };
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = date(days);
+    let (year, month, day) = date_of_day(days);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// Year, month and day of a count of days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
-fn date(days: i64) -> (i64, i64, i64) {
+fn date_of_day(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -156,6 +161,19 @@ mod tests {
             ["", "now", "2026-13-01", "2026-02-03 24:00:00", "2026-02", "1969-12-31", "2026-02-03 1:2"]
         {
             assert!(as_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_that_its_month_does_not_have_is_no_moment() {
+        for wrong in
+            ["2026-02-29", "2026-02-31", "2026-04-31 10:00:00", "2100-02-29", "2026-02-03ZZ", "2026-02-+3"]
+        {
+            assert!(as_of(wrong).is_err(), "{wrong}");
+        }
+        for right in ["2024-02-29", "2000-02-29", "2026-12-31", "1970-01-01", "9999-12-31"] {
+            let Ok(crate::AsOf::Time(time)) = as_of(right) else { panic!("{right}") };
+            assert_eq!(moment(time), format!("{right} 00:00:00Z"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
+use super::{Row, UNKNOWN, decode_body, encode_body};
 
 /// The lifecycle rules of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct LifecycleRow {
     pub rules: Vec<RuleRow>,
     /// Whether they may overlap.
     pub overlap: bool,
+    /// When each of them was set, in milliseconds since 1970; no part of schema 1, where it is not known.
+    #[serde(skip)]
+    pub set: Vec<u64>,
 }
 
 /// One rule.
@@ -72,9 +75,27 @@ pub struct TransitionRow {
     pub small_files: Option<bool>,
 }
 
+/// The schema of rules that say when they were set.
+const WITH_SET: u8 = 2;
+
 impl Row for LifecycleRow {
     const KIND: u8 = 16;
     const SCHEMA: u8 = 1;
+
+    fn encode_newer(&self) -> Option<(u8, Vec<u8>)> {
+        (!self.set.is_empty()).then(|| (WITH_SET, encode_body(&(self, &self.set))))
+    }
+
+    fn upgrade(schema: u8, body: &[u8]) -> Result<LifecycleRow, &'static str> {
+        if schema != WITH_SET {
+            return Err(UNKNOWN);
+        }
+        let (row, set): (LifecycleRow, Vec<u64>) = decode_body(body)?;
+        if set.len() != row.rules.len() {
+            return Err("a row of rules does not say of each when it was set");
+        }
+        Ok(LifecycleRow { set, ..row })
+    }
 }
 
 /// Whether a bucket notes accesses.

@@ -294,6 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn rules_say_when_they_were_set_in_schema_2() {
+        let rule = RuleRow { id: "r".into(), enabled: true, noncurrent_days: Some(3), ..Default::default() };
+        let old = LifecycleRow { rules: vec![rule], overlap: true, set: vec![] };
+        let body = [1, 1, b'r', 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 3, 0, 0, 1];
+        assert_eq!(encode(&old), [&[16, 1, 17][..], &body].concat());
+        let new = LifecycleRow { set: vec![300], ..old.clone() };
+        assert_eq!(encode(&new), [&[16, 2, 21][..], &body, &[1, 251, 44, 1]].concat());
+        for row in [old, new.clone()] {
+            assert_eq!(decode::<LifecycleRow>(&encode(&row)), Ok(row));
+        }
+        assert!(decode::<LifecycleRow>(&encode(&LifecycleRow { set: vec![1, 2], ..new })).is_err());
+    }
+
+    #[test]
     fn a_glance_sees_what_the_whole_row_says() {
         for (blake3, content_type) in [(None, None), (Some([9; 32]), Some("text/plain".to_string()))] {
             let row = ObjectRow {

@@ -13,6 +13,9 @@ const MAX_ID_BYTES: usize = 255;
 /// More days than anybody can mean; so that no sum overflows.
 const MAX_DAYS: u32 = 1_000_000;
 
+/// The longest body: as many parts as an upload has, of as many bytes (OSS).
+const MAX_BYTES: u64 = 10_000 * (5 << 30);
+
 /// By what clock an action counts; times of different clocks say nothing of each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Clock {
@@ -162,6 +165,21 @@ fn check_filter(rule: &Rule, name: &str) -> Result<()> {
             )));
         }
     }
+    if let Some(except) = rule.except.iter().find(|except| {
+        let has = |tag: &(String, String)| rule.tags.contains(tag);
+        except.prefix == rule.prefix && except.tag.as_ref().is_some_and(has)
+    }) {
+        return Err(invalid(format!(
+            "{name} is for objects with a tag and leaves out those under {:?} that have it, which are all; take one of \
+             them off",
+            except.prefix
+        )));
+    }
+    if rule.smaller_than == Some(0) || rule.larger_than.is_some_and(|larger| larger >= MAX_BYTES) {
+        return Err(invalid(format!(
+            "{name} is for no size: an object has at least 0 and at most {MAX_BYTES} bytes"
+        )));
+    }
     if let (Some(larger), Some(smaller)) = (rule.larger_than, rule.smaller_than)
         && larger >= smaller.saturating_sub(1)
     {
@@ -186,6 +204,12 @@ fn check_actions(rule: &Rule, name: &str) -> Result<()> {
     if rule.expiration == Some(Expiration::Markers) && !rule.tags.is_empty() {
         return Err(invalid(format!(
             "{name} is to remove delete markers, which have no tags; take the tags off the rule"
+        )));
+    }
+    if rule.expiration == Some(Expiration::Markers) && rule.larger_than.is_some() {
+        return Err(invalid(format!(
+            "{name} is to remove delete markers, which have no bytes, and is for what is larger than something; make them \
+             two rules"
         )));
     }
     if rule.abort_uploads.is_some() && !rule.tags.is_empty() {

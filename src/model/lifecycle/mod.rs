@@ -14,7 +14,7 @@ mod plan;
 
 use std::time::SystemTime;
 
-pub(crate) use plan::{Act, Plan, Region, Subject, day_of};
+pub(crate) use plan::{Act, InForce, Plan, Region, Subject, day_of};
 
 use super::StorageClass;
 
@@ -65,7 +65,8 @@ impl Lifecycle {
 /// One lifecycle rule: which objects it is for, and what becomes of them.
 ///
 /// Days are counted from the midnight (UTC) behind the moment that counts: what was written at any time of a day is one
-/// day old at the end of the next one. That is OSS's way, whose runs begin at 00:00 UTC.
+/// day old at the end of the next one. That is OSS's way, whose runs begin at 00:00 UTC. The first run for a rule is that
+/// of the first midnight after it was set; a rule that is set again as it was is no new one.
 ///
 /// ```
 /// use ossicle::{Rule, StorageClass};
@@ -93,7 +94,8 @@ pub struct Rule {
     pub tags: Vec<(String, String)>,
     /// What is left out.
     pub except: Vec<Except>,
-    /// Only objects with more bytes than this.
+    /// Only objects with more bytes than this. Neither this nor [`smaller_than`](Rule::smaller_than) nor tags keep a
+    /// delete marker from being removed that is not current and has no older version beneath it.
     pub larger_than: Option<u64>,
     /// Only objects with fewer bytes than this.
     pub smaller_than: Option<u64>,
@@ -127,7 +129,8 @@ pub struct Except {
 pub enum Expiration {
     /// So many days after it was written.
     Days(u32),
-    /// If it was written before this date, a midnight in UTC (OSS: `CreatedBeforeDate`).
+    /// If it was written before this date, a midnight in UTC (OSS: `CreatedBeforeDate`): at the next run, also where the
+    /// date is still to come.
     Before(SystemTime),
     /// From this date on, whenever it was written (OSS: `Date`, of old).
     On(SystemTime),

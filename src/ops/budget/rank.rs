@@ -5,7 +5,7 @@ use crate::engine::Listed;
 use crate::error::Result;
 use crate::format::row::{Keep, MARKER, ObjectGlance, ObjectRow};
 use crate::model::{
-    Budget, DAY, EvictBy, Lifecycle, ObjectKind, StorageClass, Subject, WormState, from_millis, to_millis,
+    Budget, DAY, EvictBy, InForce, ObjectKind, StorageClass, Subject, WormState, from_millis, to_millis,
 };
 use crate::ops::chain;
 use crate::ops::staged::unreadable;
@@ -58,7 +58,7 @@ impl<'a> Facts<'a> {
 #[derive(Debug)]
 pub struct Ranking<'a> {
     order: &'a [EvictBy],
-    rules: Option<&'a Lifecycle>,
+    rules: Option<&'a InForce>,
     monitored: bool,
     bucket: u64,
 }
@@ -77,7 +77,7 @@ impl<'a> Ranking<'a> {
 
     /// Whether it asks for tags.
     pub fn asks_tags(&self) -> bool {
-        self.rules.is_some_and(Lifecycle::asks_tags)
+        self.rules.is_some_and(InForce::asks_tags)
     }
 
     /// When an object was read last, if that is asked for and known.
@@ -124,6 +124,7 @@ impl<'a> Ranking<'a> {
             tags: facts.tags,
             since: facts.part.map(|_| facts.superseded.unwrap_or(facts.modified)),
             alone: false,
+            lowest: false,
             accessed: facts.accessed,
             held: false,
         }))

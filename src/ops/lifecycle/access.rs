@@ -17,6 +17,14 @@ use crate::ops::staged::Staged;
 /// How many notes one commit writes down.
 const NOTES: usize = 1024;
 
+/// By how many days a clock may differ from another one that is right: by its time zone, or about midnight.
+const SLACK: u64 = 2;
+
+/// Whether a note is of a day that is still to come, so that a clock that was ahead made it. It counts as today's then.
+pub fn is_ahead(day: u64, today: u64) -> bool {
+    day > today.saturating_add(SLACK)
+}
+
 /// Leaves word that an object was read today. A look into the past is no access, and a store that is only read keeps no
 /// word of it.
 pub fn note(reading: &Reading, bucket: &BucketRef, key: &str) {
@@ -35,6 +43,7 @@ struct AccessStep(Vec<Touch>);
 impl Step for AccessStep {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
         let mut buckets = BTreeMap::new();
+        let today = day_of(staged.now.millis);
         for touch in &self.0 {
             // What was deleted or shredded since is not named again.
             let state = match buckets.entry(touch.group) {
@@ -47,8 +56,9 @@ impl Step for AccessStep {
             }
             let at = keys::access(touch.group, touch.key.as_bytes());
             let known = staged.get(&at)?.map(|found| rows::decode_day(&found.payload)).transpose()?;
-            if known.is_none_or(|known| known < touch.when) {
-                staged.put(at, Weight::default(), rows::encode_day(touch.when));
+            let day = if is_ahead(touch.when, today) { today } else { touch.when };
+            if known.is_none_or(|known| known < day || is_ahead(known, today)) {
+                staged.put(at, Weight::default(), rows::encode_day(day));
             }
         }
         Ok(StepOutcome::None)

@@ -1,12 +1,13 @@
 //! What a run does, in one commit: the changes of a stretch, the counts of the report, and how far the run has come.
 
+use super::access::is_ahead;
 use super::scan::{self, Due, What};
 use crate::catalog::{BucketState, Found, HeadRow, Kind, Rows, keys, lifecycle as rows};
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::row::{self, ReportRow, RunRow};
 use crate::index::Weight;
-use crate::model::{LifecycleAction, LifecycleCounts, StorageClass, VersionId};
+use crate::model::{LifecycleAction, LifecycleCounts, StorageClass, VersionId, day_of};
 use crate::ops::attributes;
 use crate::ops::batch::{Step, StepOutcome};
 use crate::ops::chain::Chain;
@@ -28,6 +29,8 @@ pub struct RunStep {
     pub ends: bool,
     /// Notes of accesses that nothing needs any more.
     pub forgotten: Vec<Vec<u8>>,
+    /// Notes of accesses on days that are still to come, which a clock that was ahead made: they count as today's.
+    pub ahead: Vec<Vec<u8>>,
     /// How far the run had come and how far it has come then; `None` for a run of one bucket that somebody asked for.
     pub run: Option<(RunRow, Option<RunRow>)>,
     /// Whether what takes room is left out, because there is none.
@@ -35,8 +38,12 @@ pub struct RunStep {
 }
 
 impl RunStep {
-    /// Whether the state is still the one that the step was made for.
+    /// Whether the state is still the one that the step was made for, and its day has come: a clock that was ahead when
+    /// it was made may have been set right since.
     fn still_holds(&self, staged: &mut Staged<'_>) -> Result<bool> {
+        if self.day > day_of(staged.now.millis) {
+            return Ok(false);
+        }
         if let Some((before, _)) = &self.run
             && rows::find_run(staged)?.as_ref().unwrap_or(&RunRow::default()) != before
         {
@@ -77,6 +84,13 @@ impl Step for RunStep {
         }
         for key in &self.forgotten {
             staged.remove(key.clone());
+        }
+        let today = day_of(staged.now.millis);
+        for key in &self.ahead {
+            let found = staged.get(key)?.map(|found| rows::decode_day(&found.payload)).transpose()?;
+            if found.is_some_and(|day| is_ahead(day, today)) {
+                staged.put(key.clone(), Weight::default(), rows::encode_day(today));
+            }
         }
         match &self.run {
             Some((_, Some(run))) => {

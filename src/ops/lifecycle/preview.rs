@@ -43,7 +43,8 @@ pub struct PreviewWalk {
 }
 
 impl PreviewWalk {
-    /// Begins a preview of the run at the last midnight (UTC) at or before a moment: now, if none is given.
+    /// Begins a preview of the daily run at the last midnight (UTC) at or before a moment; without one, of a run that is
+    /// asked for now.
     pub fn begin(reading: &Reading, bucket: &BucketRef, at: Option<SystemTime>) -> Result<PreviewWalk> {
         let engine = &reading.engine;
         // What readers have touched and nobody wrote down counts as well, where it can be written down.
@@ -53,7 +54,10 @@ impl PreviewWalk {
         let reading = Reading { pinned: Some(reading.pin()?), ..reading.clone() };
         let state = reading.with(|moment| bucket.state(moment))?;
         let millis = at.map_or_else(|| reading.engine.millis(), to_millis);
-        let plan = state.lifecycle.as_ref().map(|rules| Plan::new(rules, millis));
+        let plan = state.lifecycle.as_ref().map(|rules| match at {
+            Some(_) => Plan::new(rules, millis),
+            None => Plan::asked(rules, millis),
+        });
         let next = plan.as_ref().map(|_| PlaceRow::default());
         Ok(PreviewWalk { reading, state, plan, millis, next, ready: VecDeque::new() })
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::is_ahead;
 use super::act::RunStep;
 use super::scan::{Bounds, Scan, Stretch};
 use crate::catalog::{self, BucketState, Moment, Rows, keys, lifecycle as rows};
@@ -43,21 +44,23 @@ pub fn step(engine: &Arc<Engine>) -> Result<Option<LifecycleCounts>> {
     };
     let today = day_of(engine.millis());
     let mut running = match &before.running {
-        Some(running) => running.clone(),
+        Some(running) if running.day <= today => running.clone(),
+        // A run of a day that is still to come was begun under a clock that was ahead: it is dropped where it is.
+        Some(_) if before.done == today => return drop_run(engine, before, today).map(Some),
         // A clock that was set back makes the run of that day again, which changes nothing that is not due.
-        None if before.done != today => RunningRow { day: today, ..RunningRow::default() },
-        None => return Ok(None),
+        _ if before.done != today => RunningRow { day: today, ..RunningRow::default() },
+        _ => return Ok(None),
     };
     let in_buckets = !matches!(running.place, PlaceRow::Accesses(_));
     let next = if in_buckets { next_bucket(&moment, running.bucket)? } else { None };
     let Some((state, rules)) = next else {
-        return sweep(engine, &moment, before, running).map(Some);
+        return sweep(engine, &moment, before, running, today).map(Some);
     };
     if state.row.id != running.bucket {
         running.place = PlaceRow::default();
     }
     let (id, day) = (state.row.id, running.day);
-    let stretch = stretch_of(engine, &view, &state, day, &running.place)?;
+    let stretch = stretch_of(engine, &view, &state, (day, false), &running.place)?;
     let (bucket, place) = match &stretch.next {
         Some(place) => (id, place.clone()),
         None => (id + 1, PlaceRow::default()),
@@ -151,13 +154,14 @@ fn stretch_of(
     engine: &Engine,
     view: &View,
     state: &BucketState,
-    day: u64,
+    (day, asked): (u64, bool),
     place: &PlaceRow,
 ) -> Result<Stretch> {
     let Some(lifecycle) = &state.lifecycle else {
         return Ok(Stretch::default());
     };
-    let plan = Plan::new(lifecycle, day.saturating_mul(DAY));
+    let midnight = day.saturating_mul(DAY);
+    let plan = if asked { Plan::asked(lifecycle, midnight) } else { Plan::new(lifecycle, midnight) };
     let mut blind = None;
     if engine.mistake().is(Planted::ExpireHeld) {
         let state = blind.insert(state.clone());
@@ -186,6 +190,7 @@ fn commit(
         day,
         ends: stretch.next.is_none(),
         forgotten: Vec::new(),
+        ahead: Vec::new(),
         run: run.clone(),
         only_frees,
     };
@@ -214,13 +219,14 @@ fn sweep(
     moment: &Moment<'_>,
     before: RunRow,
     running: RunningRow,
+    today: u64,
 ) -> Result<LifecycleCounts> {
     let (start, end) = keys::all_accesses();
     let from = match running.place {
         PlaceRow::Accesses(from) => from,
         _ => start,
     };
-    let (mut forgotten, mut looked, mut goes_on) = (Vec::new(), 0, None);
+    let (mut forgotten, mut ahead, mut looked, mut goes_on) = (Vec::new(), Vec::new(), 0, None);
     let mut known: Option<(u64, Option<Arc<BucketState>>)> = None;
     moment.walk(&from, &end, &mut |at| {
         if looked == NOTES {
@@ -239,6 +245,10 @@ fn sweep(
         };
         if !is_there {
             forgotten.push(at.to_vec());
+        } else if let Some(found) = moment.get(at)?
+            && is_ahead(rows::decode_day(&found.payload)?, today)
+        {
+            ahead.push(at.to_vec());
         }
         Ok(true)
     })?;
@@ -259,7 +269,25 @@ fn sweep(
         day,
         ends: false,
         forgotten,
+        ahead,
         run: Some((before, after)),
+        only_frees: true,
+    };
+    propose(engine, step)
+}
+
+/// Ends a run whose day is still to come, with nothing more done.
+fn drop_run(engine: &Arc<Engine>, before: RunRow, today: u64) -> Result<LifecycleCounts> {
+    let after = RunRow { done: before.done, running: None };
+    let step = RunStep {
+        bucket: None,
+        due: Vec::new(),
+        counts: LifecycleCounts::default(),
+        day: today,
+        ends: false,
+        forgotten: Vec::new(),
+        ahead: Vec::new(),
+        run: Some((before, Some(after))),
         only_frees: true,
     };
     propose(engine, step)
@@ -293,7 +321,6 @@ pub fn report(reading: &Reading, bucket: &BucketRef) -> Result<Option<LifecycleR
 /// when it returns.
 pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleCounts> {
     super::flush_all(engine)?;
-    let day = day_of(engine.millis());
     let mut total = LifecycleCounts::default();
     let mut place = PlaceRow::default();
     loop {
@@ -303,12 +330,52 @@ pub fn run_bucket(engine: &Arc<Engine>, bucket: &BucketRef) -> Result<LifecycleC
         let Some(rules) = moment.get(&keys::config(bucket.id, rows::RULES))? else {
             return Ok(total);
         };
-        let stretch = stretch_of(engine, &view, &state, day, &place)?;
+        let day = day_of(engine.millis());
+        let stretch = stretch_of(engine, &view, &state, (day, true), &place)?;
         let next = stretch.next.clone();
         total.add(&commit(engine, &state, rules.lsn, stretch, day, None)?);
         match next {
             Some(next) => place = next,
             None => return Ok(total),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::api::Store;
+    use crate::env::{MemoryVfs, VirtualClock};
+    use crate::model::{Lifecycle, Rule};
+
+    /// The clock is set right between the look at it and the commit.
+    #[test]
+    fn a_step_of_a_day_that_is_still_to_come_does_nothing() {
+        let day = Duration::from_millis(DAY);
+        let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + day * 20_000);
+        let store = Store::builder("/store").vfs(Arc::new(MemoryVfs::new())).clock(clock.clone());
+        let store = store.maintenance(crate::Maintenance::Manual).open().unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        bucket.put("a", b"1").unwrap();
+        bucket.set_config(&Lifecycle::new([Rule::new("").expire_after(1)])).unwrap();
+        let engine = store.engine();
+        let step = |ahead: u64| {
+            clock.set(SystemTime::UNIX_EPOCH + day * (20_000 + ahead as u32));
+            let view = engine.pin();
+            let moment = Moment::now(&view);
+            let (state, rules) = next_bucket(&moment, 0).unwrap().unwrap();
+            let place = PlaceRow::default();
+            let stretch = stretch_of(engine, &view, &state, (20_000 + ahead, true), &place).unwrap();
+            assert_eq!(stretch.due.len(), 1);
+            (state, rules, stretch)
+        };
+        let (state, rules, stretch) = step(3000);
+        clock.set(SystemTime::UNIX_EPOCH + day * 20_003);
+        commit(engine, &state, rules, stretch, 23_000, None).unwrap();
+        assert!(bucket.exists("a").unwrap() && bucket.lifecycle_report().unwrap().is_none());
+        let (state, rules, stretch) = step(4);
+        assert_eq!(commit(engine, &state, rules, stretch, 20_004, None).unwrap().expired, 1);
     }
 }

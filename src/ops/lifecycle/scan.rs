@@ -83,6 +83,8 @@ struct Seen<'r> {
     /// `None` for the current one.
     since: Option<u64>,
     alone: bool,
+    /// Whether it is known that no older version is beneath it.
+    lowest: bool,
     accessed: Option<u64>,
 }
 
@@ -92,6 +94,7 @@ struct Walk<'w> {
     rules: &'w [usize],
     asks_tags: bool,
     asks_versions: bool,
+    asks_lowest: bool,
     asks_access: bool,
     bounds: Bounds,
     /// Whether the null version of the key goes because a delete marker takes its place.
@@ -142,6 +145,7 @@ impl Scan<'_> {
                 rules: &region.rules,
                 asks_tags: self.plan.asks_tags(&region.rules),
                 asks_versions: self.state.versioning().is_some() && self.plan.asks_versions(&region.rules),
+                asks_lowest: self.plan.asks_sizes_or_tags(&region.rules),
                 asks_access: self.plan.asks_access(&region.rules),
                 bounds,
                 null_goes: false,
@@ -244,7 +248,8 @@ impl Walk<'_> {
                     let item = heads.item()?.ok_or_else(no_object)?;
                     let stored = view.stored(&item)?;
                     let (payload, lsn) = (&stored.payload[..], stored.lsn);
-                    let seen = Seen { key, payload, lsn, since: None, alone: !has_versions, accessed };
+                    let alone = !has_versions;
+                    let seen = Seen { key, payload, lsn, since: None, alone, lowest: alone, accessed };
                     self.look(&seen)?
                 }
             };
@@ -263,11 +268,23 @@ impl Walk<'_> {
                     let item = versions.cursor.item()?.ok_or_else(no_object)?;
                     let stored = view.stored(&item)?;
                     let (payload, lsn) = (&stored.payload[..], stored.lsn);
-                    let seen = Seen { key, payload, lsn, since: Some(since), alone: false, accessed };
-                    since = self.look(&seen)?;
+                    let newer = Some(since);
+                    // Whether a marker hides anything is seen only behind it.
+                    let marker = (self.asks_lowest && is_marker(payload)?).then(|| payload.to_vec());
+                    if marker.is_none() {
+                        let (alone, lowest) = (false, false);
+                        since =
+                            self.look(&Seen { key, payload, lsn, since: newer, alone, lowest, accessed })?;
+                    }
                     drop(stored);
                     drop(item);
                     versions.cursor.next()?;
+                    if let Some(row) = marker {
+                        let (payload, alone) = (&row[..], false);
+                        let lowest = versions.cursor.key().is_none_or(|key| !key.starts_with(&at));
+                        since =
+                            self.look(&Seen { key, payload, lsn, since: newer, alone, lowest, accessed })?;
+                    }
                 }
             }
             heads.next()?;
@@ -306,7 +323,7 @@ impl Walk<'_> {
                 None => {
                     let (payload, lsn) = (&found.payload[..], found.lsn);
                     let alone = older.is_none();
-                    self.look(&Seen { key, payload, lsn, since: None, alone, accessed })?
+                    self.look(&Seen { key, payload, lsn, since: None, alone, lowest: alone, accessed })?
                 }
             };
             while let Some((own, found)) = older {
@@ -314,8 +331,10 @@ impl Walk<'_> {
                     return Ok(Some(PlaceRow::Versions { key: at, tail, modified: since }));
                 }
                 let (payload, lsn) = (&found.payload[..], found.lsn);
-                since = self.look(&Seen { key, payload, lsn, since: Some(since), alone: false, accessed })?;
                 older = lens.next_version(Kind::Version, &at, &own)?;
+                let (newer, lowest) = (Some(since), older.is_none());
+                since =
+                    self.look(&Seen { key, payload, lsn, since: newer, alone: false, lowest, accessed })?;
                 tail = own;
             }
             let mut behind = at;
@@ -355,6 +374,7 @@ impl Walk<'_> {
             tags,
             since: seen.since.map(|newer| glance.superseded.unwrap_or(newer.max(glance.modified))),
             alone: seen.alone,
+            lowest: seen.lowest,
             accessed: seen.accessed,
             held: false,
         };
@@ -384,6 +404,10 @@ impl Walk<'_> {
         }
         Ok(glance.modified)
     }
+}
+
+fn is_marker(payload: &[u8]) -> Result<bool> {
+    Ok(ObjectGlance::read(payload).map_err(unreadable)?.kind == MARKER)
 }
 
 /// Whether a version must not be deleted, as far as deleting it would lose anything.

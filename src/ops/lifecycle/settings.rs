@@ -4,7 +4,7 @@ use crate::catalog::{self, Rows, keys, lifecycle as rows};
 use crate::error::{Error, Result};
 use crate::format::row::{self, AccessMonitorRow, LifecycleRow, RunRow};
 use crate::index::Weight;
-use crate::model::{AccessMonitor, Lifecycle, day_of, from_millis};
+use crate::model::{AccessMonitor, InForce, Lifecycle, Rule, day_of, from_millis};
 use crate::ops::config::{Config, Kept, Setting};
 use crate::ops::staged::unreadable;
 
@@ -39,6 +39,41 @@ fn size_of(row: &LifecycleRow) -> usize {
     row.rules.iter().map(of).sum()
 }
 
+/// When each rule was set: now, but for those that were there as they are.
+fn set_since(rules: &Lifecycle, before: Option<LifecycleRow>, millis: u64) -> Result<Vec<u64>> {
+    let Some(mut before) = before else { return Ok(vec![millis; rules.rules.len()]) };
+    let set = std::mem::take(&mut before.set);
+    let before = rows::of_row(before)?.rules;
+    let since = |rule: &Rule| {
+        let place = before.iter().position(|known| known == rule)?;
+        // What a clock that was ahead said is not later than now.
+        Some(set.get(place).copied().unwrap_or(0).min(millis))
+    };
+    Ok(rules.rules.iter().map(|rule| since(rule).unwrap_or(millis)).collect())
+}
+
+/// Names rules that have none: as before where all else of the rule is as it was, so that it stays the same rule.
+fn name_rules(rules: &mut [Rule], before: &[Rule], lsn: u64) {
+    let mut number = 0;
+    for place in 0..rules.len() {
+        if rules[place].id.is_empty() {
+            let is_free = |id: &str| rules.iter().all(|rule| rule.id != id);
+            let same = |known: &&Rule| {
+                is_free(&known.id) && **known == Rule { id: known.id.clone(), ..rules[place].clone() }
+            };
+            let known = before.iter().find(same).map(|known| known.id.clone());
+            rules[place].id = known.unwrap_or_default();
+        }
+        while rules[place].id.is_empty() {
+            number += 1;
+            let id = format!("rule-{lsn}-{number}");
+            if rules.iter().all(|rule| rule.id != id) {
+                rules[place].id = id;
+            }
+        }
+    }
+}
+
 impl Config for Lifecycle {
     fn read(from: &Kept<'_>) -> Result<Option<Lifecycle>> {
         from.own::<LifecycleRow>(rows::RULES)?.map(rows::of_row).transpose()
@@ -48,7 +83,6 @@ impl Config for Lifecycle {
         self.check()?;
         let mut rules = self.clone();
         let monitor = to.own::<AccessMonitorRow>(rows::MONITOR)?.filter(|row| row.enabled);
-        let mut number = 0;
         for place in 0..rules.rules.len() {
             if rules.rules[place].is_by_access() {
                 let since = monitor.map(|row| from_millis(row.since)).ok_or_else(|| {
@@ -62,15 +96,12 @@ impl Config for Lifecycle {
             } else {
                 rules.rules[place].access_base = None;
             }
-            while rules.rules[place].id.is_empty() {
-                number += 1;
-                let id = format!("rule-{}-{number}", to.staged.now.lsn);
-                if rules.rules.iter().all(|rule| rule.id != id) {
-                    rules.rules[place].id = id;
-                }
-            }
         }
-        let row = rows::to_row(&rules);
+        let before = to.own::<LifecycleRow>(rows::RULES)?;
+        let known = before.clone().map(rows::of_row).transpose()?.unwrap_or_default();
+        name_rules(&mut rules.rules, &known.rules, to.staged.now.lsn);
+        let set = set_since(&rules, before, to.millis())?;
+        let row = rows::to_row(&InForce { lifecycle: rules, set });
         if size_of(&row) > MAX_BYTES {
             return Err(Error::invalid(
                 "InvalidArgument",
@@ -113,7 +144,8 @@ impl Config for AccessMonitor {
         if !enabled {
             check_unused(to)?;
         }
-        let since = before.filter(|_| enabled).map_or(to.millis(), |row| row.since);
+        // What a clock that was ahead said is not later than now.
+        let since = before.filter(|_| enabled).map_or(to.millis(), |row| row.since.min(to.millis()));
         to.put_own(rows::MONITOR, &AccessMonitorRow { enabled, since });
         expect_runs(to)
     }
@@ -137,6 +169,7 @@ pub fn for_fork(name: &str, payload: Vec<u8>, millis: u64) -> Result<Vec<u8>> {
             for rule in &mut row.rules {
                 rule.access_base = rule.access_base.map(|_| millis);
             }
+            row.set = vec![millis; row.rules.len()];
             Ok(row::encode(&row))
         }
         _ => Ok(payload),
