@@ -176,7 +176,7 @@ fn play(ops: Vec<Op>, rules: Vec<Rule>, late: u32) -> Result<(), TestCaseError> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn run_preview_header_and_budget_say_the_same(

@@ -155,13 +155,6 @@ impl Ready<'_> {
 }
 
 impl InForce {
-    /// Rules of which it is not known when they were set.
-    #[cfg(test)]
-    pub(crate) fn always(lifecycle: Lifecycle) -> InForce {
-        let set = vec![0; lifecycle.rules.len()];
-        InForce { lifecycle, set }
-    }
-
     fn ready(&self, place: usize, asked: bool) -> Ready<'_> {
         let set = self.set.get(place).copied().filter(|set| *set > 0 && !asked);
         Ready { rule: &self.lifecycle.rules[place], from: set.map_or(0, midnight_behind), asked }
