@@ -44,6 +44,14 @@ pub enum ErrorKind {
 /// An error, one word wide. See [`kind`](Error::kind) to branch and [`code`](Error::code) for the OSS code.
 pub struct Error(Box<Repr>);
 
+/// What is said of damage that is met while a store is open.
+const HOW_FAR: &str = "; run `Store::verify` to see how far it goes";
+
+/// A sentence about damage as it stands in a report that says how far it goes itself.
+pub(crate) fn in_report(sentence: &str) -> &str {
+    sentence.trim_end_matches(HOW_FAR)
+}
+
 struct Repr {
     kind: ErrorKind,
     code: &'static str,
@@ -79,9 +87,7 @@ impl Error {
         Error::new(
             ErrorKind::Corrupt,
             "Corrupt",
-            format!(
-                "{file} is damaged at byte {offset}: {reason}; run `ossicle verify` to see how far it goes"
-            ),
+            format!("{file} is damaged at byte {offset}: {reason}{HOW_FAR}"),
         )
     }
 
@@ -102,6 +108,19 @@ impl Error {
     /// A key that whoever holds it did not hand out: not refused, but not to be had.
     pub(crate) fn key_unavailable(told: impl Into<String>, error: io::Error) -> Error {
         Error::new(ErrorKind::Io, "KeyUnavailable", told).with_source(error)
+    }
+
+    /// Damage that keeps the store in `dir` from opening: it cannot be verified either, but what can be read of it can be
+    /// saved. Every other error stays as it is.
+    pub(crate) fn while_opening(mut self, dir: impl fmt::Display) -> Error {
+        if self.0.kind == ErrorKind::Corrupt {
+            let what = self.0.message.trim_end_matches(HOW_FAR);
+            self.0.message = format!(
+                "{what}; the store does not open like this, and `Store::salvage` writes what can be read of {dir} into a \
+                 new directory"
+            );
+        }
+        self
     }
 
     /// A failed call to the operating system; `doing` completes "failed while ...".

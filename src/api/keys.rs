@@ -25,7 +25,7 @@ impl KeyFile {
     /// Reads the key file at `path`.
     ///
     /// # Errors
-    /// `Io` if it cannot be read; `Invalid` if it holds anything but a key.
+    /// `Io` if it cannot be read; `Invalid` if it holds anything but a key, or only zeros.
     pub fn open(path: impl AsRef<Path>) -> Result<KeyFile> {
         Ok(KeyFile(StaticKey::new(*read(path.as_ref())?)))
     }
@@ -58,11 +58,25 @@ fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>> {
             read => len += read,
         }
     }
-    let key = parse(&bytes[..len]).ok_or_else(|| {
-        let why = "a key file holds 32 bytes, or 64 hexadecimal digits";
-        Error::invalid("InvalidArgument", format!("{} holds no key: {why}", path.display()))
-    })?;
-    Ok(Zeroizing::new(key))
+    let wrong = |what: &str| {
+        let why = "a key file holds 32 random bytes, or 64 hexadecimal digits";
+        Error::invalid("InvalidArgument", format!("{} {what}: {why}", path.display()))
+    };
+    let key = Zeroizing::new(parse(&bytes[..len]).ok_or_else(|| {
+        let short = len < 32;
+        wrong(if len == 0 {
+            "is empty"
+        } else if short {
+            "is too short for a key"
+        } else {
+            "holds no key"
+        })
+    })?);
+    // What a disk gives back that has lost the file's bytes, and everybody's first guess.
+    if *key == [0; 32] {
+        return Err(wrong("holds only zeros"));
+    }
+    Ok(key)
 }
 
 /// The key in the bytes of a file.

@@ -106,7 +106,8 @@ pub struct Passphrase {
 
 impl Passphrase {
     /// The provider of this passphrase. To open a store with it takes 64 MiB of memory and about a tenth of a second, and so
-    /// it does for whoever guesses.
+    /// it does for whoever guesses. An empty one protects nothing: no store is made with it and none is given it; it opens only
+    /// what an earlier version has made so, to be given another.
     pub fn new(phrase: impl Into<String>) -> Passphrase {
         Passphrase { phrase: Zeroizing::new(phrase.into().into_bytes()), work: (64 << 10, 3, 1) }
     }
@@ -136,6 +137,10 @@ impl KeyProvider for Passphrase {
     }
 
     fn wrap(&self, key: &SecretKey, context: &[u8], fresh: &[u8; 64]) -> io::Result<Vec<u8>> {
+        if self.phrase.is_empty() {
+            let why = "the passphrase is empty, and protects nothing; choose one";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let (salt, rest) = fresh.split_at(SALT_LEN);
         let nonce = rest.first_chunk().expect("48 bytes hold a nonce");
         let mut wrapped = vec![1];
@@ -254,6 +259,12 @@ mod tests {
         let key = SecretKey::new([1; 32]);
         let wrapped = Passphrase::new("x").with_work(64, 2, 2).wrap(&key, b"", &[0; 64]).unwrap();
         assert_eq!(cheap("x").unwrap("", &wrapped, b"").unwrap(), key);
+    }
+
+    #[test]
+    fn nothing_is_wrapped_with_an_empty_passphrase() {
+        let refused = Passphrase::new("").with_work(8, 1, 1).wrap(&SecretKey::new([1; 32]), b"", &[0; 64]);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -258,8 +258,7 @@ impl Engine {
         let source = engine.lend()?;
         let view = engine.pin();
         if view.lsn != source.checkpoint.lsn || !view.index.active.is_empty() || !source.block.clean {
-            let why =
-                "it is no finished backup: its index is lost or behind its log; open it, or use salvage";
+            let why = "it is no finished backup: its index is lost or behind its log; open it, or use `Store::salvage`";
             return Err(Error::invalid("InvalidArgument", format!("{}: {why}", from.display())));
         }
         let target = Target::open(env, to, &source.block, 0, engine.ring())?;

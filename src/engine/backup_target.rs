@@ -440,7 +440,7 @@ impl Target {
                 "Corrupt",
                 format!(
                     "the backup is damaged in {} places, and what was restored of it is no store ({}); salvage \
-                     what can be read with `ossicle salvage`",
+                     what can be read with `Store::salvage`",
                     report.problem_count, problem.reason
                 ),
             )),

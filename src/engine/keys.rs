@@ -133,6 +133,11 @@ fn explain(dir: &Path, wanted: &str, given: &str, locked: Locked) -> Error {
             );
             denied(dir, &why).with_source(error)
         }
+        Locked::Provider(error) if error.kind() == std::io::ErrorKind::InvalidInput => Error::invalid(
+            "InvalidArgument",
+            format!("the key {wanted:?} of the store at {} is refused: {error}", dir.display()),
+        )
+        .with_source(error),
         Locked::Provider(error) => Error::key_unavailable(
             format!("the key {wanted:?} of the store at {} could not be had: {error}", dir.display()),
             error,

@@ -70,7 +70,12 @@ impl OpenOptions {
 
 impl Engine {
     /// Opens the store in a directory, making it if it is missing and may be made.
-    pub fn open(mut options: OpenOptions) -> Result<Engine> {
+    pub fn open(options: OpenOptions) -> Result<Engine> {
+        let dir = options.dir.clone();
+        Engine::open_as_it_is(options).map_err(|error| error.while_opening(dir.display()))
+    }
+
+    fn open_as_it_is(mut options: OpenOptions) -> Result<Engine> {
         options.settings.check()?;
         // What is made in a store is its owner's, whoever works on it.
         options.env = options.env.with_those_of(&options.dir.join(SUPERBLOCK));

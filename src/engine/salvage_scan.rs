@@ -11,7 +11,7 @@ use super::open::{INDEX_FILES, SUPERBLOCK};
 use super::relocate::FORWARD_SPACE;
 use crate::crypto::Keyring;
 use crate::env::{Env, OpenMode, Site};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, in_report};
 use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::coded::Trailer;
@@ -506,7 +506,10 @@ impl Remains {
                 })
                 .and_then(|pages| pages.tree(Some(RootPtr { page, checksum, height })));
             match opened {
-                Err(error) => self.note(&path, format!("a tree in it cannot be read: {error}")),
+                Err(error) => {
+                    let why = error.to_string();
+                    self.note(&path, format!("a tree in it cannot be read: {}", in_report(&why)));
+                }
                 Ok(tree) => {
                     self.tree = Some(checkpoint.lsn);
                     self.tree_at = checkpoint.replay;

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{ENGINE_SPACE, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, in_report};
 use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
 use crate::segment::{End, Scan, Segment};
@@ -65,7 +65,10 @@ impl VerifyReport {
     pub(crate) fn note(&mut self, key: Option<&[u8]>, reason: impl ToString) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS {
-            self.problems.push(Problem { key: key.map(<[u8]>::to_vec), reason: reason.to_string() });
+            self.problems.push(Problem {
+                key: key.map(<[u8]>::to_vec),
+                reason: in_report(&reason.to_string()).to_string(),
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Ranges of bytes asked of a body, in the forms that people write.
 
+use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -50,8 +51,19 @@ impl ByteRange {
         Err(Error::new(
             ErrorKind::Invalid,
             "InvalidRange",
-            format!("the requested range {self:?} cannot be satisfied: the body has {size} bytes"),
+            format!("the requested range ({self}) cannot be satisfied: the body has {size} bytes"),
         ))
+    }
+}
+
+impl fmt::Display for ByteRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ByteRange::Span(start, end) if end > start => write!(f, "the bytes {start} to {}", end - 1),
+            ByteRange::Span(..) => f.write_str("no byte at all"),
+            ByteRange::From(start) => write!(f, "from byte {start} on"),
+            ByteRange::Last(count) => write!(f, "the last {count} bytes"),
+        }
     }
 }
 

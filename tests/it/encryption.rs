@@ -449,3 +449,25 @@ fn after_a_rotation_only_the_new_key_opens_the_store() {
         assert!(Store::salvage_with("/store", "/saved", salvage).is_err(), "slot {slot}");
     }
 }
+
+#[test]
+fn nothing_is_made_with_an_empty_passphrase() {
+    let disk = Arc::new(MemoryVfs::new());
+    let empty = || Passphrase::new("").with_work(8, 1, 1);
+    let refused = builder(&disk, "/store").key_provider(empty()).open().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(refused.to_string().contains("the passphrase is empty"), "{refused}");
+    // No store was made, so a plain one or another can be.
+    let store = open(&disk);
+    let refused = store.rotate_key(empty()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    store.close().unwrap();
+    open(&disk).close().unwrap();
+    // A bucket's key is not wrapped with it either.
+    let store = builder(&disk, "/plain").kms(empty()).open().unwrap();
+    let bucket = store.create_bucket("letters").unwrap();
+    bucket.set_config(&Encryption::kms("passphrase")).unwrap();
+    assert!(bucket.put("to-ann", b"dear ann").unwrap_err().to_string().contains("the passphrase is empty"));
+    assert!(!bucket.exists("to-ann").unwrap());
+    store.close().unwrap();
+}
