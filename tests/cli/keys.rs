@@ -59,7 +59,7 @@ fn a_store_is_made_with_a_key_file_and_opened_with_no_other() {
 fn a_passphrase_opens_what_it_has_made() {
     let tool = Tool::new();
     let phrase = [("OSSICLE_PASSPHRASE", "correct horse")];
-    ok(with(&tool, &["mb", "cats"], &phrase));
+    ok(with(&tool, &["--passphrase", "mb", "cats"], &phrase));
     assert_eq!(ok(with(&tool, &["ls"], &phrase)).trim(), "cats");
     assert!(tool.fails(&["ls"]).contains("passphrase"));
     assert_eq!(with(&tool, &["ls"], &[("OSSICLE_PASSPHRASE", "wrong horse")]).code, Some(1));

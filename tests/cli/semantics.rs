@@ -93,7 +93,7 @@ fn the_past_is_listed_while_it_is_kept() {
     put(&tool, "cats/felix", "purr");
     assert_eq!(tool.ok(&["ls", "cats"]), "felix\n");
     assert_eq!(tool.ok(&["ls", "--as-of", &lsn, "cats"]), "tom\n");
-    assert!(tool.fails(&["ls", "--as-of", "1999-12-31", "cats"]).contains("set_history"));
+    assert!(tool.fails(&["ls", "--as-of", "1999-12-31", "cats"]).contains("`ossicle history`"));
     assert_eq!(tool.run(&["ls", "--as-of", "yesterday", "cats"]).code, Some(2));
     tool.ok(&["history", "off"]);
     assert!(tool.fails(&["ls", "--as-of", &lsn, "cats"]).contains("does not show"));

@@ -20,7 +20,13 @@ use crate::{RestorePriority, StorageClass};
         ossicle import ~/photos photos\n  \
         ossicle ls -l photos\n  \
         ossicle export photos /tmp/again\n\n\
-        Exit codes: 0 done, 1 something failed, 2 wrong command line, 130 stopped by Ctrl-C."
+        Exit codes:\n  \
+        0    done; a list with nothing in it too, if no name was asked for, and a state that was so already\n  \
+        1    something failed, or was not done because nothing of the name is there; which and why is on standard\n       \
+             error, and the rest was done. `rm -f` takes what is not there for deleted\n  \
+        2    wrong command line; nothing was done\n  \
+        130  stopped by Ctrl-C\n\n\
+        OSSICLE_PASSPHRASE is taken where a store asks for a passphrase, and never makes an encrypted one by itself."
 )]
 pub struct Invocation {
     /// The directory of the store
@@ -29,7 +35,8 @@ pub struct Invocation {
     /// The file with the key of an encrypted store: 32 bytes, or 64 hexadecimal digits. A store that is made is encrypted
     #[arg(long, global = true, env = "OSSICLE_KEY_FILE", value_name = "FILE", hide_env_values = true)]
     pub key_file: Option<PathBuf>,
-    /// Ask for the passphrase of an encrypted store (the environment variable OSSICLE_PASSPHRASE may hold it)
+    /// Open the store with a passphrase, or make an encrypted one: that in the environment variable OSSICLE_PASSPHRASE if
+    /// it is set, else one that is asked for. Without this flag the variable opens stores that need it, and no more
     #[arg(long, global = true, conflicts_with = "key_file")]
     pub passphrase: bool,
     /// A named key for `--sse KMS:NAME`, in a file as the key of a store is; may be given often
@@ -312,10 +319,12 @@ pub struct RmArgs {
     /// The objects
     #[arg(required = true)]
     pub objects: Vec<Address>,
-    /// The object and everything below it, as in a tree; a bucket alone is emptied
+    /// The object, if there is one of that key, and everything below it, as in a tree, in one commit (a thousand objects a
+    /// commit if both are there); a bucket alone is emptied. In a bucket that keeps versions every object gets a delete
+    /// marker, and what is none gets none
     #[arg(short, long)]
     pub recursive: bool,
-    /// An object that is not there is fine
+    /// What is not there is fine: the exit code is 0
     #[arg(short, long)]
     pub force: bool,
 }
@@ -465,7 +474,9 @@ pub struct DuArgs {
 #[command(
     after_help = "Kept of a file: its bytes, its mode bits (metadata `src-mode`) and the time of its last \
     change (`src-mtime`). A file whose size, time and mode are those of its object is skipped. Symbolic links are \
-    kept as links, empty directories as objects whose key ends in `/`. What cannot be taken (a file that may not \
+    kept as links, empty directories as objects whose key ends in `/`, and so are others whose mode is not 0755; \
+    the mode of the directory itself is kept as well. Holes of sparse files are zeros in the store, see \
+    `--compress`; an export leaves them out again. What cannot be taken (a file that may not \
     be read, a fifo, a name that is not UTF-8) is listed at the end; the rest goes on. Hard links become \
     files of their own. The store itself is left out if it lies in the tree. A missing store or bucket is made. \
     Stopped by Ctrl-C or by a crash, run it again: it goes on where it was."
@@ -484,16 +495,22 @@ pub struct ImportArgs {
     /// Compare by content (BLAKE3) instead of size and time
     #[arg(short, long)]
     pub checksum: bool,
-    /// Leave out files and directories with this name; may be given often
+    /// Leave out files and directories with this name, in which `*` stands for any letters and `?` for one (quote them);
+    /// may be given often. One that leaves nothing out is told at the end, with exit code 1
     #[arg(long, value_name = "NAME")]
     pub exclude: Vec<String>,
+    /// Let the store compress what is taken, if it is longer than 256 KiB: holes of sparse files, and what repeats itself,
+    /// take little room then
+    #[arg(long)]
+    pub compress: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(
     after_help = "Every file is written under a temporary name and renamed when it is whole. A file that is \
     there already is skipped if it is equal (by size and time, else by content) and kept if it is not, unless \
-    `--force` is given. Nothing is written outside the directory: keys that cannot be file names (`..`, an empty \
+    `--force` is given. Blocks of zeros become holes. Directories are their owner's alone until they are filled, and \
+    then get the mode they had, if it is known. Nothing is written outside the directory: keys that cannot be file names (`..`, an empty \
     part, a key that is a file and a directory at once) and keys whose way leads through a symbolic link are \
     listed at the end and skipped. Mode bits (without set-user-id and its kin) and times are put back. Like \
     `cp`, it does not wait for the disk."
@@ -559,7 +576,7 @@ pub struct TourArgs {
 #[command(
     after_help = "The backup is the store as it was at one commit, whole, and is itself a store: `ossicle --store \
     TARGET ls` shows what is in it. Stopped by Ctrl-C, by an error or by a full disk, it leaves the backup before as \
-    it was; run it again. A program that has the store open backs it up by itself, with `Store::backup`."
+    it was; run it again. While a program has the store open, it is backed up by that program."
 )]
 pub struct BackupArgs {
     /// The directory of the store

@@ -6,8 +6,11 @@ use std::time::Instant;
 use super::args::{BackupArgs, RestoreBackupArgs, SalvageArgs};
 use super::failure::Failure;
 use super::progress::Progress;
+use super::wording::translated;
 use super::{keys, opening, stop, words};
-use crate::{BackupOptions, BackupProgress, RestoreBackupOptions, SalvageNote, SalvageOptions, Store};
+use crate::{
+    BackupOptions, BackupProgress, ErrorKind, RestoreBackupOptions, SalvageNote, SalvageOptions, Store,
+};
 
 /// Takes the counters, which are sums, to a bar, which takes steps.
 struct Steps<'a> {
@@ -69,10 +72,15 @@ pub fn restore(args: &RestoreBackupArgs, out: &mut dyn Write) -> Result<(), Fail
     let begun = Instant::now();
     let progress = Progress::begin("copying", None);
     let mut steps = Steps::new(&progress);
-    let options = keys::restore(RestoreBackupOptions::new())?.progress(|now| steps.reach_copied(now));
-    let report = Store::restore_with(&args.backup, &args.target, options);
+    let report = keys::unlocked(|| {
+        let options = keys::restore(RestoreBackupOptions::new())?.progress(|now| steps.reach_copied(now));
+        Ok(Store::restore_with(&args.backup, &args.target, options))
+    })?;
     progress.end();
-    let report = report?;
+    let report = report.map_err(|error| match error.kind() {
+        ErrorKind::Corrupt => opening::explained(&args.backup, error),
+        _ => Failure::from(error),
+    })?;
     if report.stopped {
         writeln!(out, "stopped; what lies in {} is no store", words::path(&args.target))?;
         return Err(Failure::Stopped);
@@ -99,12 +107,14 @@ pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let begun = Instant::now();
     let progress = Progress::begin("saving", None);
     let mut steps = Steps::new(&progress);
-    let options = keys::salvage(SalvageOptions::new())?.progress(|now| steps.reach(now.saved, now.bytes));
-    let report = Store::salvage_with(&args.damaged, &args.target, options);
+    let report = keys::unlocked(|| {
+        let options = keys::salvage(SalvageOptions::new())?.progress(|now| steps.reach(now.saved, now.bytes));
+        Ok(Store::salvage_with(&args.damaged, &args.target, options))
+    })?;
     progress.end();
     let report = report?;
     for file in &report.damaged {
-        writeln!(out, "damaged  {}: {}", words::path(&file.path), words::name(&file.reason))?;
+        writeln!(out, "damaged  {}: {}", words::path(&file.path), words::name(&translated(&file.reason)))?;
     }
     tell(out, "made", &report.made, report.made.len() as u64)?;
     tell(out, "older", &report.doubtful, report.doubtful_count)?;
@@ -134,7 +144,7 @@ pub fn salvage(args: &SalvageArgs, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn tell(out: &mut dyn Write, what: &str, notes: &[SalvageNote], count: u64) -> Result<(), Failure> {
     for note in notes {
-        writeln!(out, "{what:<8} {}: {}", words::name(&note.name), words::name(&note.reason))?;
+        writeln!(out, "{what:<8} {}: {}", words::name(&note.name), words::name(&translated(&note.reason)))?;
     }
     if count > notes.len() as u64 {
         writeln!(out, "{what:<8} and {} more", words::count(count - notes.len() as u64))?;

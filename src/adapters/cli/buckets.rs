@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::address::Address;
 use super::args::{BucketArgs, DuArgs, LsArgs, MbArgs};
 use super::failure::Failure;
 use super::{opening, words};
@@ -12,7 +13,7 @@ use crate::{CreateBucketOptions, Entry, ListOptions, ObjectMeta, Store};
 pub fn make(store: Option<&Path>, args: &MbArgs, _: &mut dyn Write) -> Result<(), Failure> {
     // A name that is refused must not leave an empty store behind.
     crate::BucketName::new(&args.bucket)?;
-    let store = opening::or_make(store)?;
+    let store = opening::or_make(store, |builder| builder)?;
     store.create_bucket_with(&args.bucket, CreateBucketOptions::new().storage_class(args.class))?;
     Ok(store.close()?)
 }
@@ -41,7 +42,9 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
         None => store.bucket(&at.bucket)?.list_with(options)?,
         Some(moment) => store.as_of(moment)?.bucket(&at.bucket)?.list_with(options)?,
     };
+    let mut is_empty = true;
     for entry in entries {
+        is_empty = false;
         match entry? {
             Entry::Object(meta) if args.long => list_long(&meta, out)?,
             Entry::Prefix(prefix) if args.long => {
@@ -50,7 +53,12 @@ pub fn list(store: Option<&Path>, args: &LsArgs, out: &mut dyn Write) -> Result<
             entry => writeln!(out, "{}", words::name(entry.name()))?,
         }
     }
-    Ok(())
+    if is_empty && !at.key.is_empty() { Err(nothing_like(at)) } else { Ok(()) }
+}
+
+/// What is said where no key begins as was asked for.
+pub fn nothing_like(at: &Address) -> Failure {
+    Failure::of(format!("no key in {} begins with {}", at.bucket, words::name(&at.key)))
 }
 
 fn list_long(meta: &ObjectMeta, out: &mut dyn Write) -> Result<(), Failure> {
@@ -86,6 +94,10 @@ pub fn usage(store: Option<&Path>, args: &DuArgs, out: &mut dyn Write) -> Result
         line(store.usage()?, "in all")?;
         return Ok(());
     };
-    line(store.bucket(&at.bucket)?.usage(&at.key)?, at.to_string().trim_end_matches('/'))?;
+    let usage = store.bucket(&at.bucket)?.usage(&at.key)?;
+    if usage.stored_bytes() == 0 && usage.objects == 0 && !at.key.is_empty() {
+        return Err(nothing_like(at));
+    }
+    line(usage, at.to_string().trim_end_matches('/'))?;
     Ok(())
 }

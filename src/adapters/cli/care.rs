@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use super::failure::{Failure, say};
 use super::progress::Progress;
+use super::wording::translated;
 use super::{opening, stop, words};
 use crate::{CompactOptions, Problem, Store, VerifyOptions, VerifyReport};
 
 /// `verify`
 pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
-    let store = opening::to_read(store)?;
+    let opened = opening::to_read(store)?;
     stop::listen();
     let begun = Instant::now();
-    let report = verified(&store)?;
+    let report = verified(&opened)?;
     for problem in &report.problems {
         writeln!(out, "{}", told(problem))?;
     }
@@ -35,6 +36,10 @@ pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> 
     out.flush()?;
     if report.stopped {
         return Err(Failure::Stopped);
+    }
+    if report.problem_count > 0 {
+        let path = words::quoted(opening::place(store)?);
+        say(&format!("`ossicle salvage {path} NEWDIR` writes what can be read into a new store"));
     }
     if report.is_clean() { Ok(()) } else { Err(Failure::Told) }
 }
@@ -63,7 +68,7 @@ pub fn verified(store: &Store) -> Result<VerifyReport, Failure> {
 }
 
 fn told(problem: &Problem) -> String {
-    let reason = words::name(&problem.reason);
+    let reason = words::name(&translated(&problem.reason));
     match &problem.key {
         None => reason,
         Some(key) => format!("{reason} (index key {})", words::name(&String::from_utf8_lossy(key))),

@@ -35,7 +35,7 @@ pub fn tier(store: Option<&Path>, args: &TierArgs, out: &mut dyn Write) -> Resul
     if let (Some(class), Some(dir)) = (args.class, &args.dir) {
         let dir =
             std::path::absolute(dir).map_err(|error| Failure::of(format!("{}: {error}", dir.display())))?;
-        let opened = opening::to_write_with(store, |builder| builder.tier(class, Tier::new().dir(dir)))?;
+        let opened = opening::to_write_with(store, |builder| builder.tier(class, Tier::new().dir(&dir)))?;
         let place = opened.tier(class);
         opened.close()?;
         return match place.problem {

@@ -9,7 +9,7 @@ use clap::Args;
 use super::failure::Failure;
 use super::words;
 use crate::adapters::client_encryption::{EncryptedBucket, EncryptedObject, Envelope, RsaMasterKey};
-use crate::{Body, Bucket, GetOptions, Object, PutOptions, Result};
+use crate::{Body, Bucket, GetOptions, Object, ObjectMeta, PutOptions, Result};
 
 #[derive(Debug, Args)]
 pub struct ClientKey {
@@ -69,6 +69,14 @@ impl ClientKey {
 }
 
 impl Readable {
+    /// What is known of the object.
+    pub fn meta(&self) -> &ObjectMeta {
+        match self {
+            Readable::Plain(object) => object.meta(),
+            Readable::Encrypted(object) => object.meta(),
+        }
+    }
+
     /// Writes the body to `out`.
     pub fn copy_to(&mut self, out: &mut (impl Write + ?Sized)) -> Result<u64> {
         match self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::failure::Failure;
+use super::wording::translated;
 use super::{opening, words};
 use crate::{CustomerKey, Encryption, GetOptions, KeyFile, PutOptions, StoreBuilder};
 
@@ -135,9 +136,13 @@ pub fn command(
         EncryptionCommand::Rotate(args) => {
             let store = opening::to_write(store)?;
             let done = store.bucket(&args.bucket)?.rotate_key()?;
+            if done.keys == 0 && done.skipped.is_empty() {
+                store.close()?;
+                return Err(Failure::of(format!("the bucket {} has no keys of its own", args.bucket)));
+            }
             writeln!(out, "{}", words::counted(done.keys, "new key"))?;
             for skipped in done.skipped {
-                writeln!(out, "passed over {}: {}", skipped.name, skipped.reason)?;
+                writeln!(out, "passed over {}: {}", skipped.name, translated(&skipped.reason))?;
             }
             Ok(store.close()?)
         }
@@ -149,7 +154,7 @@ pub fn command(
                 let done = bucket.reencrypt(Duration::from_secs(1))?;
                 (bodies, bytes) = (bodies + done.bodies, bytes + done.bytes);
                 for skipped in &done.reasons {
-                    writeln!(out, "passed over {}: {}", skipped.name, skipped.reason)?;
+                    writeln!(out, "passed over {}: {}", skipped.name, translated(&skipped.reason))?;
                 }
                 if !done.more {
                     let (bodies, bytes) = (words::counted(bodies, "body"), words::bytes(bytes));

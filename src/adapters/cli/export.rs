@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::args::{ExportArgs, jobs};
@@ -9,8 +10,9 @@ use super::failure::Failure;
 use super::landing::{Directory, Existing, UNFINISHED, set_time};
 use super::origin::Origin;
 use super::progress::{Counted, Progress};
+use super::sparse::Sparse;
 use super::tally::{Summary, Tally, Trouble};
-use super::{opening, stop, words};
+use super::{opening, roots, stop, words};
 use crate::{Bucket, Entry, ListOptions, ObjectMeta};
 
 /// How many objects may wait for a job.
@@ -25,6 +27,8 @@ pub struct Export<'a> {
     pub bucket: &'a Bucket,
     /// Empty, or with a slash at its end.
     pub prefix: &'a str,
+    /// The mode that the directory is to have if it is made, as far as it is known.
+    pub mode: Option<u32>,
     /// Files written at once.
     pub jobs: usize,
     /// Whether files that are there are compared by content alone.
@@ -40,7 +44,17 @@ pub fn command(store: Option<&Path>, args: &ExportArgs, out: &mut dyn Write) -> 
     refuse_the_store(opening::place(store)?, &args.directory)?;
     let prefix = args.from.directory();
     let ExportArgs { checksum, force, .. } = *args;
-    let export = Export { bucket: &bucket, prefix: &prefix, jobs: jobs(args.jobs), checksum, force };
+    if !prefix.is_empty() && opening::is_empty(&bucket, &prefix)? {
+        if bucket.exists(&args.from.key)? {
+            let shown = words::name(&args.from.to_string());
+            return Err(Failure::of(format!(
+                "{shown} is a single object; `ossicle get` writes it to a file"
+            )));
+        }
+        return Err(opening::nothing_below(&args.from));
+    }
+    let mode = roots::mode(&opened, &bucket, &prefix)?;
+    let export = Export { bucket: &bucket, prefix: &prefix, mode, jobs: jobs(args.jobs), checksum, force };
     stop::listen();
     if !args.dry_run {
         return export.run(&args.directory)?.tell("exported", out);
@@ -73,7 +87,7 @@ impl Export<'_> {
     /// Writes the tree.
     pub fn run(&self, directory: &Path) -> Result<Summary, Failure> {
         let about = |error| Failure::about(words::path(directory), &error);
-        std::fs::create_dir_all(directory).map_err(about)?;
+        let is_new = make(directory, self.mode).map_err(about)?;
         let root = Directory::open(directory).map_err(about)?;
         let total = self.bucket.usage(self.prefix)?.bytes;
         let tally = Tally::begin(Progress::begin("exported", Some(total)));
@@ -99,7 +113,52 @@ impl Export<'_> {
             drop(send);
             Ok::<(), Failure>(())
         })?;
+        self.settle(&root, &tally)?;
+        if let Some(mode) = self.mode.filter(|_| is_new) {
+            root.set_mode(mode).map_err(about)?;
+        }
         Ok(tally.end())
+    }
+
+    /// Gives directories the modes and times that their objects remember, when nothing is written into them any more: the
+    /// deepest first, because one that is closed by its mode is not entered again.
+    fn settle(&self, root: &Directory, tally: &Tally) -> Result<(), Failure> {
+        let options = ListOptions::new().prefix(self.prefix).descending();
+        for entry in self.bucket.list_with(options)?.take_while(|_| !tally.is_over()) {
+            let Entry::Object(meta) = entry? else { continue };
+            let below = meta.key.strip_prefix(self.prefix).unwrap_or(&meta.key);
+            if meta.size > 0 || !below.ends_with('/') {
+                continue;
+            }
+            // What is wrong with the key was told already.
+            let Ok(Place { way, name, .. }) = Place::of(below) else { continue };
+            let origin = Origin::of_object(&meta);
+            let settled = (|| {
+                let mut writer = Writer { export: self, root, tally, within: None };
+                let Some(above) = writer.directory(way, false)? else { return Ok(()) };
+                match above.enter(name, None)? {
+                    None => Ok(()),
+                    Some(directory) => Ok(directory.settle(origin.mode_for_file(), origin.time_for(&meta))?),
+                }
+            })();
+            if let Err(trouble) = settled {
+                tally.trouble(&words::name(&meta.key), trouble);
+            }
+        }
+        Ok(())
+    }
+
+    /// The mode that the directory at the end of a way has while it is filled: nobody else looks in before it is known
+    /// who may, and who fills it must be able to.
+    fn mode_while_filled(&self, way: &str) -> Result<u32, Trouble> {
+        let key = format!("{}{way}/", self.prefix);
+        if key.len() > 1023 {
+            return Ok(0o777);
+        }
+        match self.bucket.head(&key) {
+            Err(error) if error.is_not_found() => Ok(0o777),
+            head => Ok(Origin::of_object(&head?).mode.map_or(0o777, |_| 0o700)),
+        }
     }
 
     /// Says what would be written.
@@ -138,6 +197,18 @@ impl Export<'_> {
         }
         Ok(place)
     }
+}
+
+/// Makes a directory if it is missing, and says whether it was. With a mode it is its owner's alone until that is set.
+fn make(directory: &Path, mode: Option<u32>) -> std::io::Result<bool> {
+    if directory.is_dir() {
+        return Ok(false);
+    }
+    if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::DirBuilder::new().mode(mode.map_or(0o777, |_| 0o700)).create(directory)?;
+    Ok(true)
 }
 
 /// A key as a place in a tree.
@@ -216,7 +287,7 @@ impl Writer<'_> {
         let directory =
             self.directory(place.way, true)?.ok_or_else(|| Trouble::file("its directory is gone"))?;
         if place.is_directory {
-            return export.write_directory(directory, place.name, meta, &origin);
+            return export.write_directory(directory, place.name, meta);
         }
         let (name, mtime) = (OsStr::new(place.name), origin.time_for(meta));
         match export.judge(directory, name, meta, &origin)? {
@@ -234,7 +305,9 @@ impl Writer<'_> {
             return Ok(true);
         }
         directory.land(name, origin.mode_for_file(), |file| {
-            std::io::copy(&mut Counted(&mut object, progress), file)?;
+            let mut sparse = Sparse::new(file);
+            std::io::copy(&mut Counted(&mut object, progress), &mut sparse)?;
+            sparse.end()?;
             Ok(set_time(file, mtime)?)
         })?;
         Ok(true)
@@ -247,7 +320,7 @@ impl Writer<'_> {
             return Ok(Verdict::Write);
         };
         if place.is_directory {
-            let there = directory.enter(place.name, false)?.is_some();
+            let there = directory.enter(place.name, None)?.is_some();
             return Ok(if there { Verdict::Keep } else { Verdict::Write });
         }
         export.judge(directory, OsStr::new(place.name), meta, &Origin::of_object(meta))
@@ -260,9 +333,14 @@ impl Writer<'_> {
             return Ok(Some(self.root));
         }
         if self.within.as_ref().is_none_or(|(known, _)| known != way) {
-            let mut at: Option<Directory> = None;
+            let (mut at, mut end): (Option<Directory>, usize) = (None, 0);
             for part in way.split('/') {
-                let entered = at.as_ref().unwrap_or(self.root).enter(part, make)?;
+                end += part.len() + usize::from(at.is_some());
+                let from = at.as_ref().unwrap_or(self.root);
+                let entered = match from.enter(part, None)? {
+                    None if make => from.enter(part, Some(self.export.mode_while_filled(&way[..end])?))?,
+                    entered => entered,
+                };
                 let Some(entered) = entered else { return Ok(None) };
                 at = Some(entered);
             }
@@ -316,25 +394,13 @@ impl Export<'_> {
         }
     }
 
-    fn write_directory(
-        &self,
-        at: &Directory,
-        name: &str,
-        meta: &ObjectMeta,
-        origin: &Origin,
-    ) -> Result<bool, Trouble> {
+    fn write_directory(&self, at: &Directory, name: &str, meta: &ObjectMeta) -> Result<bool, Trouble> {
         if meta.size > 0 {
             return Err(Trouble::file("its key names a directory, but it has a body"));
         }
-        let was_there = at.enter(name, false)?.is_some();
-        let Some(made) = at.enter(name, true)? else {
-            return Ok(false);
-        };
-        let inside = ListOptions::new().prefix(&meta.key).start_after(&meta.key).limit(1);
-        // A directory that gets files keeps the mode that lets them in.
-        if self.bucket.list_page(inside)?.entries.is_empty() {
-            made.settle(origin.mode_for_file(), origin.time_for(meta))?;
-        }
+        let was_there = at.enter(name, None)?.is_some();
+        // Its mode and its time come when everything is written, see `settle`.
+        at.enter(name, Some(Origin::of_object(meta).mode.map_or(0o777, |_| 0o700)))?;
         Ok(!was_there)
     }
 }

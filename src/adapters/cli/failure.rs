@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
+use super::wording::translated;
 use crate::Error;
 
 /// Why a command did not do all that it was asked for.
@@ -50,9 +51,9 @@ impl Failure {
     }
 }
 
-/// A line on standard error. If that is closed too, there is nobody to tell.
+/// A line on standard error, in the tool's words. If that is closed too, there is nobody to tell.
 pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "ossicle: {text}");
+    let _ = writeln!(io::stderr().lock(), "ossicle: {}", translated(text));
 }
 
 /// What the operating system said, without its number.

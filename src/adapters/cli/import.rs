@@ -1,17 +1,19 @@
 //! `import`: takes a directory tree in, with several jobs at once and memory that stays bounded.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::{ImportArgs, jobs};
-use super::failure::Failure;
+use super::failure::{Failure, say};
 use super::intake::{Intake, Wanted};
 use super::progress::Progress;
 use super::tally::{Summary, Tally, Trouble};
-use super::tree::{Found, Step, Walk};
-use super::{opening, stop, words};
-use crate::{Bucket, Store};
+use super::tree::{Exclude, Found, Kind, Step, Walk};
+use super::{opening, roots, stop, words};
+use crate::{Bucket, StorageClass, Store, Tier};
 
+/// How much `--compress` compresses.
+const LEVEL: i32 = 3;
 /// How many files may wait for a job.
 const WAITING: usize = 256;
 
@@ -21,7 +23,7 @@ pub struct Import<'a> {
     /// The root of the tree.
     pub root: &'a Path,
     /// Names that are left out.
-    pub exclude: &'a [String],
+    pub exclude: &'a [Exclude],
     /// The directory of the store, which is left out too.
     pub store_path: &'a Path,
     /// Empty, or with a slash at its end.
@@ -30,6 +32,8 @@ pub struct Import<'a> {
     pub jobs: usize,
     /// Whether files are compared by content.
     pub checksum: bool,
+    /// Whether the store compresses what is taken.
+    pub compress: bool,
 }
 
 /// `import`
@@ -42,22 +46,37 @@ pub fn command(store: Option<&Path>, args: &ImportArgs, out: &mut dyn Write) -> 
     }
     crate::BucketName::new(&args.to.bucket)?;
     let prefix = args.to.directory();
-    let (root, exclude) = (args.directory.as_path(), args.exclude.as_slice());
-    let jobs = jobs(args.jobs);
-    let import = Import { root, exclude, store_path, prefix: &prefix, jobs, checksum: args.checksum };
+    let root = args.directory.as_path();
+    let exclude: Vec<Exclude> = args.exclude.iter().map(|name| Exclude::new(name)).collect();
+    let (jobs, checksum, compress) = (jobs(args.jobs), args.checksum, args.compress);
+    let import = Import { root, exclude: &exclude, store_path, prefix: &prefix, jobs, checksum, compress };
     if args.dry_run {
-        return rehearse(&import, &args.to.bucket, out);
+        return rehearse(&import, &args.to.bucket, out).and_then(|()| tell_unmet(&exclude));
     }
-    let store = opening::or_make(store)?;
+    stop::listen();
+    let store = opening::or_make(store, |builder| match compress {
+        true => builder.tier(StorageClass::Standard, Tier::new().level(LEVEL)),
+        false => builder,
+    })?;
     let bucket = match store.bucket(&args.to.bucket) {
         Err(error) if error.is_not_found() => store.create_bucket(&args.to.bucket)?,
         found => found?,
     };
-    stop::listen();
     let summary = import.run(&store, &bucket)?;
-    let told = summary.tell("imported", out);
+    let told = summary.tell("imported", out).and_then(|()| tell_unmet(&exclude));
     // Closing makes a checkpoint; where that fails, the log has everything, and the failure is told.
     told.and(store.close().map_err(Failure::from))
+}
+
+/// Says which names were left out in vain: whoever wrote them meant something.
+fn tell_unmet(exclude: &[Exclude]) -> Result<(), Failure> {
+    let mut answer = Ok(());
+    for unmet in exclude.iter().filter(|exclude| !exclude.was_met()) {
+        let pattern = words::name(&unmet.pattern);
+        say(&format!("`--exclude {pattern}` left nothing out: no file and no directory has such a name"));
+        answer = Err(Failure::Told);
+    }
+    answer
 }
 
 impl Import<'_> {
@@ -75,6 +94,9 @@ impl Import<'_> {
                 });
             }
             drop(receive);
+            if !self.prefix.is_empty() {
+                drop(send.send(self.own_directory()));
+            }
             for step in self.walk().take_while(|_| !tally.is_over()) {
                 match step {
                     Step::Leave(name, why) => tally.trouble(&words::path(&name), Trouble::File(why)),
@@ -84,6 +106,12 @@ impl Import<'_> {
             }
             drop(send);
         });
+        if self.prefix.is_empty()
+            && !tally.is_over()
+            && let Err(error) = roots::keep(store, bucket, self.root)
+        {
+            tally.trouble(&words::path(self.root), error.into());
+        }
         // Everything so far was buffered; one sync makes all of it durable.
         if let Err(error) = store.flush() {
             tally.trouble("", Trouble::All(error.to_string()));
@@ -91,17 +119,19 @@ impl Import<'_> {
         Ok(tally.end())
     }
 
-    fn walk(&self) -> Walk {
+    /// The root of the tree, which has the prefix for a key.
+    fn own_directory(&self) -> Found {
+        Found { path: self.root.to_path_buf(), name: PathBuf::new(), kind: Kind::Directory }
+    }
+
+    fn walk(&self) -> Walk<'_> {
         Walk::begin(self.root, self.exclude, Some(self.store_path))
     }
 }
 
 /// Says what would be taken.
 fn rehearse(import: &Import<'_>, bucket: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let opened = match opening::builder(import.store_path)?.read_only(true).create(false).open() {
-        Err(error) if error.is_not_found() => None,
-        opened => Some(opened?),
-    };
+    let opened = opening::if_there(import.store_path)?;
     let bucket = match opened.as_ref().map(|store| store.bucket(bucket)) {
         None => None,
         Some(Err(error)) if error.is_not_found() => None,
@@ -118,6 +148,7 @@ fn rehearse(import: &Import<'_>, bucket: &str, out: &mut dyn Write) -> Result<()
             }
         };
         match Wanted::decide(import, bucket.as_ref(), &found) {
+            Ok(None) if found.kind == Kind::Directory => {}
             Ok(None) => tally.skipped(),
             Ok(Some(wanted)) => {
                 writeln!(out, "would import {}", words::name(&wanted.key))?;

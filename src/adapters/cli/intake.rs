@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use super::import::Import;
 use super::origin::Origin;
@@ -18,6 +18,9 @@ const SMALL: u64 = 256 << 10;
 /// The most that a batch holds. A commit has all of it in memory.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_FILES: usize = 256;
+
+/// The mode of directories that are not kept as objects of their own if anything is in them.
+pub const ORDINARY: u32 = 0o755;
 
 /// A file that is to be taken.
 #[derive(Debug)]
@@ -45,19 +48,33 @@ impl Wanted {
     ) -> Result<Option<Wanted>, Trouble> {
         let name = found.name.to_str();
         let name = name.ok_or_else(|| Trouble::file("its name is not UTF-8, and a key must be"))?;
-        let slash = if found.kind == Kind::EmptyDirectory { "/" } else { "" };
+        let is_directory = matches!(found.kind, Kind::EmptyDirectory | Kind::Directory);
+        // The root of the tree has no name of its own: its key is the prefix.
+        let slash = if is_directory && !name.is_empty() { "/" } else { "" };
         let key = format!("{}{name}{slash}", import.prefix);
-        check_key(&key)?;
+        let is_only_mode = found.kind == Kind::Directory;
+        if !is_only_mode {
+            check_key(&key)?;
+        }
         let (source, meta) = open(found)?;
         let origin = Origin::of_file(&meta);
+        if is_only_mode && let Err(trouble) = check_key(&key) {
+            // A directory that everybody may read, as most are, is made by what lies in it.
+            return if origin.mode == Some(ORDINARY) { Ok(None) } else { Err(trouble) };
+        }
         let mut wanted = Wanted { key, source, origin };
-        let Some(bucket) = bucket else {
-            return Ok(Some(wanted));
+        let current = match bucket.map(|bucket| bucket.head(&wanted.key)) {
+            None => None,
+            Some(Err(error)) if error.is_not_found() => None,
+            Some(head) => Some(head?),
         };
-        let current = match bucket.head(&wanted.key) {
-            Err(error) if error.is_not_found() => return Ok(Some(wanted)),
-            head => head?,
+        let Some(current) = current else {
+            return Ok((!is_only_mode || wanted.origin.mode != Some(ORDINARY)).then_some(wanted));
         };
+        if is_only_mode {
+            // Its time changes with every file in it.
+            return Ok((Origin::of_object(&current).mode != wanted.origin.mode).then_some(wanted));
+        }
         Ok(if wanted.is_same_as(&current, import.checksum)? { None } else { Some(wanted) })
     }
 
@@ -66,6 +83,16 @@ impl Wanted {
         match &self.source {
             Source::Bytes(bytes) => bytes.len() as u64,
             Source::Open(_, size) => *size,
+        }
+    }
+
+    /// How many of these bytes take no disk, because nothing was ever written there.
+    fn holes(&self) -> u64 {
+        match &self.source {
+            Source::Bytes(_) => 0,
+            Source::Open(file, size) => {
+                file.metadata().map_or(0, |meta| size.saturating_sub(meta.blocks().saturating_mul(512)))
+            }
         }
     }
 
@@ -166,9 +193,15 @@ impl<'a> Intake<'a> {
 
     fn try_take(&mut self, found: &Found) -> Result<(), Trouble> {
         let Some(wanted) = Wanted::decide(self.import, Some(self.bucket), found)? else {
-            self.tally.skipped();
+            if found.kind != Kind::Directory {
+                self.tally.skipped();
+            }
             return Ok(());
         };
+        let holes = wanted.holes();
+        if holes > 0 && !self.import.compress {
+            self.tally.holes(holes);
+        }
         let Wanted { key, source, origin } = wanted;
         let options = origin.into_options().durability(Durability::Buffered);
         let body = match source {

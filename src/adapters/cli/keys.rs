@@ -1,9 +1,11 @@
 //! The key of an encrypted store: where it comes from, and `ossicle key`.
 
+use std::env::VarError;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
@@ -11,7 +13,7 @@ use zeroize::Zeroizing;
 use super::args::{Invocation, KeyCommand, RotateArgs, ShredArgs};
 use super::failure::Failure;
 use super::{opening, words};
-use crate::{KeyFile, Passphrase, RestoreBackupOptions, SalvageOptions, Store, StoreBuilder};
+use crate::{ErrorKind, KeyFile, Passphrase, RestoreBackupOptions, SalvageOptions, Store, StoreBuilder};
 
 /// What opens the store.
 enum Key {
@@ -21,22 +23,81 @@ enum Key {
     File(PathBuf),
     /// A passphrase.
     Phrase(Zeroizing<String>),
+    /// A passphrase that the environment has and nobody asked for: it opens what does not open without a key.
+    Offered(Zeroizing<String>),
 }
 
 /// What the command line says; a process has one.
 static KEY: OnceLock<Key> = OnceLock::new();
+/// Whether what is offered was needed.
+static NEEDED: AtomicBool = AtomicBool::new(false);
 
 /// Takes the key from the command line, from the environment, or from whoever sits at the terminal.
 pub fn choose(invocation: &Invocation) -> Result<(), Failure> {
-    let told = std::env::var("OSSICLE_PASSPHRASE").ok();
+    let told = variable(PASSPHRASE)?;
     let key = match (&invocation.key_file, told) {
-        _ if invocation.passphrase => Key::Phrase(ask("Passphrase: ")?),
         (Some(path), _) => Key::File(path.clone()),
-        (None, Some(phrase)) => Key::Phrase(Zeroizing::new(phrase)),
-        (None, None) => Key::None,
+        (None, Some(phrase)) if invocation.passphrase => Key::Phrase(not_empty(phrase, PASSPHRASE)?),
+        (None, None) if invocation.passphrase => Key::Phrase(ask("Passphrase: ", PASSPHRASE)?),
+        (None, Some(phrase)) if !phrase.is_empty() => Key::Offered(phrase),
+        (None, _) => Key::None,
     };
     let _ = KEY.set(key);
     Ok(())
+}
+
+/// The environment variable that may have the passphrase, and the one for a new one.
+const PASSPHRASE: &str = "OSSICLE_PASSPHRASE";
+const NEW_PASSPHRASE: &str = "OSSICLE_NEW_PASSPHRASE";
+
+fn variable(name: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+    match std::env::var(name) {
+        Ok(phrase) => Ok(Some(Zeroizing::new(phrase))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Failure::of(format!("{name} is not UTF-8, as a passphrase must be")))
+        }
+    }
+}
+
+fn not_empty(phrase: Zeroizing<String>, what: &str) -> Result<Zeroizing<String>, Failure> {
+    if phrase.is_empty() {
+        return Err(Failure::of(format!("{what} is empty, and an empty passphrase protects nothing")));
+    }
+    Ok(phrase)
+}
+
+/// Whether there is a passphrase that nobody asked for, and nothing needed it so far.
+pub fn is_offered() -> bool {
+    matches!(KEY.get(), Some(Key::Offered(_))) && !NEEDED.load(Relaxed)
+}
+
+/// Asks for a passphrase that was typed once more, where it is about to make a store: with a slip in it, nobody would open
+/// that again.
+pub fn confirm() -> Result<(), Failure> {
+    let Some(Key::Phrase(phrase)) = KEY.get() else { return Ok(()) };
+    if variable(PASSPHRASE)?.is_none()
+        && ask("The passphrase of the new store again: ", PASSPHRASE)? != *phrase
+    {
+        return Err(Failure::of("the two are not the same; nothing was made"));
+    }
+    Ok(())
+}
+
+/// Does what opens a store. If that fails for want of a key, and the environment offers a passphrase, once more with it.
+pub fn unlocked<T>(
+    mut open: impl FnMut() -> Result<crate::Result<T>, Failure>,
+) -> Result<crate::Result<T>, Failure> {
+    let first = match open()? {
+        Err(error) if error.kind() == ErrorKind::Denied && is_offered() => error,
+        done => return Ok(done),
+    };
+    NEEDED.store(true, Relaxed);
+    Ok(match open()? {
+        // It was another thing that was denied.
+        Err(second) if second.kind() == ErrorKind::Invalid => Err(first),
+        done => done,
+    })
 }
 
 macro_rules! give {
@@ -45,8 +106,11 @@ macro_rules! give {
         pub fn $name(options: $what) -> Result<$what, Failure> {
             Ok(match KEY.get() {
                 None | Some(Key::None) => options,
+                Some(Key::Offered(_)) if !NEEDED.load(Relaxed) => options,
                 Some(Key::File(path)) => options.key_provider(KeyFile::open(path)?),
-                Some(Key::Phrase(phrase)) => options.key_provider(Passphrase::new(&***phrase)),
+                Some(Key::Phrase(phrase) | Key::Offered(phrase)) => {
+                    options.key_provider(Passphrase::new(&***phrase))
+                }
             })
         })*
     };
@@ -62,9 +126,13 @@ give! {
 }
 
 /// Asks for a secret at the terminal, which does not show it.
-fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+fn ask(prompt: &str, variable: &str) -> Result<Zeroizing<String>, Failure> {
     let about = |error: std::io::Error| Failure::about("asking for the passphrase at the terminal", &error);
-    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(about)?;
+    let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(|_| {
+        Failure::of(format!(
+            "there is no terminal to ask for the passphrase at; set {variable}, or use `--key-file`"
+        ))
+    })?;
     let before = tcgetattr(&terminal).map_err(|error| about(error.into()))?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
@@ -75,11 +143,7 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     let read = BufReader::new(&terminal).read_line(&mut line);
     tcsetattr(&terminal, OptionalActions::Flush, &before).map_err(|error| about(error.into()))?;
     read.map_err(about)?;
-    let phrase = Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_string());
-    if phrase.is_empty() {
-        return Err(Failure::of("an empty passphrase opens nothing"));
-    }
-    Ok(phrase)
+    not_empty(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_string()), "what was typed")
 }
 
 /// `key`
@@ -101,9 +165,11 @@ pub fn command(store: Option<&Path>, command: &KeyCommand, out: &mut dyn Write) 
             let store = opening::to_write(store)?;
             match KEY.get() {
                 Some(Key::File(path)) => store.rotate_key(KeyFile::open(path)?)?,
-                Some(Key::Phrase(phrase)) => store.rotate_key(Passphrase::new(&***phrase))?,
+                Some(Key::Phrase(phrase) | Key::Offered(phrase)) if store.key_id().is_some() => {
+                    store.rotate_key(Passphrase::new(&***phrase))?
+                }
                 // It was opened without a key.
-                None | Some(Key::None) => return Err(Failure::of("the store is not encrypted")),
+                _ => return Err(Failure::of("the store is not encrypted")),
             }
             writeln!(out, "wrapped anew with {}", named(&store))?;
             store.close().map_err(Failure::from)
@@ -131,6 +197,10 @@ fn shred(store: Option<&Path>, args: &ShredArgs, out: &mut dyn Write) -> Result<
         (None, Some(prefix)) => bucket.shred_prefix(prefix)?,
         (None, None) => store.shred_bucket(&args.bucket)?,
     };
+    if done.objects == 0 && done.segments == 0 && (args.key.is_some() || args.prefix.is_some()) {
+        store.close()?;
+        return Err(Failure::of("there is nothing of that name, and nothing dead to shred"));
+    }
     let (objects, bytes) = (words::counted(done.objects, "object"), words::bytes(done.bytes));
     writeln!(out, "shredded {objects}, {bytes}; {} removed", words::counted(done.segments, "segment"))?;
     if done.shared_objects > 0 {
@@ -144,11 +214,11 @@ fn rotate(store: &Store, args: &RotateArgs) -> Result<(), Failure> {
     if let Some(path) = &args.new_key_file {
         return store.rotate_key(KeyFile::open(path)?).map_err(Failure::from);
     }
-    let phrase = match std::env::var("OSSICLE_NEW_PASSPHRASE") {
-        Ok(phrase) => Zeroizing::new(phrase),
-        Err(_) => {
-            let phrase = ask("New passphrase: ")?;
-            if ask("The new passphrase again: ")? != phrase {
+    let phrase = match variable(NEW_PASSPHRASE)? {
+        Some(phrase) => not_empty(phrase, NEW_PASSPHRASE)?,
+        None => {
+            let phrase = ask("New passphrase: ", NEW_PASSPHRASE)?;
+            if ask("The new passphrase again: ", NEW_PASSPHRASE)? != phrase {
                 return Err(Failure::of("the two are not the same; nothing was changed"));
             }
             phrase

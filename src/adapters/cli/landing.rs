@@ -36,18 +36,20 @@ impl Directory {
         Ok(Directory(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
     }
 
-    /// The directory `name` in this one, made if it is missing and may be made. A link is not followed.
-    pub fn enter(&self, name: &str, make: bool) -> Result<Option<Directory>, Trouble> {
+    /// The directory `name` in this one, made with a mode if it is missing and one is given. A link is not followed.
+    pub fn enter(&self, name: &str, make: Option<u32>) -> Result<Option<Directory>, Trouble> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
             match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
                 Ok(directory) => return Ok(Some(Directory(directory))),
-                Err(Errno::NOENT) if !make => return Ok(None),
-                Err(Errno::NOENT) => match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
-                    // Another job may have been quicker.
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(error) => return Err(io::Error::from(error).into()),
-                },
+                Err(Errno::NOENT) => {
+                    let Some(mode) = make else { return Ok(None) };
+                    match rustix::fs::mkdirat(&self.0, name, Mode::from_raw_mode(mode)) {
+                        // Another job may have been quicker.
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(io::Error::from(error).into()),
+                    }
+                }
                 Err(Errno::LOOP | Errno::NOTDIR) => return Err(self.in_the_way(name)),
                 Err(error) => return Err(io::Error::from(error).into()),
             }
@@ -137,6 +139,11 @@ impl Directory {
             rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode & 0o777))?;
         }
         Ok(rustix::fs::futimens(&self.0, &times(mtime))?)
+    }
+
+    /// Gives this directory its mode.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode & 0o777))?)
     }
 
     fn name(&self, unfinished: &str, name: &OsStr) -> Result<(), Trouble> {

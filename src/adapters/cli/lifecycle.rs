@@ -29,6 +29,9 @@ pub fn command(store: Option<&Path>, command: &LifecycleCommand, out: &mut dyn W
         }
         LifecycleCommand::Run(args) => {
             let (store, bucket) = write(store, &args.bucket)?;
+            if bucket.config::<Lifecycle>()?.is_none() {
+                return Err(no_rules(&bucket));
+            }
             let counts = bucket.run_lifecycle()?;
             tell(&counts, out)?;
             Ok(store.close()?)
@@ -65,8 +68,12 @@ fn write(store: Option<&Path>, name: &str) -> Result<(Store, Bucket), Failure> {
 fn show(bucket: &Bucket, out: &mut dyn Write) -> Result<(), Failure> {
     match bucket.config::<Lifecycle>()? {
         Some(rules) => Ok(write!(out, "{}", xml::write(&rules)?)?),
-        None => Err(Failure::of(format!("the bucket {} has no lifecycle rules", bucket.name()))),
+        None => Err(no_rules(bucket)),
     }
+}
+
+fn no_rules(bucket: &Bucket) -> Failure {
+    Failure::of(format!("the bucket {} has no lifecycle rules", bucket.name()))
 }
 
 fn set(store: Option<&Path>, args: &LifecycleSetArgs) -> Result<(), Failure> {

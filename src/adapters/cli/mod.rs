@@ -45,12 +45,15 @@ mod objects;
 mod opening;
 mod origin;
 mod progress;
+mod roots;
+mod sparse;
 mod stop;
 mod tags;
 mod tally;
 mod tour;
 mod tree;
 mod versions;
+mod wording;
 mod words;
 
 use std::io::{self, BufWriter, Write};

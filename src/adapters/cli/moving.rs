@@ -58,7 +58,7 @@ fn each_below(
         }
     }
     if copied == 0 {
-        return Err(Failure::of(format!("there is nothing below {}", words::name(&args.from.to_string()))));
+        return Err(opening::nothing_below(&args.from));
     }
     Ok(copied)
 }
@@ -74,7 +74,11 @@ pub fn rename(store: Option<&Path>, args: &MvArgs, out: &mut dyn Write) -> Resul
                     .to_string(),
             ));
         }
-        let moved = bucket.rename_prefix(&args.from.directory(), &args.to.directory())?;
+        let (from, to) = (args.from.directory(), args.to.directory());
+        if !from.is_empty() && opening::is_empty(&bucket, &from)? {
+            return Err(opening::nothing_below(&args.from));
+        }
+        let moved = bucket.rename_prefix(&from, &to)?;
         writeln!(out, "moved {}", words::counted(moved.objects, "object"))?;
         return Ok(store.close()?);
     }

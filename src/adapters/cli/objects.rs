@@ -8,9 +8,11 @@ use super::address::Address;
 use super::args::{CatArgs, GetArgs, PutArgs, RmArgs, Span, StatArgs};
 use super::failure::{Failure, say};
 use super::landing::{Directory, Existing};
+use super::origin::Origin;
+use super::sparse::Sparse;
 use super::tally::Trouble;
 use super::{encryption, opening, words};
-use crate::{Body, Bucket, GetOptions, ListOptions, PutOptions};
+use crate::{Body, Bucket, ErrorKind, GetOptions, ListOptions, PutOptions};
 
 /// `put`
 pub fn put(store: Option<&Path>, args: &PutArgs, _: &mut dyn Write) -> Result<(), Failure> {
@@ -80,8 +82,12 @@ pub fn get(store: Option<&Path>, args: &GetArgs, out: &mut dyn Write) -> Result<
         }
         _ => {}
     }
-    let landed = directory.land(name, None, |file| {
-        object.copy_to(file)?;
+    // What was nobody else's when it was taken in is nobody else's again.
+    let mode = Origin::of_object(object.meta()).mode_for_file();
+    let landed = directory.land(name, mode, |file| {
+        let mut sparse = Sparse::new(file);
+        object.copy_to(&mut sparse)?;
+        sparse.end()?;
         Ok(file.sync_all()?)
     });
     landed.map_err(|trouble| Failure::of(format!("{shown}: {}", Trouble::reason(trouble))))
@@ -133,7 +139,12 @@ pub fn remove(store: Option<&Path>, args: &RmArgs, out: &mut dyn Write) -> Resul
         let removed =
             if args.recursive { remove_tree(&bucket, address)? } else { remove_one(&bucket, address)? };
         if removed == 0 && !args.force {
-            say(&format!("there is no object {}", words::name(&address.to_string())));
+            let shown = words::name(&address.to_string());
+            say(&match (args.recursive, address.key.is_empty()) {
+                (true, true) => format!("there is nothing in {}", address.bucket),
+                (true, false) => format!("there is no object {shown}, and nothing below it"),
+                (false, _) => format!("there is no object {shown}"),
+            });
             missing += 1;
         } else if args.recursive {
             writeln!(out, "deleted {}", words::counted(removed, "object"))?;
@@ -143,30 +154,63 @@ pub fn remove(store: Option<&Path>, args: &RmArgs, out: &mut dyn Write) -> Resul
     if missing > 0 { Err(Failure::Told) } else { Ok(()) }
 }
 
+/// Deletes an object that is there: what never was gets no delete marker either.
 fn remove_one(bucket: &Bucket, address: &Address) -> Result<u64, Failure> {
-    let was_there = bucket.exists(&address.key)?;
+    if !bucket.exists(&address.key)? {
+        return Ok(0);
+    }
     bucket.delete(&address.key)?;
-    Ok(u64::from(was_there))
+    Ok(1)
 }
 
-/// Deletes an object and what lies below it, not what merely begins with the same letters.
+/// Deletes an object and what lies below it, not what merely begins with the same letters. One commit, if nothing is in the
+/// way; a thousand objects a commit where it has to go one by one, because the key itself is an object as well, or because
+/// some are protected: those are told, and stay.
 fn remove_tree(bucket: &Bucket, address: &Address) -> Result<u64, Failure> {
     const AT_ONCE: usize = 1000;
     let prefix = address.directory();
-    let mut removed = 0;
-    if prefix != address.key {
-        removed += remove_one(bucket, address)?;
+    let mut keys = Vec::new();
+    if prefix != address.key && bucket.exists(&address.key)? {
+        keys.push(address.key.clone());
     }
+    let mut options = ListOptions::new().prefix(&prefix);
+    // A prefix longer than a key can be has nothing below it.
+    let below = |options: ListOptions| match prefix.len() {
+        0..=1023 => Ok(bucket.list_page(options)?.entries),
+        _ => Ok::<_, Failure>(Vec::new()),
+    };
+    if keys.is_empty() {
+        if below(options.clone().limit(1))?.is_empty() {
+            return Ok(0);
+        }
+        match bucket.delete_prefix(&prefix) {
+            Err(error) if error.kind() == ErrorKind::Immutable || error.code() == "TooManyObjects" => {}
+            done => return Ok(done?.objects),
+        }
+    }
+    let (mut removed, mut kept) = (0, 0);
     loop {
-        let page = bucket.list_page(ListOptions::new().prefix(&prefix).limit(AT_ONCE))?;
-        if page.entries.is_empty() {
-            return Ok(removed);
+        let page = below(options.clone().limit(AT_ONCE - keys.len()))?;
+        let Some(last) = page.last().map(|entry| entry.name().to_string()).or(keys.last().cloned()) else {
+            break;
+        };
+        keys.extend(page.iter().map(|entry| entry.name().to_string()));
+        for (key, deleted) in bucket.delete_many(&keys)? {
+            match deleted {
+                Ok(_) => removed += 1,
+                Err(error) => {
+                    say(&format!("{}: {error}", words::name(&format!("{}/{key}", bucket.name()))));
+                    kept += 1;
+                }
+            }
         }
-        for (_, deleted) in bucket.delete_many(page.entries.iter().map(|entry| entry.name()))? {
-            deleted?;
-            removed += 1;
-        }
+        keys.clear();
+        options = options.start_after(last);
     }
+    if kept > 0 {
+        return Err(Failure::of(format!("{removed} deleted, {kept} not")));
+    }
+    Ok(removed)
 }
 
 /// `stat`

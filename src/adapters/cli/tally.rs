@@ -15,6 +15,9 @@ use crate::Error;
 /// The most failures that are named at the end; more are only counted, so that memory stays bounded.
 const NAMED: usize = 10_000;
 
+/// From how many bytes of holes on it is told that they are zeros now.
+const MUCH: u64 = 1 << 20;
+
 /// What can go wrong with one file.
 #[derive(Debug)]
 pub enum Trouble {
@@ -69,6 +72,7 @@ pub struct Tally {
     done: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,
+    holes: AtomicU64,
     failed: AtomicU64,
     failures: Mutex<Vec<(String, String)>>,
     halted: AtomicBool,
@@ -81,6 +85,8 @@ pub struct Summary {
     pub done: u64,
     pub bytes: u64,
     pub skipped: u64,
+    /// Bytes of them that took no disk before, and do now.
+    pub holes: u64,
     pub failed: u64,
     pub took: Duration,
     failures: Vec<(String, String)>,
@@ -96,6 +102,7 @@ impl Tally {
             done: zero(),
             bytes: zero(),
             skipped: zero(),
+            holes: zero(),
             failed: zero(),
             failures: Mutex::default(),
             halted: AtomicBool::new(false),
@@ -114,6 +121,11 @@ impl Tally {
     pub fn skipped(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
         self.progress.thing();
+    }
+
+    /// A file with so many bytes of holes was taken as it reads.
+    pub fn holes(&self, bytes: u64) {
+        self.holes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A file could not be had, or none can any more.
@@ -152,6 +164,7 @@ impl Tally {
             done: self.done.into_inner(),
             bytes: self.bytes.into_inner(),
             skipped: self.skipped.into_inner(),
+            holes: self.holes.into_inner(),
             failed: self.failed.into_inner(),
             took: self.progress.elapsed(),
             failures,
@@ -191,6 +204,12 @@ impl Summary {
             words::count(self.failed),
         )?;
         out.flush()?;
+        if self.holes >= MUCH {
+            say(&format!(
+                "holes in sparse files are {} of zeros in the store; `--compress` makes them small",
+                words::bytes(self.holes)
+            ));
+        }
         if let Some(reason) = &self.halt_reason {
             return Err(Failure::of(format!(
                 "stopped: {reason}; what is done is kept, and the same command goes on from there"

@@ -1,8 +1,10 @@
 //! Walking a directory tree: what in it can become an object, and what cannot.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -25,6 +27,8 @@ pub enum Kind {
     File,
     Link,
     EmptyDirectory,
+    /// One with something in it, of which only the mode matters.
+    Directory,
 }
 
 /// What the walk comes by.
@@ -36,24 +40,81 @@ pub enum Step {
     Leave(PathBuf, String),
 }
 
+/// A name that is left out of the tree; `*` stands for any letters, `?` for one.
+#[derive(Debug)]
+pub struct Exclude {
+    /// As it was written.
+    pub pattern: String,
+    met: AtomicBool,
+}
+
+impl Exclude {
+    /// Leaves out what has this name.
+    pub fn new(pattern: &str) -> Exclude {
+        Exclude { pattern: pattern.to_string(), met: AtomicBool::new(false) }
+    }
+
+    fn takes(&self, name: &OsStr) -> bool {
+        let is_it = is_like(&self.pattern, &name.to_string_lossy());
+        if is_it {
+            self.met.store(true, Ordering::Relaxed);
+        }
+        is_it
+    }
+
+    /// Whether anything had this name.
+    pub fn was_met(&self) -> bool {
+        self.met.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a name is as a pattern says, in which a backslash takes the meaning of the letter behind it.
+fn is_like(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    // Where the last star stands, and how far it reaches.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        let step = match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, n));
+                p += 1;
+                continue;
+            }
+            Some('?') => Some(1),
+            Some('\\') if pattern.get(p + 1) == Some(&name[n]) => Some(2),
+            Some(letter) if *letter == name[n] && *letter != '\\' => Some(1),
+            _ => None,
+        };
+        match (step, star) {
+            (Some(step), _) => (p, n) = (p + step, n + 1),
+            (None, Some((at, reach))) => {
+                star = Some((at, reach + 1));
+                (p, n) = (at + 1, reach + 1);
+            }
+            (None, None) => return false,
+        }
+    }
+    pattern[p..].iter().all(|letter| *letter == '*')
+}
+
 /// Walks the tree in the order of the directories on the disk: sorting would need memory for the largest one.
-pub struct Walk {
+pub struct Walk<'a> {
     root: PathBuf,
-    walk: Box<dyn Iterator<Item = walkdir::Result<DirEntry>>>,
+    walk: Box<dyn Iterator<Item = walkdir::Result<DirEntry>> + 'a>,
     /// The directory that was entered last, until it is known whether it is empty.
     entered: Option<DirEntry>,
-    /// What came up together with the news that a directory is empty.
+    /// What came up together with the news whether a directory is empty.
     next: Option<Step>,
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
     /// Begins at `root`, leaving out names in `exclude` and the directory `store`.
-    pub fn begin(root: &Path, exclude: &[String], store: Option<&Path>) -> Walk {
-        let exclude = exclude.to_vec();
+    pub fn begin(root: &Path, exclude: &'a [Exclude], store: Option<&Path>) -> Walk<'a> {
         let store = store.and_then(|store| fs::metadata(store).ok()).map(|meta| (meta.dev(), meta.ino()));
         let wanted = move |entry: &DirEntry| {
             entry.depth() == 0
-                || !(exclude.iter().any(|name| entry.file_name() == name.as_str()) || is_store(entry, store))
+                || !(exclude.iter().any(|name| name.takes(entry.file_name())) || is_store(entry, store))
         };
         let walk = WalkDir::new(root).into_iter().filter_entry(wanted);
         Walk { root: root.to_path_buf(), walk: Box::new(walk), entered: None, next: None }
@@ -108,7 +169,7 @@ fn is_store(entry: &DirEntry, store: Option<(u64, u64)>) -> bool {
         && entry.metadata().is_ok_and(|meta| store == Some((meta.dev(), meta.ino())))
 }
 
-impl Iterator for Walk {
+impl Iterator for Walk<'_> {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
@@ -117,26 +178,54 @@ impl Iterator for Walk {
                 return Some(step);
             }
             let step = self.walk.next();
-            let inside = |entered: &DirEntry| match &step {
-                None => false,
-                Some(Ok(entry)) => entry.depth() > entered.depth(),
-                Some(Err(error)) => error.path().is_some_and(|path| path.starts_with(entered.path())),
+            let kind = |entered: &DirEntry| match &step {
+                Some(Ok(entry)) if entry.depth() > entered.depth() => Some(Kind::Directory),
+                // What is in it is not known.
+                Some(Err(error)) if error.path().is_some_and(|path| path.starts_with(entered.path())) => None,
+                _ => Some(Kind::EmptyDirectory),
             };
-            let empty = self.entered.take().filter(|entered| !inside(entered));
-            let empty = empty.map(|entered| self.keep(entered, Kind::EmptyDirectory));
+            let entered = self.entered.take();
+            let kind = entered.as_ref().and_then(kind);
+            let directory = entered.zip(kind).map(|(entered, kind)| self.keep(entered, kind));
             let ended = step.is_none();
             let step = match step {
                 None => None,
                 Some(Ok(entry)) => self.meet(entry),
                 Some(Err(error)) => Some(self.left(&error)),
             };
-            if empty.is_some() {
+            if directory.is_some() {
                 self.next = step;
-                return empty;
+                return directory;
             }
             if step.is_some() || ended {
                 return step;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_like_patterns_as_a_shell_has_it() {
+        for (pattern, name) in [
+            ("*.jpg", "a.jpg"),
+            ("*.jpg", ".jpg"),
+            ("deep", "deep"),
+            ("*", ""),
+            ("a*b*c", "a-b-b-c"),
+            ("?", "ü"),
+            ("\\*", "*"),
+            ("**", "x"),
+        ] {
+            assert!(is_like(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("*.jpg", "a.jpeg"), ("deep", "deeper"), ("?", ""), ("", "x"), ("\\*", "x"), ("a*b", "a-b-c")]
+        {
+            assert!(!is_like(pattern, name), "{pattern} {name}");
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::args::{HistoryArgs, UndeleteArgs, VersioningArgs, VersionsArgs};
-use super::failure::Failure;
+use super::buckets::nothing_like;
+use super::failure::{Failure, say};
 use super::{opening, words};
 use crate::{ListOptions, Versioning};
 
@@ -30,23 +31,35 @@ pub fn versioning(store: Option<&Path>, args: &VersioningArgs, out: &mut dyn Wri
 pub fn list(store: Option<&Path>, args: &VersionsArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_read(store)?;
     let options = ListOptions::new().prefix(&args.at.key);
+    let mut is_empty = true;
     for entry in store.bucket(&args.at.bucket)?.versions(options)? {
         let entry = entry?;
+        is_empty = false;
         let (time, name) = (words::moment(entry.modified), words::name(&entry.key));
         let size = if entry.marker { "deleted".to_string() } else { entry.size.to_string() };
         let now = if entry.latest { "*" } else { " " };
         writeln!(out, "{size:>14}  {time}  {:24} {now} {name}", entry.version.to_string())?;
     }
-    Ok(())
+    if is_empty && !args.at.key.is_empty() { Err(nothing_like(&args.at)) } else { Ok(()) }
 }
 
 /// `undelete`
 pub fn undelete(store: Option<&Path>, args: &UndeleteArgs, _: &mut dyn Write) -> Result<(), Failure> {
     let store = opening::to_write(store)?;
+    let mut failed = false;
     for address in &args.objects {
-        store.bucket(&address.bucket)?.undelete(&address.key)?;
+        let bucket = store.bucket(&address.bucket)?;
+        let is_there = bucket.exists(&address.key)?;
+        match bucket.undelete(&address.key) {
+            Err(error) if !error.is_not_found() => return Err(Failure::from(error)),
+            Err(error) => say(&error.to_string()),
+            Ok(_) if is_there => say(&format!("{} is not deleted", words::name(&address.to_string()))),
+            Ok(_) => continue,
+        }
+        failed = true;
     }
-    Ok(store.close()?)
+    store.close()?;
+    if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
 /// `history`

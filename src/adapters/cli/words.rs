@@ -134,6 +134,13 @@ pub fn path(path: &Path) -> String {
     name(&path.to_string_lossy())
 }
 
+/// A path as a shell takes it.
+pub fn quoted(at: &Path) -> String {
+    let shown = path(at);
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@,".contains(letter);
+    if shown.chars().all(is_plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) }
+}
+
 /// Bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

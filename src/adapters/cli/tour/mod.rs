@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::TourArgs;
 use super::failure::{Failure, say};
+use super::tree::Exclude;
 use super::{stop, words};
 use place::Place;
 use steps::Tour;
@@ -48,11 +49,11 @@ pub fn command(store: Option<&Path>, args: &TourArgs, out: &mut dyn Write) -> Re
     Ok(())
 }
 
-fn source_of(args: &TourArgs) -> (PathBuf, Vec<String>) {
+fn source_of(args: &TourArgs) -> (PathBuf, Vec<Exclude>) {
     if let Some(directory) = &args.directory {
         return (directory.clone(), Vec::new());
     }
     let own = Path::new(OWN_SOURCE);
     let source = if own.is_dir() { own } else { Path::new(".") };
-    (source.to_path_buf(), vec!["target".to_string(), ".git".to_string()])
+    (source.to_path_buf(), vec![Exclude::new("target"), Exclude::new(".git")])
 }
