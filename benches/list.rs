@@ -36,6 +36,19 @@ fn main() {
     let scan =
         (0..RUNS).map(|_| rate(total, time(|| assert_eq!(bucket.list("").expect("a list").count(), total))));
     report("list everything, keys", median(scan.collect()), "walk of a sorted vector", walk);
+    let lent = (0..RUNS).map(|_| {
+        rate(
+            total,
+            time(|| {
+                let (mut names, mut seen) = (bucket.names("").expect("names"), 0);
+                while names.next().expect("a name").is_some() {
+                    seen += 1;
+                }
+                assert_eq!(seen, total);
+            }),
+        )
+    });
+    report("lend the names of everything, keys", median(lent.collect()), "walk of a sorted vector", walk);
     let page = (0..RUNS).map(|run| {
         let mut random = Random(run as u64);
         let pages = 200;

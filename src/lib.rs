@@ -43,8 +43,9 @@ pub mod fuzzing;
 
 pub use api::{
     BackupOptions, Bucket, Buckets, Changes, Differences, Follow, KeyFile, LifecyclePreview, Listing,
-    Maintenance, Object, ObjectWriter, RestoreBackupOptions, SalvageOptions, Snapshot, SnapshotBucket, Store,
-    StoreBuilder, TierPlace, Transaction, Upload, Uploads, VerifyOptions, VersionListing, WriteOptions,
+    Maintenance, Names, Object, ObjectWriter, RestoreBackupOptions, Rows, SalvageOptions, Snapshot,
+    SnapshotBucket, Store, StoreBuilder, TierPlace, Transaction, Upload, Uploads, VerifyOptions,
+    VersionListing, WriteOptions,
 };
 pub use crypto::{CustomerKey, KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
 pub use engine::{
@@ -83,6 +84,7 @@ pub use ops::prefix::PrefixOutcome;
 pub use ops::put::{PutOptions, PutOutcome};
 pub use ops::rekey::{Reencrypted, Rotated, Skipped};
 pub use ops::restore::RestoreOptions;
+pub use ops::row_range::RowRange;
 pub use ops::shred::Shredded;
 pub use ops::uploads::{UploadEntry, UploadsPage};
 pub use ops::usage::UsageOptions;

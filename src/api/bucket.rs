@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Listing, Object, ObjectWriter, Store};
+use super::{Listing, Names, Object, ObjectWriter, Store};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{BucketName, ObjectMeta, Usage};
@@ -210,6 +210,32 @@ impl Bucket {
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading(), &self.reference, options)?.page()
+    }
+
+    /// Lists names only, which is several times as fast as a [`list`](Bucket::list) where that is all that is asked for. They are
+    /// lent, so this is no iterator of the language; `while let` goes through it. Prefix, delimiter, start, limit and order are
+    /// those of `list`.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("cats")?;
+    /// bucket.put("cats/tom", b"meow")?;
+    /// bucket.put("cats/kit", b"mew")?;
+    /// let mut names = bucket.names("cats/")?;
+    /// let mut letters = 0;
+    /// while let Some(name) = names.next()? {
+    ///     letters += name.len();
+    /// }
+    /// assert_eq!(letters, 16);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list_with`](Bucket::list_with).
+    pub fn names(&self, options: impl Into<ListOptions>) -> Result<Names> {
+        Ok(Names::new(Walk::begin(self.reading(), &self.reference, options.into())?))
     }
 
     /// A configuration of the bucket, such as [`Versioning`](crate::Versioning), [`Acl`](crate::Acl),

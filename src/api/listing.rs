@@ -1,4 +1,4 @@
-//! Iterators over entries and over buckets.
+//! Iterators over entries, names and buckets.
 
 use super::batch::Batch;
 use super::{Bucket, Store};
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::Entry;
 use crate::ops::bucket;
 use crate::ops::context::Reading;
-use crate::ops::list::Walk;
+use crate::ops::list::{self, Walk};
 
 /// The entries of a bucket, in order, all as of the moment the listing began. After an error it ends.
 #[derive(Debug)]
@@ -42,6 +42,42 @@ impl Iterator for Listing {
                 Some(Err(error))
             }
         }
+    }
+}
+
+/// The names of the entries of a bucket, lent one by one: nothing is allocated for a name, and what is known of the objects
+/// is not read. All are as of the moment it began. See [`Bucket::names`].
+#[derive(Debug)]
+pub struct Names {
+    walk: Option<Walk>,
+    batch: list::Names,
+    at: usize,
+}
+
+impl Names {
+    pub(crate) fn new(walk: Walk) -> Names {
+        Names { walk: Some(walk), batch: list::Names::default(), at: 0 }
+    }
+
+    /// The next name, `None` at the end and after an error. With a delimiter, a name that has it behind the prefix is that of
+    /// a group.
+    #[expect(clippy::should_implement_trait, reason = "what it lends, no iterator can hand out")]
+    pub fn next(&mut self) -> Result<Option<&str>> {
+        if self.batch.get(self.at).is_none() {
+            let Some(walk) = &mut self.walk else {
+                return Ok(None);
+            };
+            self.at = 0;
+            match walk.next_names(&mut self.batch) {
+                Ok(true) => {}
+                ended => {
+                    self.walk = None;
+                    return ended.map(|_| None);
+                }
+            }
+        }
+        self.at += 1;
+        Ok(self.batch.get(self.at - 1))
     }
 }
 

@@ -26,6 +26,7 @@ mod lifecycle;
 mod listing;
 mod object;
 mod retention;
+mod rows;
 mod snapshot;
 mod store;
 mod symlink;
@@ -46,8 +47,9 @@ pub use keys::KeyFile;
 #[cfg(feature = "fuzzing")]
 pub(crate) use keys::parse as parse_key_file;
 pub use lifecycle::LifecyclePreview;
-pub use listing::{Buckets, Listing};
+pub use listing::{Buckets, Listing, Names};
 pub use object::Object;
+pub use rows::Rows;
 pub use snapshot::{Snapshot, SnapshotBucket};
 pub use store::Store;
 pub use transaction::{Transaction, WriteOptions};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Listing, Object};
+use super::{Listing, Names, Object};
 use crate::error::Result;
 use crate::model::{BucketName, Lsn, ObjectMeta, Usage};
 use crate::ops::config::{self, Config};
@@ -18,6 +18,10 @@ pub struct Snapshot(Reading);
 impl Snapshot {
     pub(crate) fn new(reading: Reading) -> Snapshot {
         Snapshot(reading)
+    }
+
+    pub(super) fn reading(&self) -> &Reading {
+        &self.0
     }
 
     /// The last commit that it shows.
@@ -97,6 +101,11 @@ impl SnapshotBucket {
     /// One page of a listing.
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading.clone(), &self.reference, options)?.page()
+    }
+
+    /// Lists names only; see [`Bucket::names`](super::Bucket::names).
+    pub fn names(&self, options: impl Into<ListOptions>) -> Result<Names> {
+        Ok(Names::new(Walk::begin(self.reading.clone(), &self.reference, options.into())?))
     }
 
     /// A configuration that the bucket had; `None` if it was not set.

@@ -92,7 +92,7 @@ impl Store {
         &self.0.engine
     }
 
-    fn reading(&self) -> Reading {
+    pub(super) fn reading(&self) -> Reading {
         Reading::newest(&self.0.engine)
     }
 

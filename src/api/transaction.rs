@@ -356,6 +356,12 @@ impl<'s> Transaction<'s> {
         get::follow(own, |target| find(target, None))
     }
 
+    /// The rows as this transaction leaves them so far.
+    pub(super) fn staged(&mut self) -> Result<Staged<'_>> {
+        let engine = self.engine;
+        Ok(self.read_state()?.staged(engine))
+    }
+
     /// Takes the turn to write, if it is not taken yet, and applies the steps so far.
     fn read_state(&mut self) -> Result<&mut ReadState<'s>> {
         if self.reading.is_none() {

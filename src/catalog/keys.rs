@@ -538,24 +538,50 @@ pub fn parse_object(key: &[u8]) -> Option<(u64, &str)> {
     Some((u64::from_be_bytes(*id), std::str::from_utf8(key).ok()?))
 }
 
-/// The key of a row of the application's own.
-pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
+/// Where the rows of a table begin.
+fn rows_of(table: &str) -> Result<Vec<u8>> {
     if table.is_empty() || table.len() > MAX_TABLE_BYTES || table.contains('\0') {
         return Err(Error::invalid(
             "InvalidArgument",
             format!("the name of a table has 1 to {MAX_TABLE_BYTES} bytes and no NUL"),
         ));
     }
+    let mut out = vec![ROWS];
+    out.extend_from_slice(table.as_bytes());
+    out.push(0);
+    Ok(out)
+}
+
+/// The key of a row of the application's own.
+pub fn row(table: &str, key: &[u8]) -> Result<Vec<u8>> {
+    let mut out = rows_of(table)?;
     if key.len() > MAX_ROW_KEY_BYTES {
         return Err(Error::invalid(
             "InvalidArgument",
             format!("the key of a row has at most {MAX_ROW_KEY_BYTES} bytes, not {}", key.len()),
         ));
     }
-    let mut out = vec![ROWS];
-    out.extend_from_slice(table.as_bytes());
-    out.push(0);
     out.extend_from_slice(key);
+    Ok(out)
+}
+
+/// Where the rows of a table with this key and above begin; the key may be the first one behind the longest.
+pub fn row_bound(table: &str, key: &[u8]) -> Result<Vec<u8>> {
+    match key.split_last() {
+        Some((0, before)) if before.len() == MAX_ROW_KEY_BYTES => {
+            let mut out = row(table, before)?;
+            out.push(0);
+            Ok(out)
+        }
+        _ => row(table, key),
+    }
+}
+
+/// Where the rows of a table end.
+pub fn rows_end(table: &str) -> Result<Vec<u8>> {
+    let mut out = rows_of(table)?;
+    out.pop();
+    out.push(1);
     Ok(out)
 }
 

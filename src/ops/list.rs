@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, BucketState, HeadRow, Kind, Moment, keys};
+use crate::catalog::{self, BucketState, HeadRow, Kind, MARKER_SLOT, Moment, keys};
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
-use crate::model::{Entry, VersionId, check_list_argument};
+use crate::model::{Entry, ObjectMeta, VersionId, check_list_argument};
 
 /// How many entries a page has if nothing else is said (OSS's most).
 pub const PAGE: usize = 1000;
@@ -243,23 +243,29 @@ impl Walk {
         group_of(&self.prefix, &self.delimiter, key)
     }
 
-    /// The next entries, at most `most`. Its cost follows what it returns: groups are stepped over by a seek.
-    fn fetch(&mut self, most: usize) -> Result<Vec<Entry>> {
+    /// The next entries, at most `most`, into `harvest`. Its cost follows what it returns: groups are stepped over by a
+    /// seek.
+    fn fetch(&mut self, most: usize, harvest: &mut impl Harvest) -> Result<()> {
         let Some(from) = self.next.take() else {
-            return Ok(Vec::new());
+            return Ok(());
         };
         self.engine.check_open()?;
         match self.state.route.own_space().filter(|_| self.at.is_none()) {
-            Some(space) => self.fetch_plain(space, &from, most),
-            None => self.fetch_anywhere(from, most),
+            Some(space) => self.fetch_plain(space, &from, most, harvest),
+            None => self.fetch_anywhere(from, most, harvest),
         }
     }
 
     /// The same in a bucket whose keys lie in one space: the rows are read in the order they lie in.
-    fn fetch_plain(&mut self, space: u64, from: &[u8], most: usize) -> Result<Vec<Entry>> {
+    fn fetch_plain(
+        &mut self,
+        space: u64,
+        from: &[u8],
+        most: usize,
+        harvest: &mut impl Harvest,
+    ) -> Result<()> {
         let place = |key: &[u8]| keys::bound(Kind::Head, false, space, key);
         let versioned = self.state.versioning().is_some();
-        let mut entries = Vec::new();
         let view = self.view.clone();
         let mut cursor = view.index.cursor();
         if self.descending {
@@ -271,22 +277,20 @@ impl Walk {
         let end = place(&end_of(&self.prefix));
         loop {
             let Some(at) = cursor.key().filter(|key| **key >= *first && **key < *end) else {
-                return Ok(entries);
+                return Ok(());
             };
             let (_, key) = keys::parse_object(at)
                 .ok_or_else(|| Error::corrupt("the index", 0, "a key among the objects is no object's"))?;
-            let full = entries.len() == most;
-            let group = self.group_of(key).map(str::to_string);
-            let key = key.to_string();
-            // What is rolled up is not read, unless it may be a delete marker.
-            let head = if versioned || (group.is_none() && !full) {
-                let item =
-                    cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
-                Some(HeadRow::read(&key, &view.stored(&item)?)?)
-            } else {
-                None
-            };
-            if head.as_ref().is_some_and(|head| head.row.is_marker()) {
+            let full = harvest.len() == most;
+            let group = self.group_of(key);
+            // What is rolled up is not read, unless it may be a delete marker; and the name alone says nothing of that.
+            let wants_item = versioned || (group.is_none() && !full && harvest.reads());
+            let item = if wants_item { cursor.item()? } else { None };
+            if wants_item && item.is_none() {
+                return Err(Error::corrupt("the index", 0, "a key without an item"));
+            }
+            if item.as_ref().is_some_and(|item| item.weight.slot == MARKER_SLOT) {
+                drop(item);
                 if self.descending {
                     cursor.prev()?
                 } else {
@@ -295,27 +299,33 @@ impl Walk {
                 continue;
             }
             if full {
-                self.next = Some(self.resume_at(key.into_bytes()));
-                return Ok(entries);
+                self.next = Some(self.resume_at(key.as_bytes().to_vec()));
+                return Ok(());
             }
             if let Some(group) = group {
+                let behind = place(&if self.descending { group.as_bytes().to_vec() } else { end_of(group) });
+                harvest.group(group);
+                drop(item);
                 if self.descending {
-                    cursor.seek_last_before(&place(group.as_bytes()))?;
+                    cursor.seek_last_before(&behind)?;
                 } else {
-                    cursor.seek(&place(&end_of(&group)))?;
+                    cursor.seek(&behind)?;
                 }
-                entries.push(Entry::Prefix(group));
                 continue;
             }
-            if let Some(head) = head {
-                entries.push(Entry::Object(catalog::meta_of(key, head, versioned, || self.engine.millis())?));
-            }
+            harvest.object(key, |key| {
+                let item =
+                    item.as_ref().ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
+                let head = HeadRow::read(key, &view.stored(item)?)?;
+                catalog::meta_of(key.to_string(), head, versioned, || self.engine.millis())
+            })?;
+            drop(item);
             if self.descending { cursor.prev()? } else { cursor.next()? }
         }
     }
 
     /// The same in any bucket and at any moment.
-    fn fetch_anywhere(&mut self, mut from: Vec<u8>, most: usize) -> Result<Vec<Entry>> {
+    fn fetch_anywhere(&mut self, mut from: Vec<u8>, most: usize, harvest: &mut impl Harvest) -> Result<()> {
         let view = self.view.clone();
         let moment = Moment { view: &view, at: self.at };
         let state = self.state.clone();
@@ -323,7 +333,6 @@ impl Walk {
         let versioned = state.versioning().is_some();
         let first = self.prefix.as_bytes().to_vec();
         let end = end_of(&self.prefix);
-        let mut entries = Vec::new();
         loop {
             let found = if self.descending {
                 lens.last(Kind::Head, &first, Some(&from))?
@@ -331,25 +340,27 @@ impl Walk {
                 lens.next(Kind::Head, &from, Some(&end))?
             };
             let Some((at, found)) = found else {
-                return Ok(entries);
+                return Ok(());
             };
-            let key = String::from_utf8(at.clone())
+            let key = str::from_utf8(&at)
                 .map_err(|_| Error::corrupt("the index", 0, "the key of an object is not UTF-8"))?;
-            let head = HeadRow::of(&key, &found)?;
-            if head.row.is_marker() {
+            if found.weight.slot == MARKER_SLOT {
                 from = self.step_over(at);
                 continue;
             }
-            if entries.len() == most {
+            if harvest.len() == most {
                 self.next = Some(self.resume_at(at));
-                return Ok(entries);
+                return Ok(());
             }
-            if let Some(group) = self.group_of(&key) {
+            if let Some(group) = self.group_of(key) {
                 from = if self.descending { group.as_bytes().to_vec() } else { end_of(group) };
-                entries.push(Entry::Prefix(group.to_string()));
+                harvest.group(group);
                 continue;
             }
-            entries.push(Entry::Object(catalog::meta_of(key, head, versioned, || self.engine.millis())?));
+            harvest.object(key, |key| {
+                let head = HeadRow::of(key, &found)?;
+                catalog::meta_of(key.to_string(), head, versioned, || self.engine.millis())
+            })?;
             from = self.step_over(at);
         }
     }
@@ -372,24 +383,117 @@ impl Walk {
 
     /// The next batch of an iteration; empty at its end.
     pub fn next_batch(&mut self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        self.fill(&mut entries)?;
+        Ok(entries)
+    }
+
+    /// The same with the names only, in place of those that are there. Whether there are any.
+    pub fn next_names(&mut self, names: &mut Names) -> Result<bool> {
+        names.clear();
+        self.fill(names)?;
+        Ok(names.len() > 0)
+    }
+
+    fn fill(&mut self, harvest: &mut impl Harvest) -> Result<()> {
         let most = self.left.map_or(self.batch, |left| left.min(self.batch));
         self.batch = (self.batch * 4).min(BATCH.1);
         if most == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let entries = self.fetch(most)?;
+        self.fetch(most, harvest)?;
         if let Some(left) = &mut self.left {
-            *left -= entries.len();
+            *left -= harvest.len();
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// All of it as one page.
     pub fn page(mut self) -> Result<Page> {
         let most = self.left.unwrap_or(PAGE);
-        let entries = self.fetch(most)?;
+        let mut entries = Vec::new();
+        self.fetch(most, &mut entries)?;
         let more = self.next.is_some();
         let next = entries.last().filter(|_| more).map(|entry| entry.name().to_string());
         Ok(Page { entries, next })
+    }
+}
+
+/// What a walk brings home of what it comes by.
+trait Harvest {
+    /// How many entries it has.
+    fn len(&self) -> usize;
+
+    /// Whether it wants to know more of an object than its name.
+    fn reads(&self) -> bool;
+
+    /// Takes an object in; `read` tells what is known of it, and is called only if that is wanted.
+    fn object(&mut self, key: &str, read: impl FnOnce(&str) -> Result<ObjectMeta>) -> Result<()>;
+
+    /// Takes in what a group of keys is rolled up into.
+    fn group(&mut self, name: &str);
+}
+
+impl Harvest for Vec<Entry> {
+    fn len(&self) -> usize {
+        Vec::len(self)
+    }
+
+    fn reads(&self) -> bool {
+        true
+    }
+
+    fn object(&mut self, key: &str, read: impl FnOnce(&str) -> Result<ObjectMeta>) -> Result<()> {
+        self.push(Entry::Object(read(key)?));
+        Ok(())
+    }
+
+    fn group(&mut self, name: &str) {
+        self.push(Entry::Prefix(name.to_string()));
+    }
+}
+
+/// Names one behind the other, in memory that is used again for the next ones.
+#[derive(Debug, Default)]
+pub struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    /// The name in a place.
+    pub fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)?;
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.text[start..end])
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, name: &str) {
+        self.text.push_str(name);
+        self.ends.push(self.text.len());
+    }
+}
+
+impl Harvest for Names {
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn reads(&self) -> bool {
+        false
+    }
+
+    fn object(&mut self, key: &str, _: impl FnOnce(&str) -> Result<ObjectMeta>) -> Result<()> {
+        self.push(key);
+        Ok(())
+    }
+
+    fn group(&mut self, name: &str) {
+        self.push(name);
     }
 }

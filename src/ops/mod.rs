@@ -43,6 +43,7 @@ pub mod put;
 pub mod rekey;
 pub mod restore;
 pub mod retention;
+pub mod row_range;
 pub mod rows;
 pub mod shred;
 pub mod staged;

@@ -128,6 +128,11 @@ fn the_store_is_as_written() -> Result<()> {
     })?;
     let row: Option<Bytes> = store.row("app/table", b"key")?;
     assert_eq!(row.as_deref(), Some(&b"value"[..]));
+    let mut rows: Rows<'static> = store.rows("app/table", ..)?;
+    let (_, _): (Bytes, Bytes) = rows.next_back().expect("a row")?;
+    let range = RowRange::prefix("k").after("a").before(b"z");
+    assert_eq!(store.snapshot()?.rows("app/table", range.clone())?.count(), 1);
+    store.write(|tx| tx.rows("app/table", range).map(|rows| assert_eq!(rows.count(), 1)))?;
     let answer: u64 = store.write(|tx| {
         tx.put_with(&bucket, "d", "text", PutOptions::new().if_absent())?;
         let object: Object = tx.get(&bucket, "d")?;
@@ -248,6 +253,10 @@ fn the_bucket_is_as_written() -> std::result::Result<(), Box<dyn std::error::Err
     }
     let options = ListOptions::new().prefix("").delimiter("/").start("k").start_after("k").limit(1000usize);
     let _: Listing = bucket.list_with(options.clone())?;
+    let mut names: Names = bucket.names(options.clone())?;
+    while let Some(name) = names.next()? {
+        let _: &str = name;
+    }
     let page: Page = bucket.list_page(options)?;
     let (entries, next): (Vec<Entry>, Option<String>) = (page.entries, page.next);
     assert_eq!((entries[0].name(), next), ("l", None));

@@ -43,6 +43,7 @@ mod limits;
 mod list;
 mod lived_in;
 mod multipart;
+mod names;
 mod permissions;
 mod put;
 mod ranges;

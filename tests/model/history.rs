@@ -29,6 +29,8 @@ pub enum Step {
     PutRow(RowAt, usize),
     DeleteRow(RowAt),
     Row(RowAt),
+    /// The rows from one key on, before another, from the back.
+    Rows(RowAt, Option<Vec<u8>>, bool),
 }
 
 impl Step {
@@ -43,7 +45,7 @@ impl Step {
             | Step::Exists(at) => vec![at],
             Step::Copy(from, to, _) | Step::Rename(from, to, _) => vec![from, to],
             Step::CreateBucket(_) | Step::CreateBucketIfMissing(_) | Step::DeleteBucket(_) => Vec::new(),
-            Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) => Vec::new(),
+            Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) | Step::Rows(..) => Vec::new(),
         }
     }
 }
@@ -70,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (row_at(), row_len()).prop_map(|(at, len)| Step::PutRow(at, len)),
         1 => row_at().prop_map(Step::DeleteRow),
         1 => row_at().prop_map(Step::Row),
+        2 => rows().prop_map(|(from, end, back)| Step::Rows(from, end, back)),
     ]
 }
 
@@ -153,6 +156,8 @@ pub enum Op {
     Symlink(Spot, Spot, Extras),
     Usage(Spot),
     Row(RowAt),
+    /// The rows from one key on, before another, from the back.
+    Rows(RowAt, Option<Vec<u8>>, bool),
     Transaction {
         steps: Vec<Step>,
         forgives: bool,
@@ -406,6 +411,7 @@ fn op() -> impl Strategy<Value = Op> {
     let rest = prop_oneof![
         3 => (bucket(), 0u32..400, 1u32..60).prop_map(|(at, from, count)| Op::PutMany(at, from, count)),
         2 => row_at().prop_map(Op::Row),
+        4 => rows().prop_map(|(from, end, back)| Op::Rows(from, end, back)),
         20 => (transaction, prop::bool::weighted(0.1)).prop_map(|((steps, forgives, fails), synced)|
             Op::Transaction { steps, forgives, fails, synced }),
         3 => Just(Op::Changes),

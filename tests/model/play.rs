@@ -22,7 +22,7 @@ mod transactions;
 mod uploads;
 mod versions;
 
-use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, Spot, Tag, VALID};
+use crate::history::{BUCKETS, Extras, Op, Pick, Reopening, RowAt, Spot, Tag, VALID};
 use crate::reference::{Handle, Name, Read, Reference, Wants, Which};
 use crate::world::World;
 use facts::same;
@@ -373,6 +373,11 @@ impl<'w> Play<'w> {
             Op::Row(at) => {
                 let real = self.store.row(&at.table, &at.key).map(|row| row.map(|row| row.to_vec()));
                 same(real, self.model.row(&at.table, &at.key));
+            }
+            Op::Rows(RowAt { table, key }, end, back) => {
+                let range = listings::row_range(key, end.as_deref());
+                let real = self.store.rows(table, range).map(|rows| listings::rows_of(rows, *back));
+                same(real, self.model.rows_in(table, key, end.as_deref()));
             }
             _ => return ControlFlow::Continue(()),
         }

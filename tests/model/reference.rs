@@ -425,6 +425,16 @@ impl Reference {
         Ok(self.rows.get(&(table.to_string(), key.to_vec())).cloned())
     }
 
+    /// The rows of a table from a key on and before another, in order.
+    pub fn rows_in(&self, table: &str, from: &[u8], end: Option<&[u8]>) -> Answer<Vec<(Vec<u8>, Vec<u8>)>> {
+        check_row(table, from)?;
+        check_row(table, end.unwrap_or_default())?;
+        let rows = self.rows.iter().filter(|((its, key), _)| {
+            its == table && key[..] >= *from && end.is_none_or(|end| key[..] < *end)
+        });
+        Ok(rows.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
     pub fn rows(&self) -> impl Iterator<Item = (&(String, Vec<u8>), &Vec<u8>)> {
         self.rows.iter()
     }

@@ -391,6 +391,15 @@ pub(super) fn row_at() -> impl Strategy<Value = RowAt> {
     (table, key).prop_map(|(table, key)| RowAt { table, key })
 }
 
+pub(super) fn rows() -> impl Strategy<Value = (RowAt, Option<Vec<u8>>, bool)> {
+    let end = prop::option::of(row_at().prop_map(|row| row.key));
+    let from = (row_at(), any::<bool>()).prop_map(|(row, all)| match all {
+        true => RowAt { key: Vec::new(), ..row },
+        false => row,
+    });
+    (from, end, any::<bool>())
+}
+
 pub(super) fn row_len() -> impl Strategy<Value = usize> {
     prop_oneof![20 => 0usize..40, 4 => 700usize..2000, 1 => select(&[200_000usize, 262_144, 262_145][..])]
 }

@@ -6,6 +6,7 @@ use ossicle::{Bucket, DeleteOptions, Error, Transaction, WriteOptions};
 
 use super::Play;
 use super::facts::{Facts, copy_dressed, copy_options, dress, durability, put_options, same};
+use super::listings::{row_range, rows_of};
 use super::objects::read_whole;
 use crate::history::{BUCKETS, Body, RowAt, Step};
 use crate::reference::{Answer, Handle, Steps, Wants};
@@ -205,6 +206,16 @@ impl Play<'_> {
             }
             Step::DeleteRow(RowAt { table, key }) => {
                 both(tx.delete_row(table, key), told.delete_row(table, key))
+            }
+            Step::Rows(RowAt { table, key }, end, back) => {
+                let real = tx.rows(table, row_range(key, end.as_deref())).map(|rows| rows_of(rows, *back));
+                match (real, told.rows_in(table, key, end.as_deref())) {
+                    (Ok(real), Ok(told)) => {
+                        assert_eq!(real, told);
+                        Ok(())
+                    }
+                    (real, told) => both(real.map(|_| ()), told.map(|_| ())),
+                }
             }
             Step::Row(RowAt { table, key }) => match (tx.row(table, key), told.row(table, key)) {
                 (Ok(real), Ok(told)) => {

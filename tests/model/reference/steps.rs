@@ -401,6 +401,16 @@ impl Steps {
         self.scratch.row(table, key)
     }
 
+    pub fn rows_in(
+        &mut self,
+        table: &str,
+        from: &[u8],
+        end: Option<&[u8]>,
+    ) -> Answer<Vec<(Vec<u8>, Vec<u8>)>> {
+        self.read()?;
+        self.scratch.rows_in(table, from, end)
+    }
+
     pub fn put_row(&mut self, table: &str, key: &[u8], value: &[u8]) -> Answer<()> {
         if value.len() > 256 * 1024 {
             return Err("EntityTooLarge");

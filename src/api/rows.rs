@@ -1,0 +1,86 @@
+//! Iterators over rows of the application's own.
+
+use bytes::Bytes;
+
+use super::{Snapshot, Store, Transaction};
+use crate::error::Result;
+use crate::ops::row_range::RowRange;
+use crate::ops::rows::RowWalk;
+
+/// Rows of a table as pairs of key and value, in the order of the keys' bytes, from either end: `rev` turns it round, `take`
+/// makes a page of it. All are as of the moment it began, and only some are in memory at a time. After an error it ends.
+#[derive(Debug)]
+pub struct Rows<'t>(RowWalk<'t>);
+
+impl Rows<'_> {
+    fn step(&mut self, from_back: bool) -> Option<Result<(Bytes, Bytes)>> {
+        let next = self.0.next(from_back);
+        if next.is_err() {
+            self.0.end();
+        }
+        next.transpose()
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<(Bytes, Bytes)>;
+
+    fn next(&mut self) -> Option<Result<(Bytes, Bytes)>> {
+        self.step(false)
+    }
+}
+
+impl DoubleEndedIterator for Rows<'_> {
+    fn next_back(&mut self) -> Option<Result<(Bytes, Bytes)>> {
+        self.step(true)
+    }
+}
+
+impl Store {
+    /// The rows of a table with keys in a [range](RowRange), in order. A table that nothing was written to has none.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// use ossicle::RowRange;
+    /// store.write(|tx| (0..10u8).try_for_each(|n| tx.put_row("jobs", &[b'j', n], b"waits")))?;
+    ///
+    /// // The last three, from the end.
+    /// let last = store.rows("jobs", ..)?.rev().take(3).collect::<ossicle::Result<Vec<_>>>()?;
+    /// assert_eq!(&last[0].0[..], [b'j', 9]);
+    ///
+    /// // Page by page, each behind the last key of the one before.
+    /// let page = store.rows("jobs", RowRange::prefix("j"))?.take(4).collect::<ossicle::Result<Vec<_>>>()?;
+    /// let (last_key, _) = page.last().expect("there are some");
+    /// let next = store.rows("jobs", RowRange::prefix("j").after(last_key))?.next().expect("there are more")?;
+    /// assert_eq!(&next.0[..], [b'j', 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a name that no table has, and for a key in the range that is too long for one.
+    pub fn rows(&self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'static>> {
+        Ok(Rows(RowWalk::begin(&self.reading(), table, &range.into())?))
+    }
+}
+
+impl Snapshot {
+    /// The rows of a table as they were; see [`Store::rows`].
+    ///
+    /// # Errors
+    /// Those of `Store::rows`; `OperationNotSupported` at a moment that only the [retained past](Store::set_history) shows: the
+    /// keys of rows that were deleted since are not kept, and a row is to be had by its own key alone.
+    pub fn rows(&self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'static>> {
+        Ok(Rows(RowWalk::begin(self.reading(), table, &range.into())?))
+    }
+}
+
+impl Transaction<'_> {
+    /// The rows of a table with the changes that this transaction has made so far; see
+    /// [`Store::rows`](super::Store::rows). Counts as a read. What the rows are to be changed to is written when the iterator is
+    /// done with: collect a page, then write.
+    pub fn rows(&mut self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'_>> {
+        Ok(Rows(RowWalk::within(self.staged()?, table, &range.into())?))
+    }
+}
