@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Immutable,
     /// The body is in an archive class and must be restored first.
     Archived,
-    /// There is no room: a quota is reached or the disk is full. Deleting makes room.
+    /// There is no room: a quota is reached or the disk is full ([`Error::is_full`] tells which). Deleting makes room.
     Quota,
     /// This store, format or build cannot do that.
     Unsupported,
@@ -134,6 +134,13 @@ impl Error {
                 ),
             )
             .with_source(error);
+        }
+        if is_out_of_files(&error) {
+            let told = format!(
+                "failed while {doing}: this process, or the system, has too many files open; close some, or raise the limit \
+                 (`ulimit -n`, `LimitNOFILE` of a service), then try again"
+            );
+            return Error::new(ErrorKind::Io, "InternalError", told).with_source(error);
         }
         Error::new(ErrorKind::Io, "InternalError", format!("failed while {doing}: {error}"))
             .with_source(error)
@@ -256,8 +263,23 @@ impl Error {
         self.0.fatal || self.0.kind == ErrorKind::Closed
     }
 
-    /// Whether the disk had no room.
-    pub(crate) fn is_full(&self) -> bool {
+    /// Whether the disk had no room: it is full, the user's quota on it is used up, or a file may not grow any further.
+    /// Its code is `"StorageFull"`. Deleting objects, or making room on the disk, lets the same call succeed later; nothing of
+    /// it has happened. The kind [`Quota`](ErrorKind::Quota) says so too, but also of a bucket that is as full as
+    /// its [`Quota`](crate::Quota) lets it be, where this is `false`.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// use ossicle::{Quota, ErrorKind, Store};
+    /// let bucket = Store::in_memory()?.create_bucket("photos")?;
+    /// bucket.set_config(&Quota { bytes: Some(3), ..Quota::default() })?;
+    /// let error = bucket.put("a", b"four").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Quota);
+    /// assert!(!error.is_full(), "the bucket is full, and the disk is not");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_full(&self) -> bool {
         self.0.code == "StorageFull"
     }
 
@@ -279,6 +301,12 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+/// Whether the operating system said that too many files are open, in this process or in all.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    let is = |errno: rustix::io::Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    is(rustix::io::Errno::MFILE) || is(rustix::io::Errno::NFILE)
 }
 
 impl fmt::Debug for Error {

@@ -202,7 +202,7 @@ impl Engine {
         for segment in self.tables.current().iter() {
             // Asked before the size: to a segment that is closed nothing is added.
             let finished = self.pools.finished_end(segment.id());
-            let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
+            let size = segment.file_len()?;
             // Behind what a backup holds of a segment stands what says that it is complete.
             let size = if block.backup { size - size.min(ALIGN) } else { size };
             let end = match segment.header.kind {

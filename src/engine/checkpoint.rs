@@ -340,7 +340,7 @@ impl Engine {
         }
         state.retired = kept;
         for dir in dirs {
-            match self.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE) {
+            match self.maker.files.with_room(|| self.env.vfs.sync_dir(&dir, Site::SEGMENT_REMOVE)) {
                 // On another disk that fails: what comes back there is no more than garbage that the next opening finds.
                 Err(error) if dir.starts_with(&self.dir) => {
                     return Err(self.poison(Error::io(format!("syncing {}", dir.display()), error)));

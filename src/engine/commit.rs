@@ -72,7 +72,7 @@ struct Group {
 /// What became of a group.
 enum Fate {
     Committed,
-    Full(Error),
+    TakenBack(Error),
     Failed(Error),
 }
 
@@ -195,19 +195,20 @@ impl Engine {
                 Fate::Failed(error) => {
                     group.writing.iter().for_each(|(member, _)| member.settle(Err(error.duplicate())));
                 }
-                Fate::Full(error) => self.retry_full(writer, group, error),
+                Fate::TakenBack(error) => self.retry_alone(writer, group, error),
             }
         }
     }
 
-    /// A group did not fit on the disk. Alone, a small member may still fit, and a delete may use the reserve.
-    fn retry_full(&self, writer: &mut Writer, group: Group, error: Error) {
+    /// A group could not be written and was taken back. If the disk is full, a small member may still fit alone, and a delete may
+    /// use the reserve; after any other error each is tried once more by itself, if there were several.
+    fn retry_alone(&self, writer: &mut Writer, group: Group, error: Error) {
         let alone = group.writing.len() == 1;
         // Whoever is asked again first must see nothing of what the others had decided.
         group.writing.iter().for_each(|(member, _)| member.with(|proposal| proposal.undone()));
         for (member, _) in group.writing {
             let spender = self.spender(&member);
-            let freed = spender.is_some_and(|who| self.reserve.spend(&self.env, who));
+            let freed = error.is_full() && spender.is_some_and(|who| self.reserve.spend(&self.env, who));
             if alone && !freed {
                 member.settle(Err(error.duplicate()));
                 continue;
@@ -393,7 +394,7 @@ impl Engine {
             writer.buffer = layout.into_buffer();
             match written {
                 Ok(()) => {}
-                Err(Undo::TakenBack(error)) => return Fate::Full(error),
+                Err(Undo::TakenBack(error)) => return Fate::TakenBack(error),
                 Err(Undo::Unknown(error)) => return Fate::Failed(self.poison(error)),
             }
             writer.since_checkpoint += len;

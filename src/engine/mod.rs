@@ -12,7 +12,7 @@
 //! *Never*: reads a row; starts a thread; decides when maintenance is due beyond keeping its bounds.
 //! *Read first*: `proposal.rs`, `commit.rs`, `checkpoint.rs`, `recovery.rs`, `commit_scan.rs`.
 //!
-//! Lock order: `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool, the
+//! Lock order: `moving`, then `checkpointing`, then `writer`, then the superblock; the queue, the tables, the bulk pool, the
 //! shortlists and the feed's are leaves. No lock is held while a user's reader is read, except the turn of a transaction that asked for it.
 
 mod backup;
@@ -140,6 +140,9 @@ pub struct Engine {
     backups: std::sync::atomic::AtomicUsize,
     /// The copies under way: what they copy may be dead when it arrives.
     copies: copying::Copies,
+    /// Held by the one who moves bodies and rows, for one step: two at once would copy the same, and each would take the
+    /// other's rows for changed ones.
+    moving: Mutex<()>,
     /// Held by the one who shreds.
     shred_turn: Mutex<()>,
     /// Whether nothing dead is kept for the feed, because it is to be shredded.
@@ -285,6 +288,12 @@ impl Engine {
             ));
         }
         Ok(())
+    }
+
+    /// To be held for one step of moving bodies and rows; waits for whoever does so already.
+    pub fn moving_turn(&self) -> Result<parking_lot::MutexGuard<'_, ()>> {
+        self.refuse_inside_turn()?;
+        Ok(self.moving.lock())
     }
 
     /// Whether the store takes writes.

@@ -168,6 +168,10 @@ impl Engine {
             mapped: settings.read_mode == ReadMode::Mapped,
         };
         let maker = Arc::new(SegmentMaker::new(env.clone(), identity, block.run + 1, block.next_segment));
+        if read_only && block.backup {
+            // What a backup names no more is removed under its readers.
+            maker.files.keep_most();
+        }
         let tables = Arc::new(TableCell::default());
         let wanted = (!read_only).then(|| settings.tiers.each_ref().map(|tier| tier.dir.clone()));
         maker.set_places(find_places(&env, &dir, &block.store_id, wanted.as_ref().map(|dirs| &dirs[..]))?);
@@ -205,6 +209,7 @@ impl Engine {
             lock: Mutex::new(lock),
             backups: 0.into(),
             copies: super::copying::Copies::default(),
+            moving: Mutex::new(()),
             shred_turn: Mutex::new(()),
             shredding: false.into(),
             in_the_way: 0.into(),

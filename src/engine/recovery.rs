@@ -519,7 +519,7 @@ impl<'a> Replay<'a> {
             self.make_durable(end)?;
         }
         if let Some(last) = self.logs.get(&end.segment) {
-            let size = last.file().size().map_err(|e| Error::io(format!("reading {}", last.name()), e))?;
+            let size = last.file_len()?;
             // A cut of which the sync failed looks as if it were done, so it is done again.
             if size > end.offset || !clean {
                 let path = last.path();

@@ -1,7 +1,8 @@
 //! Relocation: the live rows and bodies of a segment move elsewhere in bounded steps, so that its file can go.
 //!
 //! Bodies move into cold bulk segments, apart from what is written fresh; rows are said again in the log, at the
-//! lsn that they have. A row that changed meanwhile is left alone: whatever replaced it lies elsewhere already.
+//! lsn that they have. A row that changed meanwhile is left alone and looked at again: what replaced it lies elsewhere, but
+//! may have the body still that lies here.
 
 use std::collections::BTreeSet;
 
@@ -145,13 +146,14 @@ impl Engine {
     }
 
     fn relocate_step(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
+        let _turn = self.moving_turn()?;
         let _moving = self.begin_move();
         let Some(segment) = self.tables.current().get(progress.segment).ok().cloned() else {
             progress.done = true;
             return Ok(());
         };
-        let mut scan = Scan::new(&segment, progress.at, None)?;
         let begun = progress.bytes;
+        let mut scan = Scan::new(&segment, progress.at, None)?;
         while !progress.done && progress.bytes - begun < budget {
             let view = self.pin();
             let mut batch = Batch::new(self, &segment);
@@ -160,7 +162,13 @@ impl Engine {
                 batch.consider_forwarded(&view)?;
             }
             let none_left = batch.rows.is_empty();
-            progress.bytes += batch.commit()?;
+            let (bytes, missed) = batch.commit()?;
+            progress.bytes += bytes;
+            if missed {
+                // A row that was changed meanwhile may have kept its body, and nothing leads there again but this.
+                scan = Scan::new(&segment, progress.at, None)?;
+                continue;
+            }
             // Only now: what was gathered is read again if its commit fails.
             progress.at = scan.position();
             let Some(end) = ended.filter(|_| none_left) else {
@@ -200,6 +208,13 @@ impl Engine {
         writer.ledger.clear(segment.id());
         Ok(true)
     }
+}
+
+/// Whether a forwarding row leads to nothing: whom it names does not own that body any more. That the segment is not there
+/// says nothing, for it may lie on a disk that comes back, or have a head that is mended.
+pub(super) fn is_stray(view: &View, forward: &[u8], owner: &[u8]) -> Result<bool> {
+    let Some(item) = view.index.get(owner)?.filter(|item| !item.tombstone) else { return Ok(true) };
+    Ok(!decode(item.value())?.extents().any(|extent| forward_key(&extent) == forward))
 }
 
 /// A live row of the segment, and where its parts go.
@@ -299,11 +314,11 @@ impl<'a> Batch<'a> {
             if entry.home != self.segment.id() && !entry.extents().any(here) {
                 return Ok(());
             }
-            if key[0] == FORWARD_SPACE && self.points_nowhere(&key) {
+            let Stored { weight, payload, body, .. } = view.stored(&item)?;
+            if key[0] == FORWARD_SPACE && is_stray(view, &key, &payload)? {
                 self.done_forwards.push((key, lsn));
                 return Ok(());
             }
-            let Stored { weight, payload, body, .. } = view.stored(&item)?;
             let body = self.move_body(OwnedBody::of(&body), &key)?;
             (Moved { lsn, made: 0 }, What::Put { weight, body, payload: payload.into_owned() })
         };
@@ -339,12 +354,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Whether a forwarding row is for a segment that is gone.
-    fn points_nowhere(&self, key: &[u8]) -> bool {
-        let id = key.get(1..9).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
-        id.is_none_or(|id| !self.engine.tables.current().contains(id))
-    }
-
     /// The new places of a body. Short runs are only read here, and written later together.
     fn move_body(&mut self, body: OwnedBody, key: &[u8]) -> Result<NewBody> {
         let mut extents = body.extents().to_vec();
@@ -373,20 +382,27 @@ impl<'a> Batch<'a> {
     }
 
     /// Commits the rows, then lets go of the forwarding rows that are no longer needed: were it the other way
-    /// round, a crash between the two would leave bodies that nobody finds. Returns how many bytes have moved.
-    fn commit(mut self) -> Result<u64> {
+    /// round, a crash between the two would leave bodies that nobody finds. Returns how many bytes have moved, and whether
+    /// rows were left where they are because they have changed.
+    fn commit(mut self) -> Result<(u64, bool)> {
         if !self.rows.is_empty() {
             self.write_shorts()?;
             let rows = std::mem::take(&mut self.rows);
             let stale = self.engine.planted(Planted::RelocateStale);
-            self.engine.commit(Move { rows, stale }, Durability::Buffered).1?;
+            let (moved, committed) =
+                self.engine.commit(Move { rows, stale, missed: false }, Durability::Buffered);
+            committed?;
             self.engine.gauges.relocated(self.bytes);
+            if moved.missed {
+                // The forwarding rows stay, for they may be all that leads to what was left.
+                return Ok((self.bytes, true));
+            }
         }
         if !self.done_forwards.is_empty() {
             let rows = std::mem::take(&mut self.done_forwards);
             self.engine.commit(DropForwards { rows }, Durability::Buffered).1?;
         }
-        Ok(self.bytes)
+        Ok((self.bytes, false))
     }
 
     /// Writes the short bodies in one go and puts their places into the rows.
@@ -411,11 +427,14 @@ impl<'a> Batch<'a> {
 struct Move {
     rows: Vec<Row>,
     stale: bool,
+    /// Whether a row was no longer what it was.
+    missed: bool,
 }
 
 impl Proposal for Move {
     fn decide(&mut self, state: &State<'_>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
+        self.missed = false;
         for row in &self.rows {
             let current = state.index().get(&row.key)?;
             let same = current.is_some_and(|item| item.lsn == row.moved.lsn && item.value() == row.old);
@@ -427,6 +446,8 @@ impl Proposal for Move {
                     }
                 };
                 changes.push(Change { key: row.key.clone(), what, moved: Some(row.moved) });
+            } else {
+                self.missed = true;
             }
         }
         Ok(changes)

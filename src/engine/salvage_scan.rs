@@ -162,7 +162,7 @@ pub fn read_remains(
     let tables = TableCell::default();
     for candidate in candidates {
         remains.highest.meet(0, candidate.id);
-        let opened = remains.open(env, &maker, &candidate);
+        let opened = remains.open(&maker, &candidate);
         match opened {
             Ok(segment) if !tables.current().contains(segment.id()) => {
                 remains.highest.run = remains.highest.run.max(segment.header.run);
@@ -330,12 +330,11 @@ impl Remains {
     /// Opens a segment, with its header made good again if that is what is damaged.
     fn open(
         &mut self,
-        env: &Env,
         maker: &SegmentMaker,
         candidate: &Candidate,
     ) -> Result<Arc<Segment>, String> {
         let path = &candidate.path;
-        let open = || env.vfs.open(path, OpenMode::Read, Site::SEGMENT_OPEN);
+        let open = || maker.files.open(path).map(|file| maker.files.take(path.clone(), file, false));
         let fits = |header: &SegmentHeader| {
             header.store_id == self.store_id && (header.kind, header.id) == (candidate.kind, candidate.id)
         };
@@ -346,7 +345,7 @@ impl Remains {
             Ok(header) if fits(header) => {
                 let seed = segment_seed(&header.store_id, header.id, header.nonce);
                 let file = open().map_err(|error| error.to_string())?;
-                return Ok(Arc::new(maker.adopt(*header, seed, path.clone(), file)));
+                return Ok(Arc::new(maker.adopt(*header, seed, file)));
             }
             Ok(_) => return Err("it is a segment of another store, or not the one its name says".into()),
             Err(reason) => reason,
@@ -374,13 +373,13 @@ impl Remains {
         let seed = match nearly {
             Some(header) => segment_seed(&header.store_id, header.id, header.nonce),
             None => {
-                let probe = maker.adopt(header, 0, path.clone(), file.clone());
+                let probe = maker.adopt(header, 0, open().map_err(|error| error.to_string())?);
                 find_seed(&probe)
                     .ok_or_else(|| format!("its header and its first record are lost: {reason}"))?
             }
         };
         self.note(path, format!("its header is damaged ({reason}) but could be made good from the rest"));
-        Ok(Arc::new(maker.adopt(header, seed, path.clone(), file)))
+        Ok(Arc::new(maker.adopt(header, seed, file)))
     }
 
     /// Reads every row of a log segment that stands in a whole record, and says how many that were.
@@ -646,7 +645,7 @@ struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     fn new(segment: &'s Segment) -> Result<Reader<'s>> {
-        let size = segment.file().size().map_err(|e| segment.failed("reading", e))?.min(MAX_NUMBER);
+        let size = segment.file_len()?.min(MAX_NUMBER);
         Ok(Reader { segment, size, window: Vec::new(), window_at: 0, unreadable: BTreeSet::new() })
     }
 

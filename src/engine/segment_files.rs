@@ -72,8 +72,11 @@ pub fn open_segments(
                 opened.push(segment.clone());
                 continue;
             }
-            match engine.maker.open((kind, tier), &dir, id, may_shrink(kind, id)) {
+            let open = || engine.maker.open((kind, tier), &dir, id, may_shrink(kind, id));
+            // On another disk it is tried again, for the reason that its directory is listed again.
+            match open().or_else(|error| if is_home { Err(error) } else { open() }) {
                 Err(_) if beside && !engine.maker.is_there(&dir, id) => continue,
+                Err(error) if !is_home => out = Some((tier, error.to_string())),
                 answer => match answer? {
                     Ok(segment) => opened.push(segment),
                     Err(LOST) if is_shredded(engine, block, id) => {

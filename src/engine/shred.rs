@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::MutexGuard;
 
 use super::ledger::Tombstone;
-use super::relocate::{FORWARD_SPACE, forward_key};
+use super::relocate::{FORWARD_SPACE, forward_key, is_stray};
 use super::view::{View, decode};
 use super::{Engine, kept};
 use crate::crypto::{SecretKey, ShredRoot};
@@ -277,7 +277,7 @@ impl Engine {
 
     /// Removes the forwarding rows that lead to nothing any more: they name who has had a body.
     pub fn drop_stray_forwards(&self) -> Result<()> {
-        let (view, table) = (self.pin(), self.tables.current());
+        let view = self.pin();
         let mut stray = Vec::new();
         let mut cursor = view.index.cursor();
         cursor.seek(&[FORWARD_SPACE])?;
@@ -285,12 +285,7 @@ impl Engine {
             let item =
                 cursor.item()?.ok_or_else(|| Error::corrupt("the index", 0, "a key without an item"))?;
             let owner = view.stored(&item)?.payload.into_owned();
-            let leads = |extent: Extent| table.contains(extent.segment) && forward_key(&extent) == key;
-            let is_owned = match view.index.get(&owner)?.filter(|item| !item.tombstone) {
-                Some(item) => decode(item.value())?.extents().any(leads),
-                None => false,
-            };
-            if !is_owned {
+            if is_stray(&view, key, &owner)? {
                 stray.push((key.to_vec(), item.lsn));
             }
             drop(item);

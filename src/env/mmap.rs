@@ -13,8 +13,44 @@ use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use memmap2::{Advice, Mmap, MmapOptions};
+
+/// How many maps there are in this process, and how many there should be at most: a system has a bound for them
+/// (65,530 where nobody has changed it), and a process that has reached it gets no more memory.
+static MAPS: AtomicUsize = AtomicUsize::new(0);
+const MOST_MAPS: usize = 32_000;
+
+/// A map that is counted.
+struct Counted(Mmap);
+
+impl Counted {
+    /// Makes one more map, if there may be one.
+    fn new(most: usize, map: impl FnOnce() -> io::Result<Mmap>) -> io::Result<Counted> {
+        let made = match MAPS.fetch_add(1, Ordering::Relaxed) < most {
+            true => map(),
+            false => Err(io::ErrorKind::OutOfMemory.into()),
+        };
+        if made.is_err() {
+            MAPS.fetch_sub(1, Ordering::Relaxed);
+        }
+        made.map(Counted)
+    }
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        MAPS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A file mapped by the operating system. Clones and lent [`Bytes`] keep the mapping alive.
 #[derive(Clone)]
@@ -24,8 +60,12 @@ pub struct RealMap {
 }
 
 impl RealMap {
-    /// Maps all of `file` as long as it is now.
+    /// Maps all of `file` as long as it is now; `OutOfMemory` if there are as many maps as there should be.
     pub(super) fn new(file: &fs::File) -> io::Result<RealMap> {
+        RealMap::with_most(file, MOST_MAPS)
+    }
+
+    fn with_most(file: &fs::File, most: usize) -> io::Result<RealMap> {
         let len = file.metadata()?.len();
         if len == 0 {
             return Ok(RealMap { whole: Bytes::new() });
@@ -40,9 +80,9 @@ impl RealMap {
         // only after that write returned; a page of the index is rewritten only when no reader can reach it. What
         // readers in other processes reach is kept for them as long as they are registered (`engine/readers.rs`).
         // A stranger that breaks into the directory can break both, as with every mapped file.
-        let map: Mmap = unsafe { MmapOptions::new().len(len).map(file)? };
+        let map = Counted::new(most, || unsafe { MmapOptions::new().len(len).map(file) })?;
         // Objects are read here and there; reading ahead would evict what is warm. It is only a hint.
-        let _ = map.advise(Advice::Random);
+        let _ = map.0.advise(Advice::Random);
         Ok(RealMap { whole: Bytes::from_owner(map) })
     }
 
@@ -110,5 +150,24 @@ fn map_forgotten() -> Option<&'static AtomicU64> {
 impl fmt::Debug for RealMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RealMap").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_map_too_many_is_refused_and_what_is_lent_counts() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abc").unwrap();
+        let refused = RealMap::with_most(&file, 0).map(drop).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);
+        // Others map files at the same time, so only the answer of the one that is dropped last is sure.
+        let lent = RealMap::with_most(&file, usize::MAX).unwrap().bytes(0..2).unwrap();
+        assert_eq!(&lent[..], b"ab");
+        assert!(MAPS.load(Ordering::Relaxed) >= 1);
     }
 }

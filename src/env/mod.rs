@@ -50,7 +50,7 @@ pub use planted::{Mistake, Planted};
 pub use process::Process;
 #[cfg(any(test, feature = "testing"))]
 pub use process::{Elsewhere, as_if_forked};
-pub use real::RealVfs;
+pub use real::{RealVfs, few_files, most_files};
 pub use site::Site;
 
 /// Everything a store needs from outside: files, time and chance.

@@ -256,6 +256,21 @@ impl RealVfs {
     }
 }
 
+/// How many files a store may keep open that it could open again: a part of what the system lets this process open.
+pub fn few_files() -> usize {
+    (open_files_limit() / 4).clamp(8, 256)
+}
+
+/// How many it may keep open where it could not: what the system lets this process open, but for a few.
+pub fn most_files() -> usize {
+    open_files_limit().saturating_sub(64).max(few_files())
+}
+
+fn open_files_limit() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 /// A directory itself has an empty name: the current one as the parent of a relative path, the one that is held from within.
 /// The system does not know such a name.
 fn named(dir: &Path) -> &Path {

@@ -141,6 +141,7 @@ impl Mover {
 
     /// Does one step. Says how many bytes were moved; none if there is nothing left that can be done now.
     pub fn step(&mut self, engine: &Arc<Engine>) -> Result<Option<u64>> {
+        let _turn = engine.moving_turn()?;
         let _moving = engine.begin_move();
         let view = engine.pin();
         let end = keys::all_moving().1;

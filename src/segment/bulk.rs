@@ -22,6 +22,8 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 /// By how much a bulk segment's file grows when a body needs more than it was made with.
 const GROW_STEP: u64 = 16 << 20;
+/// How many segments may wait for a sync: each holds its file open until then.
+const MOST_UNSYNCED: usize = 8;
 /// After so many bytes the system is asked to start writing them, so that the sync at the end is short.
 const WRITEBACK_STEP: u64 = 8 << 20;
 
@@ -65,7 +67,7 @@ impl Open {
     /// Writes pieces one after another, growing the file if it must.
     fn put(&mut self, at: u64, pieces: &[&[u8]]) -> Result<()> {
         let end = at + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        let file = self.segment.file();
+        let file = self.segment.file()?;
         if end > self.len {
             let len = end.next_multiple_of(GROW_STEP);
             file.set_len(len, Site::BULK_WRITE).map_err(|e| self.segment.failed("growing", e))?;
@@ -276,8 +278,7 @@ impl BulkPool {
             self.drop_unused(&unused);
         }
         let idle = std::mem::take(&mut *self.idle.lock());
-        let mut open = self.open_ids.lock();
-        open.retain(|(id, _)| idle.iter().all(|gone| gone.segment.id() != *id));
+        idle.iter().for_each(|open| self.seal(open));
     }
 
     /// Closes this segment if no writer holds it.
@@ -287,8 +288,8 @@ impl BulkPool {
             let at = idle.iter().position(|one| one.segment.id() == id);
             at.map(|at| idle.remove(at))
         };
-        if idle.is_some() {
-            self.open_ids.lock().retain(|(open, _)| *open != id);
+        if let Some(open) = idle {
+            self.seal(&open);
         }
     }
 
@@ -320,6 +321,7 @@ impl BulkPool {
             self.maker.check_name(segment)?;
             *durable = finished;
         }
+        self.settle(segment, *durable);
         Ok(())
     }
 
@@ -385,6 +387,17 @@ impl BulkPool {
 
     fn seal(&self, open: &Open) {
         self.open_ids.lock().retain(|(id, _)| *id != open.segment.id());
+        // While somebody syncs it, he does the rest.
+        if let Some(durable) = open.segment.durable_bodies.try_lock() {
+            self.settle(&open.segment, *durable);
+        }
+    }
+
+    /// Lets the file of a segment be closed that takes no more bodies, once all it has are durable.
+    fn settle(&self, segment: &Segment, durable: u64) {
+        if durable >= segment.bodies.load(Ordering::Acquire) && self.finished_end(segment.id()).is_none() {
+            segment.settle();
+        }
     }
 
     /// Takes note that a body was finished: the next sync makes it durable. In a directory of its own, which may fail when the
@@ -405,7 +418,9 @@ impl BulkPool {
         if !waiting.iter().any(|other| other.id() == segment.id()) {
             waiting.push(segment.clone());
         }
-        Ok(())
+        let many = waiting.len() > MOST_UNSYNCED;
+        drop(waiting);
+        if many { self.sync() } else { Ok(()) }
     }
 }
 
@@ -589,7 +604,7 @@ impl BodyWriter {
         let before = self.stored / WRITEBACK_STEP;
         self.stored += bytes.len() as u64;
         if self.stored / WRITEBACK_STEP > before {
-            open.segment.file().start_writeback(self.start..at + bytes.len() as u64);
+            open.segment.file()?.start_writeback(self.start..at + bytes.len() as u64);
         }
         Ok(())
     }

@@ -336,6 +336,7 @@ mod tests {
         let write = |bytes: &[u8]| {
             segment
                 .file()
+                .unwrap()
                 .write_at(&[std::io::IoSlice::new(bytes)], extent.offset, Site::BULK_WRITE)
                 .unwrap();
         };

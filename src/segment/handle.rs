@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::coding::Coding;
 use super::sealed::{LOST, Sealing};
+use super::files::{OpenFiles, SegmentFile};
 use super::{Place, bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
@@ -52,6 +53,8 @@ pub struct SegmentMaker {
     /// The opening of the store that makes them.
     pub run: AtomicU64,
     next_id: AtomicU64,
+    /// The files that are open.
+    pub files: Arc<OpenFiles>,
     /// Where the segments of each tier lie; in the store, where nothing is said.
     places: ArcSwap<Vec<Place>>,
     /// Shared by whoever makes a segment, so that the shred root stays the same meanwhile.
@@ -66,7 +69,8 @@ impl SegmentMaker {
         let places = ArcSwap::from_pointee(Vec::new());
         let (run, next_id) = (AtomicU64::new(run), AtomicU64::new(next_id));
         let (making, made) = (RwLock::new(()), Mutex::new(Vec::new()));
-        SegmentMaker { env, identity, run, next_id, places, making, made }
+        let files = OpenFiles::new(env.clone());
+        SegmentMaker { env, identity, run, next_id, files, places, making, made }
     }
 
     /// Does something while no segment is made; it is given those that were made here and still count.
@@ -143,7 +147,7 @@ impl SegmentMaker {
             shred: self.identity.ring.as_ref().map_or(0, |ring| ring.shred_name()),
         };
         let path = dir.join(file_name(header.id));
-        let open = || self.env.vfs.open(&path, OpenMode::CreateNew, site);
+        let open = || self.files.with_room(|| self.env.vfs.open(&path, OpenMode::CreateNew, site));
         let opened = match open() {
             // A store of an earlier version has no directory for each tier.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && home && tier > 0 => self
@@ -164,14 +168,15 @@ impl SegmentMaker {
             if self.env.planted(Planted::SkipDirSync) {
                 return Ok(());
             }
-            self.env.vfs.sync_dir(&dir, site)
+            self.files.with_room(|| self.env.vfs.sync_dir(&dir, site))
         })();
         if let Err(error) = made {
             // Nothing names the file yet, so it can go; if even that fails, the next opening removes it.
             let _ = self.env.vfs.remove(&path, site);
             return Err(self.failed(&path, "creating", error));
         }
-        let segment = Arc::new(self.handle(header, path, file, self.identity.mapped));
+        let file = self.files.take(path, file, true);
+        let segment = Arc::new(self.handle(header, file, self.identity.mapped));
         if self.identity.ring.is_some() {
             let mut made = self.made.lock();
             made.retain(|segment| segment.strong_count() > 0);
@@ -191,8 +196,7 @@ impl SegmentMaker {
     ) -> Result<Result<Arc<Segment>, &'static str>> {
         let path = dir.join(file_name(id));
         let site = Site::SEGMENT_OPEN;
-        let file =
-            self.env.vfs.open(&path, OpenMode::Read, site).map_err(|e| self.failed(&path, "opening", e))?;
+        let file = self.files.open(&path).map_err(|e| self.failed(&path, "opening", e))?;
         let mut bytes = [0; HEADER_LEN];
         match file.read_exact_at(&mut bytes, 0, site) {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -215,7 +219,7 @@ impl SegmentMaker {
             return Ok(Err("the segment is sealed and its store is not, or the other way round"));
         }
         let mapped = self.identity.mapped && !may_shrink;
-        let segment = self.handle(header, path, file, mapped);
+        let segment = self.handle(header, self.files.take(path, file, false), mapped);
         if segment.is_lost() {
             return Ok(Err(LOST));
         }
@@ -224,8 +228,7 @@ impl SegmentMaker {
 
     /// Whether the file of the segment `id` has a name in `dir` now.
     pub fn is_there(&self, dir: &Path, id: u64) -> bool {
-        let path = dir.join(file_name(id));
-        self.env.vfs.open(&path, OpenMode::Read, Site::SEGMENT_OPEN).is_ok()
+        self.files.open(&dir.join(file_name(id))).is_ok()
     }
 
     /// An error if the file of a segment has lost its name. What is written to a file without one is gone when it is closed,
@@ -256,18 +259,17 @@ impl SegmentMaker {
         Error::io(format!("{doing} the segment {}", path.display()), error)
     }
 
-    fn handle(&self, header: SegmentHeader, path: PathBuf, file: Arc<dyn File>, mapped: bool) -> Segment {
+    fn handle(&self, header: SegmentHeader, file: SegmentFile, mapped: bool) -> Segment {
         let seed = segment_seed(&header.store_id, header.id, header.nonce);
-        Segment { mapped, ..self.adopt(header, seed, path, file) }
+        Segment { mapped, ..self.adopt(header, seed, file) }
     }
 
     /// A segment as whoever salvages it believes it to be: with this header, and checksums that start from `seed`.
-    pub fn adopt(&self, header: SegmentHeader, seed: u32, path: PathBuf, file: Arc<dyn File>) -> Segment {
+    pub fn adopt(&self, header: SegmentHeader, seed: u32, file: SegmentFile) -> Segment {
         Segment {
             sealing: self.identity.ring.as_ref().map(|ring| Sealing::new(ring, &header)),
             seed,
             header,
-            path,
             file,
             mapped: self.identity.mapped,
             mistake: self.env.mistake(),
@@ -312,8 +314,7 @@ pub struct Segment {
     seed: u32,
     /// Its keys, if everything in the store is sealed.
     pub(super) sealing: Option<Sealing>,
-    path: PathBuf,
-    file: Arc<dyn File>,
+    file: SegmentFile,
     mapped: bool,
     /// A mistake that is switched on, to test the tests.
     pub(super) mistake: Mistake,
@@ -351,12 +352,31 @@ impl Segment {
 
     /// Where the file is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
-    /// The file itself.
-    pub fn file(&self) -> &Arc<dyn File> {
-        &self.file
+    /// The file itself, opened again if it was closed because it was not used.
+    pub fn file(&self) -> Result<Arc<dyn File>> {
+        self.file.get().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::io(
+                format!(
+                    "opening {}, which is gone: if this is a backup that was renewed meanwhile, refresh the reader",
+                    self.name()
+                ),
+                error,
+            ),
+            _ => self.failed("opening", error),
+        })
+    }
+
+    /// How long the file is.
+    pub fn file_len(&self) -> Result<u64> {
+        self.file()?.size().map_err(|e| self.failed("reading", e))
+    }
+
+    /// Takes note that nothing is appended any more and that all is durable: the file need not stay open.
+    pub(super) fn settle(&self) {
+        self.file.settle();
     }
 
     /// Bytes of records that no entry counts as its own, as far as this process has written them.
@@ -386,7 +406,7 @@ impl Segment {
 
     /// A name for error messages.
     pub fn name(&self) -> String {
-        self.path.display().to_string()
+        self.path().display().to_string()
     }
 
     /// Makes the bytes written so far durable. After an error nothing may be retried (I8), and because the
@@ -396,7 +416,7 @@ impl Segment {
         if *failed {
             return Err(self.failed("syncing", std::io::Error::other("an earlier sync of the file failed")));
         }
-        self.file.sync_data(site).map_err(|e| {
+        self.file()?.sync_data(site).map_err(|e| {
             *failed = true;
             self.failed("syncing", e)
         })
@@ -404,12 +424,12 @@ impl Segment {
 
     /// `Corrupt` at a place of this segment.
     pub fn corrupt(&self, offset: u64, reason: impl std::fmt::Display) -> Error {
-        Error::corrupt(self.path.display(), offset, reason)
+        Error::corrupt(self.path().display(), offset, reason)
     }
 
     /// A failed call to the operating system about this file.
     pub fn failed(&self, doing: &str, error: std::io::Error) -> Error {
-        Error::io(format!("{doing} {}", self.path.display()), error)
+        Error::io(format!("{doing} {}", self.path().display()), error)
     }
 
     /// Reads `range` of the body at `extent`. Every chunk that the range touches is verified first.
@@ -510,8 +530,9 @@ impl Segment {
 
     /// Bytes of the file as they are, from the map where that is safe and by a positioned read otherwise.
     pub(super) fn lend(&self, range: Range<u64>) -> Result<Bytes> {
-        if self.mapped {
-            let guard = self.map_of(range.end)?;
+        if self.mapped
+            && let Some(guard) = self.map_of(range.end)?
+        {
             // The range comes from the index, so it is held against the file before its pages are remembered (I10).
             if let Some(map) = guard.as_ref().filter(|map| range.end <= map.len()) {
                 if matches!(**map, Map::Real(_)) {
@@ -524,36 +545,44 @@ impl Segment {
             return Err(self.corrupt(range.end, "the segment ends before a body does"));
         }
         // The length comes from the index, so it is held against the file before it is allocated (I10).
-        if range.end > self.file.size().map_err(|e| self.failed("reading", e))? {
+        let file = self.file()?;
+        if range.end > file.size().map_err(|e| self.failed("reading", e))? {
             return Err(self.corrupt(range.end, "the segment ends before a body does"));
         }
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        self.read_raw(&mut bytes, range.start)?;
+        self.read_from(&*file, &mut bytes, range.start)?;
         Ok(bytes.into())
     }
 
     /// A positioned read of raw bytes, which must all be there.
     pub fn read_raw(&self, buf: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(buf, offset, Site::SEGMENT_READ).map_err(|error| match error.kind() {
+        self.read_from(&*self.file()?, buf, offset)
+    }
+
+    fn read_from(&self, file: &dyn File, buf: &mut [u8], offset: u64) -> Result<()> {
+        file.read_exact_at(buf, offset, Site::SEGMENT_READ).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => self.corrupt(offset, "the segment ends too early"),
             _ => self.failed("reading", error),
         })
     }
 
-    /// A map that reaches to `end`, made anew if the file has grown; a shorter one if the file is shorter.
-    fn map_of(&self, end: u64) -> Result<arc_swap::Guard<Option<Arc<Map>>>> {
+    /// A map that reaches to `end`, made anew if the file has grown; a shorter one if the file is shorter. None if the
+    /// process has as many maps as it should.
+    fn map_of(&self, end: u64) -> Result<Option<arc_swap::Guard<Option<Arc<Map>>>>> {
         let map = self.map.load();
         if map.as_ref().is_some_and(|map| map.len() >= end) {
-            return Ok(map);
+            return Ok(Some(map));
         }
-        let fresh = self.file.map(Site::SEGMENT_OPEN).map_err(|e| self.failed("mapping", e))?;
-        let fresh = Arc::new(fresh);
+        let fresh = match self.file()?.map(Site::SEGMENT_OPEN) {
+            Err(error) if error.kind() == std::io::ErrorKind::OutOfMemory => return Ok(None),
+            fresh => Arc::new(fresh.map_err(|e| self.failed("mapping", e))?),
+        };
         // Who maps the file at the same time may have seen it longer, and another may count on that.
         self.map.rcu(|map| match map {
             Some(map) if map.len() > fresh.len() => Some(map.clone()),
             _ => Some(fresh.clone()),
         });
-        Ok(self.map.load())
+        Ok(Some(self.map.load()))
     }
 }
 
@@ -577,9 +606,9 @@ impl Segment {
         }
         let mut scratch = vec![0; TOUCH_READ.min(((last - first + 1) << TOUCH_LOG2) as usize)];
         let mut at = first << TOUCH_LOG2;
+        let file = self.file()?;
         while at <= last << TOUCH_LOG2 {
-            let read = self
-                .file
+            let read = file
                 .read_at(&mut scratch, at, Site::SEGMENT_READ)
                 .map_err(|e| self.failed("reading", e))?;
             if read == 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handle::LogStart;
 use super::{Segment, SegmentMaker, TableCell};
-use crate::env::Site;
+use crate::env::{File, Site};
 use crate::error::{Error, Result, is_full};
 use crate::format::commit::Position;
 use crate::format::frame::{FRAME_LEN, Frame, Kind};
@@ -13,6 +13,8 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 /// Room kept at the end of every log segment for the record that names the next one.
 const CONTINUE_ROOM: u64 = FRAME_LEN as u64;
+/// How many segments are left behind before they are synced: each holds its file open until then.
+const MOST_LEFT_BEHIND: usize = 8;
 /// How much is zeroed at once when a failed append is taken back.
 const UNDO_STEP: usize = 4096;
 
@@ -104,6 +106,9 @@ impl Log {
         bytes: u64,
         announce: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<(), Undo> {
+        if self.left_behind.len() >= MOST_LEFT_BEHIND {
+            self.sync_left_behind().map_err(Undo::Unknown)?;
+        }
         let len = len.max(HEADER_LEN as u64 + bytes + CONTINUE_ROOM);
         let first = self.active.is_none();
         let start = if first { self.start } else { LogStart::default() };
@@ -123,9 +128,9 @@ impl Log {
                     word: segment.id(),
                 };
                 let bytes = frame.encode(active.segment.seed(), active.tail);
-                let file = active.segment.file();
+                let file = active.segment.file().map_err(Undo::TakenBack)?;
                 file.write_at(&[IoSlice::new(&bytes)], active.tail, Site::LOG_APPEND)
-                    .map_err(|e| Self::undo(active, CONTINUE_ROOM, e))
+                    .map_err(|e| Self::undo(active, &*file, CONTINUE_ROOM, e))
             }
         };
         if let Err(undo) = announced {
@@ -181,9 +186,9 @@ impl Log {
     pub fn append(&mut self, pieces: &[IoSlice<'_>], total: u64) -> Result<(), Undo> {
         assert!(self.fits(total), "an append that does not fit");
         let active = self.active.as_mut().expect("checked by fits");
-        let file = active.segment.file();
+        let file = active.segment.file().map_err(Undo::TakenBack)?;
         if let Err(error) = file.write_at(pieces, active.tail, Site::LOG_APPEND) {
-            return Err(Self::undo(active, total, error));
+            return Err(Self::undo(active, &*file, total, error));
         }
         active.segment.mark_touched(&(active.tail..active.tail + total));
         active.tail += total;
@@ -191,15 +196,12 @@ impl Log {
         Ok(())
     }
 
-    /// A full disk: what was written is zeroed again, so that a later opening cannot take it for records.
-    /// Any other failure leaves the disk in doubt.
-    fn undo(active: &Active, total: u64, error: io::Error) -> Undo {
+    /// Takes a failed append back: what was written of it is zeroed again and the zeros made durable, so that no later
+    /// opening can take it for records. Nobody was told of it, and no reader looks behind the tail. If that fails as well,
+    /// the disk is in doubt.
+    fn undo(active: &Active, file: &dyn File, total: u64, error: io::Error) -> Undo {
         let full = is_full(&error);
         let error = active.segment.failed("appending to", error);
-        if !full {
-            return Undo::Unknown(error);
-        }
-        let file = active.segment.file();
         let zeros = [0u8; UNDO_STEP];
         let mut at = active.tail;
         let end = active.tail + total;
@@ -208,7 +210,7 @@ impl Log {
             match file.write_at(&[IoSlice::new(&zeros[..step as usize])], at, Site::LOG_UNDO) {
                 Ok(()) => at += step,
                 // A block that cannot be had for the zeros was not had for the record either.
-                Err(error) if is_full(&error) => break,
+                Err(error) if full && is_full(&error) => break,
                 Err(_) => return Undo::Unknown(error),
             }
         }
@@ -223,11 +225,17 @@ impl Log {
         self.active.as_ref().map_or(Ok(()), |active| self.maker.check_name(&active.segment))
     }
 
-    /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
-    pub fn sync(&mut self) -> Result<()> {
+    fn sync_left_behind(&mut self) -> Result<()> {
         for segment in self.left_behind.drain(..) {
             segment.sync(Site::LOG_SYNC)?;
+            segment.settle();
         }
+        Ok(())
+    }
+
+    /// Makes everything appended so far durable. After an error nothing is known and nothing may be retried (I8).
+    pub fn sync(&mut self) -> Result<()> {
+        self.sync_left_behind()?;
         if let Some(active) = self.active.as_ref().filter(|_| self.dirty) {
             active.segment.sync(Site::LOG_SYNC)?;
             self.durable = Position { segment: active.segment.id(), offset: active.tail };

@@ -13,6 +13,7 @@
 mod bulk;
 mod coded;
 mod coding;
+mod files;
 mod handle;
 mod log;
 mod pipeline;

@@ -56,7 +56,7 @@ pub enum End {
 impl<'a> Scan<'a> {
     /// A walk from `from` (at least the end of the header) to `limit`, or to the end of the file.
     pub fn new(segment: &'a Segment, from: u64, limit: Option<u64>) -> Result<Scan<'a>> {
-        let size = segment.file().size().map_err(|e| segment.failed("reading", e))?;
+        let size = segment.file_len()?;
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
         let (window, opened) = (Vec::new(), Vec::new());
@@ -275,7 +275,7 @@ impl<'a> Scan<'a> {
             let want = len.max(ahead.min(self.step as u64) as usize).min((self.size - at) as usize);
             self.window.resize(want, 0);
             self.window_at = at;
-            if let Err(error) = self.segment.file().read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {
+            if let Err(error) = self.segment.file()?.read_exact_at(&mut self.window, at, Site::SEGMENT_READ) {
                 self.window.clear();
                 return Err(self.segment.failed("reading", error));
             }

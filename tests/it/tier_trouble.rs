@@ -17,7 +17,7 @@ const THERE: &str = "/there";
 
 /// What is wrong with the other disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+pub enum Trouble {
     /// Nothing of it can be reached.
     Gone,
     /// Nothing more fits.
@@ -28,10 +28,10 @@ enum Trouble {
 
 /// When it begins: how many calls reach the other disk before, and how many did.
 #[derive(Debug)]
-struct Weather {
-    trouble: Trouble,
-    begins: AtomicU64,
-    calls: AtomicU64,
+pub struct Weather {
+    pub trouble: Trouble,
+    pub begins: AtomicU64,
+    pub calls: AtomicU64,
 }
 
 impl Weather {
@@ -140,13 +140,13 @@ struct Scene {
     expected: BTreeMap<String, Vec<Option<Vec<u8>>>>,
 }
 
-fn body(key: &str, len: usize) -> Vec<u8> {
+pub fn body(key: &str, len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new().update(key.as_bytes()).finalize_xof().fill(&mut out);
     out
 }
 
-fn open(disk: &Arc<dyn Vfs>, weather: &Arc<Weather>, sealed: bool) -> Result<Store> {
+pub fn open(disk: &Arc<dyn Vfs>, weather: &Arc<Weather>, sealed: bool) -> Result<Store> {
     let vfs: Arc<dyn Vfs> = Arc::new(TwoDisks { disk: disk.clone(), weather: weather.clone() });
     let settings = Settings {
         segment_size: 1 << 20,
@@ -169,7 +169,7 @@ fn open(disk: &Arc<dyn Vfs>, weather: &Arc<Weather>, sealed: bool) -> Result<Sto
 
 /// Whether this is what somebody with a broken disk may be told: what is wrong, and never that something is damaged.
 #[track_caller]
-fn assert_told(error: &Error, what: &str) {
+pub fn assert_told(error: &Error, what: &str) {
     assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::Quota), "{what}: {error:?}");
     assert!(error.to_string().contains(THERE) || error.to_string().contains("tier"), "{what}: {error}");
 }
