@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::ledger::Tombstone;
+use super::ledger::{ENGINE_SPACE, Tombstone};
 use super::proposal::{Change, Moved, NewBody, Proposal, State, What};
 use super::view::{OwnedBody, Stored, View, decode};
 use super::{Engine, Planted, Spender};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::{self, Position};
 use crate::format::entry::Extent;
 use crate::format::frame::Kind;
@@ -29,6 +29,8 @@ const COPY_STEP: u64 = 1 << 20;
 /// writers hardly notice it in front of them.
 const BATCH_ROWS: usize = 256;
 const BATCH_BYTES: u64 = 512 * 1024;
+/// How many rows one step of a search looks at.
+const SEARCH_ROWS: usize = 16_384;
 
 /// How much of a segment is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,15 @@ pub struct Relocated {
     pub done: bool,
     /// Bytes moved so far.
     pub bytes: u64,
+    /// Where a search through all rows goes on, for what the records do not lead to; and whether there was one.
+    search: Option<Vec<u8>>,
+    searched: bool,
 }
 
 impl Relocated {
     /// A relocation that has not begun.
     pub fn of(segment: u64) -> Relocated {
-        Relocated { segment, at: 0, done: false, bytes: 0 }
+        Relocated { segment, at: 0, done: false, bytes: 0, search: None, searched: false }
     }
 }
 
@@ -157,6 +162,16 @@ impl Engine {
         while !progress.done && progress.bytes - begun < budget {
             let view = self.pin();
             let mut batch = Batch::new(self, &segment);
+            if let Some(from) = &progress.search {
+                let next = batch.search(&view, from)?;
+                let (bytes, missed) = batch.commit()?;
+                progress.bytes += bytes;
+                if !missed {
+                    (progress.searched, progress.search) = (next.is_none(), next);
+                }
+                // Others may be waiting for their turn.
+                return Ok(());
+            }
             let ended = batch.gather(&view, &mut scan)?;
             if ended.is_some() {
                 batch.consider_forwarded(&view)?;
@@ -179,7 +194,14 @@ impl Engine {
                 End::Clean => scan.rest_is_blank()?,
                 End::Bad(_) => false,
             };
-            progress.done = self.finish_relocation(&segment, whole)?;
+            progress.done = match self.finish_relocation(&segment, whole) {
+                // A version before this one let go of what leads to bodies that were renamed while their disk was away.
+                Err(error) if error.kind() == ErrorKind::Corrupt && whole && !progress.searched => {
+                    progress.search = Some(Vec::new());
+                    false
+                }
+                done => done?,
+            };
             if progress.done && self.planted(Planted::RemoveBeforeCheckpoint) {
                 self.remove_too_early();
             }
@@ -354,6 +376,33 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Looks through rows, from this key on, for those that have a body in the segment. Says where to go on, if there are more.
+    fn search(&mut self, view: &View, from: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut cursor = view.index.cursor();
+        cursor.seek(from)?;
+        let (mut looks, mut found) = (0, Vec::new());
+        while let Some(key) = cursor.key().map(<[u8]>::to_vec) {
+            if looks >= SEARCH_ROWS || found.len() >= BATCH_ROWS {
+                for key in found {
+                    self.consider(view, key)?;
+                }
+                return Ok(Some(key));
+            }
+            looks += 1;
+            let item = cursor.item()?.filter(|item| !item.tombstone && key.first() != Some(&ENGINE_SPACE));
+            let mut here = false;
+            if let Some(item) = item {
+                here = decode(item.value())?.extents().any(|extent| extent.segment == self.segment.id());
+            }
+            found.extend(here.then_some(key));
+            cursor.next()?;
+        }
+        for key in found {
+            self.consider(view, key)?;
+        }
+        Ok(None)
+    }
+
     /// The new places of a body. Short runs are only read here, and written later together.
     fn move_body(&mut self, body: OwnedBody, key: &[u8]) -> Result<NewBody> {
         let mut extents = body.extents().to_vec();
@@ -485,6 +534,50 @@ mod tests {
 
     use super::*;
     use crate::api::Store;
+
+    #[test]
+    fn bodies_that_nothing_leads_to_any_more_are_searched_for_before_that_is_damage() {
+        let settings =
+            crate::engine::Settings { chunk_size: 4096, segment_size: 1 << 20, ..Default::default() };
+        let builder = Store::builder("/s").vfs(Arc::new(crate::env::MemoryVfs::new())).settings(settings);
+        let store = builder.maintenance(crate::api::Maintenance::Manual).open().unwrap();
+        let bucket = store.create_bucket("cats").unwrap();
+        let long = vec![7; 600_000];
+        bucket.put("long", &long).unwrap();
+        let engine = store.engine();
+        engine.seal_all().unwrap();
+        let victim = engine.segment_uses().into_iter().find(|each| each.live > 600_000).unwrap().id;
+        bucket.rename("long", "renamed").unwrap();
+        // As versions did that asked whether the segment was there.
+        let view = engine.pin();
+        let mut cursor = view.index.cursor();
+        cursor.seek(&forward_prefix(victim)).unwrap();
+        let (key, lsn) = (cursor.key().unwrap().to_vec(), cursor.item().unwrap().unwrap().lsn);
+        assert!(key.starts_with(&forward_prefix(victim)));
+        drop(cursor);
+        engine.drop_done(vec![(key, lsn)]).unwrap();
+        let mut progress = Relocated::of(victim);
+        for _ in 0..20 {
+            if !progress.done {
+                engine.relocate(&mut progress, 1 << 30).unwrap();
+            }
+        }
+        assert!(progress.done && progress.bytes > 600_000, "{progress:?}");
+        engine.checkpoint().unwrap();
+        assert!(!engine.segments().contains(victim));
+        assert_eq!(bucket.get("renamed").unwrap().bytes().unwrap(), long);
+        // What is in the ledger and nowhere else is damage still.
+        bucket.put("other", &long).unwrap();
+        engine.seal_all().unwrap();
+        let victim = engine.segment_uses().into_iter().find(|each| each.live > 600_000).unwrap().id;
+        let mut lie = super::super::ledger::LedgerDiff::default();
+        let (value, tombstone) = (Tombstone { made: 1, home: victim }.encode(), true);
+        lie.count(b"none", tombstone, &value, engine.chunk_log2(), 1).unwrap();
+        engine.writer.lock().ledger.apply(lie);
+        let mut progress = Relocated::of(victim);
+        let told = (0..20).find_map(|_| engine.relocate(&mut progress, 1 << 30).err());
+        assert_eq!(told.unwrap().kind(), ErrorKind::Corrupt);
+    }
 
     #[test]
     fn relocation_of_many_renamed_bodies_is_done_in_small_commits() {
