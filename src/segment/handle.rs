@@ -234,7 +234,7 @@ impl SegmentMaker {
     /// An error if the file of a segment has lost its name. What is written to a file without one is gone when it is closed,
     /// durable or not.
     pub fn check_name(&self, segment: &Segment) -> Result<()> {
-        let why = match (self.env.vfs.id(segment.path()), segment.file().id()) {
+        let why = match (self.env.vfs.id(segment.path()), segment.file()?.id()) {
             (Ok(found), Ok(held)) if found != held => "another file lies under its name",
             (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => "its name was removed",
             _ => return Ok(()),
