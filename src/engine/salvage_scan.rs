@@ -328,11 +328,7 @@ impl Remains {
     }
 
     /// Opens a segment, with its header made good again if that is what is damaged.
-    fn open(
-        &mut self,
-        maker: &SegmentMaker,
-        candidate: &Candidate,
-    ) -> Result<Arc<Segment>, String> {
+    fn open(&mut self, maker: &SegmentMaker, candidate: &Candidate) -> Result<Arc<Segment>, String> {
         let path = &candidate.path;
         let open = || maker.files.open(path).map(|file| maker.files.take(path.clone(), file, false));
         let fits = |header: &SegmentHeader| {

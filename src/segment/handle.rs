@@ -11,8 +11,8 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use super::coding::Coding;
-use super::sealed::{LOST, Sealing};
 use super::files::{OpenFiles, SegmentFile};
+use super::sealed::{LOST, Sealing};
 use super::{Place, bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
@@ -608,9 +608,8 @@ impl Segment {
         let mut at = first << TOUCH_LOG2;
         let file = self.file()?;
         while at <= last << TOUCH_LOG2 {
-            let read = file
-                .read_at(&mut scratch, at, Site::SEGMENT_READ)
-                .map_err(|e| self.failed("reading", e))?;
+            let read =
+                file.read_at(&mut scratch, at, Site::SEGMENT_READ).map_err(|e| self.failed("reading", e))?;
             if read == 0 {
                 // Shorter than its map: only a writer that opened the store cuts a file, and never what others read.
                 return Err(self.corrupt(at, "the segment is shorter than it was"));

@@ -76,7 +76,8 @@ fn live_with_few(dir: &Path, openings: usize) {
         }
         let report = store.verify().unwrap();
         assert!(report.is_clean(), "{:?}", report.problems);
-        let reader = Store::builder(at("store")).settings(settings(read_mode)).read_only(true).open().unwrap();
+        let reader =
+            Store::builder(at("store")).settings(settings(read_mode)).read_only(true).open().unwrap();
         check(&reader, openings);
         drop(reader);
         store.backup(at("backup")).unwrap();

@@ -1,7 +1,5 @@
 //! Writes that the disk refuses: what can be taken back is, and the store goes on; what cannot ends writing.
 
-
-
 use ossicle::testing::{CutPolicy, Fault, FaultyDisk};
 use ossicle::*;
 
@@ -40,7 +38,11 @@ fn an_append_that_fails_once_is_told_and_writing_goes_on() {
         };
         disk.fail_site(Site::LOG_APPEND, 0, fault);
         let error = bucket.put("c", vec![3; 5000]).unwrap_err();
-        assert_eq!((error.kind(), error.is_fatal(), error.is_full()), (ErrorKind::Io, false, false), "{error}");
+        assert_eq!(
+            (error.kind(), error.is_fatal(), error.is_full()),
+            (ErrorKind::Io, false, false),
+            "{error}"
+        );
         assert_eq!(keys(&store), ["a", "b"]);
         // The power goes now: nothing of it comes back.
         for policy in [CutPolicy::DropUnsynced, CutPolicy::KeepAll] {
@@ -122,8 +124,11 @@ fn a_full_disk_is_told_from_a_full_bucket() {
     disk.set_capacity(Some(disk.used() + 8192));
     let other = store.bucket("cats").unwrap();
     let error = other.put("a", vec![1; 500_000]).unwrap_err();
-    assert_eq!((error.kind(), error.is_full(), error.code()), (ErrorKind::Quota, true, "StorageFull"), "{error}");
+    assert_eq!(
+        (error.kind(), error.is_full(), error.code()),
+        (ErrorKind::Quota, true, "StorageFull"),
+        "{error}"
+    );
     disk.set_capacity(None);
     other.put("a", vec![1; 500_000]).unwrap();
-
 }

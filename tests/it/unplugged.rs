@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-
 use ossicle::*;
 
 use crate::read;
@@ -23,8 +22,7 @@ fn everything() -> CompactOptions {
 fn what_was_renamed_while_its_disk_was_away_is_found_when_that_is_back() {
     for sealed in [false, true] {
         let disk: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
-        let weather =
-            Arc::new(Weather { trouble: Trouble::Gone, begins: u64::MAX.into(), calls: 0.into() });
+        let weather = Arc::new(Weather { trouble: Trouble::Gone, begins: u64::MAX.into(), calls: 0.into() });
         let store = open(&disk, &weather, sealed).unwrap();
         let bucket = store.create_bucket("cats").unwrap();
         for n in 0..10 {
@@ -78,8 +76,7 @@ const BUCKETS: [&str; 2] = ["cats", "kept"];
 impl Scene {
     fn new(seed: u64, sealed: bool) -> Scene {
         let disk: Arc<dyn Vfs> = Arc::new(MemoryVfs::new());
-        let weather =
-            Arc::new(Weather { trouble: Trouble::Gone, begins: u64::MAX.into(), calls: 0.into() });
+        let weather = Arc::new(Weather { trouble: Trouble::Gone, begins: u64::MAX.into(), calls: 0.into() });
         let store = open(&disk, &weather, sealed).unwrap();
         store.create_bucket("cats").unwrap();
         // Here bodies change their keys with every write.

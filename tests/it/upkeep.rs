@@ -28,11 +28,7 @@ fn small() -> Settings {
 
 fn body(key: &str, round: u64, len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
-    blake3::Hasher::new()
-        .update(key.as_bytes())
-        .update(&round.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut out);
+    blake3::Hasher::new().update(key.as_bytes()).update(&round.to_le_bytes()).finalize_xof().fill(&mut out);
     out
 }
 
