@@ -1,12 +1,14 @@
 //! Transactions: many changes, in any buckets, in one commit.
 
+mod reach;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{Bucket, Object, Store};
 use crate::catalog::{self, Rows};
-use crate::engine::{BodyReader, Engine, Exclusive, View};
+use crate::engine::{Engine, Exclusive, View};
 use crate::error::Result;
 use crate::model::{Durability, Lsn, ObjectMeta, VersionId};
 use crate::ops::batch::{self, Batch, Step, StepOutcome};
@@ -337,8 +339,7 @@ impl<'s> Transaction<'s> {
         let engine = self.engine;
         bucket.reference().admit(&catalog::Moment::now(&engine.view()), key)?;
         let state = self.read_state()?;
-        // The newest table, because a body of this transaction may lie in a segment made since.
-        let view = View { segments: engine.segments(), ..View::clone(&state.view) };
+        let view = state.newest(engine);
         let mut staged = state.staged(engine);
         let its = staged.bucket(bucket.reference())?;
         let versioned = its.versioning().is_some();
@@ -346,7 +347,7 @@ impl<'s> Transaction<'s> {
             let Some((head, found)) = get::find_anywhere(its.lens(&staged), key, version)? else {
                 return Ok(None);
             };
-            let body = BodyReader::new(&view, found.body.to_owned_body())?;
+            let body = staged.body(&view, &found.body)?;
             Seen::of(key, head, versioned, (Some(body), &staged), || engine.millis()).map(Some)
         };
         let own = find(key, version)?.ok_or_else(|| catalog::no_such_key(key))?;
@@ -380,6 +381,11 @@ impl<'s> Transaction<'s> {
 impl ReadState<'_> {
     fn now(&self, engine: &Engine) -> Instant {
         Instant { lsn: self.view.lsn + 1, millis: engine.millis(), mistake: engine.mistake() }
+    }
+
+    /// The view with the newest table, because a body of this transaction may lie in a segment made since.
+    fn newest(&self, engine: &Engine) -> View {
+        View { segments: engine.segments(), ..View::clone(&self.view) }
     }
 
     fn staged(&mut self, engine: &Engine) -> Staged<'_> {

@@ -192,6 +192,25 @@ impl BodyReader {
         Ok(BodyReader { body, offset, len, segments, pieces, process })
     }
 
+    /// A reader of a shared body whose `pieces`, in order, the view does not have yet.
+    pub fn of_pieces(view: &View, shared: &SharedRef, pieces: Vec<OwnedBody>) -> Result<BodyReader> {
+        let mut start = 0;
+        let begun = |piece: OwnedBody| {
+            let at = start;
+            start += piece.len();
+            (at, piece)
+        };
+        let pieces: Vec<_> = pieces.into_iter().map(begun).collect();
+        if start < shared.end() {
+            let what = format!("the shared body {}-{}", shared.blob.lsn, shared.blob.n);
+            return Err(Error::corrupt(what, 0, "its pieces are shorter than what refers to it"));
+        }
+        let (body, segments) = (OwnedBody::None, view.segments.clone());
+        let (offset, len, process, pieces) =
+            (shared.offset, shared.len, Process::current(), Some(pieces.into()));
+        Ok(BodyReader { body, offset, len, segments, pieces, process })
+    }
+
     /// How many bytes.
     pub fn len(&self) -> u64 {
         self.len

@@ -5,13 +5,19 @@
 //! sixteen of about one size become one, on the caller's thread, so that the number of pieces stays small and no byte
 //! is written more than a few times.
 
+mod detach;
+mod within;
+
 use std::cell::RefCell;
 use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use detach::{DetachStep, copied, detach, shared_of};
+pub use within::{position as position_within, step_within};
+
 use super::batch::{self, Step, StepOutcome};
-use super::body::{self, Body, Incoming, Prepared, Source, Whither};
+use super::body::{self, Body, Prepared, Source};
 use super::chain::{Bringing, Chain};
 use super::class::{check_class, check_readable, check_row_class};
 use super::context::{BucketRef, Reading};
@@ -19,8 +25,8 @@ use super::envelope;
 use super::merging::{LARGE, merges};
 use super::put::{self, Attributes, BUCKETS_CLASS};
 use super::staged::{Staged, unreadable};
-use crate::catalog::{self, Found, HeadRow, Kind, Moment, Rows};
-use crate::engine::{self, BodyReader, Copying, Engine, Keyed, NewBody, SharedRef, View};
+use crate::catalog::{self, BucketState, Found, HeadRow, Kind, Moment, Rows};
+use crate::engine::{self, BodyReader, Engine, Keyed, NewBody, SharedRef, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::{BlobId, Extent};
 use crate::format::row::{self, ObjectRow, PieceRow};
@@ -33,8 +39,6 @@ use crate::segment::Placed;
 
 /// The most bytes that an appendable object may have (OSS).
 const MOST: u64 = 5 << 30;
-/// How much is read at once of what is copied.
-const READ_STEP: u64 = 1 << 20;
 /// How often an append tries to get a blob of its own before it says that somebody is in the way.
 const ATTEMPTS: usize = 8;
 
@@ -222,9 +226,14 @@ fn piece_before(rows: &impl Rows, blob: BlobId, end: u64) -> Result<Option<(u64,
 
 /// The piece of a blob that has the byte `at`, to be read, and where it begins. The other pieces are not looked at.
 pub fn piece_at(moment: &Moment<'_>, blob: BlobId, at: u64) -> Result<(u64, BodyReader)> {
-    let found = row_before(moment, blob, at.saturating_add(1))?;
+    piece_among((moment, moment.view), blob, at)
+}
+
+/// The same among any rows, whose bodies a view reads.
+fn piece_among((rows, view): (&impl Rows, &View), blob: BlobId, at: u64) -> Result<(u64, BodyReader)> {
+    let found = row_before(rows, blob, at.saturating_add(1))?;
     let (place, size, found) = found.ok_or_else(|| unreadable("a piece is missing"))?;
-    let body = BodyReader::new(moment.view, found.body.to_owned_body())?;
+    let body = BodyReader::new(view, found.body.to_owned_body())?;
     if body.len() != size || at - place >= size {
         return Err(unreadable("a piece has another length than its row says"));
     }
@@ -253,15 +262,14 @@ struct Known {
     diverged: bool,
 }
 
-fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Known> {
-    let state = bucket.state(moment)?;
-    let Some((head, found)) = appendable(key, catalog::find_head(state.lens(moment), key)?)? else {
+fn look(rows: &impl Rows, state: &BucketState, key: &str) -> Result<Known> {
+    let Some((head, found)) = appendable(key, catalog::find_head(state.lens(rows), key)?)? else {
         return Ok(Known { head: None, blob: None, length: 0, diverged: false });
     };
     let blob = blob_of(&found);
     let length = head.row.size;
     let diverged = match blob {
-        Some(blob) => blob_len(moment, blob)? != length,
+        Some(blob) => blob_len(rows, blob)? != length,
         None => false,
     };
     Ok(Known { head: Some(head), blob, length, diverged })
@@ -269,7 +277,7 @@ fn look(moment: &Moment<'_>, bucket: &BucketRef, key: &str) -> Result<Known> {
 
 /// The step of an append.
 #[derive(Debug)]
-struct AppendStep {
+pub struct AppendStep {
     bucket: BucketRef,
     key: String,
     position: u64,
@@ -284,6 +292,8 @@ struct AppendStep {
     /// The key that a streamed body was written for.
     owner: Vec<u8>,
     merge: Option<Merge>,
+    /// What gives the object a blob of its own first, inside a transaction.
+    first: Option<DetachStep>,
 }
 
 impl AppendStep {
@@ -397,6 +407,9 @@ fn put_piece(staged: &mut Staged<'_>, at: Vec<u8>, owner: &[u8], body: NewBody, 
 
 impl Step for Arc<AppendStep> {
     fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
+        if let Some(first) = &self.first {
+            first.apply(staged)?;
+        }
         let state = staged.bucket(&self.bucket)?;
         let mut chain = Chain::new(staged, &state);
         let current = appendable(&self.key, chain.head(&self.key)?)?;
@@ -431,87 +444,15 @@ impl Step for Arc<AppendStep> {
     fn placed(&self) -> Option<&Placed> {
         self.merge.as_ref().and_then(|merge| merge.prepared.placed.as_ref()).or(self.prepared.placed.as_ref())
     }
-}
 
-/// Gives an object a blob of its own, with the bytes that it has.
-#[derive(Debug)]
-struct DetachStep {
-    bucket: BucketRef,
-    key: String,
-    from: SharedRef,
-    owner: Vec<u8>,
-    prepared: Prepared,
-}
-
-impl Step for DetachStep {
-    fn apply(&self, staged: &mut Staged<'_>) -> Result<StepOutcome> {
-        let state = staged.bucket(&self.bucket)?;
-        let mut chain = Chain::new(staged, &state);
-        let Some((head, found)) = appendable(&self.key, chain.head(&self.key)?)? else {
-            return Ok(StepOutcome::None);
-        };
-        let same = |shared: &SharedRef| shared.blob == self.from.blob && shared.len == self.from.len;
-        if !matches!(&found.body, NewBody::Shared(shared) if same(shared)) {
-            return Ok(StepOutcome::None);
-        }
-        let blob = BlobId { lsn: chain.staged.now.lsn, n: chain.staged.number() };
-        let payload = piece(self.prepared.size, chain.staged.now.millis, &self.prepared, None);
-        let body = self.prepared.body.clone();
-        put_piece(chain.staged, engine::piece_key(blob, 0), &self.owner, body, payload);
-        chain.staged.count_pieces(blob, Keyed::Offset, 1);
-        let hint = match &self.prepared.body {
-            NewBody::Extents(extents) => extents.as_slice(),
-            _ => &[],
-        };
-        let body = NewBody::Shared(SharedRef::new(blob, self.from.len, hint));
-        let row = head.kept();
-        let weight = catalog::weight_of(&row);
-        chain.lay(Kind::Head, &self.key, b"", weight, Bringing::New(body), row::encode(&row))?;
-        Ok(StepOutcome::None)
+    fn placed_beside(&self) -> Option<&Placed> {
+        self.first.as_ref().and_then(|first| first.placed())
     }
 
-    fn placed(&self) -> Option<&Placed> {
-        self.prepared.placed.as_ref()
+    fn memory(&self) -> usize {
+        let merged = self.merge.as_ref().map_or(0, |merge| merge.prepared.memory());
+        self.prepared.memory() + merged + self.first.as_ref().map_or(0, |first| first.memory())
     }
-}
-
-/// The body of an object that grows; `None` if it has none.
-fn shared_body(view: &View, bucket: &BucketRef, key: &str) -> Result<Option<SharedRef>> {
-    let moment = Moment::now(view);
-    let state = bucket.state(&moment)?;
-    let found = appendable(key, catalog::find_head(state.lens(&moment), key)?)?;
-    Ok(found.and_then(|(_, found)| match found.body {
-        NewBody::Shared(shared) => Some(shared),
-        _ => None,
-    }))
-}
-
-/// Copies the bytes of an object whose blob somebody else has gone on with.
-fn detach(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, durability: Durability) -> Result<()> {
-    let mut copying = engine.begin_move();
-    let view = engine.pin();
-    let Some(from) = shared_body(&view, bucket, key)? else {
-        return Ok(());
-    };
-    let owner = put::owner_key(engine, bucket, key)?;
-    let same = |now: SharedRef| (now.blob, now.len) == (from.blob, from.len);
-    let lives = || Ok(shared_body(&engine.pin(), bucket, key)?.is_some_and(same));
-    let body = BodyReader::new(&view, NewBody::Shared(from.clone()).to_owned_body())?;
-    let packed_max = engine.settings().packed_max;
-    let to = Whither { owner: owner.clone(), tier: 0, packed_max, envelope: None };
-    let mut incoming = Incoming::new(engine, to, Digests::Fast);
-    while incoming.len() < body.len() {
-        let at = incoming.len();
-        let bytes = body.read(at..body.len().min(at + READ_STEP))?;
-        if !copying.goes_on(lives)? {
-            // Whoever appends decides again.
-            return Ok(());
-        }
-        incoming.write(engine, &bytes)?;
-    }
-    let prepared = incoming.finish(engine)?;
-    let step = DetachStep { bucket: bucket.clone(), key: key.to_string(), from, owner, prepared };
-    batch::commit_one(engine, step, durability).map(|_| ())
 }
 
 /// Takes the checksum of what is read through it.
@@ -538,7 +479,12 @@ fn known_bytes<'a>(body: &'a Body<'_>) -> Option<&'a [u8]> {
 }
 
 /// Takes a body in that goes to `position`, and its checksum.
-fn take_in(engine: &Engine, owner: &[u8], body: Body<'_>, position: u64) -> Result<(Prepared, u64)> {
+fn take_in(
+    engine: &Engine,
+    (owner, packed_max): (&[u8], usize),
+    body: Body<'_>,
+    position: u64,
+) -> Result<(Prepared, u64)> {
     let sum = Rc::new(RefCell::new(Crc64::new()));
     if let Some(bytes) = known_bytes(&body) {
         sum.borrow_mut().update(bytes);
@@ -551,41 +497,56 @@ fn take_in(engine: &Engine, owner: &[u8], body: Body<'_>, position: u64) -> Resu
         }
         known => Body(known),
     };
-    let prepared = body::prepare(engine, owner, body, engine.settings().packed_max, Digests::Fast)?;
+    let prepared = body::prepare(engine, owner, body, packed_max, Digests::Fast)?;
     check_len(position.saturating_add(prepared.size))?;
     let crc64 = sum.borrow().value();
     Ok((prepared, crc64))
 }
 
-/// Writes the small pieces at the end of a blob again together with what is appended, if there are enough. What comes with
-/// it is to be held until it is committed.
-fn merge<'e>(
-    engine: &'e Engine,
-    blob: BlobId,
-    position: u64,
+/// Writes the small pieces at the end of a blob again together with what is appended, if there are enough.
+fn merge(
+    engine: &Engine,
+    (rows, view): (&impl Rows, &View),
+    (blob, position): (BlobId, u64),
     appended: &Prepared,
-) -> Result<Option<(Merge, Copying<'e>)>> {
+    packed_max: usize,
+) -> Result<Option<Merge>> {
     let bytes = match &appended.body {
         NewBody::Inline(bytes) | NewBody::Packed(bytes, _) if (bytes.len() as u64) < LARGE => bytes,
         _ => return Ok(None),
     };
-    let copying = engine.begin_move();
-    let view = engine.pin();
-    let moment = Moment::now(&view);
-    let places = merges(position, appended.size, |end| piece_before(&moment, blob, end))?;
+    let places = merges(position, appended.size, |end| piece_before(rows, blob, end))?;
     let Some(from) = places.first().copied() else {
         return Ok(None);
     };
     let mut whole = Vec::with_capacity((position - from) as usize + bytes.len());
     for place in &places {
-        let (_, piece) = piece_at(&moment, blob, *place)?;
+        let (_, piece) = piece_among((rows, view), blob, *place)?;
         whole.extend_from_slice(&piece.read(0..piece.len())?);
     }
     whole.extend_from_slice(bytes);
     let owner = engine::piece_key(blob, from);
-    let packed_max = engine.settings().packed_max;
     let prepared = body::prepare(engine, &owner, whole.into(), packed_max, Digests::Fast)?;
-    Ok(Some((Merge { blob, places, prepared }, copying)))
+    Ok(Some(Merge { blob, places, prepared }))
+}
+
+/// Checks an append before anything is looked at; gives the row that an object would begin with.
+fn check(
+    engine: &Engine,
+    key: &str,
+    position: u64,
+    body: &Body<'_>,
+    attributes: &Attributes,
+) -> Result<ObjectRow> {
+    ObjectKey::new(key)?;
+    if let Some(class) = attributes.class {
+        check_class(Some(ObjectKind::Appendable), class)?;
+    }
+    let mut row = attributes.clone().to_row()?;
+    row.kind = ObjectKind::Appendable.number();
+    engine.check_writable()?;
+    check_len(position.saturating_add(known_bytes(body).map_or(0, |bytes| bytes.len() as u64)))?;
+    Ok(row)
 }
 
 /// Appends to an object, or begins one.
@@ -597,34 +558,34 @@ pub fn append(
     body: Body<'_>,
     options: AppendOptions,
 ) -> Result<AppendOutcome> {
-    ObjectKey::new(key)?;
     let AppendOptions { attributes, durability } = options;
     let durability = engine.settings().durability(durability);
-    if let Some(class) = attributes.class {
-        check_class(Some(ObjectKind::Appendable), class)?;
-    }
-    let mut row = attributes.to_row()?;
-    row.kind = ObjectKind::Appendable.number();
-    engine.check_writable()?;
-    check_len(position.saturating_add(known_bytes(&body).map_or(0, |bytes| bytes.len() as u64)))?;
+    let mut row = check(engine, key, position, &body, &attributes)?;
     // Looked at here, so that no byte is written in vain; decided in the commit.
-    let known = Reading::newest(engine).with(|moment| look(moment, bucket, key))?;
+    let known = Reading::newest(engine).with(|moment| look(moment, &*bucket.state(moment)?, key))?;
     check_position(key, position, known.length)?;
     if let Some(head) = &known.head {
         check_readable(key, head, || engine.millis())?;
     }
     if known.length == 0 {
-        envelope::choose_for_growing(engine, bucket, &mut row)?;
+        let asked = envelope::default_of(engine, bucket)?;
+        envelope::choose_for_growing(engine, &bucket.name, asked.as_ref(), &mut row)?;
     }
     let owner = match known.blob {
         Some(blob) => engine::piece_key(blob, position),
         None => put::owner_key(engine, bucket, key)?,
     };
-    let (prepared, crc64) = take_in(engine, &owner, body, position)?;
-    let (merge, _copying) = match known.blob.filter(|_| !known.diverged && prepared.size > 0) {
-        Some(blob) => merge(engine, blob, position, &prepared)?.unzip(),
-        None => (None, None),
-    };
+    let packed_max = engine.settings().packed_max;
+    let (prepared, crc64) = take_in(engine, (&owner, packed_max), body, position)?;
+    let (mut merged, mut _copying) = (None, None);
+    if let Some(blob) = known.blob.filter(|_| !known.diverged && prepared.size > 0) {
+        let copying = engine.begin_move();
+        let view = engine.pin();
+        let read = (&Moment::now(&view), &*view);
+        merged = merge(engine, read, (blob, position), &prepared, packed_max)?;
+        // Held until what was copied is committed.
+        _copying = merged.is_some().then_some(copying);
+    }
     let is_dressed = attributes != Attributes::default();
     let is_kept_otherwise = attributes.keeping != Keeping::default();
     let (bucket_ref, name) = (bucket.clone(), key.to_string());
@@ -638,7 +599,8 @@ pub fn append(
         prepared,
         crc64,
         owner,
-        merge,
+        merge: merged,
+        first: None,
     };
     let step = Arc::new(step);
     for _ in 0..ATTEMPTS {
@@ -656,7 +618,7 @@ pub fn append(
 pub fn position(reading: &Reading, bucket: &BucketRef, key: &str) -> Result<u64> {
     reading.with(|moment| {
         bucket.admit(moment, key)?;
-        Ok(look(moment, bucket, key)?.length)
+        Ok(look(moment, &*bucket.state(moment)?, key)?.length)
     })
 }
 

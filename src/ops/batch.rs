@@ -31,6 +31,11 @@ pub trait Step: Debug + Send + Sync {
         None
     }
 
+    /// Another one of the kind, if the step has two.
+    fn placed_beside(&self) -> Option<&Placed> {
+        None
+    }
+
     /// Bytes of body that wait in memory for the commit.
     fn memory(&self) -> usize {
         0
@@ -218,5 +223,6 @@ pub fn sync_bodies(engine: &Engine, batch: &Batch, durability: Durability) -> Re
     if durability == Durability::Buffered {
         return Ok(());
     }
-    batch.steps.iter().filter_map(|step| step.placed()).try_for_each(|placed| engine.sync_body(placed))
+    let placed = batch.steps.iter().flat_map(|step| [step.placed(), step.placed_beside()]);
+    placed.flatten().try_for_each(|placed| engine.sync_body(placed))
 }

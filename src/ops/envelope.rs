@@ -325,10 +325,15 @@ pub fn rename_store_key(row: &mut ObjectRow, asked: &Asked, to: &BucketState) {
 
 /// Notes how an object is encrypted that is to grow: what grows cannot be put into an envelope. Asked at position 0 only: an
 /// object that has bytes goes on as it began (OSS).
-pub fn choose_for_growing(engine: &Engine, bucket: &BucketRef, row: &mut ObjectRow) -> Result<()> {
-    match default_of(engine, bucket)? {
+pub fn choose_for_growing(
+    engine: &Engine,
+    bucket: &BucketName,
+    asked: Option<&Encryption>,
+    row: &mut ObjectRow,
+) -> Result<()> {
+    match asked {
         None => Ok(()),
-        Some(encryption) if encryption.key_id().is_some() => Err(cannot_grow(&bucket.name)),
+        Some(encryption) if encryption.key_id().is_some() => Err(cannot_grow(bucket)),
         Some(_) => {
             engine.require_envelopes()?;
             row.set_seal(Some(SealRow::Store));

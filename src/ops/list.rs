@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::context::{BucketRef, Reading};
-use crate::catalog::{self, BucketState, HeadRow, Kind, MARKER_SLOT, Moment, keys};
+use super::staged::{Instant, Overlay};
+use crate::catalog::{self, BucketState, HeadRow, Kind, MARKER_SLOT, Moment, Rows, keys};
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result};
 use crate::model::{Entry, ObjectMeta, VersionId, check_list_argument};
@@ -178,18 +179,43 @@ pub struct Walk {
     next: Option<Vec<u8>>,
     left: Option<usize>,
     batch: usize,
+    /// What a transaction has changed, if one lists.
+    changes: Option<(Overlay, Instant)>,
 }
 
 impl Walk {
     /// Begins.
     pub fn begin(reading: Reading, bucket: &BucketRef, options: ListOptions) -> Result<Walk> {
-        let view = reading.pin()?;
+        let (view, at) = (reading.pin()?, reading.at);
+        let state = |view: &View| bucket.state(&Moment { view, at });
+        Walk::begin_in(reading, view, state, options)
+    }
+
+    /// Begins inside a transaction: what it has changed so far is seen, and nothing of what it changes later.
+    pub fn begin_within(
+        engine: &Arc<Engine>,
+        view: Arc<View>,
+        (state, changes): (Arc<BucketState>, (Overlay, Instant)),
+        options: ListOptions,
+    ) -> Result<Walk> {
+        let reading = Reading::pinned(engine, view.clone());
+        let mut walk = Walk::begin_in(reading, view, |_| Ok(state), options)?;
+        walk.changes = Some(changes).filter(|(overlay, _)| !overlay.is_empty());
+        Ok(walk)
+    }
+
+    fn begin_in(
+        reading: Reading,
+        view: Arc<View>,
+        state: impl FnOnce(&View) -> Result<Arc<BucketState>>,
+        options: ListOptions,
+    ) -> Result<Walk> {
         options.check()?;
-        let at = reading.at;
-        let state = bucket.state(&Moment { view: &view, at })?;
+        let (at, state) = (reading.at, state(&view)?);
         let ListOptions { prefix, delimiter, start, start_after, limit, descending, .. } = options;
-        let (engine, next, left, batch) = (reading.engine, None, limit, BATCH.0);
-        let mut walk = Walk { engine, view, at, state, prefix, delimiter, descending, next, left, batch };
+        let (engine, next, left, batch, changes) = (reading.engine, None, limit, BATCH.0, None);
+        let mut walk =
+            Walk { engine, view, at, state, prefix, delimiter, descending, next, left, batch, changes };
         walk.next = Some(if descending {
             walk.last_key(&start_after).min(walk.last_key_from(&start))
         } else {
@@ -250,9 +276,15 @@ impl Walk {
             return Ok(());
         };
         self.engine.check_open()?;
+        let view = self.view.clone();
+        if let Some((mut overlay, now)) = self.changes.take() {
+            let fetched = self.fetch_anywhere(&overlay.staged(&view, now), from, most, harvest);
+            self.changes = Some((overlay, now));
+            return fetched;
+        }
         match self.state.route.own_space().filter(|_| self.at.is_none()) {
             Some(space) => self.fetch_plain(space, &from, most, harvest),
-            None => self.fetch_anywhere(from, most, harvest),
+            None => self.fetch_anywhere(&Moment { view: &view, at: self.at }, from, most, harvest),
         }
     }
 
@@ -324,12 +356,16 @@ impl Walk {
         }
     }
 
-    /// The same in any bucket and at any moment.
-    fn fetch_anywhere(&mut self, mut from: Vec<u8>, most: usize, harvest: &mut impl Harvest) -> Result<()> {
-        let view = self.view.clone();
-        let moment = Moment { view: &view, at: self.at };
+    /// The same in any bucket, at any moment and inside a transaction.
+    fn fetch_anywhere(
+        &mut self,
+        rows: &impl Rows,
+        mut from: Vec<u8>,
+        most: usize,
+        harvest: &mut impl Harvest,
+    ) -> Result<()> {
         let state = self.state.clone();
-        let lens = state.lens(&moment);
+        let lens = state.lens(rows);
         let versioned = state.versioning().is_some();
         let first = self.prefix.as_bytes().to_vec();
         let end = end_of(&self.prefix);

@@ -26,6 +26,8 @@ const ONE_BY_ONE: u64 = 64;
 const MOST_AT_ONCE: u64 = 50_000;
 /// So many prefixes of a bucket may lead elsewhere before they are brought back first.
 const MAX_SPANS: usize = 64;
+/// So many may lead elsewhere inside a transaction, which cannot bring them back; what more it removes goes one by one.
+const MOST_SPANS: usize = MAX_SPANS + 16;
 
 /// By so many bytes the place of a key may be longer than the key: the map takes keys of 1,100 bytes, and the longest
 /// key of an object has 1,055 there at most, as a version of the retained past.
@@ -41,8 +43,9 @@ pub struct PrefixOutcome {
     pub lsn: Lsn,
 }
 
+/// The step of removing everything under a prefix.
 #[derive(Debug)]
-struct DeletePrefixStep {
+pub struct DeletePrefixStep {
     bucket: BucketRef,
     prefix: String,
 }
@@ -56,7 +59,7 @@ impl Step for DeletePrefixStep {
         if objects == 0 {
             return Ok(StepOutcome::Number(0));
         }
-        if versioned || objects <= ONE_BY_ONE {
+        if versioned || objects <= ONE_BY_ONE || state.route.spans().len() >= MOST_SPANS {
             check_count(objects, &self.prefix)?;
             for (key, head) in heads(staged, &state, &self.prefix)? {
                 if !head.row.is_marker() {
@@ -336,6 +339,26 @@ pub fn delete_prefix(engine: &Arc<Engine>, bucket: &BucketRef, prefix: &str) -> 
     engine.check_writable()?;
     make_way(engine, bucket)?;
     commit(engine, DeletePrefixStep { bucket: bucket.clone(), prefix: prefix.to_string() })
+}
+
+/// The step of removing everything under a prefix inside a transaction. Removed is what is there as the steps before it
+/// leave it. `has_turn` says that the transaction has the turn to write.
+pub fn delete_step(
+    engine: &Arc<Engine>,
+    bucket: &BucketRef,
+    prefix: &str,
+    has_turn: bool,
+) -> Result<DeletePrefixStep> {
+    check_prefix(prefix)?;
+    engine.check_writable()?;
+    if !has_turn {
+        match make_way(engine, bucket) {
+            // A bucket that is not there is told when the step has its turn, as by the other steps.
+            Err(error) if error.is_not_found() => {}
+            done => done?,
+        }
+    }
+    Ok(DeletePrefixStep { bucket: bucket.clone(), prefix: prefix.to_string() })
 }
 
 /// Moves everything under a prefix to another one.

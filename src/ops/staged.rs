@@ -4,6 +4,8 @@
 //! body is shared from now on and who refers to it, what the retained past must keep, which bodies relocation must be
 //! able to find under another key.
 
+mod within;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;

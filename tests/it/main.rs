@@ -66,6 +66,7 @@ mod symlinks;
 mod tier_trouble;
 mod tiers;
 mod transactions;
+mod transactions_that_reach;
 mod undelete;
 mod unplugged;
 mod upkeep;

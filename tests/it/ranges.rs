@@ -105,7 +105,9 @@ fn the_last_bytes_of_an_empty_body_are_none() {
             GetOptions::new().range(..),
             GetOptions::new().range(0..),
         ] {
-            answers(all.clone()).map(|answer| assert!(answer.unwrap().is_empty(), "{name} {all:?}"));
+            for answer in answers(all.clone()) {
+                assert!(answer.unwrap().is_empty(), "{name} {all:?}");
+            }
         }
         for part in [
             GetOptions::new().last(0),
@@ -114,7 +116,9 @@ fn the_last_bytes_of_an_empty_body_are_none() {
             GetOptions::new().range(..0),
             GetOptions::new().range(1..),
         ] {
-            answers(part.clone()).map(|answer| assert_eq!(code(answer), "InvalidRange", "{name} {part:?}"));
+            for answer in answers(part.clone()) {
+                assert_eq!(code(answer), "InvalidRange", "{name} {part:?}");
+            }
         }
     }
     // A follower of what is empty has nothing yet, wherever it began.

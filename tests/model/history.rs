@@ -21,6 +21,10 @@ pub enum Step {
     Get(Spot, Asked),
     Head(Spot, Asked),
     Exists(Spot),
+    Append(Spot, Where, Body, Extras),
+    Symlink(Spot, Spot, Extras),
+    DeletePrefix(usize, String),
+    List(usize, Lines),
     /// And puts something into it.
     CreateBucket(usize),
     /// The same unless it is there.
@@ -42,9 +46,13 @@ impl Step {
             | Step::RestoreVersion(at, _)
             | Step::Get(at, _)
             | Step::Head(at, _)
+            | Step::Append(at, ..)
             | Step::Exists(at) => vec![at],
-            Step::Copy(from, to, _) | Step::Rename(from, to, _) => vec![from, to],
-            Step::CreateBucket(_) | Step::CreateBucketIfMissing(_) | Step::DeleteBucket(_) => Vec::new(),
+            Step::Copy(from, to, _) | Step::Rename(from, to, _) | Step::Symlink(from, to, _) => {
+                vec![from, to]
+            }
+            Step::DeletePrefix(..) | Step::List(..) | Step::CreateBucket(_) => Vec::new(),
+            Step::CreateBucketIfMissing(_) | Step::DeleteBucket(_) => Vec::new(),
             Step::PutRow(..) | Step::DeleteRow(_) | Step::Row(_) | Step::Rows(..) => Vec::new(),
         }
     }
@@ -66,6 +74,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (spot(), asked()).prop_map(|(at, asked)| Step::Get(at, asked)),
         1 => (spot(), asked()).prop_map(|(at, asked)| Step::Head(at, asked)),
         1 => spot().prop_map(Step::Exists),
+        4 => (spot(), place(), body(), milder())
+            .prop_map(|(at, place, body, extras)| Step::Append(at, place, body, extras)),
+        1 => (spot(), spot(), extras()).prop_map(|(at, to, extras)| Step::Symlink(at, to, extras)),
+        2 => (0..BUCKETS.len(), prefix()).prop_map(|(at, prefix)| Step::DeletePrefix(at, prefix)),
+        3 => (0..BUCKETS.len(), lines()).prop_map(|(at, lines)| Step::List(at, lines)),
         1 => (0..BUCKETS.len()).prop_map(Step::CreateBucket),
         1 => (0..BUCKETS.len()).prop_map(Step::CreateBucketIfMissing),
         1 => (0..BUCKETS.len()).prop_map(Step::DeleteBucket),
@@ -232,7 +245,10 @@ impl Op {
             Op::Transaction { steps, .. } => steps
                 .iter_mut()
                 .filter_map(|step| match step {
-                    Step::Put(_, _, extras) | Step::Copy(_, _, extras) => Some(extras),
+                    Step::Put(_, _, extras)
+                    | Step::Copy(_, _, extras)
+                    | Step::Append(_, _, _, extras)
+                    | Step::Symlink(_, _, extras) => Some(extras),
                     _ => None,
                 })
                 .collect(),
@@ -268,9 +284,10 @@ impl Op {
             Op::Rename(..) | Op::Fork(..) | Op::DeletePrefix(..) | Op::RenamePrefix(..) => true,
             // A body that several rows share has a key of its own from then on.
             Op::Copy(..) | Op::RestoreVersion(..) => true,
-            Op::Transaction { steps, .. } => steps
-                .iter()
-                .any(|step| matches!(step, Step::Rename(..) | Step::Copy(..) | Step::RestoreVersion(..))),
+            Op::Transaction { steps, .. } => steps.iter().any(|step| {
+                let moves = matches!(step, Step::Rename(..) | Step::Copy(..) | Step::RestoreVersion(..));
+                moves || matches!(step, Step::Append(..) | Step::DeletePrefix(..))
+            }),
             _ => false,
         }
     }

@@ -112,7 +112,7 @@ impl State {
                 }
             }
             Op::Versioning(name, _) if next.kept.get(*name).is_some_and(|kept| kept.worm.is_some()) => {
-                return Err(ErrorKind::Unsupported);
+                return Err(ErrorKind::Invalid);
             }
             Op::Versioning(name, state) => {
                 let null =
@@ -124,15 +124,7 @@ impl State {
             Op::Stream { bucket, key, body, .. } => {
                 next.apply(&Step::Put { bucket, key: key.clone(), body: *body })?;
             }
-            Op::Append { bucket, key, body, .. } => {
-                let objects = next.bucket(bucket)?;
-                let before = objects.get(key);
-                let class = before.map_or(body.class.unwrap_or_default(), |thing| thing.class);
-                let before = before.map(|thing| thing.body.clone()).unwrap_or_default();
-                let body = [before, body.bytes()].concat();
-                let thing = Thing { body, class, ..Thing::default() };
-                objects.insert(key.clone(), Arc::new(thing));
-            }
+            Op::Append { bucket, key, body, .. } => next.append(bucket, key, body)?,
             Op::Abandon { bucket, .. } => {
                 next.bucket(bucket)?;
             }
@@ -154,7 +146,7 @@ impl State {
             Op::Worm(name, days) => {
                 next.bucket(name)?;
                 if days.is_some() && next.chains.contains_key(*name) {
-                    return Err(ErrorKind::Unsupported);
+                    return Err(ErrorKind::Invalid);
                 }
                 next.tell(name, |kept| kept.worm = *days);
             }
@@ -164,9 +156,7 @@ impl State {
                 next.kept.remove(*name);
             }
             Op::DeletePrefix(name, prefix) | Op::Expire(name, prefix) | Op::Shred(name, prefix) => {
-                for (key, _) in next.under(name, prefix)? {
-                    next.write(name, &key, None)?;
-                }
+                next.delete_prefix(name, prefix)?;
             }
             Op::RenamePrefix { bucket, prefix, new_prefix } => {
                 next.rename_prefix(bucket, prefix, new_prefix)?;
@@ -260,6 +250,24 @@ impl State {
         let over = quota.bytes.is_some_and(|most| bytes > most)
             || quota.objects.is_some_and(|most| things.len() as u64 > most);
         if over { Err(ErrorKind::Quota) } else { Ok(()) }
+    }
+
+    fn append(&mut self, bucket: &str, key: &str, body: &Body) -> Result<(), ErrorKind> {
+        let objects = self.bucket(bucket)?;
+        let before = objects.get(key);
+        let class = before.map_or(body.class.unwrap_or_default(), |thing| thing.class);
+        let before = before.map(|thing| thing.body.clone()).unwrap_or_default();
+        let body = [before, body.bytes()].concat();
+        let thing = Thing { body, class, ..Thing::default() };
+        objects.insert(key.to_string(), Arc::new(thing));
+        Ok(())
+    }
+
+    fn delete_prefix(&mut self, name: &str, prefix: &str) -> Result<(), ErrorKind> {
+        for (key, _) in self.under(name, prefix)? {
+            self.write(name, &key, None)?;
+        }
+        Ok(())
     }
 
     fn under(&mut self, name: &str, prefix: &str) -> Result<Vec<(String, Arc<Thing>)>, ErrorKind> {
@@ -385,6 +393,8 @@ impl State {
                     }
                 })?;
             }
+            Step::Append { bucket, key, body } => self.append(bucket, key, body)?,
+            Step::DeletePrefix { bucket, prefix } => self.delete_prefix(bucket, prefix)?,
             Step::Undelete { bucket, key } => {
                 let mut found = false;
                 self.change(bucket, key, |_, chain| {

@@ -93,6 +93,17 @@ pub enum Step {
         bucket: &'static str,
         key: String,
     },
+    /// An append to the end of an object, or the first of one.
+    Append {
+        bucket: &'static str,
+        key: String,
+        body: Body,
+    },
+    /// Everything under a prefix goes.
+    DeletePrefix {
+        bucket: &'static str,
+        prefix: String,
+    },
     Row {
         key: Vec<u8>,
         value: Option<Vec<u8>>,
@@ -274,6 +285,14 @@ impl Op {
                             let got = tx.get(&store.bucket(bucket)?, key)?.bytes()?;
                             assert!(got[..] == body.bytes()[..], "a transaction reads what it wrote");
                         }
+                        if *reads && let Step::Append { bucket, key, body } = step {
+                            let got = tx.get(&store.bucket(bucket)?, key)?.bytes()?;
+                            assert!(got.ends_with(&body.bytes()), "a transaction reads what it appended");
+                        }
+                        if *reads && let Step::DeletePrefix { bucket, prefix } = step {
+                            let left = tx.list(&store.bucket(bucket)?, prefix)?.count();
+                            assert_eq!(left, 0, "a transaction lists what it removed");
+                        }
                     }
                     Ok(())
                 })
@@ -377,6 +396,8 @@ impl Step {
             | Step::Row { .. }
             | Step::Cursor { .. }
             | Step::DeleteVersion { .. }
+            | Step::Append { .. }
+            | Step::DeletePrefix { .. }
             | Step::Undelete { .. } => {
                 store.write_with(WriteOptions::new().durability(durability), |tx| self.stage(store, tx))
             }
@@ -398,6 +419,12 @@ impl Step {
                 tx.delete_with(&bucket, key, DeleteOptions::new().version(version))
             }
             Step::Undelete { bucket: name, key } => tx.undelete(&bucket(name)?, key),
+            Step::Append { bucket: name, key, body } => {
+                let bucket = bucket(name)?;
+                let position = tx.append_position(&bucket, key)?;
+                tx.append(&bucket, key, position, body.bytes()).map(drop)
+            }
+            Step::DeletePrefix { bucket: name, prefix } => tx.delete_prefix(&bucket(name)?, prefix),
             Step::Row { key, value: Some(value) } => tx.put_row(TABLE, key, value),
             Step::Row { key, value: None } => tx.delete_row(TABLE, key),
             Step::Cursor { name, lsn } => tx.set_cursor(name, Lsn(*lsn)),

@@ -110,6 +110,14 @@ fn part_buffered(bucket: &'static str, key: &str, number: u32, len: usize, seed:
     upload(bucket, key, Uploading::Part { number, body: body(len, seed), durability: Buffered })
 }
 
+fn step_append(bucket: &'static str, key: &str, len: usize, seed: u64) -> Step {
+    Step::Append { bucket, key: key.into(), body: body(len, seed) }
+}
+
+fn step_delete_prefix(bucket: &'static str, prefix: &str) -> Step {
+    Step::DeletePrefix { bucket, prefix: prefix.into() }
+}
+
 fn together(steps: Vec<Step>, reads: bool) -> Op {
     Op::Together { steps, durability: Synced, reads }
 }
@@ -360,6 +368,33 @@ scripts! {
             Step::Delete { bucket: "two", key: "c".into() }], true),
         Op::Compact,
         Op::Do(row(2, Some("alone")), Synced),
+    ]
+
+    /// Prefixes removed and objects grown among other changes of one commit, with what came before and comes behind.
+    transactions_that_reach: [
+        Op::CreateBucket("one"),
+        append("one", "log", 300, 1),
+        many("one", "a/", 40, 10),
+        together(vec![
+            step_append("one", "log", 200, 2), step_append("one", "log", PACKED, 3), step_append("one", "new", TINY, 4),
+            step_put("one", "a/put before", TINY, 5), step_delete_prefix("one", "a/"), step_put("one", "a/put behind", TINY, 6),
+            step_append("one", "log", STREAMED, 7), row(0, Some("first")),
+        ], true),
+        Op::Maintain,
+        together(vec![
+            step_append("one", "a/grown", TINY, 8), step_delete_prefix("one", "a/"), step_append("one", "a/grown", 200, 9),
+            step_rename(("one", "log"), ("one", "b/log")), step_append("one", "b/log", 100, 10),
+        ], true),
+        Op::Fork { from: "one", name: "two" },
+        // Both go on from the same bytes, in one commit.
+        together(vec![step_append("one", "b/log", 60, 11), step_append("two", "b/log", STREAMED, 12), step_append("one", "b/log", 70, 13)], true),
+        Op::Together { steps: (0..20).map(|i| step_append("two", "b/log", 30, 20 + i)).collect(), durability: Buffered, reads: true },
+        Op::Checkpoint,
+        together(vec![step_append("one", "new", 90, 50), step_delete_prefix("one", ""), step_append("one", "new", 10, 51)], true),
+        Op::Compact,
+        Op::Maintain,
+        together(vec![step_append("two", "new", 80, 52), step_delete_prefix("two", "b/")], false),
+        Op::Rebuild,
     ]
 
     /// Bodies that come in pieces, and writers that never end.

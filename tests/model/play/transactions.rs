@@ -5,11 +5,14 @@ use std::sync::Arc;
 use ossicle::{Bucket, DeleteOptions, Error, Transaction, WriteOptions};
 
 use super::Play;
-use super::facts::{Facts, copy_dressed, copy_options, dress, durability, put_options, same};
+use super::facts::{
+    Facts, Seen, Version, append_options, copy_dressed, copy_options, dress, durability, list, list_options,
+    put_options, same,
+};
 use super::listings::{row_range, rows_of};
 use super::objects::read_whole;
-use crate::history::{BUCKETS, Body, RowAt, Step};
-use crate::reference::{Answer, Handle, Steps, Wants};
+use crate::history::{BUCKETS, Body, Extras, Lines, RowAt, Spot, Step, Where};
+use crate::reference::{Answer, Handle, Line, List, Steps, Wants};
 
 impl Play<'_> {
     pub(super) fn transaction(&mut self, steps: &[Step], forgives: bool, fails: bool, synced: bool) {
@@ -170,6 +173,22 @@ impl Play<'_> {
                     (real, told) => both(real.map(|_| ()), told.map(|_| ())),
                 }
             }
+            Step::Append(at, place, body, extras) => self.append_in(tx, told, (at, *place, *body), extras),
+            Step::Symlink(at, to, extras) => {
+                let Some((bucket, handle)) = self.spot(at) else {
+                    return Ok(());
+                };
+                let wants = self.wants(extras, &handle, &at.key);
+                let real = tx.symlink_with(&bucket, &at.key, &to.key, put_options(extras, &wants));
+                both(real, told.symlink(&handle, &at.key, &to.key, &dress(extras), &wants).map(|_| ()))
+            }
+            Step::DeletePrefix(at, prefix) => {
+                let Some((bucket, handle)) = self.pair(*at, false) else {
+                    return Ok(());
+                };
+                both(tx.delete_prefix(&bucket, prefix), told.delete_prefix(&handle, prefix).map(|_| ()))
+            }
+            Step::List(at, lines) => self.list_in(tx, told, *at, lines),
             Step::CreateBucket(at) => {
                 let both_made = (tx.create_bucket(BUCKETS[*at]), told.create_bucket(BUCKETS[*at]));
                 let (real, handle) = match both_made {
@@ -225,6 +244,84 @@ impl Play<'_> {
                 (real, told) => both(real.map(|_| ()), told.map(|_| ())),
             },
         }
+    }
+}
+
+impl Play<'_> {
+    fn append_in(
+        &self,
+        tx: &mut Transaction<'_>,
+        told: &mut Steps,
+        (at, place, body): (&Spot, Where, Body),
+        extras: &Extras,
+    ) -> Result<(), Error> {
+        let Some((bucket, handle)) = self.spot(at) else {
+            return Ok(());
+        };
+        let mut at = at.clone();
+        if let Some(grows) = at.hits.and_then(|hit| self.model.some_that_grows(&handle, hit)) {
+            at.key = grows;
+        }
+        let told_end = told.append_position(&handle, &at.key);
+        let position = match place {
+            Where::Start => 0,
+            Where::End => told_end.unwrap_or_default(),
+            Where::Off(by) => told_end.unwrap_or_default().saturating_add_signed(by),
+        };
+        let real_end = tx.append_position(&bucket, &at.key);
+        assert_eq!(real_end.as_ref().map_err(Error::code), told_end.as_ref().map_err(|code| *code));
+        let bytes = body.bytes();
+        let options = append_options(extras);
+        match (
+            tx.append_with(&bucket, &at.key, position, &bytes[..], options),
+            told.append(&handle, &at.key, position, &bytes, &dress(extras)),
+        ) {
+            (Ok(real), Ok(told)) => {
+                let version = Version::Seen(real.version.map(|version| version.to_string()));
+                assert_eq!(version, Version::Told(told.version));
+                assert_eq!((real.next_position, real.crc64), (told.next_position, told.crc64));
+                assert_eq!(real.etag.to_string(), told.etag);
+                Ok(())
+            }
+            (real, told) => {
+                assert_eq!(real.as_ref().err().map(Error::code), told.err());
+                real.map(|_| ())
+            }
+        }
+    }
+
+    fn list_in(
+        &self,
+        tx: &mut Transaction<'_>,
+        told: &mut Steps,
+        at: usize,
+        lines: &Lines,
+    ) -> Result<(), Error> {
+        let Some((bucket, handle)) = self.pair(at, false) else {
+            return Ok(());
+        };
+        let versioned = told.keeps_versions(&handle);
+        let seen = |(lines, _): (Vec<Line>, bool)| -> Vec<Seen> {
+            lines.iter().map(|line| Seen::told(line, versioned)).collect()
+        };
+        let listed = tx.list(&bucket, list_options(lines));
+        let listed = listed.map(|entries| entries.map(|entry| Seen::of(&entry.unwrap())).collect::<Vec<_>>());
+        let told_all = told.list(&handle, &list(lines)).map(seen);
+        assert_eq!(
+            listed.as_ref().map_err(Error::code),
+            told_all.as_ref().map_err(|code| *code),
+            "{lines:?}"
+        );
+        let limit = Some(lines.limit.unwrap_or(1000));
+        let page = tx.list_page(&bucket, list_options(lines));
+        let told_page = told.list(&handle, &List { limit, ..list(lines) });
+        if let (Ok(page), Ok((lines, more))) = (&page, &told_page) {
+            assert_eq!(page.next.is_some(), *more);
+            assert_eq!(page.next.as_deref(), lines.last().filter(|_| *more).map(Line::name));
+        }
+        let page = page.map(|page| page.entries.iter().map(Seen::of).collect::<Vec<_>>());
+        assert_eq!(page.as_ref().map_err(Error::code), told_page.map(seen).as_ref().map_err(|code| *code));
+        listed.map(|_| ())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ossicle::ObjectKind;
+use ossicle::{ObjectKind, StorageClass};
 
-use super::attributes::check_class;
+use super::attributes::{Checked, check_class};
 use super::{
-    Answer, Attributes, Dress, Handle, Made, NO_KEY, Name, Object, Reference, Wants, Which, check_key, crc64,
-    etag,
+    Answer, Attributes, Dress, Handle, Made, NO_KEY, Name, Object, Reference, Steps, Wants, Which, check_key,
+    crc64, etag,
 };
 
 /// What an append came to.
@@ -63,51 +63,7 @@ impl Reference {
         body: &[u8],
         dress: &Dress,
     ) -> Answer<Grown> {
-        check_key(key)?;
-        dress.class.map_or(Ok(()), |class| check_class(ObjectKind::Appendable, class))?;
-        let checked = dress.check()?;
-        if position != self.append_position(bucket, key)? {
-            return Err("PositionNotEqualToLength");
-        }
-        self.appendable(bucket, key)?.map_or(Ok(()), |object| object.check_readable(self.now))?;
-        self.alone(|steps| {
-            let now = steps.scratch.now;
-            let mut chain = steps.scratch.chain(bucket, key).to_vec();
-            let old = chain.first().cloned();
-            let versioned = steps.scratch.keeps_versions(bucket);
-            if let Some(old) = &old {
-                old.guard(now)?;
-                if body.is_empty() {
-                    return Ok(Grown::of(old, versioned, false));
-                }
-            }
-            let is_dressed =
-                checked.clone().begin(Default::default()) != Attributes::default() || dress.class.is_some();
-            let mut object = match &old {
-                Some(old) => Object::clone(old),
-                None => Object::appendable(now, steps.lsn()),
-            };
-            // What is given counts until there is a first byte.
-            if old.is_none() || (is_dressed && object.body.is_empty()) {
-                let class = dress.class.unwrap_or(steps.scratch.check(bucket)?.class);
-                check_class(ObjectKind::Appendable, class)?;
-                let (retention, hold) = (object.dressed.retention, object.dressed.hold);
-                object.dressed = Attributes { retention, hold, ..checked.begin(class) };
-            }
-            object.body = [&object.body[..], body].concat().into();
-            let (sum, len) = (crc64(&object.body), object.body.len() as u64);
-            object.digests.crc64 = Some(sum);
-            object.etag = format!("{sum:016X}{len:016X}");
-            object.modified = now;
-            object.parts += 1;
-            let grown = Grown::of(&object, versioned, true);
-            match chain.first_mut() {
-                Some(first) => *first = Arc::new(object),
-                None => chain.push(Arc::new(object)),
-            }
-            steps.make(vec![(bucket.id, key.to_string(), chain)], Some(bucket.id))?;
-            Ok(grown)
-        })
+        self.alone(|steps| steps.append(bucket, key, position, body, dress))
     }
 
     /// Makes a key stand for another one.
@@ -119,25 +75,7 @@ impl Reference {
         dress: &Dress,
         wants: &Wants,
     ) -> Answer<Made> {
-        check_key(key)?;
-        check_key(target)?;
-        dress.class.map_or(Ok(()), |class| check_class(ObjectKind::Symlink, class))?;
-        let checked = dress.check()?;
-        self.alone(|steps| {
-            let class = steps.scratch.check(bucket)?.class;
-            let current = steps.scratch.check(bucket)?.current(key).map(|object| &**object);
-            wants.check(current)?;
-            check_class(ObjectKind::Symlink, dress.class.unwrap_or(class))?;
-            let link = Object {
-                marker: false,
-                kind: ObjectKind::Symlink,
-                target: Some(target.to_string()),
-                etag: etag(format!("symlink\0{target}").as_bytes()),
-                dressed: checked.begin(class),
-                ..Object::marker(steps.scratch.now, steps.lsn())
-            };
-            steps.push((bucket, key), link, wants, Vec::new())
-        })
+        self.alone(|steps| steps.symlink(bucket, key, target, dress, wants))
     }
 
     /// What reading an object gives: of a link, body and digests of its target, and the later of the two times.
@@ -161,6 +99,106 @@ impl Reference {
 
     pub fn read_link(&self, bucket: &Handle, key: &str, which: &Which) -> Answer<String> {
         self.carried(bucket, key, which, None)?.target.clone().ok_or("NotSymlink")
+    }
+}
+
+impl Steps {
+    /// An append reads: what could not be made before is told now.
+    pub fn append(
+        &mut self,
+        bucket: &Handle,
+        key: &str,
+        position: u64,
+        body: &[u8],
+        dress: &Dress,
+    ) -> Answer<Grown> {
+        self.read()?;
+        check_key(key)?;
+        dress.class.map_or(Ok(()), |class| check_class(ObjectKind::Appendable, class))?;
+        let checked = dress.check()?;
+        if position != self.scratch.append_position(bucket, key)? {
+            return Err("PositionNotEqualToLength");
+        }
+        let now = self.scratch.now;
+        self.scratch.appendable(bucket, key)?.map_or(Ok(()), |object| object.check_readable(now))?;
+        let mut chain = self.scratch.chain(bucket, key).to_vec();
+        let old = chain.first().cloned();
+        let versioned = self.scratch.keeps_versions(bucket);
+        if let Some(old) = &old {
+            old.guard(now)?;
+            if body.is_empty() {
+                return Ok(Grown::of(old, versioned, false));
+            }
+        }
+        let is_dressed =
+            checked.clone().begin(Default::default()) != Attributes::default() || dress.class.is_some();
+        let mut object = match &old {
+            Some(old) => Object::clone(old),
+            None => Object::appendable(now, self.lsn()),
+        };
+        // What is given counts until there is a first byte.
+        if old.is_none() || (is_dressed && object.body.is_empty()) {
+            let class = dress.class.unwrap_or(self.scratch.check(bucket)?.class);
+            check_class(ObjectKind::Appendable, class)?;
+            let (retention, hold) = (object.dressed.retention, object.dressed.hold);
+            object.dressed = Attributes { retention, hold, ..checked.begin(class) };
+        }
+        object.body = [&object.body[..], body].concat().into();
+        let (sum, len) = (crc64(&object.body), object.body.len() as u64);
+        object.digests.crc64 = Some(sum);
+        object.etag = format!("{sum:016X}{len:016X}");
+        object.modified = now;
+        object.parts += 1;
+        let grown = Grown::of(&object, versioned, true);
+        match chain.first_mut() {
+            Some(first) => *first = Arc::new(object),
+            None => chain.push(Arc::new(object)),
+        }
+        self.make(vec![(bucket.id, key.to_string(), chain)], Some(bucket.id))?;
+        Ok(grown)
+    }
+
+    pub fn append_position(&mut self, bucket: &Handle, key: &str) -> Answer<u64> {
+        check_key(key)?;
+        self.read()?;
+        self.scratch.append_position(bucket, key)
+    }
+
+    pub fn symlink(
+        &mut self,
+        bucket: &Handle,
+        key: &str,
+        target: &str,
+        dress: &Dress,
+        wants: &Wants,
+    ) -> Answer<Made> {
+        check_key(key)?;
+        check_key(target)?;
+        dress.class.map_or(Ok(()), |class| check_class(ObjectKind::Symlink, class))?;
+        let checked = dress.check()?;
+        let decided = self.decide_symlink((bucket, key), target, (dress.class, checked), wants);
+        self.note(decided)
+    }
+
+    fn decide_symlink(
+        &mut self,
+        (bucket, key): (&Handle, &str),
+        target: &str,
+        (class, checked): (Option<StorageClass>, Checked),
+        wants: &Wants,
+    ) -> Answer<Made> {
+        let its = self.scratch.check(bucket)?;
+        wants.check(its.current(key).map(|object| &**object))?;
+        check_class(ObjectKind::Symlink, class.unwrap_or(its.class))?;
+        let link = Object {
+            marker: false,
+            kind: ObjectKind::Symlink,
+            target: Some(target.to_string()),
+            etag: etag(format!("symlink\0{target}").as_bytes()),
+            dressed: checked.begin(its.class),
+            ..Object::marker(self.scratch.now, self.lsn())
+        };
+        self.push((bucket, key), link, wants, Vec::new())
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use ossicle::{Acl, Quota, StorageClass, Versioning};
 
-use super::{Answer, Bucket, Chain, Handle, Object, Reference, check_bucket_name, check_key, check_prefix};
+use super::{
+    Answer, Bucket, Chain, Handle, Line, List, Object, Reference, Steps, check_bucket_name, check_key,
+    check_prefix,
+};
 
 /// The objects that two buckets have under a key where they differ.
 pub type Differs = (String, Option<Arc<Object>>, Option<Arc<Object>>);
@@ -42,19 +45,7 @@ impl Reference {
 
     /// Answers how many objects it was.
     pub fn delete_prefix(&mut self, bucket: &Handle, prefix: &str) -> Answer<u64> {
-        check_prefix(prefix)?;
-        self.alone(|steps| {
-            let its = steps.scratch.check(bucket)?;
-            let at = (steps.scratch.now, steps.lsn());
-            its.check_protected(prefix, at.0)?;
-            let mut changes = Vec::new();
-            for (key, _) in its.under(prefix).filter(|(key, _)| its.current(key).is_some()) {
-                changes.push((bucket.id, key.clone(), its.deleted(key, at, &steps.scratch.names)?.0));
-            }
-            let count = changes.len() as u64;
-            steps.make(changes, None)?;
-            Ok(count)
-        })
+        self.alone(|steps| steps.delete_prefix(bucket, prefix))
     }
 
     /// Answers how many objects it was.
@@ -210,5 +201,32 @@ impl Reference {
             }
         }
         Ok(())
+    }
+}
+
+impl Steps {
+    /// Answers how many objects it was.
+    pub fn delete_prefix(&mut self, bucket: &Handle, prefix: &str) -> Answer<u64> {
+        check_prefix(prefix)?;
+        let decided = self.decide_delete_prefix(bucket, prefix);
+        self.note(decided)
+    }
+
+    fn decide_delete_prefix(&mut self, bucket: &Handle, prefix: &str) -> Answer<u64> {
+        let its = self.scratch.check(bucket)?;
+        let at = (self.scratch.now, self.lsn());
+        its.check_protected(prefix, at.0)?;
+        let mut changes = Vec::new();
+        for (key, _) in its.under(prefix).filter(|(key, _)| its.current(key).is_some()) {
+            changes.push((bucket.id, key.clone(), its.deleted(key, at, &self.scratch.names)?.0));
+        }
+        let count = changes.len() as u64;
+        self.make(changes, None)?;
+        Ok(count)
+    }
+
+    pub fn list(&mut self, bucket: &Handle, list: &List) -> Answer<(Vec<Line>, bool)> {
+        self.read()?;
+        self.scratch.list(bucket, list)
     }
 }
