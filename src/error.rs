@@ -167,6 +167,28 @@ impl Error {
         Error::closed(format!("the store takes no more writes: {why}; then open the store again"))
     }
 
+    /// A store was to be made where its reserve cannot be had.
+    pub(crate) fn no_reserve(dir: &impl fmt::Display, wanted: u64, had: u64) -> Error {
+        let why = format!(
+            "there is no room for a store in {dir}: {wanted} bytes are kept in reserve there, so that it can be emptied when the \
+             disk is full, and {had} could be had; make room, choose another disk, or ask for less with \
+             `Settings::reserve_bytes`"
+        );
+        Error::new(ErrorKind::Quota, "StorageFull", why)
+    }
+
+    /// There is no room for the checkpoint that a commit would make necessary; there is once what was committed before it is
+    /// part of one.
+    pub(crate) fn checkpoint_first() -> Error {
+        let why = "the disk is full: there is no room for another checkpoint; delete objects or make room, then try again";
+        Error::new(ErrorKind::Quota, "StorageFull", why).with_source(CheckpointFirst)
+    }
+
+    /// Whether it comes of [`checkpoint_first`](Error::checkpoint_first).
+    pub(crate) fn wants_checkpoint(&self) -> bool {
+        self.0.source.as_ref().is_some_and(|source| source.is::<CheckpointFirst>())
+    }
+
     /// What lies in a tier whose directory cannot be used.
     pub(crate) fn out_of_service(tier: u8, why: &str) -> Error {
         Error::new(
@@ -294,6 +316,18 @@ impl Error {
         }))
     }
 }
+
+/// What an error carries that a checkpoint would mend.
+#[derive(Debug)]
+struct CheckpointFirst;
+
+impl fmt::Display for CheckpointFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a checkpoint has to be made first")
+    }
+}
+
+impl StdError for CheckpointFirst {}
 
 /// Whether the operating system said that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {

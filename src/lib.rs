@@ -54,7 +54,7 @@ pub use engine::{
 };
 pub use env::{
     Clock, Entropy, File, FileId, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode,
-    OsEntropy, Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock,
+    OsEntropy, Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock, Volume,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use maintenance::{CompactOptions, MaintainReport};

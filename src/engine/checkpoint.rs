@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::commit::Writer;
 use super::ledger::{ENGINE_SPACE, LedgerDiff, Tombstone};
+use super::open::INDEX_FILES;
 use super::readers::Held;
 use super::view::View;
 use super::{Engine, Planted, Spender};
@@ -350,6 +351,11 @@ impl Engine {
         }
         // A disk that is still full is told to whoever writes.
         let _ = self.reserve.refill(&self.env);
+        for reserve in self.pools.reserves_elsewhere() {
+            let _ = reserve.refill(&self.env);
+        }
+        self.note_pages(&state.pages, &self.dir.join(INDEX_FILES[usize::from(state.index_file)]));
+        self.keep_reserve_in_step();
         Ok(())
     }
 
@@ -397,6 +403,8 @@ impl Engine {
     /// waits for the disk, and a commit should not.
     pub fn prepare_segments(&self) -> Result<()> {
         self.check_writable()?;
+        // What was spent of the reserve is for deletes.
+        let _ = self.reserve.admit(&self.env).map_err(|error| Error::io("preparing a segment", error))?;
         self.pools.prepare()?;
         let len = {
             let writer = self.writer.lock();

@@ -23,6 +23,8 @@ use crate::segment::{Log, Undo};
 const GROUP_MEMBERS: usize = 256;
 /// The most bytes in one group, unless a single member needs more.
 const GROUP_BYTES: u64 = 4 << 20;
+/// How often a commit that finds no room is tried again, each time after some was made.
+const TRIES: u32 = 64;
 
 /// A commit that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +119,25 @@ impl Drop for Exclusive<'_> {
 
 impl Engine {
     /// Commits a proposal, together with whoever else waits at this moment.
-    pub fn commit<P: Proposal>(&self, proposal: P, durability: Durability) -> (P, Result<Committed>) {
+    pub fn commit<P: Proposal>(&self, mut proposal: P, durability: Durability) -> (P, Result<Committed>) {
+        let mut tries = 0;
+        loop {
+            let who = proposal.may_use_reserve();
+            let (tried, done) = self.commit_once(proposal, durability);
+            match &done {
+                Err(error) if error.is_full() && !error.is_fatal() && tries < TRIES => {
+                    if !self.relieve(error, who, tries) {
+                        return (tried, done);
+                    }
+                }
+                _ => return (tried, done),
+            }
+            proposal = tried;
+            tries += 1;
+        }
+    }
+
+    fn commit_once<P: Proposal>(&self, proposal: P, durability: Durability) -> (P, Result<Committed>) {
         if let Err(error) = self.admit(proposal.may_use_reserve()) {
             return (proposal, Err(error));
         }
@@ -139,6 +159,9 @@ impl Engine {
     /// Takes the turn to write and keeps it: what is read meanwhile stays true until the commit.
     pub fn exclusive(&self) -> Result<Exclusive<'_>> {
         self.admit(None)?;
+        if self.gives_room_back() {
+            self.checkpoint()?;
+        }
         let writer = self.writer.lock();
         self.set_exclusive(Some(std::thread::current().id()));
         Ok(Exclusive { engine: self, writer: Some(writer) })
@@ -264,6 +287,11 @@ impl Engine {
                 members.pop_front();
                 continue;
             }
+            if let Err(error) = self.secure_checkpoint(&group.working, &changes, self.spender(&member)) {
+                member.settle(Err(error));
+                members.pop_front();
+                continue;
+            }
             let bound = Layout::bound(&changes, self.chunk_log2());
             if let Some(layout) = &group.layout
                 && (layout.len() + bound > GROUP_BYTES || !writer.log.fits(layout.len() + bound))
@@ -330,7 +358,7 @@ impl Engine {
             return Ok(());
         }
         self.reserve
-            .refill(&self.env)
+            .admit(&self.env)
             .map_err(|error| Error::io("taking the reserve for deletes again", error))
     }
 

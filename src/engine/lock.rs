@@ -47,7 +47,7 @@ impl StoreLock {
             match StoreLock::alone(env, dir, has_superblock) {
                 Ok(lock) => {
                     // What a writer before this one has left is not true any more. Readers wait for more.
-                    lock.note(&readers::NOTHING);
+                    let _ = lock.note(&readers::NOTHING);
                     return Ok(lock);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -108,10 +108,8 @@ impl StoreLock {
     }
 
     /// Leaves a note for readers. Without it they are behind, and no more.
-    pub fn note(&self, bytes: &[u8]) {
-        if let Some(lock) = &self.lock {
-            let _ = lock.note(bytes, Site::NOTE);
-        }
+    pub fn note(&self, bytes: &[u8]) -> io::Result<()> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.note(bytes, Site::NOTE))
     }
 
     /// Whether `LOCK` itself is held.

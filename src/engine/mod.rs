@@ -37,7 +37,7 @@ mod readers;
 mod recovery;
 mod refresh;
 mod relocate;
-mod reserve;
+mod room;
 mod salvage;
 mod salvage_scan;
 mod segment_files;
@@ -78,7 +78,6 @@ pub use moving::{LONE_NUMBERS, MOVE_SPACE};
 pub use open::OpenOptions;
 pub use proposal::{Change, Moved, NewBody, Proposal, State, What};
 pub use relocate::{FORWARD_SPACE, Relocated, SegmentUse, forward_key};
-pub use reserve::Spender;
 pub use salvage::{Mended, Naming, SalvageFrom, SalvageNote, SalvageProgress, SalvageReport};
 pub use salvage_scan::DamagedFile;
 pub use settings::{ReadMode, Settings, Tier};
@@ -93,7 +92,8 @@ use crate::env::{Env, Mistake, Planted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::entry::MAX_INLINE;
 use crate::format::superblock::FEATURE_TIERS;
-use crate::segment::{BodyWriter, BulkPool, Pools, SegmentMaker, TableCell};
+pub use crate::segment::Spender;
+use crate::segment::{BodyWriter, BulkPool, Pools, Reserve, SegmentMaker, TableCell};
 use checkpoint::Checkpointing;
 use commit::Writer;
 use feed::Feed;
@@ -101,7 +101,6 @@ use gauges::Gauges;
 use lock::StoreLock;
 use queue::Queue;
 use refresh::Reader;
-use reserve::Reserve;
 use superblock::SuperblockFile;
 
 /// An open store, as far as the engine goes.
@@ -119,7 +118,8 @@ pub struct Engine {
     writer: Mutex<Writer>,
     checkpointing: Mutex<Checkpointing>,
     superblock: SuperblockFile,
-    reserve: Reserve,
+    reserve: Arc<Reserve>,
+    room: room::Room,
     gauges: Gauges,
     wake: Arc<Wake>,
     feed: Feed,
@@ -235,7 +235,7 @@ impl Engine {
     pub fn body_writer(&self, owner: Vec<u8>, tier: u8) -> Result<BodyWriter> {
         self.check_writable()?;
         // A transaction that has read holds the turn, and a checkpoint would wait for it.
-        if self.delta_is_over() && !self.holds_exclusive() {
+        if (self.delta_is_over() || self.gives_room_back()) && !self.holds_exclusive() {
             self.checkpoint()?;
         }
         Ok(self.pool(tier)?.writer(owner, false, false))
@@ -374,13 +374,6 @@ impl Engine {
         holder != 0 && holder == thread_number(std::thread::current().id())
     }
 
-    /// How long a new log segment is: a small store gets small ones, so that its garbage is not locked up in
-    /// the segment that is still open.
-    fn log_segment_len(&self, live: u64) -> u64 {
-        let smallest = (4 << 20).min(self.settings.segment_size);
-        (live / 16).clamp(smallest, self.settings.segment_size).next_multiple_of(4096)
-    }
-
     /// Numbers for people.
     pub fn stats(&self) -> Stats {
         if self.check_here().is_err() {
@@ -415,7 +408,11 @@ impl Engine {
     fn disk_bytes(&self, view: &View) -> u64 {
         let of = |path: &std::path::Path| self.env.vfs.allocated(path).unwrap_or(0);
         let segments: u64 = view.segments.iter().map(|segment| of(segment.path())).sum();
-        let named = [open::SUPERBLOCK, open::INDEX_FILES[0], open::INDEX_FILES[1], open::RESERVE];
-        segments + named.iter().map(|name| of(&self.dir.join(name))).sum::<u64>()
+        let named = [open::SUPERBLOCK, open::INDEX_FILES[0], open::INDEX_FILES[1]];
+        let elsewhere: u64 = self.pools.reserves_elsewhere().map(|reserve| reserve.held()).sum();
+        segments
+            + self.reserve.held()
+            + elsewhere
+            + named.iter().map(|name| of(&self.dir.join(name))).sum::<u64>()
     }
 }

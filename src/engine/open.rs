@@ -16,26 +16,24 @@ use super::queue::Queue;
 use super::readers::READERS;
 use super::recovery::{self, Recovered};
 use super::refresh;
-use super::reserve::Reserve;
+use super::room::{Room, level_of_disk};
 use super::superblock::{Found, SuperblockFile};
 use super::{Engine, ReadMode, Reign, Settings, View, Wake, kept};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, OpenMode, Planted, Site};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_full};
 use crate::format::commit::Position;
 use crate::format::superblock::Superblock;
 use crate::index::{self, Delta, Index, PageFile, RootPtr};
 use crate::segment::{
-    BulkPool, Identity, Log, Pools, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places, log_dir,
-    segment_dirs, sync_above,
+    BulkPool, Identity, Log, Pools, Reserve, SegmentMaker, TIERS, Table, TableCell, bulk_dir, find_places,
+    log_dir, parse_reserve, segment_dirs, spend_unopened, sync_above,
 };
 
 /// The file that holds the lock.
 pub const LOCK: &str = "LOCK";
 /// The superblock.
 pub const SUPERBLOCK: &str = "SUPERBLOCK";
-/// The reserve.
-pub const RESERVE: &str = "RESERVE";
 /// The index file, and the other one that it is rewritten into when it is vacuumed.
 pub const INDEX_FILES: [&str; 2] = ["index.tree", "index.alt.tree"];
 
@@ -87,6 +85,16 @@ impl Engine {
         if options.read_only {
             return refresh::open(options);
         }
+        loop {
+            match Engine::open_to_write(options.clone()) {
+                // A disk may be so full that not even this has room: the reserve is for that as well.
+                Err(error) if error.is_full() && spend_unopened(&options.env, &options.dir) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_to_write(mut options: OpenOptions) -> Result<Engine> {
         let OpenOptions { dir, env, create, unlock, .. } = &options;
         let path = dir.join(SUPERBLOCK);
         let names = list(env, dir)?;
@@ -102,6 +110,7 @@ impl Engine {
         } else {
             None
         };
+        let is_new = !matches!(found, Some((_, Found::Store(..))));
         let (block, superblock) = match found {
             Some((file, Found::Store(block, signature))) => {
                 // Before anything is changed: a wrong key must do no harm.
@@ -136,6 +145,9 @@ impl Engine {
         let index = open_index(&options, &block)?;
         let rebuild = index.rebuild;
         let engine = Self::assemble(options, Some(lock), &block, superblock, index, None, &Table::default())?;
+        if is_new {
+            engine.refuse_where_no_reserve_is()?;
+        }
         engine.finish_change_of_keys()?;
         if rebuild {
             // The superblock still names the lost tree. On a full disk that has to wait: the next opening
@@ -175,14 +187,24 @@ impl Engine {
         let tables = Arc::new(TableCell::default());
         let wanted = (!read_only).then(|| settings.tiers.each_ref().map(|tier| tier.dir.clone()));
         maker.set_places(find_places(&env, &dir, &block.store_id, wanted.as_ref().map(|dirs| &dirs[..]))?);
+        let volume = env.vfs.volume(&dir);
+        let find = |dir: &Path, is_home: bool| {
+            let level = level_of_disk(settings.reserve_bytes, env.vfs.volume(dir).bytes);
+            Arc::new(if read_only { Reserve::none() } else { Reserve::find(&env, dir, level, is_home) })
+        };
+        let reserve = find(&dir, true);
+        superblock.set_reserve(reserve.clone());
         let pools = (0..TIERS).map(|tier| {
             let coding = settings.coding(tier, block.chunk_log2);
-            Arc::new(BulkPool::new(maker.clone(), tables.clone(), tier, coding, settings.segment_size))
+            let place = maker.place(tier);
+            let kept = match place.elsewhere.filter(|_| place.out.is_none()) {
+                Some(dir) => find(&dir, false),
+                None => reserve.clone(),
+            };
+            let len = settings.segment_size.min(2 << 20);
+            Arc::new(BulkPool::new(maker.clone(), tables.clone(), tier, coding, len, kept))
         });
         let pools = Pools::new(pools.collect());
-        let held = env.vfs.allocated(&dir.join(RESERVE)).unwrap_or(0).min(settings.reserve_bytes);
-        let reserve =
-            Reserve::new(dir.join(RESERVE), if read_only { 0 } else { settings.reserve_bytes }, held);
         let FoundIndex { pages, tree, rebuild } = found;
         // A rebuild meets every commit again, from the first that is left.
         let lsn = if rebuild { 0 } else { block.checkpoint.map_or(0, |checkpoint| checkpoint.lsn) };
@@ -216,6 +238,7 @@ impl Engine {
             emptied_to: 0.into(),
             reader: None,
             reserve,
+            room: Room::new(volume.in_place),
             superblock,
             env,
             dir,
@@ -249,7 +272,27 @@ impl Engine {
             self.tell_readers(&writer, lsn);
             drop(writer);
             let _ = self.reserve.refill(&self.env);
+            for reserve in self.pools.reserves_elsewhere() {
+                let _ = reserve.refill(&self.env);
+            }
+            let state = self.checkpointing.lock();
+            self.note_pages(&state.pages, &self.dir.join(INDEX_FILES[usize::from(state.index_file)]));
+            drop(state);
+            self.keep_reserve_in_step();
         }
+    }
+
+    /// Unmakes a store that was made just now on a disk that has no room for its reserve: filled, it could not be emptied.
+    fn refuse_where_no_reserve_is(&self) -> Result<()> {
+        // Other failures may pass; whoever writes tries again.
+        if !self.reserve.refill(&self.env).is_err_and(|error| is_full(&error)) {
+            return Ok(());
+        }
+        let (level, held) = (self.reserve.level(), self.reserve.held());
+        self.reserve.give_up(&self.env);
+        let _ = self.env.vfs.remove(&self.dir.join(SUPERBLOCK), Site::STORE_DIR);
+        let _ = self.env.vfs.sync_dir(&self.dir, Site::STORE_DIR);
+        Err(Error::no_reserve(&self.dir.display(), level, held))
     }
 
     /// Makes sure that nobody reads this store who does not know these features, before the first use of them can be
@@ -387,8 +430,10 @@ pub(super) fn list(env: &Env, dir: &Path) -> Result<Vec<String>> {
 /// A directory without a superblock may become a store only if nothing of anybody else's is in it, and nothing
 /// of a store that lost its superblock.
 pub(super) fn refuse_foreign(env: &Env, dir: &Path, names: &[String], may_create: bool) -> Result<()> {
-    let ours = [LOCK, SUPERBLOCK, RESERVE, INDEX_FILES[0], INDEX_FILES[1], READERS, "log", "bulk"];
-    let is_ours = |name: &str| ours.contains(&name) || kept::parse_name(name).is_some();
+    let ours = [LOCK, SUPERBLOCK, INDEX_FILES[0], INDEX_FILES[1], READERS, "log", "bulk"];
+    let is_ours = |name: &str| {
+        ours.contains(&name) || kept::parse_name(name).is_some() || parse_reserve(name).is_some()
+    };
     if let Some(name) = names.iter().find(|name| !is_ours(name)) {
         return Err(not_a_store(
             dir,

@@ -5,13 +5,13 @@ use std::any::Any;
 use bytes::Bytes;
 
 use super::blob::SharedRef;
-use super::reserve::Spender;
 use super::view::{OwnedBody, View};
 use crate::env::Mistake;
 use crate::error::Result;
 use crate::format::entry::{self, Extent};
 use crate::format::frame;
 use crate::index::{Index, Weight};
+use crate::segment::Spender;
 
 /// A writer's wish, decided when its turn has come.
 pub trait Proposal: Any + Send {

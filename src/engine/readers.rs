@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Engine;
 use super::checkpoint::Checkpointing;
 use super::commit::Writer;
+use super::{Engine, Spender};
 use crate::env::{Env, LockMode, OpenMode, Planted, Site};
-use crate::error::Result;
+use crate::error::{Result, is_full};
 use crate::format::notice::{self, STANDING_LEN, Standing, USE_LEN};
 use crate::index::{Tree, Withheld};
 use crate::segment::Table;
@@ -99,7 +99,11 @@ impl Engine {
         let durable = if early { writer.log.end() } else { writer.log.durable() };
         let standing = Standing { run, durable, lsn };
         if let Some(lock) = &*self.lock.lock() {
-            lock.note(&standing.encode());
+            let note = || lock.note(&standing.encode());
+            let mut noted = note();
+            while noted.as_ref().is_err_and(is_full) && self.reserve.spend(&self.env, Spender::Delete) {
+                noted = note();
+            }
         }
     }
 

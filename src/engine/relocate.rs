@@ -140,13 +140,19 @@ impl Engine {
     /// `Corrupt` if something live is left in it that its records do not lead to; the segment is kept then.
     pub fn relocate(&self, progress: &mut Relocated, budget: u64) -> Result<()> {
         self.check_writable()?;
-        let before = progress.clone();
-        match self.relocate_step(progress, budget) {
-            Err(error) if error.is_full() && self.reserve.spend(&self.env, Spender::Relocation) => {
-                *progress = before;
-                self.relocate_step(progress, budget)
+        let (before, mut loan) = (progress.at, None);
+        loop {
+            match self.relocate_step(progress, budget) {
+                Err(error) if error.is_full() && !error.is_fatal() => {
+                    // What is spent for this must not be taken back before it is used.
+                    loan.get_or_insert_with(|| self.reserve.lend());
+                    if !self.spend_for(progress.segment) {
+                        return Err(error);
+                    }
+                    progress.at = before;
+                }
+                done => return done,
             }
-            done => done,
         }
     }
 
@@ -265,6 +271,8 @@ struct Batch<'a> {
     shorts: Vec<Short>,
     /// Keeps the copied bodies from being taken for garbage until they are committed.
     placed: Vec<Placed>,
+    /// How many rows it takes.
+    most: usize,
     /// Forwarding rows that have done their work once the rows are committed, and their lsns.
     done_forwards: Vec<(Vec<u8>, u64)>,
     bytes: u64,
@@ -274,7 +282,8 @@ impl<'a> Batch<'a> {
     fn new(engine: &'a Engine, segment: &'a Segment) -> Batch<'a> {
         let (seen, rows, shorts, placed) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         let tier = segment.header.tier;
-        Batch { engine, segment, tier, seen, rows, shorts, placed, done_forwards: Vec::new(), bytes: 0 }
+        let most = engine.rows_in_step(BATCH_ROWS);
+        Batch { engine, segment, tier, seen, rows, shorts, placed, most, done_forwards: Vec::new(), bytes: 0 }
     }
 
     /// Reads records until there is enough for a commit. Says how the segment ends if that comes first.
@@ -312,7 +321,7 @@ impl<'a> Batch<'a> {
 
     /// Whether there is enough for a commit.
     fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES || self.rows.len().max(self.done_forwards.len()) >= BATCH_ROWS
+        self.bytes >= BATCH_BYTES || self.rows.len().max(self.done_forwards.len()) >= self.most
     }
 
     /// Takes the row of `key` along if any part of it lies in the segment.

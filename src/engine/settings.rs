@@ -104,7 +104,11 @@ pub struct Settings {
     pub read_mode: ReadMode,
     /// Memory for index pages when reading by position: at least 64 KiB. Default 32 MiB.
     pub page_cache_bytes: usize,
-    /// Disk kept in reserve, so that a full disk can always be emptied by deletes: up to 1 GiB. Default 4 MiB.
+    /// Disk kept in reserve at least, so that a full disk can always be emptied: up to 1 GiB. On a small disk it is a
+    /// sixteenth of the disk and at least 512 KiB, unless less is asked for here; in a large store it is twice the length of a
+    /// segment (about a thirty-second of the store, up to two times `segment_size`), and for a while also what the changes in
+    /// memory will need in the index. A store is not made where it cannot be had. With less than 512 KiB, a full disk may need
+    /// whole segments deleted before room comes back; with 0 there is no reserve. Default 4 MiB.
     pub reserve_bytes: u64,
     /// Space is reclaimed when more than this percentage of the bytes in segments is garbage: 5 to 90. Default 22.
     pub garbage_percent: u8,

@@ -2,15 +2,16 @@
 
 use std::io::IoSlice;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use crate::crypto::Keyring;
 use crate::env::{Env, File, OpenMode, Planted, Site};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, is_full};
 use crate::format::superblock::{self, Refused, SLOT_LEN, SLOTS, Signature, Superblock};
+use crate::segment::{Reserve, Spender};
 
 /// The superblock of an open store.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct SuperblockFile {
     ring: Option<Arc<Keyring>>,
     /// Whether no slot has other keys than the newest.
     uniform: AtomicBool,
+    /// What it may use where a full disk has no room for it.
+    reserve: OnceLock<Arc<Reserve>>,
 }
 
 /// What the file holds.
@@ -58,7 +61,14 @@ impl SuperblockFile {
             return Err(failed(error));
         }
         let name = path.display().to_string();
-        Ok(SuperblockFile { file, name, newest: Mutex::new(first), ring, uniform: true.into() })
+        Ok(SuperblockFile {
+            file,
+            name,
+            newest: Mutex::new(first),
+            ring,
+            uniform: true.into(),
+            reserve: OnceLock::new(),
+        })
     }
 
     /// Opens the file and reads all slots.
@@ -118,7 +128,12 @@ impl SuperblockFile {
     ) -> SuperblockFile {
         let name = path.display().to_string();
         let uniform = AtomicBool::new(ring.is_none() || has_no_other_keys(&*file, &newest));
-        SuperblockFile { file, name, newest: Mutex::new(newest), ring, uniform }
+        SuperblockFile { file, name, newest: Mutex::new(newest), ring, uniform, reserve: OnceLock::new() }
+    }
+
+    /// Lets it use the reserve.
+    pub fn set_reserve(&self, reserve: Arc<Reserve>) {
+        let _ = self.reserve.set(reserve);
     }
 
     /// Whether no slot has other keys than the newest one, not even in a part that is damaged.
@@ -165,7 +180,15 @@ impl SuperblockFile {
         let slot = if env.planted(Planted::OneSlot) { 0 } else { next.generation % SLOTS };
         let at = slot * SLOT_LEN as u64;
         let bytes = encode(&next, self.ring.as_deref());
-        self.file.write_at(&[IoSlice::new(&bytes)], at, Site::SUPERBLOCK_WRITE).map_err(failed)?;
+        let write = || self.file.write_at(&[IoSlice::new(&bytes)], at, Site::SUPERBLOCK_WRITE);
+        let mut written = write();
+        // Where nothing is written in place, a full disk has no room even for this.
+        while written.as_ref().is_err_and(is_full)
+            && self.reserve.get().is_some_and(|reserve| reserve.spend(env, Spender::Checkpoint))
+        {
+            written = write();
+        }
+        written.map_err(failed)?;
         if !env.planted(Planted::SkipSuperblockSync) {
             self.file.sync_data(Site::SUPERBLOCK_SYNC).map_err(failed)?;
         }

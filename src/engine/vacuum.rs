@@ -54,6 +54,10 @@ impl Engine {
 
     /// The same as `vacuum` where nobody waits for it: it is given up as soon as `stop` says so or a checkpoint is due.
     pub fn vacuum_unasked(&self, percent: u8, stop: &dyn Fn() -> bool) -> Result<Vacuumed> {
+        // What was spent of the reserve is not for this.
+        if self.is_tight() {
+            return Ok(Vacuumed::PutOff);
+        }
         if !self.index_wastes(percent)? {
             return Ok(Vacuumed::Dense);
         }
@@ -146,6 +150,7 @@ impl Engine {
             writer.view = view.clone();
             self.view.store(view);
         }
+        self.note_pages(&state.pages, &path);
         // Handles and maps of the old file go on working for the readers that still have them.
         let _ = vfs.remove(&self.dir.join(INDEX_FILES[usize::from(old)]), Site::INDEX_OPEN);
         Ok(())

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs, Volume};
 
 /// A file system in which some directories are held.
 pub struct Ground {
@@ -206,6 +206,10 @@ impl Vfs for Ground {
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         self.within(path, |vfs, path| vfs.allocated(path))
+    }
+
+    fn volume(&self, dir: &Path) -> Volume {
+        self.within(dir, |vfs, dir| vfs.volume(dir))
     }
 
     /// Without the directories that are held, which whoever goes through this door holds again.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{File, FileId, Listed, Lock, LockMode, OpenMode, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, OpenMode, Site, Vfs, Volume};
 
 /// A directory of a disk in memory, by its number.
 pub(super) struct HeldDir<V, P> {
@@ -63,6 +63,10 @@ impl<V: Vfs, P: Fn(u64) -> Option<PathBuf> + Send + Sync> Vfs for HeldDir<V, P> 
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         self.disk.allocated(&self.at(path)?)
+    }
+
+    fn volume(&self, dir: &Path) -> Volume {
+        self.at(dir).map_or_else(|_| Volume::default(), |dir| self.disk.volume(&dir))
     }
 
     fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {

@@ -13,7 +13,7 @@ use super::blocks::{Blocks, end_of};
 use super::held_dir::HeldDir;
 use super::locks::{Held, Locks};
 use super::tree::{Entry, Tree, plain};
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs, Volume};
 
 /// The content of a file as its handles, its maps and its name share it.
 pub(super) type Content = Arc<RwLock<Blocks>>;
@@ -163,6 +163,10 @@ impl Vfs for MemoryVfs {
 
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         Ok(self.tree.read().file(&plain(path))?.read().allocated())
+    }
+
+    fn volume(&self, _dir: &Path) -> Volume {
+        Volume { bytes: None, in_place: true }
     }
 
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {

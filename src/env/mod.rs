@@ -266,6 +266,19 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn id(&self, _path: &Path) -> io::Result<Option<FileId>> {
         Ok(None)
     }
+    /// What is known of the disk that a directory lies on. Unless this is told, nothing is.
+    fn volume(&self, _dir: &Path) -> Volume {
+        Volume::default()
+    }
+}
+
+/// What is known of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// How many bytes it has in all, whoever uses them.
+    pub bytes: Option<u64>,
+    /// Whether bytes that have disk behind them can be written over when the disk is full.
+    pub in_place: bool,
 }
 
 /// A held lock; dropping it releases it.

@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::locks::{Held, Locks};
 use super::memory::not_writable;
 use super::mmap::RealMap;
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs, Volume};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,6 +136,10 @@ impl Vfs for RealVfs {
         Some(Arc::new(RealVfs { permissions, owner: Some((metadata.uid(), metadata.gid())) }))
     }
 
+    fn volume(&self, dir: &Path) -> Volume {
+        volume_from(CWD, dir)
+    }
+
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(named(path))
     }
@@ -182,6 +186,10 @@ impl Vfs for RealDir {
     fn allocated(&self, path: &Path) -> io::Result<u64> {
         // Counted so on every system, whatever its blocks are.
         Ok(stat_from(self.held.as_fd(), path)?.st_blocks as u64 * 512)
+    }
+
+    fn volume(&self, dir: &Path) -> Volume {
+        volume_from(self.held.as_fd(), dir)
     }
 
     fn hold(&self, dir: &Path) -> io::Result<Option<Arc<dyn Vfs>>> {
@@ -287,6 +295,25 @@ fn opened_dir(base: BorrowedFd<'_>, dir: &Path) -> io::Result<fs::File> {
     opened(base, dir, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
 }
 
+/// What is known of the disk that a directory lies on. What is not known to write in place is taken to copy on write, as
+/// Btrfs does.
+fn volume_from(base: BorrowedFd<'_>, dir: &Path) -> Volume {
+    let Ok(opened) = opened_dir(base, dir) else { return Volume::default() };
+    let found = rustix::fs::fstatvfs(&opened);
+    let bytes = found.map_or(0, |found| found.f_frsize.saturating_mul(found.f_blocks));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let in_place = rustix::fs::fstatfs(&opened).is_ok_and(|found| IN_PLACE.contains(&(found.f_type as u32)));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let in_place = false;
+    Volume { bytes: (bytes > 0).then_some(bytes), in_place }
+}
+
+/// The file systems that are known to write in place: ext2 to ext4, XFS, tmpfs, FAT, exFAT and NTFS in the kernel.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const IN_PLACE: [u32; 6] = [0xEF53, 0x5846_5342, 0x0102_1994, 0x4d44, 0x2011_BAB0, 0x7366_746e];
+/// How many bytes are written at once where disk cannot be had without writing.
+const NOISE: usize = 64 << 10;
+
 fn list_from(base: BorrowedFd<'_>, dir: &Path) -> io::Result<Vec<Listed>> {
     let opened = opened_dir(base, dir)?;
     let mut listed = Vec::new();
@@ -373,15 +400,32 @@ impl File for RealFile {
         self.0.set_len(len)
     }
 
-    fn allocate(&self, len: u64, _site: Site) -> io::Result<()> {
+    fn allocate(&self, len: u64, site: Site) -> io::Result<()> {
         // The call of Apple's systems shrinks a longer file, so there it is for growing only.
         if len == 0 || (cfg!(target_vendor = "apple") && self.size()? >= len) {
             return Ok(());
         }
         match retry_on_intr(|| rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len)) {
             Err(error) if !is_unknown(error) => Err(error.into()),
-            Err(_) if self.size()? < len => self.0.set_len(len),
-            _ => Ok(()),
+            // Growing the file would make a hole, which is no promise of disk; nor are bytes that can be compressed.
+            Err(_) => {
+                let mut at = self.size()?;
+                let mut noise = vec![0; NOISE];
+                while at < len {
+                    let mut word = at | 1;
+                    for bytes in noise.chunks_exact_mut(8) {
+                        word ^= word << 13;
+                        word ^= word >> 7;
+                        word ^= word << 17;
+                        bytes.copy_from_slice(&word.to_le_bytes());
+                    }
+                    let step = (len - at).min(NOISE as u64);
+                    self.write_at(&[IoSlice::new(&noise[..step as usize])], at, site)?;
+                    at += step;
+                }
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 

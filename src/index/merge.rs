@@ -15,7 +15,7 @@ use super::space::Pin;
 use super::tree::{Tree, Version, item_of};
 use crate::env::Lent;
 use crate::error::Result;
-use crate::format::page::{Child, decode_leaf_tail};
+use crate::format::page::{Child, PAGE, decode_leaf_tail};
 
 /// A new version whose pages are written but not synced, and which nothing on disk names yet. Dropping it neither
 /// publishes nor abandons it: its pages stay taken until the file is opened again. That is right when it is not
@@ -76,6 +76,14 @@ pub fn merge(
             Err(error)
         }
     }
+}
+
+/// At most how many pages a merge of so many changes, which take so many bytes in memory, writes into a tree of `used` pages:
+/// each may touch a leaf of its own and its neighbour, and the branches above; and what is new needs room.
+pub fn pages_needed(items: usize, bytes: usize, used: u64) -> u64 {
+    let leaves = 2 * items as u64;
+    let touched = (leaves + leaves.min(used / 8) + 4).min(used);
+    touched + (2 * bytes / PAGE) as u64 + 4
 }
 
 /// Writes a whole tree into another file, which must be empty, with full pages. `go_on` is asked now and then and may

@@ -37,7 +37,7 @@ pub use cursor::Cursor;
 pub use delta::Delta;
 pub use density::Density;
 pub use item::{Item, NewItem};
-pub use merge::{Dropped, Merged, copy_into, merge};
+pub use merge::{Dropped, Merged, copy_into, merge, pages_needed};
 pub use pages::{PageFile, ReadMode, RootPtr};
 pub use salvage::Salvager;
 pub use space::Withheld;

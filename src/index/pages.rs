@@ -138,7 +138,6 @@ impl PageFile {
     }
 
     /// How many pages are free to take; 0 until the first merge after opening has learnt it.
-    #[cfg(test)]
     pub fn free_pages(&self) -> u64 {
         let mut space = self.space.lock();
         if space.is_known() {

@@ -90,11 +90,7 @@ pub fn maintain(
     let mut mover = Mover::default();
     let mut shredder = Shredder::begin(engine)?;
     loop {
-        match engine.prepare_segments() {
-            // On a full disk there is nothing to prepare with, and giving space back matters more.
-            Err(error) if !error.is_full() => return Err(error),
-            _ => {}
-        }
+        prepare(engine)?;
         // What commits have left behind comes first: it is what makes garbage.
         let tidied = tidy(engine)?;
         report.tidied += u64::from(tidied);
@@ -144,12 +140,21 @@ pub fn maintain(
             }
             continue;
         }
+        // On a full disk what little room there is goes where it brings most back.
+        if engine.is_tight() && engine.give_room_back(percent)? {
+            report.checkpoint = true;
+            if spent() {
+                report.more = true;
+                return Ok(report);
+            }
+            continue;
+        }
         let mut uses = engine.segment_uses();
         // What is kept for the feed is neither garbage nor in anybody's way.
         uses.retain(|each| !damaged.segments.contains(&each.id) && !each.for_feed);
         // What was emptied goes with the next checkpoint, so one is made as soon as it frees a good part.
         let dead: u64 = uses.iter().filter(|each| each.sealed && each.live == 0).map(|each| each.taken).sum();
-        let worth = emptied && dead * 24 > reclaim::space(&uses).taken;
+        let worth = emptied && (dead * 24 > reclaim::space(&uses).taken || engine.is_tight());
         if engine.due().checkpoint || worth {
             engine.checkpoint()?;
             report.checkpoint = true;
@@ -176,11 +181,30 @@ pub fn maintain(
             engine.set_pace(reclaim::pace(reclaim::space(&uses), percent));
         }
         let before = progress.bytes;
-        let victim = progress.segment;
-        let stopped = damaged.stops(victim, engine.relocate(&mut progress, STEP))?;
+        let stopped = relocate(engine, &mut progress, percent, &mut damaged)?;
         report.relocated += progress.bytes - before;
         emptied |= progress.done;
         current = (!stopped).then_some(progress);
+    }
+}
+
+/// One step of a relocation. Says whether it ends before the segment is empty.
+fn relocate(
+    engine: &Arc<Engine>,
+    progress: &mut Relocated,
+    percent: u8,
+    damaged: &mut Damaged,
+) -> Result<bool> {
+    let victim = progress.segment;
+    match engine.relocate(progress, STEP) {
+        // The end of the disk was met just now: a checkpoint gives back what is dead, then what fits goes on.
+        Err(error) if error.is_full() && !error.is_fatal() => {
+            if !engine.give_room_back(percent)? {
+                damaged.segments.insert(victim);
+            }
+            Ok(true)
+        }
+        done => damaged.stops(victim, done),
     }
 }
 
@@ -199,7 +223,11 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
         report.tidied += 1;
     }
     engine.checkpoint()?;
-    engine.seal_all()?;
+    match engine.seal_all() {
+        // With no room for another segment of the log, what is open has to wait.
+        Err(error) if error.is_full() && !error.is_fatal() => {}
+        done => done?,
+    }
     // Only what is there now: a segment that relocation makes is as dense as it can be, though never without
     // a head, and would be relocated again and again.
     let mut untried: BTreeSet<u64> = engine.segment_uses().iter().map(|each| each.id).collect();
@@ -214,15 +242,38 @@ pub fn compact(engine: &Arc<Engine>, options: &CompactOptions) -> Result<Maintai
         };
         untried.remove(&victim);
         let mut progress = Relocated::of(victim);
-        while !progress.done && !damaged.stops(victim, engine.relocate(&mut progress, STEP))? {}
+        loop {
+            match engine.relocate(&mut progress, STEP) {
+                // What it needs is not there; others may give it.
+                Err(error) if error.is_full() && !error.is_fatal() => break,
+                done => {
+                    if damaged.stops(victim, done)? || progress.done {
+                        break;
+                    }
+                }
+            }
+        }
         report.relocated += progress.bytes;
         // So that the space of one segment is back before the next is copied: a full disk needs that.
         engine.checkpoint()?;
     }
-    engine.vacuum(options.garbage_percent)?;
+    while engine.is_tight() && engine.give_room_back(options.garbage_percent)? {}
+    match engine.vacuum(options.garbage_percent) {
+        // There is no room for the index and its copy; nothing is lost without one.
+        Err(error) if error.is_full() && !error.is_fatal() => {}
+        done => drop(done?),
+    }
     engine.checkpoint()?;
     report.checkpoint = true;
     damaged.told(report)
+}
+
+/// Makes segments ahead of need. On a full disk there is nothing to prepare with, and giving space back matters more.
+fn prepare(engine: &Arc<Engine>) -> Result<()> {
+    match engine.prepare_segments() {
+        Err(error) if !error.is_full() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// One step of the work that commits have left behind. On a full disk the steps that need room wait.

@@ -11,9 +11,9 @@ use super::coding::{ChunkCoder, Coding};
 use super::handle::LogStart;
 use super::pipeline::{GATHER, Piece, Through};
 use super::sealed::{BodySealer, store_chunks};
-use super::{Segment, SegmentMaker, TableCell};
+use super::{Reserve, Segment, SegmentMaker, TableCell};
 use crate::env::{Planted, Site};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::checksum::crc;
 use crate::format::coded;
 use crate::format::entry::Extent;
@@ -39,6 +39,8 @@ pub struct BulkPool {
     coders: Mutex<Vec<ChunkCoder>>,
     tables: Arc<TableCell>,
     segment_len: AtomicU64,
+    /// What is kept free on the disk that these lie on.
+    reserve: Arc<Reserve>,
     idle: Mutex<Vec<Open>>,
     /// A segment made ahead of need, and its length.
     spare: Mutex<Option<(Arc<Segment>, u64)>>,
@@ -77,6 +79,17 @@ impl Open {
         file.write_at(&slices, at, Site::BULK_WRITE).map_err(|e| self.segment.failed("writing to", e))?;
         self.segment.mark_touched(&(at..end));
         Ok(())
+    }
+
+    /// Gives the disk back that stands behind what is finished, after a write that did not find room for all of it. No
+    /// record reaches there, so nobody reads it.
+    fn take_back(&mut self) -> bool {
+        let file = self.segment.file();
+        let cut = file
+            .set_len(self.tail, Site::BULK_WRITE)
+            .and_then(|()| file.set_len(self.made, Site::BULK_WRITE));
+        self.len = self.made;
+        cut.is_ok()
     }
 }
 
@@ -142,6 +155,7 @@ impl BulkPool {
         tier: u8,
         coding: Coding,
         segment_len: u64,
+        reserve: Arc<Reserve>,
     ) -> BulkPool {
         BulkPool {
             maker,
@@ -150,6 +164,7 @@ impl BulkPool {
             coders: Mutex::new(Vec::new()),
             tables,
             segment_len: AtomicU64::new(segment_len),
+            reserve,
             idle: Mutex::new(Vec::new()),
             spare: Mutex::new(None),
             filling: AtomicBool::new(false),
@@ -178,6 +193,7 @@ impl BulkPool {
             room: Vec::new(),
             coder: None,
             sealer: None,
+            was_full: false,
         }
     }
 
@@ -246,7 +262,7 @@ impl BulkPool {
         self.keep_coder(coder);
         let tail = open.tail;
         if let Err(error) = open.put(tail, &[&records]) {
-            self.seal(&open);
+            self.give_up(open, &error);
             return Err(error);
         }
         let owners: usize = bodies.iter().map(|(owner, _)| owner.len() + 8).sum();
@@ -385,6 +401,20 @@ impl BulkPool {
         }
     }
 
+    /// Takes a segment back in which a write has failed.
+    fn give_up(&self, mut open: Open, error: &Error) {
+        if error.is_full() && open.take_back() {
+            self.give_back(open);
+        } else {
+            self.seal(&open);
+        }
+    }
+
+    /// What is kept free on the disk that these segments lie on.
+    pub fn reserve(&self) -> &Arc<Reserve> {
+        &self.reserve
+    }
+
     fn seal(&self, open: &Open) {
         self.open_ids.lock().retain(|(id, _)| *id != open.segment.id());
         // While somebody syncs it, he does the rest.
@@ -444,6 +474,8 @@ pub struct BodyWriter {
     coder: Option<ChunkCoder>,
     /// Of a sealed body: what its chunks go through.
     sealer: Option<BodySealer>,
+    /// Whether a write has failed for want of room.
+    was_full: bool,
 }
 
 impl BodyWriter {
@@ -509,11 +541,13 @@ impl BodyWriter {
             self.put_chunks(&last, true)?;
             unwritten = &[];
         }
+        self.leave_reserve()?;
         let mut open = self.open.take().expect("begun above or with the first chunk");
         let written = self.end(&mut open, unwritten);
         let frame = match written {
             Ok(frame) => frame,
             Err(error) => {
+                self.was_full |= error.is_full();
                 self.open = Some(open);
                 return Err(error);
             }
@@ -596,11 +630,21 @@ impl BodyWriter {
         done
     }
 
+    /// What deletes and relocation have freed of the reserve is theirs.
+    fn leave_reserve(&self) -> Result<()> {
+        if self.cold {
+            return Ok(());
+        }
+        let admitted = self.pool.reserve.admit(&self.pool.maker.env);
+        admitted.map_err(|error| Error::io("taking the reserve for deletes again", error))
+    }
+
     /// Writes the next bytes of the record, which are chunks as they are stored.
     fn put_stored(&mut self, bytes: &[u8]) -> Result<()> {
+        self.leave_reserve()?;
         let at = self.start + FRAME_LEN as u64 + self.stored;
         let open = self.open.as_mut().expect("begun before");
-        open.put(at, &[bytes])?;
+        open.put(at, &[bytes]).inspect_err(|error| self.was_full |= error.is_full())?;
         let before = self.stored / WRITEBACK_STEP;
         self.stored += bytes.len() as u64;
         if self.stored / WRITEBACK_STEP > before {
@@ -618,6 +662,9 @@ impl Drop for BodyWriter {
         }
         self.pool.keep_coder(self.coder.take());
         let Some(mut open) = self.open.take() else { return };
+        if self.was_full && open.take_back() {
+            return self.pool.give_back(open);
+        }
         if self.stored == 0 {
             return self.pool.give_back(open);
         }

@@ -262,7 +262,14 @@ mod tests {
         env.vfs.create_dir(&bulk_dir(&identity.dir, 2), Site::STORE_DIR).unwrap();
         let maker = Arc::new(SegmentMaker::new(env, identity, 1, 1));
         let coding = Coding { level: Some(3), chunk_log2 };
-        Arc::new(BulkPool::new(maker, Arc::new(TableCell::default()), 2, coding, 1 << 20))
+        Arc::new(BulkPool::new(
+            maker,
+            Arc::new(TableCell::default()),
+            2,
+            coding,
+            1 << 20,
+            Arc::new(crate::segment::Reserve::none()),
+        ))
     }
 
     /// Bytes of which some runs shrink and some do not.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BulkPool, Segment};
+use super::{BulkPool, Reserve, Segment};
 use crate::error::Result;
 
 /// A pool for each tier, by its number.
@@ -58,6 +58,11 @@ impl Pools {
     /// See [`BulkPool::set_segment_len`].
     pub fn set_segment_len(&self, len: u64) {
         self.0.iter().for_each(|pool| pool.set_segment_len(len));
+    }
+
+    /// The reserves of the disks that tiers lie on, apart from the store's own.
+    pub fn reserves_elsewhere(&self) -> impl Iterator<Item = &Arc<Reserve>> {
+        self.0.iter().map(|pool| pool.reserve()).filter(|reserve| !reserve.is_home())
     }
 
     /// See [`BulkPool::wants_spare`].

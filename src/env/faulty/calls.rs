@@ -16,7 +16,7 @@ use crate::env::held_dir::HeldDir;
 use crate::env::locks::Held;
 use crate::env::memory::{DIRS, MemoryMap, id_of, listed, not_writable};
 use crate::env::tree::{Entry, plain};
-use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs};
+use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs, Volume};
 
 /// The error of a device that failed, as the system reports it.
 const EIO: i32 = 5;
@@ -146,6 +146,11 @@ impl Vfs for FaultyDisk {
             None => return Err(io::ErrorKind::NotFound.into()),
         }))
     }
+
+    fn volume(&self, _dir: &Path) -> Volume {
+        let state = self.state.lock();
+        Volume { bytes: state.capacity, in_place: state.in_place }
+    }
 }
 
 impl State {
@@ -236,7 +241,9 @@ impl State {
     fn write(&mut self, node: &Node, offset: u64, mut bytes: Bytes, site: Site) -> io::Result<()> {
         let len = bytes.len() as u64;
         let fits = match self.capacity {
-            Some(_) => node.live.read().fitting(offset, len, self.free()),
+            Some(_) if self.in_place => node.live.read().fitting(offset, len, self.free()),
+            // What is written over is freed only behind the new.
+            Some(_) => self.free().saturating_mul(BLOCK).saturating_sub(offset % BLOCK).min(len),
             None => len,
         };
         bytes.truncate(fits as usize);
@@ -415,8 +422,11 @@ impl Lock for FaultyLock {
         let fault = state.enter(Call::Lock, site, self.name, [0, bytes.len() as u64], bytes)?;
         state.unless(fault, |state| {
             let fits = match state.capacity {
-                Some(_) => self.node.live.read().fitting(0, bytes.len() as u64, state.free()),
-                None => bytes.len() as u64,
+                Some(_) if state.in_place => {
+                    self.node.live.read().fitting(0, bytes.len() as u64, state.free())
+                }
+                Some(_) if state.free() == 0 => 0,
+                _ => bytes.len() as u64,
             };
             state.full_unless(fits == bytes.len() as u64, site)?;
             let taken = self.node.note(bytes);

@@ -41,7 +41,9 @@ impl FaultyDisk {
             survivor.or_insert_with(|| Arc::new(Node::new(cut.content(node)))).clone()
         });
         let seed = state.random.clone().next();
-        FaultyDisk::with(seed, names, state.capacity)
+        let next = FaultyDisk::with(seed, names, state.capacity);
+        next.set_in_place(state.in_place);
+        next
     }
 
     /// The disk as the next process finds it after this one was killed: what is seen stays seen, and what was
@@ -54,6 +56,7 @@ impl FaultyDisk {
         };
         let next =
             FaultyDisk::with(state.random.clone().next(), state.live.map_all(&mut copy), state.capacity);
+        next.set_in_place(state.in_place);
         {
             let mut after = next.state.lock();
             after.durable = state.durable.map_all(&mut copy);

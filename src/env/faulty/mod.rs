@@ -56,6 +56,8 @@ struct State {
     /// The number of the next un-synced change, of any file or directory.
     next: u64,
     capacity: Option<u64>,
+    /// Whether what is written over needs no more room.
+    in_place: bool,
     /// Bytes taken by the files that have a visible name.
     used: u64,
     off: bool,
@@ -147,6 +149,12 @@ impl FaultyDisk {
         self.state.lock().capacity = bytes;
     }
 
+    /// Says whether bytes that are there can be written over when the disk is full (as on most disks) or need room as well
+    /// (as on those that copy on write). A disk that comes of this one has it as well.
+    pub fn set_in_place(&self, in_place: bool) {
+        self.state.lock().in_place = in_place;
+    }
+
     /// Bytes of disk taken by the files that have a name.
     pub fn used(&self) -> u64 {
         self.state.lock().used
@@ -183,6 +191,7 @@ impl FaultyDisk {
             renames: BTreeMap::new(),
             next: 0,
             capacity,
+            in_place: true,
             used,
             off: false,
         };

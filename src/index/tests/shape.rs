@@ -292,3 +292,27 @@ fn a_page_that_was_written_anew_is_verified_anew() {
     let damaged = (0..200).filter(|n| index.get(&key(*n)).is_err()).count();
     assert!(damaged > 0);
 }
+
+#[test]
+fn no_merge_writes_more_pages_than_are_kept_for_it() {
+    for (seed, longest) in [(1, 20), (2, 300), (3, 700)] {
+        let dice = &mut Dice(seed);
+        let pages = open(&mapped_file(), ReadMode::Map);
+        let mut index = Index::new(pages.tree(None).unwrap());
+        for round in 0..60 {
+            let used = pages.file_pages() - pages.free_pages();
+            for _ in 0..[1, 3, 40, 900][round as usize % 4] {
+                let key = format!("bucket/{:05}", dice.below(4000)).into_bytes();
+                let mut item = Kept::new(round, 0, vec![7; dice.below(longest) as usize]);
+                item.tombstone = round % 3 == 2;
+                put(&mut index, &key, &item);
+            }
+            let most = crate::index::pages_needed(index.active.len(), index.active.bytes(), used);
+            index.freeze();
+            let merged = merge(&index.tree, index.frozen.as_ref().unwrap(), &mut |_, _| true).unwrap();
+            assert!(merged.pages_written <= most, "{} of {most} pages, {used} used", merged.pages_written);
+            let (tree, dropped) = merged.publish();
+            index.settle(tree, &dropped);
+        }
+    }
+}
