@@ -62,7 +62,7 @@ fn small_disks_are_emptied_and_filled_again() {
         ("manual", 4, plan, false),
         ("in the background", 4, Plan { background: true, ..plan }, false),
         ("encrypted", 4, plan, true),
-        ("in a tier", 5, Plan { cold: true, ..plan }, false),
+        ("in a tier", 8, Plan { cold: true, ..plan }, false),
         ("small", 4, Plan { mixture: Mixture::Small, shrunk: 1, ..plan }, false),
         ("large", 6, Plan { mixture: Mixture::Large, ..plan }, false),
     ] {
