@@ -92,9 +92,8 @@ pub fn maintain(
     loop {
         prepare(engine)?;
         // What commits have left behind comes first: it is what makes garbage.
-        let tidied = tidy(engine)?;
-        report.tidied += u64::from(tidied);
-        if tidied {
+        if tidy(engine)? {
+            report.tidied += 1;
             if spent() {
                 report.more = true;
                 return Ok(report);
