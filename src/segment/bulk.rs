@@ -84,7 +84,7 @@ impl Open {
     /// Gives the disk back that stands behind what is finished, after a write that did not find room for all of it. No
     /// record reaches there, so nobody reads it.
     fn take_back(&mut self) -> bool {
-        let file = self.segment.file();
+        let Ok(file) = self.segment.file() else { return false };
         let cut = file
             .set_len(self.tail, Site::BULK_WRITE)
             .and_then(|()| file.set_len(self.made, Site::BULK_WRITE));
