@@ -93,7 +93,7 @@ impl<'s> Transaction<'s> {
 
     pub(crate) fn commit(self, options: WriteOptions) -> Result<()> {
         // Even without a step: what a synced transaction has read is durable when it returns.
-        let durability = self.engine.settings().durability(options.durability);
+        let durability = self.engine.settings().durability_for(options.durability);
         match self.reading {
             None => batch::commit(self.engine, self.batch, durability).map(|_| ()),
             Some(reading) => {

@@ -149,7 +149,7 @@ impl Bucket {
     /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`; `InvalidEncryptionRequest` if the metadata
     /// has fields of client-side encryption, and not all of them with the sizes of body and parts.
     pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
-        let durability = self.engine().settings().durability(options.done());
+        let durability = self.engine().settings().durability_for(options.done());
         let reference = multipart::begin(self.store().engine(), self.reference(), key, options)?;
         Ok(Upload { store: self.store().clone(), reference, durability })
     }

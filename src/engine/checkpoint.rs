@@ -404,7 +404,7 @@ impl Engine {
     pub fn prepare_segments(&self) -> Result<()> {
         self.check_writable()?;
         // What was spent of the reserve is for deletes.
-        let _ = self.reserve.admit(&self.env).map_err(|error| Error::io("preparing a segment", error))?;
+        self.reserve.admit(&self.env).map_err(|error| Error::io("preparing a segment", error))?;
         self.pools.prepare()?;
         let len = {
             let writer = self.writer.lock();

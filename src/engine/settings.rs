@@ -162,7 +162,7 @@ impl Default for Settings {
 
 impl Settings {
     /// When a write is done that was asked to be done so.
-    pub(crate) fn durability(&self, asked: Option<Durability>) -> Durability {
+    pub(crate) fn durability_for(&self, asked: Option<Durability>) -> Durability {
         asked.unwrap_or(self.durability)
     }
 

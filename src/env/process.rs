@@ -47,6 +47,8 @@ impl Process {
 
 /// Gives this process its number. A process id may come again, so the time is in it as well.
 #[cold]
+// No store is open yet that could have a clock, and the number decides nothing but who is who.
+#[allow(clippy::disallowed_methods)]
 fn name_this(number: &AtomicU64) -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let name = (u64::from(std::process::id()) << 32) | u64::from((since.as_micros() as u32).max(1));

@@ -128,7 +128,7 @@ mod tests {
         while engine.index_wastes(percent).unwrap() {
             let waited = engine.env().clock.monotonic() - begun;
             assert!(waited < Duration::from_secs(60), "it is as it was");
-            std::thread::sleep(Duration::from_millis(20));
+            crate::engine::Wake::default().wait(Some(Duration::from_millis(20)));
         }
         drop(thread);
         assert!(store.verify().unwrap().is_clean());

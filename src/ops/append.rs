@@ -559,7 +559,7 @@ pub fn append(
     options: AppendOptions,
 ) -> Result<AppendOutcome> {
     let AppendOptions { attributes, durability } = options;
-    let durability = engine.settings().durability(durability);
+    let durability = engine.settings().durability_for(durability);
     let mut row = check(engine, key, position, &body, &attributes)?;
     // Looked at here, so that no byte is written in vain; decided in the commit.
     let known = Reading::newest(engine).with(|moment| look(moment, &*bucket.state(moment)?, key))?;

@@ -268,7 +268,7 @@ pub fn set(
 ) -> Result<()> {
     attribute.check()?;
     bucket.admit(&Moment::now(&engine.view()), key)?;
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     let step = AttributeStep { bucket: bucket.clone(), key: key.to_string(), attribute, options };
     batch::commit_one(engine, step, durability).map(|_| ())
 }

@@ -450,7 +450,7 @@ pub fn copy(
     to: (&BucketRef, &str),
     options: CopyOptions,
 ) -> Result<PutOutcome> {
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     let mut written = None;
     for _ in 0..ATTEMPTS {
         let step = copy_step(engine, from, to, options.clone())?;
@@ -509,7 +509,7 @@ pub fn rename(
     to: (&BucketRef, &str),
     options: CopyOptions,
 ) -> Result<PutOutcome> {
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     commit(engine, rename_step(engine, from, to, options)?, durability)
 }
 

@@ -102,7 +102,7 @@ pub fn delete(
     key: &str,
     options: DeleteOptions,
 ) -> Result<DeleteOutcome> {
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     outcome(batch::commit_one(engine, step(engine, bucket, key, &options)?, durability)?)
 }
 
@@ -145,7 +145,8 @@ pub fn delete_each<K: AsRef<str>>(
             batch.steps.reverse();
             places.reverse();
         }
-        let (outcomes, _) = batch::commit(engine, batch, engine.settings().durability(options.durability))?;
+        let (outcomes, _) =
+            batch::commit(engine, batch, engine.settings().durability_for(options.durability))?;
         for (place, done) in places.into_iter().zip(outcomes) {
             answers[place].1 = outcome(done);
         }

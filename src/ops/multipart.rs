@@ -276,7 +276,7 @@ pub fn begin(
         if_absent: options.if_absent,
         sealing,
     };
-    match batch::commit_one(engine, step, engine.settings().durability(options.durability))? {
+    match batch::commit_one(engine, step, engine.settings().durability_for(options.durability))? {
         StepOutcome::Pair(lsn, n) => {
             let id = UploadId::of(lsn, n as u32);
             let (bucket, key) = (bucket.clone(), key.to_string());

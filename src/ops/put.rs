@@ -387,7 +387,7 @@ pub fn put(
     body: Body<'_>,
     options: PutOptions,
 ) -> Result<PutOutcome> {
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     let step = step(engine, bucket, key, body, options, engine.settings().packed_max)?;
     commit(engine, step, durability)
 }
@@ -446,7 +446,7 @@ impl Writing {
     /// Commits the object.
     pub fn finish(self) -> Result<PutOutcome> {
         let prepared = self.incoming.finish(&self.engine)?;
-        let durability = self.engine.settings().durability(self.options.durability);
+        let durability = self.engine.settings().durability_for(self.options.durability);
         let Writing { bucket, key, row, options, sealing, .. } = self;
         let step = PutStep { bucket, key, row, prepared, conditions: options.conditions, sealing };
         commit(&self.engine, step, durability)

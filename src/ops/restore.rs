@@ -211,7 +211,7 @@ pub fn restore(
 ) -> Result<RestoreStatus> {
     bucket.admit(&Moment::now(&engine.view()), key)?;
     let (durability, times) =
-        (engine.settings().durability(options.durability), engine.settings().restore_times);
+        (engine.settings().durability_for(options.durability), engine.settings().restore_times);
     let step = RestoreStep { bucket: bucket.clone(), key: key.to_string(), options, times };
     match batch::commit_one(engine, step, durability)? {
         StepOutcome::Restore(status) => Ok(status),

@@ -73,7 +73,7 @@ pub fn symlink(
     target: &str,
     options: PutOptions,
 ) -> Result<PutOutcome> {
-    let durability = engine.settings().durability(options.durability);
+    let durability = engine.settings().durability_for(options.durability);
     put::commit(engine, step(bucket, key, target, options)?, durability)
 }
 

@@ -242,7 +242,7 @@ fn holes_stay_holes() {
         std::os::unix::fs::FileExt::write_all_at(&file, &noise(300_000), at).unwrap();
     }
     file.set_len(64 << 20).unwrap();
-    assert!(disk(&[path.clone()]) < 2 << 20);
+    assert!(disk(std::slice::from_ref(&path)) < 2 << 20);
     let plain = tool.run(&["import", "tree", "cats"]);
     assert!(plain.code == Some(0) && plain.err.contains("`--compress`"), "{plain:?}");
     let small = tool.run(&["--store", "small", "import", "--compress", "tree", "cats"]);

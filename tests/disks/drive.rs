@@ -155,7 +155,7 @@ impl Driver<'_> {
         let number = self.next;
         self.next += 1;
         let mut options = PutOptions::new();
-        if number % 8 != 0 {
+        if !number.is_multiple_of(8) {
             options = options.durability(Durability::Buffered);
         }
         if self.plan.cold {
@@ -239,7 +239,7 @@ impl Driver<'_> {
     /// Closes the store, in peace or by dropping it, and opens it again.
     fn reopen(&mut self, round: u32) -> Result<(), String> {
         let store = self.store.take().expect("it is open");
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             store.close().map_err(told("closing"))?;
         }
         drop(store);

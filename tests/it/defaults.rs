@@ -92,7 +92,7 @@ fn a_store_takes_the_digests_that_its_settings_say() {
     store.write(|tx| tx.put(&bucket, "transaction", b"hello")).unwrap();
     let upload = bucket.upload("upload", UploadOptions::new()).unwrap();
     let part = upload.put_part(1, b"hello").unwrap();
-    upload.complete(&[part.clone()]).unwrap();
+    upload.complete(std::slice::from_ref(&part)).unwrap();
     let md5 = "5D41402ABC4B2A76B9719D911017C592";
     for key in ["put", "writer", "transaction"] {
         let meta = bucket.head(key).unwrap();

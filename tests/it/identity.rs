@@ -140,12 +140,15 @@ fn a_store_opened_by_a_relative_path_stays_where_it_is_when_the_process_goes_els
     assert_whole(&builder(&root.join("elsewhere/store")).open().unwrap(), 0..20);
 }
 
+/// Moves a directory, from where and to where.
+type MoveDir = Box<dyn Fn(&Path, &Path)>;
+
 /// A disk whose directories can be moved.
 struct World {
     name: &'static str,
     vfs: Arc<dyn Vfs>,
     root: PathBuf,
-    move_dir: Box<dyn Fn(&Path, &Path)>,
+    move_dir: MoveDir,
     _temp: Option<tempfile::TempDir>,
 }
 
@@ -238,7 +241,9 @@ fn another_store_that_was_put_in_the_place_is_not_touched() {
         let store = world.builder("store").open().unwrap();
         let bucket = store.create_bucket("bucket").unwrap();
         (0..30).for_each(|n| drop(bucket.put(&key(n), body(n)).unwrap()));
-        (0..15).for_each(|n| drop(bucket.delete(&key(n)).unwrap()));
+        for n in 0..15 {
+            bucket.delete(&key(n)).unwrap();
+        }
         (world.move_dir)(&world.path("store"), &world.path("moved"));
         let other = world.builder("store").open().unwrap();
         let others = other.create_bucket("bucket").unwrap();

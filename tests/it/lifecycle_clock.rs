@@ -228,7 +228,7 @@ fn a_commit_under_a_clock_that_was_behind_trims_nothing_that_is_retained() {
     // It goes when its own time is over.
     clock.set(midnight() + DAY * 12);
     maintain(&store);
-    assert_eq!((crate::code(then(at[0])), then(at[2]).is_ok()), ("NoSuchMoment".into(), true));
+    assert_eq!((crate::code(then(at[0])), then(at[2]).is_ok()), ("NoSuchMoment", true));
     clock.set(midnight() + DAY * 30);
     bucket.put("a", b"day 30").unwrap();
     clock.set(midnight() + DAY * 45);

@@ -228,6 +228,7 @@ impl Scene {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the seed replays a failure")]
 fn histories_with_a_disk_that_comes_and_goes_lose_nothing() {
     let seeds = std::env::var("OSSICLE_UNPLUGGED_SEEDS").ok().and_then(|text| text.parse().ok());
     for seed in 0..seeds.unwrap_or(8) {
