@@ -9,8 +9,11 @@ use crate::harness::{full, scripts, seed};
 fn disks_of_every_size() {
     let mut disks = 0;
     for script in scripts::all() {
-        let step =
-            if script.name == "maintenance" || script.name == "log_rotation" { 64 << 10 } else { 4 << 10 };
+        let step = match script.name {
+            "maintenance" | "log_rotation" => 64 << 10,
+            "index_rewritten" => 16 << 10,
+            _ => 4 << 10,
+        };
         disks += full::every_capacity(&script, seed(), step, None).unwrap().runs;
     }
     println!("full disks: {disks}");
