@@ -202,7 +202,13 @@ impl Engine {
             };
             progress.done = match self.finish_relocation(&segment, whole) {
                 // A version before this one let go of what leads to bodies that were renamed while their disk was away.
-                Err(error) if error.kind() == ErrorKind::Corrupt && whole && !progress.searched => {
+                // The search would hide that nothing was left to lead there.
+                Err(error)
+                    if error.kind() == ErrorKind::Corrupt
+                        && whole
+                        && !progress.searched
+                        && !self.planted(Planted::NoForward) =>
+                {
                     progress.search = Some(Vec::new());
                     false
                 }
