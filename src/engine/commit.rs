@@ -14,7 +14,7 @@ use super::queue::Member;
 use super::view::{STRUCTURE_SPACE, View};
 use super::{Engine, MOVE_SPACE, Planted, Spender};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::superblock::FEATURE_TIERS;
+use crate::format::superblock::{FEATURE_PACKED, FEATURE_TIERS};
 use crate::index::NewItem;
 use crate::model::{Durability, Lsn};
 use crate::segment::{Log, Undo};
@@ -287,7 +287,10 @@ impl Engine {
                 members.pop_front();
                 continue;
             }
-            if let Err(error) = self.secure_checkpoint(&group.working, &changes, self.spender(&member)) {
+            let packs = self.ring().is_none() && Layout::gains_by_packing(&changes);
+            let ready = self.secure_checkpoint(&group.working, &changes, self.spender(&member));
+            let ready = ready.and_then(|()| if packs { self.require(FEATURE_PACKED) } else { Ok(()) });
+            if let Err(error) = ready {
                 member.settle(Err(error));
                 members.pop_front();
                 continue;
@@ -314,7 +317,7 @@ impl Engine {
             let layout = group.layout.as_mut().expect("made above");
             let mark = layout.mark();
             let durable = writer.log.durable();
-            let laid = match layout.add(changes, lsn, durable, group.millis) {
+            let laid = match layout.add(changes, lsn, durable, group.millis, packs) {
                 Ok(laid) => laid,
                 Err(error) => {
                     layout.roll_back(&mark);

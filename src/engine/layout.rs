@@ -5,17 +5,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::proposal::{Change, Moved, NewBody, What};
+use super::proposal::{Change, Moved, NewBody, Sums, What};
 use crate::crypto::SEAL_LEN;
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
 use crate::format::commit::{self, Head, MAX_ENTRY, Position};
 use crate::format::entry::{Body, Entry, Extent, ExtentList, MAX_PAYLOAD, Payload};
-use crate::format::frame::{self, FRAME_LEN, Frame, Kind, MAX_COMMIT_LEN};
+use crate::format::frame::{self, FRAME_LEN, Frame, Kind, MAX_COMMIT_LEN, SHORT_MAX};
+use crate::format::packed::{self, Packer};
 use crate::segment::{Segment, most_added};
 
 /// Bodies up to this length are copied beside the rest; longer ones are handed to the system in place.
 const COPY_MAX: usize = 16 * 1024;
+/// About how many bytes of short bodies one record holds at most.
+const BODIES_MAX: usize = 1 << 20;
+/// What a packed change takes beside what it shares with none.
+const PACKED_HEAD: u64 = 24;
 /// What an entry takes beside its payload and an inline body, at most, with one extent.
 const ENTRY_HEAD: u64 = 64;
 
@@ -29,6 +34,8 @@ pub struct Layout {
     len: u64,
     staged: Vec<u8>,
     pieces: Vec<Piece>,
+    /// Where in `staged` the record of short bodies begins that is open for more, and what packing them saves.
+    open: Option<(usize, u64)>,
 }
 
 #[derive(Debug)]
@@ -55,6 +62,61 @@ pub struct Laid {
     pub moved: Option<Moved>,
     /// What it counts for and its encoded entry; `None` for a delete.
     pub put: Option<(crate::index::Weight, Vec<u8>)>,
+    /// Its body, if that lies with others.
+    short: Option<Short>,
+}
+
+/// A body that lies with others, and what of its payload is the hash of it.
+#[derive(Clone, Copy, Debug)]
+struct Short {
+    extent: Extent,
+    hash_at: Option<usize>,
+    payload_len: usize,
+}
+
+impl Laid {
+    /// The change as a record says it.
+    fn as_change(&self) -> commit::Change<'_> {
+        let key = &self.key[..];
+        match &self.put {
+            None => commit::Change::Delete { key, moved: self.moved.map(|moved| (moved.lsn, moved.made)) },
+            Some((weight, entry)) => commit::Change::Put {
+                key,
+                lsn: self.moved.map(|moved| moved.lsn),
+                slot: weight.slot,
+                objects: weight.objects,
+                bytes: weight.bytes,
+                entry,
+            },
+        }
+    }
+}
+
+/// Whether a change is a put of a short body, such as a packed commit has.
+fn is_short(change: &Change) -> bool {
+    match &change.what {
+        What::Put { weight, body: NewBody::Packed(bytes, _), payload } => {
+            let len = bytes.len() as u64;
+            let counts_itself = weight.objects == 1 && weight.bytes == len && weight.slot < 8;
+            let fits = (1..=SHORT_MAX).contains(&len) && payload.len() <= packed::MAX_PAYLOAD;
+            change.moved.is_none() && counts_itself && fits
+        }
+        _ => false,
+    }
+}
+
+/// Appends the payload of a packed commit.
+fn pack_changes(head: &Head, laid: &[Laid], out: &mut Vec<u8>) {
+    let mut packer = Packer::new(out, head);
+    for change in laid {
+        match (&change.put, change.short) {
+            (Some((weight, entry)), Some(Short { extent, hash_at, payload_len })) => {
+                let payload = &entry[entry.len() - payload_len..];
+                packer.put(&change.key, weight.slot, &extent, payload, hash_at);
+            }
+            _ => packer.plain(&change.as_change()),
+        }
+    }
 }
 
 /// At most how many bytes a body's record takes, were it sealed.
@@ -65,7 +127,8 @@ fn sealed_len(len: u64, chunk_log2: u8) -> u64 {
 impl Layout {
     /// An empty group that will be appended at `start` of a log segment.
     pub fn new(segment: Arc<Segment>, start: u64, chunk_log2: u8, staged: Vec<u8>) -> Layout {
-        Layout { seed: segment.seed(), segment, chunk_log2, start, len: 0, staged, pieces: Vec::new() }
+        let seed = segment.seed();
+        Layout { seed, segment, chunk_log2, start, len: 0, staged, pieces: Vec::new(), open: None }
     }
 
     /// Bytes laid out so far.
@@ -90,6 +153,7 @@ impl Layout {
     /// Forgets everything behind `mark`.
     pub fn roll_back(&mut self, mark: &Mark) {
         self.len = mark.len;
+        self.open = None;
         self.staged.truncate(mark.staged);
         self.pieces.truncate(mark.pieces);
         if let (Some(Piece::Staged(from, to)), Some(last)) = (self.pieces.last_mut(), mark.last) {
@@ -113,9 +177,14 @@ impl Layout {
         if staged.capacity() > 4 << 20 { Vec::new() } else { staged }
     }
 
+    /// Whether more than one of the changes brings a short body: one alone takes as much in a record of its own.
+    pub fn gains_by_packing(changes: &[Change]) -> bool {
+        changes.iter().filter(|change| is_short(change)).nth(1).is_some()
+    }
+
     /// At most how many bytes `changes` will take.
     pub fn bound(changes: &[Change], chunk_log2: u8) -> u64 {
-        let mut total = FRAME_LEN as u64 + commit::HEAD_LEN as u64 + 32 + SEAL_LEN as u64;
+        let mut total = 2 * FRAME_LEN as u64 + commit::HEAD_LEN as u64 + 32 + SEAL_LEN as u64;
         for change in changes {
             total += change.key.len() as u64 + ENTRY_HEAD;
             if let What::Put { body, payload, .. } = &change.what {
@@ -142,43 +211,44 @@ impl Layout {
         lsn: u64,
         durable: Position,
         millis: u64,
+        packs: bool,
     ) -> Result<Vec<Laid>> {
         let moves = changes.iter().any(|change| change.moved.is_some());
         let mut laid = Vec::with_capacity(changes.len());
+        let mut plain_len = 0;
         for change in changes {
             assert_eq!(change.moved.is_some(), moves, "a commit is all moves or has none");
-            let put = match change.what {
-                What::Delete => None,
-                What::Put { weight, body, payload } => Some((weight, self.place(body, &payload)?)),
+            let packs = packs && is_short(&change);
+            let (put, short) = match change.what {
+                What::Delete => (None, None),
+                What::Put { weight, body: NewBody::Packed(bytes, sums), payload } if packs => {
+                    let (entry, short) = self.place_short(&change.key, &bytes, &sums, &payload);
+                    (Some((weight, entry)), Some(short))
+                }
+                What::Put { weight, body, payload } => (Some((weight, self.place(body, &payload)?)), None),
             };
-            laid.push(Laid { key: change.key, moved: change.moved, put });
+            plain_len += change.key.len() + put.as_ref().map_or(0, |(_, entry)| entry.len()) + 24;
+            laid.push(Laid { key: change.key, moved: change.moved, put, short });
         }
+        self.close_bodies();
         let frame_at = self.stage_room(FRAME_LEN);
         let mut payload = std::mem::take(&mut self.staged);
         let from = payload.len();
-        Head { durable, millis, count: laid.len() as u64 }.encode(&mut payload);
-        for change in &laid {
-            let key = &change.key[..];
-            match &change.put {
-                None => {
-                    commit::Change::Delete { key, moved: change.moved.map(|moved| (moved.lsn, moved.made)) }
-                }
-                Some((weight, entry)) => commit::Change::Put {
-                    key,
-                    lsn: change.moved.map(|moved| moved.lsn),
-                    slot: weight.slot,
-                    objects: weight.objects,
-                    bytes: weight.bytes,
-                    entry,
-                },
-            }
-            .encode(&mut payload);
+        let head = Head { durable, millis, count: laid.len() as u64 };
+        let packed = laid.iter().any(|change| change.short.is_some());
+        if packed {
+            pack_changes(&head, &laid, &mut payload);
+        } else {
+            head.encode(&mut payload);
+            laid.iter().for_each(|change| change.as_change().encode(&mut payload));
         }
         let kind = if moves { Kind::Moves } else { Kind::Commit };
-        let flags = self.segment.seal_record(kind, lsn, self.start + self.len, &mut payload, from);
+        let mut flags = self.segment.seal_record(kind, lsn, self.start + self.len, &mut payload, from);
+        flags |= if packed { frame::FLAG_PACKED } else { 0 };
         self.staged = payload;
         let length = (self.staged.len() - from) as u64;
-        if length > MAX_COMMIT_LEN {
+        // What is packed must be no longer when it is unpacked.
+        if length > MAX_COMMIT_LEN || (packed && plain_len as u64 > MAX_COMMIT_LEN) {
             return Err(Error::invalid(
                 "EntityTooLarge",
                 format!("one commit holds at most {MAX_COMMIT_LEN} bytes of rows; make several smaller ones"),
@@ -201,7 +271,7 @@ impl Layout {
                 Body::Inline(&inline)
             }
             NewBody::Packed(bytes, sums) => {
-                extents.push(self.blob(bytes, &sums, 0)?);
+                extents.push(self.blob(bytes, &sums.chunks, 0)?);
                 Body::Extents(ExtentList::Plain(&extents))
             }
             NewBody::Extents(list) => {
@@ -236,8 +306,42 @@ impl Layout {
         Ok(encoded)
     }
 
+    /// Places a short body with others and encodes the entry that names it.
+    fn place_short(&mut self, key: &[u8], bytes: &Bytes, sums: &Sums, payload: &[u8]) -> (Vec<u8>, Short) {
+        let (from, saved) = match self.open {
+            Some(open) => open,
+            None => (self.stage_room(FRAME_LEN), 0),
+        };
+        let (offset, len) = (self.start + self.len + (self.staged.len() - from) as u64, bytes.len() as u64);
+        let end = self.staged.len() + frame::short_len(len) as usize;
+        self.staged.extend_from_slice(&frame::short_head(len, sums.chunks[0], self.seed, offset));
+        self.staged.extend_from_slice(bytes);
+        self.staged.resize(end, 0);
+        let extent = Extent { segment: self.segment.id(), offset, len };
+        let mut entry = Vec::with_capacity(payload.len() + ENTRY_HEAD as usize);
+        let body = Body::Extents(ExtentList::Plain(std::slice::from_ref(&extent)));
+        Entry { home: self.segment.id(), body, payload: Payload::Inline(payload) }.encode(&mut entry);
+        let plain = (key.len() + entry.len()) as u64 + frame::blob_record_len(len, self.chunk_log2);
+        self.open = Some((from, saved + plain.saturating_sub(frame::short_len(len) + PACKED_HEAD)));
+        if self.staged.len() - from > BODIES_MAX {
+            self.close_bodies();
+        }
+        let hash_at = sums.blake3.and_then(|hash| packed::find_hash(payload, &hash));
+        (entry, Short { extent, hash_at, payload_len: payload.len() })
+    }
+
+    /// Ends the record of short bodies, if one is open.
+    fn close_bodies(&mut self) {
+        let Some((frame_at, word)) = self.open.take() else { return };
+        let payload = &self.staged[frame_at + FRAME_LEN..];
+        let (payload_sum, length) = (crc(payload), payload.len() as u64);
+        let frame = Frame { kind: Kind::Bodies, flags: 0, owner_len: 0, payload_sum, length, word };
+        self.finish_staged(frame_at, &frame);
+    }
+
     /// Lays out a blob record.
     fn blob(&mut self, bytes: Bytes, sums: &[u32], flags: u8) -> Result<Extent> {
+        self.close_bodies();
         let at = self.start + self.len;
         let extent = Extent { segment: self.segment.id(), offset: at, len: bytes.len() as u64 };
         if self.segment.is_sealed() {

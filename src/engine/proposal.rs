@@ -92,18 +92,32 @@ pub enum NewBody {
     None,
     /// Kept inside the entry.
     Inline(Bytes),
-    /// Written beside the commit, with the sums of its chunks.
-    Packed(Bytes, Vec<u32>),
+    /// Written beside the commit, with its sums.
+    Packed(Bytes, Sums),
     /// Already on the disk.
     Extents(Vec<Extent>),
     /// Bytes of a body that has rows of its own.
     Shared(SharedRef),
 }
 
+/// The sums of a body that is written beside its commit.
+#[derive(Clone, Debug)]
+pub struct Sums {
+    /// Of its chunks.
+    pub chunks: Vec<u32>,
+    /// Its BLAKE3, if that is known: a row that holds it need not say it twice.
+    pub blake3: Option<[u8; 32]>,
+}
+
 impl NewBody {
     /// A body to be written beside the commit.
     pub fn packed(bytes: Bytes, chunk_log2: u8) -> NewBody {
-        let sums = frame::chunk_sums(&bytes, chunk_log2);
+        NewBody::hashed(bytes, chunk_log2, None)
+    }
+
+    /// The same of which the BLAKE3 may be known.
+    pub fn hashed(bytes: Bytes, chunk_log2: u8, blake3: Option<[u8; 32]>) -> NewBody {
+        let sums = Sums { chunks: frame::chunk_sums(&bytes, chunk_log2), blake3 };
         NewBody::Packed(bytes, sums)
     }
 

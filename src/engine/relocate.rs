@@ -101,7 +101,7 @@ impl Engine {
             live: match ledger.live(segment.id()) {
                 0 => 0,
                 live if segment.header.is_coded() => segment.stored_share(live, self.chunk_log2()),
-                live => live + segment.overhead(),
+                live => segment.packed_share(live) + segment.overhead(),
             },
             taken: self.env.vfs.allocated(segment.path()).unwrap_or(0),
             sealed: match segment.header.kind {
@@ -164,7 +164,7 @@ impl Engine {
             return Ok(());
         };
         let begun = progress.bytes;
-        let mut scan = Scan::new(&segment, progress.at, None)?;
+        let mut scan = Scan::new(&segment, progress.at, None)?.for_keys();
         while !progress.done && progress.bytes - begun < budget {
             let view = self.pin();
             let mut batch = Batch::new(self, &segment);
@@ -187,7 +187,7 @@ impl Engine {
             progress.bytes += bytes;
             if missed {
                 // A row that was changed meanwhile may have kept its body, and nothing leads there again but this.
-                scan = Scan::new(&segment, progress.at, None)?;
+                scan = Scan::new(&segment, progress.at, None)?.for_keys();
                 continue;
             }
             // Only now: what was gathered is read again if its commit fails.

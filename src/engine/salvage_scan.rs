@@ -16,12 +16,12 @@ use crate::format::MAX_NUMBER;
 use crate::format::checksum::{crc, segment_seed};
 use crate::format::coded::Trailer;
 use crate::format::commit::{self, Change, Position};
-use crate::format::frame::{self, ALIGN, Decoded, FRAME_LEN, Frame, Kind};
+use crate::format::frame::{self, ALIGN, Decoded, FLAG_PACKED, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, SegmentKind};
 use crate::format::superblock::{self, Keys, SLOT_LEN, SLOTS, Signature, Superblock};
 use crate::index::{self, Item, PageFile, RootPtr, Salvager, Weight};
 use crate::segment::{
-    Identity, Place, Segment, SegmentMaker, Table, TableCell, find_places, log_dir, parse_file_name,
+    Hashes, Identity, Place, Segment, SegmentMaker, Table, TableCell, find_places, log_dir, parse_file_name,
 };
 
 /// How much is read at once.
@@ -415,6 +415,10 @@ impl Remains {
                 let sound = payload.filter(|payload| crc(payload) == frame.payload_sum).map(<[u8]>::to_vec);
                 let place = Position { segment: segment.id(), offset: at };
                 let taken = sound.map(|mut bytes| match segment.open_record(&frame, at, &mut bytes) {
+                    Ok(payload) if frame.flags & FLAG_PACKED != 0 => segment
+                        .unpack(at, payload, Hashes::RealOrZeros)
+                        .map_err(|_| ())
+                        .and_then(|plain| self.take_rows(place, &frame, &plain)),
                     Ok(payload) => self.take_rows(place, &frame, payload),
                     Err(_) => Err(()),
                 });
@@ -610,7 +614,7 @@ fn find_seed(segment: &Segment) -> Option<u32> {
         }
         // Of a blob, the sum covers what stands behind the body.
         let (from, len) = match frame.kind {
-            Kind::Commit | Kind::Moves => (end - frame.length, frame.length),
+            Kind::Commit | Kind::Moves | Kind::Bodies => (end - frame.length, frame.length),
             Kind::Blob => {
                 let header = &segment.header;
                 let chunks = frame::chunk_count(frame.word, header.chunk_log2);

@@ -137,7 +137,8 @@ impl Engine {
                     }
                 }
                 Kind::Void => return Ok(true),
-                Kind::Continue => {}
+                // Nothing is packed where everything is sealed.
+                Kind::Continue | Kind::Bodies => {}
             }
         }
         Ok(bodies != live)

@@ -140,33 +140,38 @@ pub fn open(payload: &[u8], own_lsns: bool) -> Result<(Head, Changes<'_>), &'sta
 }
 
 impl<'a> Changes<'a> {
-    fn take(&mut self) -> Result<Change<'a>, &'static str> {
-        let input = &mut self.input;
-        let (&tag, rest) = input.split_first().ok_or(SHORT)?;
-        *input = rest;
-        let len = varint::take(input).filter(|len| *len <= MAX_KEY).ok_or(SHORT)?;
-        let key = varint::take_bytes(input, len).ok_or(SHORT)?;
-        let number = |input: &mut &[u8]| varint::take(input).filter(|number| *number <= MAX_NUMBER);
-        let lsn = if self.own_lsns { Some(number(input).ok_or(SHORT)?) } else { None };
-        match tag {
-            0 => {
-                let (&slot, rest) = input.split_first().ok_or(SHORT)?;
-                *input = rest;
-                if slot >= 8 {
-                    return Err("a change has an unknown class");
-                }
-                let objects = varint::take(input).filter(|n| *n <= u64::from(u32::MAX)).ok_or(SHORT)?;
-                let bytes = varint::take(input).filter(|n| *n <= super::frame::MAX_BODY_LEN).ok_or(SHORT)?;
-                let len = varint::take(input).filter(|len| *len <= MAX_ENTRY).ok_or(SHORT)?;
-                let entry = varint::take_bytes(input, len).ok_or(SHORT)?;
-                Ok(Change::Put { key, lsn, slot, objects, bytes, entry })
+    /// The bytes of the changes that are left.
+    pub(super) fn input(&self) -> &'a [u8] {
+        self.input
+    }
+}
+
+/// Takes one change off the front of `input`.
+pub(super) fn take_change<'a>(input: &mut &'a [u8], own_lsns: bool) -> Result<Change<'a>, &'static str> {
+    let (&tag, rest) = input.split_first().ok_or(SHORT)?;
+    *input = rest;
+    let len = varint::take(input).filter(|len| *len <= MAX_KEY).ok_or(SHORT)?;
+    let key = varint::take_bytes(input, len).ok_or(SHORT)?;
+    let number = |input: &mut &[u8]| varint::take(input).filter(|number| *number <= MAX_NUMBER);
+    let lsn = if own_lsns { Some(number(input).ok_or(SHORT)?) } else { None };
+    match tag {
+        0 => {
+            let (&slot, rest) = input.split_first().ok_or(SHORT)?;
+            *input = rest;
+            if slot >= 8 {
+                return Err("a change has an unknown class");
             }
-            1 => {
-                let made = lsn.map(|lsn| number(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
-                Ok(Change::Delete { key, moved: made })
-            }
-            _ => Err("a change is of an unknown kind"),
+            let objects = varint::take(input).filter(|n| *n <= u64::from(u32::MAX)).ok_or(SHORT)?;
+            let bytes = varint::take(input).filter(|n| *n <= super::frame::MAX_BODY_LEN).ok_or(SHORT)?;
+            let len = varint::take(input).filter(|len| *len <= MAX_ENTRY).ok_or(SHORT)?;
+            let entry = varint::take_bytes(input, len).ok_or(SHORT)?;
+            Ok(Change::Put { key, lsn, slot, objects, bytes, entry })
         }
+        1 => {
+            let made = lsn.map(|lsn| number(input).map(|made| (lsn, made)).ok_or(SHORT)).transpose()?;
+            Ok(Change::Delete { key, moved: made })
+        }
+        _ => Err("a change is of an unknown kind"),
     }
 }
 
@@ -182,7 +187,7 @@ impl<'a> Iterator for Changes<'a> {
             return Some(Err("a commit is longer than its changes"));
         }
         self.left -= 1;
-        let change = self.take();
+        let change = take_change(&mut self.input, self.own_lsns);
         if change.is_err() {
             self.left = 0;
             self.input = &[];

@@ -1,16 +1,28 @@
 //! The record frame: the 32 bytes in front of every record of a segment.
 //!
 //! ```text
-//! 0   u8   kind: 1 commit, 2 moves, 3 blob, 4 continue, 5 void
-//! 1   u8   flags: blob: bit 0 = the body is an entry's payload, not an object's; commit, moves, blob: bit 1 = sealed
+//! 0   u8   kind: 1 commit, 2 moves, 3 blob, 4 continue, 5 void, 6 bodies
+//! 1   u8   flags: blob: bit 0 = the body is an entry's payload, not an object's; commit, moves, blob: bit 1 = sealed;
+//!          commit: bit 2 = packed (`packed.rs`)
 //! 2   u16  blob: bytes of the owner's key at the end of the payload; else 0
 //! 4   u32  sum of the payload (blob: of the part behind the body), XOR place(seed, offset, 2^64 - 1)
 //! 8   u64  bytes of payload, as they are stored
-//! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0
+//! 16  u64  commit and moves: lsn; blob: bytes of body; continue: the next log segment; void: 0; bodies: about how many bytes
+//!          more they and their rows would take if they were not packed
 //! 24  u32  0
 //! 28  u32  CRC-32 of bytes 0..28, XOR place(seed, offset, 2^64 - 2)
 //! ```
 //! The next record starts at the next multiple of 8. Thirty-two zero bytes are never a record: they end a segment.
+//!
+//! The payload of a *bodies* record are short bodies of the commit behind it, each in eight bytes' steps:
+//!
+//! ```text
+//! 0   u8   7
+//! 1   u8   0
+//! 2   u16  bytes of body
+//! 4   u32  crc of the body, XOR place(seed, where this begins, 2^64 - 3)
+//! 8        the body
+//! ```
 
 use super::MAX_NUMBER;
 use super::checksum::{crc, place};
@@ -28,9 +40,19 @@ pub const FLAG_PAYLOAD: u8 = 1;
 /// The flag of a record whose payload is sealed.
 pub const FLAG_SEALED: u8 = 2;
 
+/// The flag of a commit whose changes are packed.
+pub const FLAG_PACKED: u8 = 4;
+/// The longest body that stands with others in one record: no chunk is shorter than this.
+pub const SHORT_MAX: u64 = 4096;
+/// Bytes before such a body.
+pub const SHORT_HEAD: usize = 8;
+/// What the head of such a body begins with; no frame does.
+const SHORT: u8 = 7;
+
 /// Indices in `place` that no chunk of a body can have.
 const SUM_PAYLOAD: u64 = u64::MAX;
 const SUM_FRAME: u64 = u64::MAX - 1;
+const SUM_SHORT: u64 = u64::MAX - 2;
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +67,8 @@ pub enum Kind {
     Continue,
     /// Bytes of a body that was never finished.
     Void,
+    /// Short bodies of the commit behind it.
+    Bodies,
 }
 
 /// A decoded frame.
@@ -91,6 +115,7 @@ impl Frame {
             Kind::Blob => 3,
             Kind::Continue => 4,
             Kind::Void => 5,
+            Kind::Bodies => 6,
         };
         out[1] = self.flags;
         out[2..4].copy_from_slice(&self.owner_len.to_le_bytes());
@@ -117,6 +142,7 @@ impl Frame {
             3 => Kind::Blob,
             4 => Kind::Continue,
             5 => Kind::Void,
+            6 => Kind::Bodies,
             _ => return Decoded::Bad("the kind of the record is unknown"),
         };
         let frame = Frame {
@@ -136,7 +162,9 @@ impl Frame {
 
     fn fits(&self) -> bool {
         match self.kind {
-            Kind::Commit | Kind::Moves => self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER,
+            Kind::Commit | Kind::Moves | Kind::Bodies => {
+                self.length <= MAX_COMMIT_LEN && self.word <= MAX_NUMBER
+            }
             // A body, four bytes of sum for each chunk of at least 4 KiB, and the owner's key; or less, if it is coded.
             Kind::Blob => self.word <= MAX_BODY_LEN && self.length <= MAX_BODY_LEN * 2,
             Kind::Void => self.length <= MAX_BODY_LEN * 2,
@@ -176,6 +204,31 @@ pub fn chunk_count(body_len: u64, chunk_log2: u8) -> u64 {
 #[inline]
 pub fn placed_chunk_sum(sum: u32, seed: u32, offset: u64, index: u64) -> u32 {
     sum ^ place(seed, offset, index)
+}
+
+/// The bytes of a short body with its head, up to the next.
+pub fn short_len(body_len: u64) -> u64 {
+    align(SHORT_HEAD as u64 + body_len)
+}
+
+/// The head of a short body at `offset`, of which `sum` is the crc.
+pub fn short_head(body_len: u64, sum: u32, seed: u32, offset: u64) -> [u8; SHORT_HEAD] {
+    assert!((1..=SHORT_MAX).contains(&body_len) && offset.is_multiple_of(ALIGN));
+    let mut head = [SHORT, 0, body_len as u8, (body_len >> 8) as u8, 0, 0, 0, 0];
+    head[4..].copy_from_slice(&placed_short_sum(sum, seed, offset).to_le_bytes());
+    head
+}
+
+/// The sum that the head of a short body of this length has; `None` if it is no such head.
+pub fn short_sum(head: &[u8], body_len: u64) -> Option<u32> {
+    let (head, _) = head.split_first_chunk::<SHORT_HEAD>()?;
+    let is_short = head[..2] == [SHORT, 0] && u64::from(u16::from_le_bytes([head[2], head[3]])) == body_len;
+    is_short.then(|| u32::from_le_bytes([head[4], head[5], head[6], head[7]]))
+}
+
+/// The sum of a short body at `offset`, as it stands in its head.
+pub fn placed_short_sum(sum: u32, seed: u32, offset: u64) -> u32 {
+    sum ^ place(seed, offset, SUM_SHORT)
 }
 
 /// The bytes of a blob record, without its owner's key: what an extent is counted as.

@@ -17,6 +17,7 @@ pub mod entry;
 pub mod frame;
 pub mod notice;
 pub mod order;
+pub mod packed;
 pub mod page;
 pub mod row;
 pub mod segment_header;

@@ -53,8 +53,10 @@ pub const FEATURE_TIERS: u64 = 1;
 pub const FEATURE_SEALED: u64 = 2;
 /// The feature bit of a store that may have objects with an encryption of their own, and keys of buckets.
 pub const FEATURE_ENVELOPES: u64 = 4;
+/// The bit of stores in which there may be packed commits.
+pub const FEATURE_PACKED: u64 = 8;
 /// The feature bits that this code knows.
-pub const KNOWN_FEATURES: u64 = FEATURE_TIERS | FEATURE_SEALED | FEATURE_ENVELOPES;
+pub const KNOWN_FEATURES: u64 = FEATURE_TIERS | FEATURE_SEALED | FEATURE_ENVELOPES | FEATURE_PACKED;
 /// Bytes of the sealed shred root.
 pub const SHRED_LEN: usize = 72;
 /// Where the keyed sum stands.

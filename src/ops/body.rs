@@ -200,11 +200,12 @@ pub fn prepare_at_most(
         Source::Borrowed(bytes) if to.envelope.is_some() => take(engine, to, bytes, digests),
         Source::Owned(bytes) if to.envelope.is_some() => take(engine, to, &bytes, digests),
         Source::Borrowed(bytes) if bytes.len() <= packed_max => {
-            Ok(pack(engine, Bytes::copy_from_slice(bytes), digest(digests, bytes)))
+            let known = digest(digests, bytes);
+            Ok(pack(engine, Bytes::copy_from_slice(bytes), known, known.blake3))
         }
         Source::Owned(bytes) if bytes.len() <= packed_max => {
             let known = digest(digests, &bytes);
-            Ok(pack(engine, bytes, known))
+            Ok(pack(engine, bytes, known, known.blake3))
         }
         Source::Borrowed(bytes) => stream(engine, to, bytes, digests),
         Source::Owned(bytes) => stream(engine, to, &bytes, digests),
@@ -268,14 +269,15 @@ fn digest(digests: Digests, bytes: &[u8]) -> ObjectDigests {
     hasher.finish()
 }
 
-fn pack(engine: &Engine, bytes: Bytes, digests: ObjectDigests) -> Prepared {
+/// `blake3` is that of the bytes as they are stored, if it is known; the digests are those of what came.
+fn pack(engine: &Engine, bytes: Bytes, digests: ObjectDigests, blake3: Option<[u8; 32]>) -> Prepared {
     let size = bytes.len() as u64;
     let body = if bytes.is_empty() {
         NewBody::None
     } else if bytes.len() <= engine.inline_max() {
         NewBody::Inline(bytes)
     } else {
-        NewBody::packed(bytes, engine.chunk_log2())
+        NewBody::hashed(bytes, engine.chunk_log2(), blake3)
     };
     Prepared { body, size, digests, placed: None }
 }
@@ -398,7 +400,7 @@ impl Incoming {
             envelope.finish(&mut |sealed| self.stored.write(engine, sealed))?;
         }
         let prepared = match self.stored.long {
-            None => pack(engine, self.stored.short.into(), digests),
+            None => pack(engine, self.stored.short.into(), digests, None),
             Some(long) => placed(long.finish()?, digests),
         };
         Ok(Prepared { size: self.len, ..prepared })

@@ -213,7 +213,7 @@ impl Segment {
                 Kind::Blob => frame::blob_record_len(record.frame.word, chunk_log2),
                 // Of a log segment that is sealed: rows too take more than they count for.
                 Kind::Commit | Kind::Moves => stored - stored.min(SEAL_LEN as u64),
-                Kind::Continue | Kind::Void => continue,
+                Kind::Continue | Kind::Void | Kind::Bodies => continue,
             };
             sum.plain = sum.plain.saturating_add(plain);
             sum.stored = sum.stored.saturating_add(stored);

@@ -442,6 +442,11 @@ impl Segment {
         if self.header.is_coded() {
             return self.read_coded(extent, range);
         }
+        if self.header.kind == SegmentKind::Log && extent.len <= frame::SHORT_MAX {
+            let body = self.read_small(extent)?;
+            let whole = range == (0..extent.len);
+            return Ok(if whole { body } else { body.slice(range.start as usize..range.end as usize) });
+        }
         let log2 = self.header.chunk_log2;
         let (first, last) = (range.start >> log2, (range.end - 1) >> log2);
         let body = self.body_start(extent)?;
@@ -516,7 +521,7 @@ impl Segment {
     }
 
     /// Where the body of an extent starts; `Corrupt` if no such record fits into any file.
-    fn body_start(&self, extent: &Extent) -> Result<u64> {
+    pub(super) fn body_start(&self, extent: &Extent) -> Result<u64> {
         let chunks = frame::chunk_count(extent.len, self.header.chunk_log2);
         let end = extent
             .offset

@@ -1,6 +1,7 @@
 //! Walks the records of a segment in order, through positioned reads, and says how it ends.
 
 use super::Segment;
+use super::packed::Hashes;
 use super::sealed::FORGED;
 use crate::crypto::TAG_LEN;
 use crate::env::Site;
@@ -25,6 +26,8 @@ pub struct Scan<'a> {
     window_at: u64,
     trusting: bool,
     step: usize,
+    /// What is done about packed commits; nothing if it is not said.
+    unpacks: Option<Hashes>,
     /// What was in the last sealed record.
     opened: Vec<u8>,
 }
@@ -60,12 +63,28 @@ impl<'a> Scan<'a> {
         let at = from.max(HEADER_LEN as u64);
         let limit = limit.unwrap_or(size).min(size);
         let (window, opened) = (Vec::new(), Vec::new());
-        Ok(Scan { segment, size, at, limit, window, window_at: 0, trusting: false, step: WINDOW, opened })
+        Ok(Scan {
+            segment,
+            size,
+            at,
+            limit,
+            window,
+            window_at: 0,
+            trusting: false,
+            step: WINDOW,
+            unpacks: Some(Hashes::Real),
+            opened,
+        })
     }
 
-    /// A walk that looks at frames only and reads little besides.
+    /// A walk that looks at frames only and reads little besides. Packed commits stay as they are.
     pub fn of_frames(segment: &'a Segment, from: u64) -> Result<Scan<'a>> {
-        Ok(Scan { step: 4096, ..Scan::new(segment, from, None)? })
+        Ok(Scan { step: 4096, unpacks: None, ..Scan::new(segment, from, None)? })
+    }
+
+    /// The same walk for somebody who only wants to know of which keys the records tell.
+    pub fn for_keys(self) -> Scan<'a> {
+        Scan { unpacks: Some(Hashes::Zeros), ..self }
     }
 
     /// Believes payloads without their sums: a mistake, to test the tests.
@@ -116,6 +135,11 @@ impl<'a> Scan<'a> {
                     return Ok(Err(End::Bad(reason)));
                 }
             }
+            Kind::Bodies => {
+                if bodies && crc(self.bytes(payload_at, frame.length as usize)?) != frame.payload_sum {
+                    return Ok(Err(End::Bad("the checksum of short bodies does not match")));
+                }
+            }
             Kind::Void => {}
         }
         let payload = match frame.kind {
@@ -126,6 +150,20 @@ impl<'a> Scan<'a> {
                     }
                     // Its sum is right, so no crash has torn it.
                     return Err(self.segment.corrupt(offset, FORGED));
+                }
+                self.at = frame::align(end);
+                &self.opened[..]
+            }
+            Kind::Commit if frame.flags & frame::FLAG_PACKED != 0 && self.unpacks.is_some() => {
+                let packed = self.bytes(payload_at, frame.length as usize)?.to_vec();
+                let hashes = self.unpacks.unwrap_or(Hashes::Real);
+                match self.segment.unpack(offset, &packed, hashes) {
+                    Ok(plain) => self.opened = plain,
+                    Err(_) if self.trusting => {
+                        return Ok(Err(End::Bad("a packed commit cannot be unpacked")));
+                    }
+                    // Its sum is right, so no crash has torn it.
+                    Err(error) => return Err(error),
                 }
                 self.at = frame::align(end);
                 &self.opened[..]
@@ -304,7 +342,7 @@ pub fn lsn_before(segment: &Segment, limit: Option<u64>) -> Result<Option<u64>> 
             Kind::Commit => return Ok(Some(frame.word.saturating_sub(1))),
             Kind::Moves => return Ok(Some(frame.word)),
             Kind::Continue => return Ok(None),
-            Kind::Blob | Kind::Void => scan.at = at.saturating_add(frame.record_len()),
+            Kind::Blob | Kind::Void | Kind::Bodies => scan.at = at.saturating_add(frame.record_len()),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Segment {
             Kind::Moves => 2,
             // Of a blob it is the owner's key that is sealed like this.
             Kind::Blob => 3,
-            Kind::Continue | Kind::Void => 0,
+            Kind::Continue | Kind::Void | Kind::Bodies => 0,
         };
         place[1..9].copy_from_slice(&word.to_le_bytes());
         place[9..].copy_from_slice(&offset.to_le_bytes());

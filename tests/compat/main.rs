@@ -269,6 +269,28 @@ fn a_store_with_versions_of_before_opens_and_they_go_on_the_day_of_their_success
     assert_eq!(removed_by_day("versions", 20_788), [(4, 5), (5, 1)]);
 }
 
+/// Commits of which the short bodies lie together, and the rows say only what differs.
+#[test]
+fn a_store_with_packed_commits_opens_and_reads() {
+    assert_same_as_ever("packed", &written::packed_files());
+    let expected = written::expected_in_packed();
+    assert_eq!(reader::read_packed(&files_of("packed")), expected);
+    let (_dir, path) = copy_of("packed");
+    for rebuild in [false, true, true] {
+        let store = builder(&path).rebuild_index(rebuild).open().unwrap();
+        let photos = store.bucket("photos").unwrap();
+        for (key, body) in &expected {
+            let got = photos.get(key).unwrap();
+            assert_eq!(got.meta().digests.blake3, Some(*blake3::hash(body).as_bytes()), "{key}");
+            assert_eq!(got.bytes().unwrap(), body[..], "{key}");
+        }
+        assert_eq!(photos.usage("").unwrap().objects, expected.len() as u64);
+        store.compact(ossicle::CompactOptions::new().garbage_percent(0)).unwrap();
+        assert!(store.verify().unwrap().is_clean());
+        store.close().unwrap();
+    }
+}
+
 /// Bodies in envelopes: keys of a bucket, one of them retired, another named key, a customer's key.
 #[test]
 fn a_store_with_envelopes_opens_and_reads() {

@@ -15,6 +15,12 @@ pub fn read_store(files: &Files) -> BTreeMap<String, Vec<u8>> {
     read(files, true)
 }
 
+/// The same of a store with packed commits.
+pub fn read_packed(files: &Files) -> BTreeMap<String, Vec<u8>> {
+    assert_eq!(u64_at(newest_slot(&files["SUPERBLOCK"]), 24), 8, "required features");
+    read(files, true)
+}
+
 /// The same of a store whose bodies may lie in other tiers.
 pub fn read_bodies(files: &Files) -> BTreeMap<String, Vec<u8>> {
     assert_eq!(u64_at(newest_slot(&files["SUPERBLOCK"]), 24), 1, "required features");
@@ -140,11 +146,18 @@ fn replay(files: &Files, mut segment: u64, mut offset: u64, mut lsn: u64, map: &
                     assert_eq!(sum, crc(payload), "a payload's sum");
                     lsn += u64::from(kind == 1);
                     assert_eq!(word, lsn, "lsns are dense");
-                    apply(payload, kind == 2, lsn, map);
+                    match frame[1] {
+                        0 => apply(payload, kind == 2, lsn, map),
+                        flags => {
+                            assert_eq!((kind, flags), (1, 4), "a packed commit");
+                            apply_packed(payload, segment, file, lsn, map);
+                        }
+                    }
                 }
                 3 => assert_eq!(sum, crc(&payload[word as usize..]), "the sum of a trailer"),
                 4 => break Some(word),
                 5 => {}
+                6 => assert_eq!(sum, crc(payload), "the sum of short bodies"),
                 kind => panic!("a record of kind {kind}"),
             }
             offset = (offset + 32 + length).next_multiple_of(8);
@@ -185,6 +198,61 @@ fn apply(payload: &[u8], moves: bool, lsn: u64, map: &mut Map) {
         }
     }
     assert!(at.is_empty(), "nothing behind the changes");
+}
+
+/// `docs/FORMAT.md`, packed commits.
+fn apply_packed(payload: &[u8], segment: u64, file: &[u8], lsn: u64, map: &mut Map) {
+    let mut at = &payload[24..];
+    let (mut key, mut hash_at, mut row, mut end) = (Vec::new(), None, Vec::new(), 0);
+    for _ in 0..varint(&mut at) {
+        let tag = take(&mut at, 1)[0];
+        if tag < 2 {
+            let len = varint(&mut at);
+            key = take(&mut at, len).to_vec();
+            let value = (tag == 0).then(|| {
+                let (_slot, _objects, _bytes) = (take(&mut at, 1)[0], varint(&mut at), varint(&mut at));
+                let len = varint(&mut at);
+                take(&mut at, len).to_vec()
+            });
+            map.insert(key.clone(), (lsn, value));
+            continue;
+        }
+        assert_eq!(tag & 0xD0, 0x10, "a packed put");
+        key.truncate(varint(&mut at) as usize);
+        let len = varint(&mut at);
+        key.extend_from_slice(take(&mut at, len));
+        let offset = end + varint(&mut at) * 8;
+        let len = varint(&mut at);
+        end = (offset + 8 + len).next_multiple_of(8);
+        if tag & 8 == 0 {
+            hash_at = (tag & 32 != 0).then(|| varint(&mut at) as usize);
+            let len = varint(&mut at);
+            row = take(&mut at, len).to_vec();
+        }
+        let mut entry = vec![2, segment as u8, 1, segment as u8];
+        assert!(segment < 128, "a number of one byte");
+        put_varint(&mut entry, offset / 8);
+        put_varint(&mut entry, len);
+        match hash_at {
+            None => entry.extend_from_slice(&row),
+            Some(hash_at) => {
+                entry.extend_from_slice(&row[..hash_at]);
+                entry
+                    .extend_from_slice(blake3::hash(&file[offset as usize + 8..][..len as usize]).as_bytes());
+                entry.extend_from_slice(&row[hash_at..]);
+            }
+        }
+        map.insert(key.clone(), (lsn, Some(entry)));
+    }
+    assert!(at.is_empty(), "nothing behind the changes");
+}
+
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
 }
 
 /// The payload and the body that an entry stands for.
@@ -236,6 +304,13 @@ fn blob(files: &Files, at: &mut &[u8]) -> Vec<u8> {
         return coded_blob(path, segment, offset, len);
     }
     let seed = segment_seed(path, kind, segment);
+    if kind == 1 && path[offset as usize] == 7 {
+        let head = &path[offset as usize..][..8];
+        assert_eq!((head[1], usize::from(u16_at(head, 2))), (0, len), "the head of a short body");
+        let body = &path[offset as usize + 8..][..len];
+        assert_eq!(crc(body) ^ place(seed, offset, u64::MAX - 2), u32_at(head, 4), "the sum of a short body");
+        return body.to_vec();
+    }
     let chunk = 1 << path[14];
     let start = offset as usize + 32;
     let (body, sums) = (&path[start..start + len], &path[start + len..]);

@@ -147,6 +147,48 @@ pub fn tier_files() -> BTreeMap<String, Vec<u8>> {
     collect(&*vfs)
 }
 
+/// The objects of the store that [`packed_files`] writes.
+pub fn expected_in_packed() -> BTreeMap<String, Vec<u8>> {
+    let mut all: BTreeMap<String, Vec<u8>> =
+        (0..20).map(|at| (format!("small/{at:02}"), body(50 + at, 200 + at as usize * 7))).collect();
+    all.insert("small/long".into(), body(80, 9000));
+    all.insert("small/tiny".into(), body(81, 20));
+    all.insert("tail/a".into(), body(82, 4096));
+    all.insert("tail/b".into(), body(83, 65));
+    all
+}
+
+/// Writes a store with packed commits, before its checkpoint and behind it.
+pub fn packed_files() -> BTreeMap<String, Vec<u8>> {
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::default());
+    let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_000));
+    let settings = Settings { segment_size: 1 << 20, reserve_bytes: 0, ..Settings::default() };
+    let store = Store::builder(DIR)
+        .vfs(vfs.clone())
+        .clock(clock)
+        .entropy(SeededEntropy::new(5))
+        .settings(settings)
+        .maintenance(Maintenance::Manual)
+        .open()
+        .unwrap();
+    let photos = store.create_bucket("photos").unwrap();
+    photos.put("gone", body(84, 100)).unwrap();
+    let all = expected_in_packed();
+    let of = |prefix: &'static str| all.iter().filter(move |(key, _)| key.starts_with(prefix));
+    let put_all = |prefix| {
+        store
+            .write(|tx| {
+                of(prefix).try_for_each(|(key, body)| tx.put(&photos, key, body.as_slice()))?;
+                if prefix == "small/" { tx.delete(&photos, "gone") } else { Ok(()) }
+            })
+            .unwrap();
+    };
+    put_all("small/");
+    store.checkpoint().unwrap();
+    put_all("tail/");
+    collect(&*vfs)
+}
+
 /// Whose key the object under this name has in the store that [`envelope_files`] writes.
 pub fn customer(name: &str) -> Option<CustomerKey> {
     name.starts_with("mine/").then(|| CustomerKey::new([0x3C; 32]))
