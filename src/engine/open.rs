@@ -298,7 +298,7 @@ impl Engine {
     /// Makes sure that nobody reads this store who does not know these features, before the first use of them can be
     /// durable.
     pub(super) fn require(&self, features: u64) -> Result<()> {
-        if self.superblock.newest().required_features & features == features {
+        if self.superblock.features() & features == features {
             return Ok(());
         }
         let update = |block: &mut Superblock| block.required_features |= features;

@@ -162,6 +162,11 @@ impl SuperblockFile {
         self.newest.lock().clone()
     }
 
+    /// The features that a reader has to know.
+    pub fn features(&self) -> u64 {
+        self.newest.lock().required_features
+    }
+
     /// Takes over what another reading has found.
     pub fn adopt(&self, newest: Superblock) {
         *self.newest.lock() = newest;

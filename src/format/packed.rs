@@ -253,7 +253,7 @@ mod tests {
     fn packed_commits_say_what_plain_ones_say() {
         let (packed, plain) = sample();
         assert_eq!(unpacked(&packed).unwrap(), plain);
-        assert!(packed.len() + 150 < plain.len(), "{} and {}", packed.len(), plain.len());
+        assert!(packed.len() + 3 * HASH_LEN < plain.len(), "{} and {}", packed.len(), plain.len());
     }
 
     #[test]

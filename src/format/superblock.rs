@@ -385,7 +385,7 @@ mod tests {
         newer[8] = 2;
         assert_eq!(Superblock::decode(&resum(newer)), Err(Refused::Version(2)));
         let mut featured = sample().encode();
-        featured[24] = 1 << 3;
-        assert_eq!(Superblock::decode(&resum(featured)), Err(Refused::Features(8)));
+        featured[24] = 1 << 4;
+        assert_eq!(Superblock::decode(&resum(featured)), Err(Refused::Features(16)));
     }
 }

@@ -30,7 +30,7 @@ macro_rules! every_call {
 every_call! {
     first_steps overwrite_and_relocate rename_and_relocate log_rotation many_small reopen_often tombstones
     bucket_again buffered_then_synced streamed_buffered copies transactions transactions_that_reach writers long_metadata maintenance
-    tombstones_move versions readers cursor_moves moved_twice version_chains null_slot shared_bodies shared_at_once
+    tombstones_move versions readers cursor_moves moved_twice version_chains null_slot shared_bodies shared_at_once short_together
     rename_across prefix_deleted prefix_renamed prefix_kept
     prefixes_of_versions forks fork_alone forks_and_prefixes history
     history_of_prefixes configurations appends appends_merged uploads parts_move

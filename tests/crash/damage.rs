@@ -22,6 +22,7 @@ fn stores() -> Vec<(String, World, Vec<State>)> {
         ("copies", scripts::copies()),
         ("versions", scripts::null_slot()),
         ("shared", scripts::shared_at_once()),
+        ("short", scripts::short_together()),
         ("forks", scripts::forks()),
         ("uploads", scripts::parts_move()),
         ("past", scripts::history()),

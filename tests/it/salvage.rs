@@ -255,6 +255,50 @@ fn a_flipped_byte_harms_one_key_and_is_told() {
     assert!(harmed > 5, "the damage was too harmless to prove anything: {harmed}");
 }
 
+/// The row of a body that cannot be read is told all the same, though the commit has left the hash of it to the body.
+#[test]
+fn of_bodies_that_share_a_record_a_flipped_byte_harms_one_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let specimen_path = dir.path().join("store");
+    let (mut newest, mut ever) = (State::new(), BTreeMap::<String, BTreeSet<Vec<u8>>>::new());
+    let store = open(&specimen_path);
+    let bucket = store.create_bucket("cats").unwrap();
+    let all: Vec<(String, Vec<u8>)> = (0..12).map(|n| (format!("k{n:02}"), body(n, 200 + n as usize))).collect();
+    store.write(|tx| all.iter().try_for_each(|(key, body)| tx.put(&bucket, key, body))).unwrap();
+    store.close().unwrap();
+    for (key, body) in &all {
+        newest.insert(format!("cats/{key}"), body.clone());
+        ever.entry(format!("cats/{key}")).or_default().insert(body.clone());
+    }
+    let specimen = Specimen { dir, newest, ever };
+    let index = specimen.path().join("index.tree");
+    let whole_index = fs::read(&index).unwrap();
+    let path = segments(&specimen).pop().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    for (key, body) in &all {
+        let found: Vec<usize> =
+            (0..bytes.len() - body.len()).filter(|at| bytes[*at..].starts_with(body)).collect();
+        assert_eq!(found.len(), 1, "{key}");
+        // Its head, its first and its last byte.
+        for place in [found[0] - 6, found[0] - 2, found[0], found[0] + body.len() - 1] {
+            let mut bad = bytes.clone();
+            bad[place] ^= 0x41;
+            fs::write(&path, &bad).unwrap();
+            for with_index in [true, false] {
+                if !with_index {
+                    fs::remove_file(&index).unwrap();
+                }
+                let what = format!("byte {place} of {key}, index {with_index}");
+                let (report, saved) = salvage(&specimen, &what);
+                let harmed = nothing_in_silence(&specimen, &report, &saved, &what);
+                assert_eq!(harmed, 1, "{what}: {report:?}");
+                assert!(!saved.contains_key(&format!("cats/{key}")) && !report.is_whole(), "{what}");
+                fs::write(&index, &whole_index).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn lost_sectors_torn_files_and_missing_segments_are_told() {
     for closed in [true, false] {

@@ -679,6 +679,40 @@ scripts! {
         Op::Compact,
     ]
 
+    /// Short bodies that share a record, with others and deletes in one commit, across everything that reads commits again.
+    short_together: [
+        Op::CreateBucket("one"),
+        together(vec![
+            step_put("one", "a", 300, 1),
+            step_put("one", "tiny", TINY, 2),
+            step_put("one", "ab", 301, 3),
+            step_put("one", "streamed", STREAMED, 4),
+            step_put("one", "b", PACKED, 5),
+        ], true),
+        Op::Together { steps: vec![
+            step_put("one", "c", 256, 6),
+            Step::Delete { bucket: "one", key: "tiny".into() },
+            step_put("one", "ca", 256, 7),
+            step_put("one", "a", 256, 8),
+        ], durability: Buffered, reads: false },
+        Op::Reopen,
+        Op::Checkpoint,
+        together(vec![
+            step_put("one", "b", 300, 9),
+            step_put("one", "late", 4096, 10),
+            Step::Copy { from: ("one", "c".into()), to: ("one", "copied".into()) },
+            step_put("one", "longer", 4097, 11),
+            step_rename(("one", "ca"), ("one", "renamed")),
+        ], false),
+        Op::Compact,
+        Op::Together { steps: vec![step_put("one", "x", 100, 12), step_put("one", "y", 101, 13)],
+            durability: Buffered, reads: false },
+        Op::Rebuild,
+        delete("one", "ab"),
+        Op::Compact,
+        together(vec![step_put("one", "x", 200, 14), step_put("one", "z", 200, 15)], false),
+    ]
+
     /// Renames between a bucket that keeps versions and one that does not.
     rename_across: [
         Op::CreateBucket("one"),
