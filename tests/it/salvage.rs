@@ -263,7 +263,8 @@ fn of_bodies_that_share_a_record_a_flipped_byte_harms_one_and_is_told() {
     let (mut newest, mut ever) = (State::new(), BTreeMap::<String, BTreeSet<Vec<u8>>>::new());
     let store = open(&specimen_path);
     let bucket = store.create_bucket("cats").unwrap();
-    let all: Vec<(String, Vec<u8>)> = (0..12).map(|n| (format!("k{n:02}"), body(n, 200 + n as usize))).collect();
+    let all: Vec<(String, Vec<u8>)> =
+        (0..12).map(|n| (format!("k{n:02}"), body(n, 200 + n as usize))).collect();
     store.write(|tx| all.iter().try_for_each(|(key, body)| tx.put(&bucket, key, body))).unwrap();
     store.close().unwrap();
     for (key, body) in &all {
