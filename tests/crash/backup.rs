@@ -1,6 +1,7 @@
 //! Backups under power cuts, failing calls and full disks: the one before or the new one, never a mixture.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ossicle::testing::{CutPolicy, Fault};
@@ -9,7 +10,7 @@ use ossicle::{CompactOptions, ErrorKind, Maintenance, RestoreBackupOptions, Resu
 use crate::harness::model::State;
 use crate::harness::script::{BACKUP, Body, Op, Step};
 use crate::harness::world::{World, observe, verify};
-use crate::harness::{policy_of, seed};
+use crate::harness::{places, policy_of, seed, spread};
 
 /// How a store on a simulated disk is opened, from wherever it lies.
 fn open_at(world: &World, path: &str, read_only: bool, rebuild: bool) -> Result<Store> {
@@ -144,6 +145,12 @@ fn has_power(world: &World) -> bool {
     world.disk.vfs().list(std::path::Path::new("/"), ossicle::Site::STORE_LIST).is_ok()
 }
 
+/// All numbers of the range, or a sample of them.
+fn among(calls: &Range<u64>) -> impl Iterator<Item = u64> {
+    let first = calls.start;
+    spread(calls.end - first, places(12), seed()).into_iter().map(move |number| first + number)
+}
+
 #[test]
 fn every_call_of_a_backup_may_be_the_last_or_fail() {
     let other = io::ErrorKind::Other;
@@ -155,7 +162,7 @@ fn every_call_of_a_backup_may_be_the_last_or_fail() {
         store.backup(BACKUP).unwrap();
         let (changes, reads) = (changes..calm.disk.operations(), reads..calm.disk.reads());
         assert_eq!(held(&calm), Ok(Some(second)));
-        for at in changes.clone() {
+        for at in among(&changes) {
             for fault in [Fault::PowerCut, Fault::Error(other), Fault::Sticky(other), Fault::TornWrite] {
                 let world = World::new(seed(), None);
                 judge(&world, backed_up, |world| world.disk.fail_at(at, fault), at).unwrap_or_else(|why| {
@@ -164,7 +171,7 @@ fn every_call_of_a_backup_may_be_the_last_or_fail() {
                 runs += 1;
             }
         }
-        for at in reads.clone() {
+        for at in among(&reads) {
             let world = World::new(seed(), None);
             judge(&world, backed_up, |world| world.disk.fail_read_at(at, Fault::Error(other)), at)
                 .unwrap_or_else(|why| panic!("read {at} of {reads:?}, {backed_up}: {why}"));

@@ -2,7 +2,7 @@
 
 use crate::harness::climate::Climate;
 use crate::harness::script::Script;
-use crate::harness::{Tally, Verdict, cuts, errors, full, nested, places, scripts, seed};
+use crate::harness::{Tally, Verdict, cuts, effort, errors, full, nested, places, scripts, seed};
 
 /// Tries something with each script in each of its climates, of which one is sealed. Of them every `parts`-th, from `part`
 /// on, so that tests share the work.
@@ -18,17 +18,17 @@ fn each((part, parts): (usize, usize), trial: impl Fn(&Script, u64) -> Verdict<T
     println!("part {part}: {disks} disks");
 }
 
-/// How many calls of each script are tried, at most.
-fn most(few: u64) -> u64 {
-    // More is not worth its time: what the weather does to a call hardly depends on the climate.
-    places(few).min(few * 4)
+/// How many calls of each script are tried: more is not worth its time, for what the weather does to a call hardly depends on
+/// the climate.
+fn most(sample: u64) -> u64 {
+    effort::of(sample, sample * 48)
 }
 
 macro_rules! quarters {
     ($($name:ident: $part:expr;)*) => {
         $(#[test]
         fn $name() {
-            each(($part, 4), |script, seed| cuts::some_calls(script, seed, most(36), None));
+            each(($part, 4), |script, seed| cuts::some_calls(script, seed, most(3), None));
         })*
     };
 }
@@ -42,23 +42,33 @@ quarters! {
 
 #[test]
 fn failing_changes_in_every_climate() {
-    each((0, 1), |script, seed| errors::some_changes(script, seed, most(3), None));
+    let parts = effort::of(4, 1);
+    each((seed() as usize % parts, parts), |script, seed| {
+        errors::some_changes(script, seed, effort::of(1, 12), None)
+    });
 }
 
 #[test]
 fn failing_reads_in_every_climate() {
-    each((0, 1), |script, seed| errors::some_reads(script, seed, most(3), None));
+    let parts = effort::of(2, 1);
+    each((seed() as usize % parts, parts), |script, seed| {
+        errors::some_reads(script, seed, effort::of(1, 12), None)
+    });
 }
 
 /// By turns: the seed says which.
 #[test]
 fn full_disks_in_every_climate() {
-    each((seed() as usize % 12, 12), |script, seed| full::every_capacity(script, seed, 24 << 10, None));
+    let parts = effort::of(36, 12);
+    each((seed() as usize % parts, parts), |script, seed| full::every_capacity(script, seed, 24 << 10, None));
 }
 
 #[test]
 fn cut_recoveries_in_every_climate() {
-    each((seed() as usize % 3, 3), |script, seed| nested::every_recovery(script, seed, 53, 1, None));
+    let parts = effort::of(32, 3);
+    each((seed() as usize % parts, parts), |script, seed| {
+        nested::every_recovery(script, seed, effort::of(211, 53), 1, None)
+    });
 }
 
 /// Short scripts at every call, so that none of them is left out: with bodies of each kind, moves and packed frames.
@@ -73,7 +83,7 @@ fn short_scripts_at_every_call() {
         (scripts::solid(), Climate::ALL[2]),
         (scripts::tiers(), Climate::ALL[4]),
     ] {
-        let cut = cuts::every_call(&climate.script(&script), climate.seed(seed()), None);
+        let cut = cuts::some_calls(&climate.script(&script), climate.seed(seed()), places(20), None);
         cut.unwrap_or_else(|wrong| panic!("{climate:?}: {wrong}"));
     }
 }

@@ -1,6 +1,7 @@
-//! Power cuts at every call of every script, and at random ones while there is time.
+//! Power cuts at every call of every script, or at a sample of them, and at random ones while there is time.
 
 use std::path::Path;
+use std::time::Duration;
 
 use ossicle::testing::{CutPolicy, Fault};
 use ossicle::{ErrorKind, Site};
@@ -9,13 +10,13 @@ use crate::harness::climate::Climate;
 use crate::harness::run::{Weather, calm, run};
 use crate::harness::script::{Op, Script};
 use crate::harness::world::{DIR, World, observe};
-use crate::harness::{Deadline, Dice, Tally, aftermath, budget, cuts, scripts, seed};
+use crate::harness::{Deadline, Dice, Tally, aftermath, cuts, effort, places, scripts, seed, spread};
 
 macro_rules! every_call {
     ($($name:ident)*) => {
         $(#[test]
         fn $name() {
-            let tally = cuts::every_call(&scripts::$name(), seed(), None).unwrap();
+            let tally = cuts::some_calls(&scripts::$name(), seed(), places(16), None).unwrap();
             println!("{}: {} disks", stringify!($name), tally.runs);
         })*
 
@@ -55,13 +56,13 @@ fn the_script_that_rewrites_the_index_does_so_twice() {
 
 #[test]
 fn many_parts() {
-    let tally = cuts::every_call(&scripts::many_parts(), seed(), None).unwrap();
+    let tally = cuts::some_calls(&scripts::many_parts(), seed(), places(8), None).unwrap();
     println!("many_parts: {} disks", tally.runs);
 }
 
 #[test]
 fn cuts_at_random() {
-    let deadline = Deadline::after(budget());
+    let deadline = Deadline::after(Duration::from_secs(effort::number("OSSICLE_CRASH_BUDGET", 3, 60)));
     let scripts = scripts::all();
     let mut dice = Dice::new(seed());
     let mut tally = Tally::default();
@@ -84,7 +85,7 @@ fn torn_writes_at_every_call() {
     for script in
         [scripts::first_steps(), scripts::streamed_buffered(), scripts::many_small(), scripts::log_rotation()]
     {
-        disks += cuts::every_call_torn(&script, seed(), None).unwrap().runs;
+        disks += cuts::some_calls_torn(&script, seed(), places(16), None).unwrap().runs;
     }
     println!("torn: {disks} disks");
 }
@@ -98,7 +99,7 @@ fn the_feed_of_a_store_that_is_only_read_ends_where_its_log_ends() {
     drop(fresh.open().unwrap());
     let made = fresh.disk.operations();
     let mut read = 0;
-    for at in 0..=calm.disk.operations() {
+    for at in spread(calm.disk.operations() + 1, places(60), seed()) {
         for policy in [CutPolicy::Torn(at), CutPolicy::Prefix(at), CutPolicy::KeepAll] {
             let world = World::new(seed(), None);
             world.disk.fail_at(at, Fault::PowerCut);

@@ -9,7 +9,7 @@ use crate::harness::damage::{Found, copy, files, offsets, survey, survey_rebuilt
 use crate::harness::model::State;
 use crate::harness::run::calm;
 use crate::harness::world::World;
-use crate::harness::{scripts, seed};
+use crate::harness::{effort, scripts, seed, stride};
 
 /// Stores to damage, with the states that may be found in them: closed in peace, and left as a kill leaves them. There
 /// damage to the last record of the log looks like a torn tail, and a log cut off behind the checkpoint like one that
@@ -48,11 +48,6 @@ fn stores() -> Vec<(String, World, Vec<State>)> {
 /// How many states may be found in a killed store whose log was not cut off.
 const LAST: usize = 2;
 
-/// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
-fn stride() -> usize {
-    std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(29)
-}
-
 /// Does `work` for every item, on two threads.
 fn on_two_threads<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
@@ -73,7 +68,7 @@ fn flipped_bytes_are_found() {
     for (name, world, state) in stores() {
         let mut cases: Vec<(PathBuf, usize)> = Vec::new();
         for (number, (path, bytes)) in files(&world).into_iter().enumerate() {
-            cases.extend(offsets(&bytes, stride(), number).into_iter().map(|at| (path.clone(), at)));
+            cases.extend(offsets(&bytes, stride(293, 29), number).into_iter().map(|at| (path.clone(), at)));
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);
@@ -95,7 +90,7 @@ fn a_damaged_index_is_made_anew() {
     for (name, world, state) in stores() {
         let index = Path::new("/store/index.tree");
         let bytes = world.disk.contents(index).unwrap();
-        let cases = offsets(&bytes, stride() * 7, 3);
+        let cases = offsets(&bytes, stride(293, 29) * 7, 3);
         on_two_threads(&cases, |at| {
             let damaged = copy(&world);
             damaged.disk.flip(index, *at as u64, 0x10);
@@ -122,7 +117,7 @@ fn cut_lost_and_exchanged_files_are_found() {
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
             let mut lengths: Vec<usize> =
                 vec![0, 1, 31, 32, 127, 128, 129, 4095, 4096, used / 2, used.saturating_sub(1)];
-            lengths.extend((0..used).step_by(used / 20 + 1));
+            lengths.extend((0..used).step_by(used / effort::of(3, 20) + 1));
             for len in lengths.into_iter().filter(|len| *len < bytes.len()) {
                 let damaged = copy(&world);
                 damaged.disk.truncate(path, len as u64);
@@ -134,7 +129,7 @@ fn cut_lost_and_exchanged_files_are_found() {
             damaged.disk.erase(path);
             survey(&damaged, &state)
                 .unwrap_or_else(|wrong| panic!("{name}: {} erased: {wrong}", path.display()));
-            for (other, _) in &files {
+            for (other, _) in files.iter().step_by(effort::of(3, 1)) {
                 let damaged = copy(&world);
                 damaged.disk.swap(path, other);
                 let pair = format!("{} and {}", path.display(), other.display());
@@ -154,7 +149,7 @@ fn damage_does_not_spread_by_maintenance() {
         for (path, bytes) in
             files(&world).into_iter().filter(|(path, _)| path.extension().is_some_and(|ext| ext == "seg"))
         {
-            cases.extend(offsets(&bytes, stride() * 5, 1).into_iter().map(|at| (path.clone(), at)));
+            cases.extend(offsets(&bytes, stride(293, 29) * 5, 1).into_iter().map(|at| (path.clone(), at)));
         }
         on_two_threads(&cases, |(path, at)| {
             let damaged = copy(&world);
@@ -199,7 +194,7 @@ fn damage_never_changes_what_the_feed_tells() {
     drop(store);
     let mut cases: Vec<(PathBuf, usize)> = Vec::new();
     for (number, (path, bytes)) in files(&world).into_iter().enumerate() {
-        cases.extend(offsets(&bytes, stride(), number).into_iter().map(|at| (path.clone(), at)));
+        cases.extend(offsets(&bytes, stride(293, 29), number).into_iter().map(|at| (path.clone(), at)));
     }
     let refused = AtomicUsize::new(0);
     on_two_threads(&cases, |(path, at)| {

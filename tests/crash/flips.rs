@@ -7,13 +7,8 @@ use ossicle::{CompactOptions, PutOptions, RestoreOptions, SalvageOptions, Storag
 
 use crate::harness::damage::{copy, files, survey};
 use crate::harness::model::State;
-use crate::harness::seed;
 use crate::harness::world::{DIR, SEALED, World, key, observe};
-
-/// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
-fn stride() -> usize {
-    std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(37)
-}
+use crate::harness::{seed, stride};
 
 const LAST: &str = "last";
 /// How many small bodies are packed into one frame.
@@ -101,7 +96,7 @@ fn every_flip(seed: u64) {
     for (path, bytes) in files(&world) {
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| (last + 40).min(bytes.len()));
         let is_segment = path.extension().is_some_and(|end| end == "seg");
-        for at in (0..used).step_by(stride()) {
+        for at in (0..used).step_by(stride(331, 37)) {
             let damaged = copy(&world);
             assert!(damaged.disk.flip(&path, at as u64, 1 << (at % 8)));
             let what = format!("byte {at} of {}", path.display());

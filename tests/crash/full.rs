@@ -3,7 +3,7 @@
 use ossicle::{CompactOptions, ErrorKind, PutOptions};
 
 use crate::harness::world::{World, observe, verify};
-use crate::harness::{full, scripts, seed};
+use crate::harness::{effort, full, scripts, seed};
 
 #[test]
 fn disks_of_every_size() {
@@ -14,6 +14,7 @@ fn disks_of_every_size() {
             "index_rewritten" => 16 << 10,
             _ => 4 << 10,
         };
+        let step = step * effort::of(16, 1);
         disks += full::every_capacity(&script, seed(), step, None).unwrap().runs;
     }
     println!("full disks: {disks}");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ossicle::{Durability, Maintenance, PutOptions, Settings, Store};
 
-use crate::harness::{Dice, seed, world};
+use crate::harness::{Dice, effort, seed, world};
 
 /// Says to a child where to write.
 const CHILD: &str = "OSSICLE_CRASH_CHILD";
@@ -65,7 +65,7 @@ fn child() {
 
 #[test]
 fn what_was_acknowledged_survives_kills() {
-    let cycles = std::env::var("OSSICLE_CRASH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
+    let cycles = effort::number("OSSICLE_CRASH_KILLS", 5, 25);
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("store");
     let mut dice = Dice::new(seed());

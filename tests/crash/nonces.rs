@@ -9,12 +9,7 @@ use ossicle::{
 
 use crate::harness::script::BACKUP;
 use crate::harness::world::{SEALED, World, key, verify};
-use crate::harness::{Dice, policy_of, seed};
-
-/// How many operations: a million with `OSSICLE_NONCE_OPERATIONS=1000000`.
-fn operations() -> u64 {
-    std::env::var("OSSICLE_NONCE_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
-}
+use crate::harness::{Dice, effort, policy_of, seed};
 
 /// One call of a program, most of them short. Bodies say which opening they are of.
 fn work(store: &Store, bucket: &Bucket, dice: &mut Dice, opening: u64) -> ossicle::Result<u64> {
@@ -45,7 +40,7 @@ fn work(store: &Store, bucket: &Bucket, dice: &mut Dice, opening: u64) -> ossicl
 /// Every opening is watched by the world, which panics where a nonce comes back.
 #[test]
 fn no_nonce_is_used_twice_over_crashes_clones_and_backups() {
-    let (began, wanted) = (Instant::now(), operations());
+    let (began, wanted) = (Instant::now(), effort::number("OSSICLE_NONCE_OPERATIONS", 4000, 20_000));
     let mut world = World::new(seed() | SEALED, None);
     world.settings.delta_bytes = 1 << 20;
     let mut dice = Dice::new(seed());

@@ -14,7 +14,7 @@ use crate::harness::climate::Climate;
 use crate::harness::run::{Weather, run};
 use crate::harness::script::KMS;
 use crate::harness::world::{APART, SEALED, World, observe, verify};
-use crate::harness::{aftermath, cuts, errors, policy_of, race, scripts, seed};
+use crate::harness::{aftermath, cuts, errors, places, policy_of, race, scripts, seed, spread};
 
 /// A store with a bucket, in a world of its own.
 fn store() -> (World, ossicle::Store, ossicle::Bucket) {
@@ -294,7 +294,8 @@ fn a_directory_of_a_tier_that_was_made_in_vain_is_made_anew() {
     let script = climate.script(&scripts::first_steps());
     let calls = World::new(climate.seed(seed()), None);
     drop(calls.open().unwrap());
-    errors::changes(&script, climate.seed(seed()), 0..=calls.disk.operations(), None).unwrap();
+    let calls = spread(calls.disk.operations() + 1, places(16), seed());
+    errors::changes(&script, climate.seed(seed()), calls, None).unwrap();
 }
 
 /// What was streamed when a write failed was sealed once more with the same key and nonce, which gave the plaintext, and

@@ -12,35 +12,36 @@ use crate::harness::model::State;
 use crate::harness::run::{Weather, calm, run};
 use crate::harness::script::{Op, Script};
 use crate::harness::world::{DIR, SEALED, World, key, observe, verify};
-use crate::harness::{cuts, errors, full, nested, places, scripts, seed};
+use crate::harness::{cuts, effort, errors, full, nested, places, scripts, seed, stride};
 
 #[test]
 fn shreds() {
-    let tally = cuts::every_call(&scripts::shreds(), seed() | SEALED, None).unwrap();
+    let tally = cuts::some_calls(&scripts::shreds(), seed() | SEALED, places(40), None).unwrap();
     println!("shreds, sealed: {} disks", tally.runs);
 }
 
 #[test]
 fn torn_writes() {
     for script in [scripts::first_steps(), scripts::streamed_buffered(), scripts::shreds()] {
-        cuts::every_call_torn(&script, seed() | SEALED, None).unwrap();
+        cuts::some_calls_torn(&script, seed() | SEALED, places(20), None).unwrap();
     }
 }
 
 #[test]
 fn failing_calls_full_disks_and_cut_recoveries() {
     let script = scripts::overwrite_and_relocate();
-    errors::some_changes(&script, seed() | SEALED, places(40), None).unwrap();
-    full::every_capacity(&scripts::first_steps(), seed() | SEALED, 16 << 10, None).unwrap();
-    nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
+    errors::some_changes(&script, seed() | SEALED, places(12), None).unwrap();
+    full::every_capacity(&scripts::first_steps(), seed() | SEALED, effort::of(96 << 10, 16 << 10), None)
+        .unwrap();
+    nested::every_recovery(&script, seed() | SEALED, effort::of(97, 11), 1, None).unwrap();
 }
 
 #[test]
 fn failing_calls_full_disks_and_cut_recoveries_of_shreds() {
     let script = scripts::shreds();
-    errors::some_changes(&script, seed() | SEALED, places(60), None).unwrap();
-    full::every_capacity(&script, seed() | SEALED, 16 << 10, None).unwrap();
-    nested::every_recovery(&script, seed() | SEALED, 11, 1, None).unwrap();
+    errors::some_changes(&script, seed() | SEALED, places(12), None).unwrap();
+    full::every_capacity(&script, seed() | SEALED, effort::of(96 << 10, 16 << 10), None).unwrap();
+    nested::every_recovery(&script, seed() | SEALED, effort::of(97, 11), 1, None).unwrap();
 }
 
 /// Wherever a shred is cut, the next opening ends it; and then no old file that turns up again is opened by the key.
@@ -64,7 +65,7 @@ fn a_shred_that_was_cut_is_ended_and_leaves_nothing() {
     assert!(secret(&salvaged(&copy(&before), "/saved").unwrap()));
     let (calm, _) = calm(&script, seed() | SEALED, None).unwrap();
     let mut ended = 0;
-    for at in (0..=calm.disk.operations()).step_by(5) {
+    for at in (0..=calm.disk.operations()).step_by(effort::of(17, 5)) {
         for policy in [CutPolicy::DropUnsynced, CutPolicy::Torn(at)] {
             let world = World::new(seed() | SEALED, None);
             world.disk.fail_at(at, Fault::PowerCut);
@@ -101,7 +102,7 @@ fn no_file_tells_anything_after_any_crash() {
         let secrets = secrets(&known);
         assert!(secrets.len() > 3);
         let operations = calm.disk.operations();
-        for at in (0..=operations).step_by((operations / 24).max(1) as usize) {
+        for at in (0..=operations).step_by((operations / effort::of(6, 24)).max(1) as usize) {
             let world = World::new(seed() | SEALED, None);
             world.disk.fail_at(at, Fault::PowerCut);
             drop(run(&world, &script, Weather::Cut).unwrap());
@@ -121,18 +122,13 @@ fn no_file_tells_anything_after_any_crash() {
     }
 }
 
-/// Every how many bytes one is flipped: all with `OSSICLE_CRASH_FLIPS=1`.
-fn stride() -> usize {
-    std::env::var("OSSICLE_CRASH_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(13)
-}
-
 #[test]
 fn every_flipped_byte_of_a_small_store_is_found_or_does_not_matter() {
     let (world, state) = small(seed(), None);
     let mut flips = 0;
     for (path, bytes) in files(&world) {
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| (last + 40).min(bytes.len()));
-        for at in (0..used).step_by(stride()) {
+        for at in (0..used).step_by(stride(59, 13)) {
             let damaged = copy(&world);
             assert!(damaged.disk.flip(&path, at as u64, 1 << (at % 8)));
             flips += 1;
@@ -311,7 +307,7 @@ fn pages_and_files_of_another_place_or_store_are_refused() {
     let pages = world.disk.contents(&path).unwrap();
     let page = 4096 + 40;
     for one in 0..pages.len() / page {
-        for from in (0..pages.len() / page).filter(|from| *from != one) {
+        for from in (0..pages.len() / page).filter(|from| *from != one).step_by(effort::of(7, 1)) {
             let mut bad = pages.clone();
             bad[one * page..(one + 1) * page].copy_from_slice(&pages[from * page..(from + 1) * page]);
             let changed = copy(&world);

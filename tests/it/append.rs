@@ -9,7 +9,7 @@ use ossicle::{
     VirtualClock,
 };
 
-use crate::{a_bucket, code, read};
+use crate::{a_bucket, code, effort, read};
 
 /// Bytes that differ from place to place.
 fn noise(seed: u64, len: usize) -> Vec<u8> {
@@ -209,7 +209,7 @@ fn entries(store: &Store) -> u64 {
 #[test]
 fn many_small_appends_stay_cheap() {
     let (store, bucket) = a_bucket();
-    let count = if cfg!(debug_assertions) { 20_000 } else { 100_000 };
+    let count = effort::of(20_000, 100_000);
     let whole = grow(&bucket, "a", std::iter::repeat_n(100, count));
     assert!(read(&bucket, "a") == whole);
     assert_eq!(bucket.head("a").unwrap().digests.crc64.unwrap(), crc64(&bucket, &whole));

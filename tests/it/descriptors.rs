@@ -6,7 +6,7 @@ use std::process::Command;
 
 use ossicle::*;
 
-use crate::{ARGUMENT, argument, read};
+use crate::{ARGUMENT, argument, effort, read};
 
 /// Runs one test of this binary again in a process that may open so many files.
 fn with_limit(limit: u32, test: &str, argument: &str) {
@@ -131,8 +131,7 @@ fn a_store_of_many_segments_lives_with_few_descriptors() {
 #[test]
 fn a_store_as_large_as_they_come_opens_with_256_descriptors() {
     // In segments of the usual length these would be 64 GiB for each thousand; more with the variable.
-    let openings = std::env::var("OSSICLE_MANY_OPENINGS").ok().and_then(|text| text.parse().ok());
-    let openings = openings.unwrap_or(200);
+    let openings = effort::number("OSSICLE_MANY_OPENINGS", 140, 200);
     match argument() {
         Some(dir) => {
             for read_only in [true, false] {

@@ -11,7 +11,7 @@ use ossicle::{
     PutOptions, Settings, Store, Versioning, VirtualClock, WriteOptions,
 };
 
-use crate::{a_bucket, code};
+use crate::{a_bucket, code, effort};
 
 /// A disk in memory on which a store can be opened again and again.
 struct Disk {
@@ -845,7 +845,7 @@ fn the_feed_from_the_beginning_makes_the_store_again() {
 #[test]
 fn under_any_bound_the_feed_leads_to_the_store_or_says_that_it_cannot() {
     let mut truncated = 0;
-    for seed in 100..116 {
+    for seed in 100..100 + effort::of(4, 16) {
         let mut dice = Dice(seed);
         let disk = Disk::new([0, 1 << 20, 3 << 20][dice.below(3) as usize]);
         let mut store = disk.open(false);
@@ -879,5 +879,5 @@ fn under_any_bound_the_feed_leads_to_the_store_or_says_that_it_cannot() {
             }
         }
     }
-    assert!(truncated > 10, "{truncated}");
+    assert!(truncated > effort::of(2, 10), "{truncated}");
 }

@@ -11,6 +11,7 @@ use ossicle::{
 use proptest::prelude::*;
 
 use super::lifecycle::{DAY, HOUR, at_noon, maintain, midnight};
+use crate::effort;
 
 const KEYS: [&str; 4] = ["a", "a/x", "a/y", "b"];
 const DAYS: u32 = 20;
@@ -176,7 +177,7 @@ fn play(ops: Vec<Op>, rules: Vec<Rule>, late: u32) -> Result<(), TestCaseError> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: effort::of(12, 100), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn run_preview_header_and_budget_say_the_same(

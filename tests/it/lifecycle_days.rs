@@ -8,6 +8,7 @@ use ossicle::{Bucket, LifecycleAction, Rule, StorageClass, Store, Versioning};
 use proptest::prelude::*;
 
 use super::lifecycle::{DAY, HOUR, at_noon, maintain, midnight, set};
+use crate::effort;
 
 /// A version as the simulation keeps it; a delete marker has no class.
 #[derive(Clone, Debug, PartialEq)]
@@ -255,7 +256,7 @@ fn play(rules: Vec<Rule>, versioned: Option<bool>, ops: Vec<Op>, rest: bool) -> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: effort::of(80, 600), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn runs_do_what_a_simulation_does(

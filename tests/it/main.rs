@@ -26,6 +26,8 @@ mod delete;
 mod density;
 mod descending;
 mod descriptors;
+#[path = "../effort/mod.rs"]
+mod effort;
 mod encryption;
 mod envelopes;
 mod failed_writes;

@@ -13,7 +13,7 @@ use ossicle::{
     PutOptions, ReadMode, RealVfs, Settings, Site, Snapshot, Store, StoreBuilder, Vfs, VirtualClock,
 };
 
-use crate::{ARGUMENT, argument, assert_reads_well, read};
+use crate::{ARGUMENT, argument, assert_reads_well, effort, read};
 
 type Objects = BTreeMap<String, Vec<u8>>;
 
@@ -239,7 +239,7 @@ fn at_each_refresh_a_reader_sees_a_durable_prefix_and_old_snapshots_stay() {
         let reader = place.reader();
         let mut kept: Vec<(Snapshot, Lsn)> = Vec::new();
         let mut object = None;
-        for round in 0..1500_u64 {
+        for round in 0..effort::of(300, 1500_u64) {
             churn.step();
             let lsn = if round % 3 == 0 { reader.refresh().unwrap() } else { continue };
             assert!(churn.durable <= lsn && lsn <= now(&churn.store()), "round {round}: {lsn:?}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ossicle::{Bucket, Durability, Maintenance, PutOptions, Store};
 
-use crate::read;
+use crate::{effort, read};
 
 fn manual() -> (tempfile::TempDir, Store, Bucket) {
     let dir = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn the_past_has_no_gap_where_it_begins() {
 
 #[test]
 fn a_fork_that_goes_takes_nothing_of_what_its_parent_reads_beneath_a_layer() {
-    for steps in 0..24 {
+    for steps in effort::some((0..24).collect(), 4) {
         let (_dir, store, bucket) = manual();
         let step = |count| {
             (0..count).for_each(|_| {

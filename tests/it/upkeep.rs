@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use ossicle::*;
 
-use crate::read;
+use crate::{effort, read};
 
 /// How long a stress runs, if `OSSICLE_STRESS_SECONDS` does not say so.
 fn span() -> Duration {
-    let seconds = std::env::var("OSSICLE_STRESS_SECONDS").ok().and_then(|text| text.parse().ok());
-    seconds.map_or(Duration::from_millis(1500), Duration::from_secs)
+    Duration::from_secs_f64(effort::number("OSSICLE_STRESS_SECONDS", 0.5, 1.5))
 }
 
 fn small() -> Settings {

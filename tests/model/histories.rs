@@ -2,8 +2,8 @@
 //!
 //! One run compares more than a million calls on stores in memory: each test asks for its share of them.
 //!
-//! Every run plays the same histories; `PROPTEST_RNG_SEED` draws others, `OSSICLE_MODEL_TIMES=10` ten times as many,
-//! `PROPTEST_CASES` so many. With `--nocapture` each test says how many calls it has compared.
+//! Every run plays the same histories, an eighth of them unless `OSSICLE_TESTS=full`; `OSSICLE_TEST_SEED` draws others,
+//! `OSSICLE_MODEL_TIMES=10` ten times as many. With `--nocapture` each test says how many calls it has compared.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,14 +13,13 @@ use ossicle::{ReadMode, Settings};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
+use crate::effort;
 use crate::history::{Op, history};
 use crate::play::Play;
 use crate::world::{World, small};
 
-/// How many times as many histories are played as usual; 1, or what `OSSICLE_MODEL_TIMES` says.
-fn times() -> u32 {
-    std::env::var("OSSICLE_MODEL_TIMES").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
+/// Of the histories one in so many is played in a sample.
+const SAMPLED: u32 = 8;
 
 /// Plays `cases` histories of at most `most` calls, each in worlds of its own. In all at least `least` calls must come
 /// of it, of which every answer was compared; how many there were is printed.
@@ -37,14 +36,17 @@ fn play_some(
     keep: fn(&mut Op) -> bool,
     worlds: impl Fn() -> Vec<World>,
 ) {
-    let mut config =
-        ProptestConfig { failure_persistence: None, max_shrink_time: 60_000, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases * times();
-    }
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
-        config.rng_seed = RngSeed::Fixed(seed);
-    }
+    let times = effort::number("OSSICLE_MODEL_TIMES", 1, SAMPLED);
+    let config = ProptestConfig {
+        cases: (cases * times).div_ceil(SAMPLED),
+        rng_seed: RngSeed::Fixed(seed.wrapping_mul(effort::seed())),
+        failure_persistence: None,
+        max_shrink_time: 60_000,
+        ..ProptestConfig::default()
+    };
+    // A sample may have the shorter histories.
+    let least = if times < SAMPLED { least * 3 / 4 } else { least };
+    let least = least * u64::from(times) / u64::from(SAMPLED);
     let played = Mutex::new((0, BTreeMap::new()));
     let outcome = TestRunner::new(config).run(&history(most), |mut history: Vec<Op>| {
         history.retain_mut(keep);
@@ -64,7 +66,7 @@ fn play_some(
     let (played, tally) = played.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     println!("calls and commits: {tally:?}");
     println!("{played} calls compared");
-    assert!(played >= least || std::env::var_os("PROPTEST_CASES").is_some(), "only {played} calls compared");
+    assert!(played >= least, "only {played} calls compared");
 }
 
 #[test]

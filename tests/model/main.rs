@@ -12,6 +12,8 @@
 )]
 
 mod contention;
+#[path = "../effort/mod.rs"]
+mod effort;
 mod histories;
 mod history;
 mod play;

@@ -31,7 +31,7 @@ const TIME: Duration = Duration::from_secs(60);
 type Hunt = fn(&Script, u64, Option<Planted>) -> Verdict<()>;
 
 fn cut(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
-    cuts::every_call(script, seed, mistake).map(drop)
+    cuts::some_calls(script, seed, u64::MAX, mistake).map(drop)
 }
 
 fn fail(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
@@ -52,7 +52,7 @@ fn play(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
 }
 
 fn tear(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {
-    cuts::every_call_torn(script, seed, mistake).map(drop)
+    cuts::some_calls_torn(script, seed, u64::MAX, mistake).map(drop)
 }
 
 fn fill(_: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<()> {

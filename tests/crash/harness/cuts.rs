@@ -50,11 +50,6 @@ fn past(world: &World, run: &Run) -> Verdict {
     verify(&store)
 }
 
-/// Every call with the policy that loses most and one that a number decides.
-pub fn every_call(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
-    some_calls(script, seed, u64::MAX, mistake)
-}
-
 /// At most so many calls, spread over all of them, with the policy that loses most and one that a number decides.
 pub fn some_calls(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
@@ -67,11 +62,11 @@ pub fn some_calls(script: &Script, seed: u64, most: u64, mistake: Option<Planted
     Ok(tally)
 }
 
-/// Every call, with writes of which some sectors are lost.
-pub fn every_call_torn(script: &Script, seed: u64, mistake: Option<Planted>) -> Verdict<Tally> {
+/// At most so many calls, with writes of which some sectors are lost.
+pub fn some_calls_torn(script: &Script, seed: u64, most: u64, mistake: Option<Planted>) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
-    for at in 0..=world.disk.operations() {
+    for at in spread(world.disk.operations() + 1, most, seed) {
         let policies = [0, 1, 2].map(|more| CutPolicy::Torn(seed * 1000 + at * 3 + more));
         tally.join(cut(script, at, &policies, seed, mistake)?);
     }

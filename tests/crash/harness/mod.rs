@@ -24,8 +24,12 @@ pub mod scripts;
 pub mod upload;
 pub mod world;
 
+#[path = "../../effort/mod.rs"]
+pub mod effort;
+
 use std::time::{Duration, Instant};
 
+pub use effort::{places, seed};
 use ossicle::testing::{CutPolicy, FaultyDisk};
 
 /// What a check found wrong, as a sentence.
@@ -129,21 +133,7 @@ pub fn spread(count: u64, most: u64, seed: u64) -> Vec<u64> {
     (0..most).map(part).collect()
 }
 
-/// How many places of a script are tried: `few` in a build without optimisation, all in one with it, as many as
-/// `OSSICLE_CRASH_PLACES` says in either.
-pub fn places(few: u64) -> u64 {
-    let said = std::env::var("OSSICLE_CRASH_PLACES").ok().and_then(|text| text.parse().ok());
-    said.unwrap_or(if cfg!(debug_assertions) { few } else { u64::MAX })
-}
-
-/// The seed of this run: `OSSICLE_CRASH_SEED` repeats one.
-pub fn seed() -> u64 {
-    std::env::var("OSSICLE_CRASH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-}
-
-/// The seconds for the random part of all tests together: `OSSICLE_CRASH_BUDGET`.
-pub fn budget() -> Duration {
-    let seconds =
-        std::env::var("OSSICLE_CRASH_BUDGET").ok().and_then(|text| text.parse().ok()).unwrap_or(40.0);
-    Duration::from_secs_f64(seconds)
+/// Of how many bytes one is flipped: `sample` of them, or `whole`; every one with `OSSICLE_CRASH_FLIPS=1`.
+pub fn stride(sample: usize, whole: usize) -> usize {
+    effort::number("OSSICLE_CRASH_FLIPS", sample, whole)
 }

@@ -6,9 +6,9 @@ use super::model::State;
 use super::run::{Weather, calm, run};
 use super::script::Script;
 use super::world::{World, observe};
-use super::{Tally, Verdict, aftermath, policy_of};
+use super::{Tally, Verdict, aftermath, policy_of, spread};
 
-/// Cuts at every `stride`-th call of the script, and then at every call of each recovery, `depth` levels deep.
+/// Cuts at one of every `stride` calls of the script, and then at every call of each recovery, `depth` levels deep.
 pub fn every_recovery(
     script: &Script,
     seed: u64,
@@ -18,8 +18,8 @@ pub fn every_recovery(
 ) -> Verdict<Tally> {
     let (world, _) = calm(script, seed, mistake)?;
     let mut tally = Tally::default();
-    let mut at = seed % stride;
-    while at <= world.disk.operations() {
+    let calls = world.disk.operations() + 1;
+    for at in spread(calls, calls.div_ceil(stride), seed) {
         let first = World::new(seed, mistake);
         first.disk.fail_at(at, Fault::PowerCut);
         let wrong =
@@ -30,7 +30,6 @@ pub fn every_recovery(
             let deeper = recoveries(&after, &run.allowed(), at + seed, depth);
             tally.join(deeper.map_err(|why| wrong(format!("policy {policy:?}, {why}")))?);
         }
-        at += stride;
     }
     Ok(tally)
 }
