@@ -8,7 +8,7 @@
 )]
 
 #[path = "../crash/harness/mod.rs"]
-#[allow(dead_code, reason = "the crash tests use all of it")]
+#[allow(dead_code, unused_imports, reason = "the crash tests use all of it")]
 mod harness;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
