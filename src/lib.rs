@@ -30,6 +30,7 @@ mod error;
 mod format;
 mod index;
 mod maintenance;
+mod md5;
 mod model;
 mod ops;
 mod segment;

@@ -3,13 +3,11 @@
 //! The keys of most buckets are those of their objects. In a bucket with a renamed prefix or with forks they are not,
 //! and removing a prefix touches none of the keys that it removes. Such a commit carries one row more, which says it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
-use crate::format::row::{self, Row};
+use crate::format::row::{self, Row, fields, variants};
 
 /// What a commit did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     /// The row `at` is the current version of an object now, or its removal.
     Object {
@@ -52,8 +50,21 @@ pub enum Said {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Note(Vec<Said>);
+variants!(Said {
+    0u32 Object { bucket, key, at },
+    1u32 DeletePrefix { bucket, prefix },
+    2u32 RenamePrefix { bucket, prefix, new_prefix },
+    3u32 Fork { from, bucket },
+    4u32 Tidied,
+    5u32 Same { at }
+});
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Note {
+    said: Vec<Said>,
+}
+
+fields!(Note { said });
 
 impl Row for Note {
     const KIND: u8 = 6;
@@ -62,12 +73,12 @@ impl Row for Note {
 
 /// The payload of the note.
 pub fn encode(said: &[Said]) -> Vec<u8> {
-    row::encode(&Note(said.to_vec()))
+    row::encode(&Note { said: said.to_vec() })
 }
 
 /// Reads the payload of a note.
 pub fn decode(payload: &[u8]) -> Result<Vec<Said>> {
     row::decode::<Note>(payload)
-        .map(|note| note.0)
+        .map(|note| note.said)
         .map_err(|reason| Error::corrupt("a note of the catalog", 0, reason))
 }

@@ -1,11 +1,9 @@
 //! The row of a budget.
 
-use serde::{Deserialize, Serialize};
-
-use super::Row;
+use super::{Row, fields};
 
 /// How many bytes may be stored, and what goes first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BudgetRow {
     /// The most bytes.
     pub bytes: u64,
@@ -14,6 +12,8 @@ pub struct BudgetRow {
     /// By what it is decided what goes first: 1 lifecycle, 2 priority, 3 oldest access.
     pub order: Vec<u8>,
 }
+
+fields!(BudgetRow { bytes, headroom, order });
 
 impl Row for BudgetRow {
     const KIND: u8 = 24;

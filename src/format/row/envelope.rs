@@ -1,11 +1,9 @@
 //! How a version is encrypted, the wrapped keys of buckets, and what a bucket asks for.
 
-use serde::{Deserialize, Serialize};
-
-use super::Row;
+use super::{Row, fields, variants};
 
 /// How a version is encrypted, beside the encryption of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SealRow {
     /// With the store's own key: the store is sealed, and this was asked for.
     Store,
@@ -29,6 +27,12 @@ pub enum SealRow {
     },
 }
 
+variants!(SealRow {
+    0u32 Store,
+    1u32 Kms { bucket, key_id, generation, envelope },
+    2u32 Customer { fingerprint, envelope }
+});
+
 impl SealRow {
     /// The envelope around the body, if there is one.
     pub fn envelope(&self) -> Option<&EnvelopeRow> {
@@ -48,7 +52,7 @@ impl SealRow {
 }
 
 /// The envelope around a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnvelopeRow {
     /// Leads from the key to the object's.
     pub salt: [u8; 32],
@@ -58,8 +62,10 @@ pub struct EnvelopeRow {
     pub parts: Vec<PartRun>,
 }
 
+fields!(EnvelopeRow { salt, commitment, parts });
+
 /// Parts with numbers that follow on each other, and with one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartRun {
     /// The number of the first.
     pub first: u32,
@@ -69,8 +75,10 @@ pub struct PartRun {
     pub size: u64,
 }
 
+fields!(PartRun { first, count, size });
+
 /// A key of a bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BucketKeyRow {
     /// The name of the key that wraps it.
     pub key_id: String,
@@ -84,19 +92,23 @@ pub struct BucketKeyRow {
     pub retired: bool,
 }
 
+fields!(BucketKeyRow { key_id, wrapped, commitment, made, retired });
+
 impl Row for BucketKeyRow {
     const KIND: u8 = 26;
     const SCHEMA: u8 = 1;
 }
 
 /// How a bucket encrypts what is written to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EncryptionRow {
     /// 1 the store's own key, 2 a named key.
     pub algorithm: u8,
     /// The name of the key.
     pub key_id: Option<String>,
 }
+
+fields!(EncryptionRow { algorithm, key_id });
 
 impl Row for EncryptionRow {
     const KIND: u8 = 27;

@@ -1,23 +1,22 @@
 //! The rows of lifecycle rules, of the access monitor, and of the runs that carry rules out.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Row, UNKNOWN, decode_body, encode_body};
+use super::{Row, UNKNOWN, decode_body, encode_body, fields, variants};
 
 /// The lifecycle rules of a bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LifecycleRow {
     /// The rules, in order.
     pub rules: Vec<RuleRow>,
     /// Whether they may overlap.
     pub overlap: bool,
     /// When each of them was set, in milliseconds since 1970; no part of schema 1, where it is not known.
-    #[serde(skip)]
     pub set: Vec<u64>,
 }
 
+fields!(LifecycleRow { rules, overlap } skip { set });
+
 /// One rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleRow {
     /// The name.
     pub id: String,
@@ -47,8 +46,24 @@ pub struct RuleRow {
     pub access_base: Option<u64>,
 }
 
+fields!(RuleRow {
+    id,
+    prefix,
+    enabled,
+    tags,
+    except,
+    larger,
+    smaller,
+    expiration,
+    transitions,
+    abort,
+    noncurrent_days,
+    noncurrent_transitions,
+    access_base
+});
+
 /// When something is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenRow {
     /// After so many days.
     Days(u32),
@@ -60,8 +75,15 @@ pub enum WhenRow {
     Markers,
 }
 
+variants!(WhenRow {
+    0u32 Days(inner),
+    1u32 Before(inner),
+    2u32 On(inner),
+    3u32 Markers
+});
+
 /// A change of class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransitionRow {
     /// When.
     pub when: WhenRow,
@@ -74,6 +96,8 @@ pub struct TransitionRow {
     /// Whether small files are moved, if that is said.
     pub small_files: Option<bool>,
 }
+
+fields!(TransitionRow { when, class, by_access, return_on_visit, small_files });
 
 /// The schema of rules that say when they were set.
 const WITH_SET: u8 = 2;
@@ -99,7 +123,7 @@ impl Row for LifecycleRow {
 }
 
 /// Whether a bucket notes accesses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccessMonitorRow {
     /// Whether it does.
     pub enabled: bool,
@@ -107,13 +131,15 @@ pub struct AccessMonitorRow {
     pub since: u64,
 }
 
+fields!(AccessMonitorRow { enabled, since });
+
 impl Row for AccessMonitorRow {
     const KIND: u8 = 17;
     const SCHEMA: u8 = 1;
 }
 
 /// How far the runs of a store have come.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunRow {
     /// The day (midnights since 1970) whose run was done last, or on which the first rules were set.
     pub done: u64,
@@ -121,8 +147,10 @@ pub struct RunRow {
     pub running: Option<RunningRow>,
 }
 
+fields!(RunRow { done, running });
+
 /// A run that is being done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunningRow {
     /// Its day.
     pub day: u64,
@@ -132,8 +160,10 @@ pub struct RunningRow {
     pub place: PlaceRow,
 }
 
+fields!(RunningRow { day, bucket, place });
+
 /// A place in a run through a bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaceRow {
     /// At the objects with this key and above.
     Objects(Vec<u8>),
@@ -152,6 +182,13 @@ pub enum PlaceRow {
     Accesses(Vec<u8>),
 }
 
+variants!(PlaceRow {
+    0u32 Objects(inner),
+    1u32 Versions { key, tail, modified },
+    2u32 Uploads(inner),
+    3u32 Accesses(inner)
+});
+
 impl Default for PlaceRow {
     fn default() -> PlaceRow {
         PlaceRow::Objects(Vec::new())
@@ -164,7 +201,7 @@ impl Row for RunRow {
 }
 
 /// What the last run did in a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReportRow {
     /// The day of the run.
     pub day: u64,
@@ -175,6 +212,8 @@ pub struct ReportRow {
     /// Seen, expired, removed, markers, transitioned, returned, aborted, held.
     pub counts: [u64; 8],
 }
+
+fields!(ReportRow { day, begun, ended, counts });
 
 impl Row for ReportRow {
     const KIND: u8 = 19;
