@@ -30,7 +30,6 @@ mod error;
 mod format;
 mod index;
 mod maintenance;
-mod md5;
 mod model;
 mod ops;
 mod segment;

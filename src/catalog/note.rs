@@ -3,11 +3,13 @@
 //! The keys of most buckets are those of their objects. In a bucket with a renamed prefix or with forks they are not,
 //! and removing a prefix touches none of the keys that it removes. Such a commit carries one row more, which says it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
-use crate::format::row::{self, Row, fields, variants};
+use crate::format::row::{self, Row};
 
 /// What a commit did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// The row `at` is the current version of an object now, or its removal.
     Object {
@@ -50,21 +52,8 @@ pub enum Said {
     },
 }
 
-variants!(Said {
-    0u32 Object { bucket, key, at },
-    1u32 DeletePrefix { bucket, prefix },
-    2u32 RenamePrefix { bucket, prefix, new_prefix },
-    3u32 Fork { from, bucket },
-    4u32 Tidied,
-    5u32 Same { at }
-});
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Note {
-    said: Vec<Said>,
-}
-
-fields!(Note { said });
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note(Vec<Said>);
 
 impl Row for Note {
     const KIND: u8 = 6;
@@ -73,12 +62,12 @@ impl Row for Note {
 
 /// The payload of the note.
 pub fn encode(said: &[Said]) -> Vec<u8> {
-    row::encode(&Note { said: said.to_vec() })
+    row::encode(&Note(said.to_vec()))
 }
 
 /// Reads the payload of a note.
 pub fn decode(payload: &[u8]) -> Result<Vec<Said>> {
     row::decode::<Note>(payload)
-        .map(|note| note.said)
+        .map(|note| note.0)
         .map_err(|reason| Error::corrupt("a note of the catalog", 0, reason))
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
 
 use super::keyring::Locked;
 use super::nonces::{Chance, Nonces};
 use super::provider::{KeyProvider, MAX_KEY_ID, MAX_WRAPPED};
 use super::secret::SecretKey;
-use crate::md5::Md5;
 
 /// What a bucket's key is called, among all that there ever were: random.
 pub type Generation = [u8; 16];
@@ -47,7 +47,7 @@ impl CustomerKey {
 
     /// The same, as bytes.
     pub fn mark(&self) -> [u8; 16] {
-        Md5::of(self.0.as_bytes())
+        Md5::digest(self.0.as_bytes()).into()
     }
 
     /// The key itself.

@@ -5,7 +5,7 @@
     reason = "this is the door that the ban protects"
 )]
 
-use std::{fmt, io};
+use std::fmt;
 
 use parking_lot::Mutex;
 
@@ -19,26 +19,8 @@ impl Entropy for OsEntropy {
     /// # Panics
     /// If the system has no randomness to give: keys and ids made without it would be worse than no store.
     fn fill(&self, buf: &mut [u8]) {
-        random(buf).expect("the operating system gives no random bytes");
+        getrandom::fill(buf).expect("the operating system gives no random bytes");
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn random(mut buf: &mut [u8]) -> io::Result<()> {
-    use rustix::rand::{GetRandomFlags, getrandom};
-    while !buf.is_empty() {
-        match getrandom(&mut *buf, GetRandomFlags::empty()) {
-            Ok(len) => buf = &mut buf[len..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn random(buf: &mut [u8]) -> io::Result<()> {
-    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, buf)
 }
 
 /// Random bytes that are the same for the same seed, for tests. Never make keys from it.

@@ -1,6 +1,6 @@
 //! Digests of bodies: BLAKE3 always, and the MD5 and CRC-64/XZ that OSS shows where a bucket asks for them.
 
-use crate::md5::Md5;
+use md5::{Digest as _, Md5};
 
 /// The polynomial 0x42F0E1EBA9EA3693 of CRC-64/XZ with its bits reflected: bit 63 stands for x^0, bit 0 for x^63.
 const POLYNOMIAL: u64 = 0xC96C_5795_D787_0F42;
@@ -68,7 +68,7 @@ impl Hasher {
 
     pub(crate) fn finish(self) -> ObjectDigests {
         let blake3 = Some(*self.blake3.finalize().as_bytes());
-        let (md5, crc64) = self.oss.map(|(md5, crc64)| (md5.finish(), crc64.value())).unzip();
+        let (md5, crc64) = self.oss.map(|(md5, crc64)| (md5.finalize().into(), crc64.value())).unzip();
         ObjectDigests { blake3, md5, crc64 }
     }
 }

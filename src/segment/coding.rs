@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use zstd_safe::{CCtx, CParameter, DCtx, ResetDirective};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::error::{Error, Result};
 use crate::format::coded::StoredChunk;
@@ -40,8 +40,8 @@ impl Coding {
 
 /// Brings chunks into the form in which they are stored. Used for many bodies, because it is costly to make.
 pub struct ChunkCoder {
-    full: CCtx<'static>,
-    probe: Option<CCtx<'static>>,
+    full: Compressor<'static>,
+    probe: Option<Compressor<'static>>,
     scratch: Vec<u8>,
     /// Whether the chunk before could not be shrunk.
     hopeless: bool,
@@ -53,22 +53,15 @@ impl std::fmt::Debug for ChunkCoder {
     }
 }
 
-fn failed(code: zstd_safe::ErrorCode) -> Error {
-    Error::io("compressing a body", std::io::Error::other(zstd_safe::get_error_name(code)))
-}
-
-fn compressor(level: i32) -> Result<CCtx<'static>> {
-    let out_of_memory = || Error::io("compressing a body", std::io::ErrorKind::OutOfMemory.into());
-    let mut made = CCtx::try_create().ok_or_else(out_of_memory)?;
-    made.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;
-    Ok(made)
+fn failed(error: std::io::Error) -> Error {
+    Error::io("compressing a body", error)
 }
 
 impl ChunkCoder {
     /// A coder that compresses at `level`.
     pub fn new(level: i32) -> Result<ChunkCoder> {
-        let probe = if level > PROBED_ABOVE { Some(compressor(1)?) } else { None };
-        let full = compressor(level)?;
+        let probe = if level > PROBED_ABOVE { Some(Compressor::new(1).map_err(failed)?) } else { None };
+        let full = Compressor::new(level).map_err(failed)?;
         Ok(ChunkCoder { full, probe, scratch: Vec::new(), hopeless: false })
     }
 
@@ -104,20 +97,15 @@ impl ChunkCoder {
 }
 
 /// Compresses `plain`; `false` if that saves too little.
-fn compress(with: &mut CCtx<'static>, plain: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+fn compress(with: &mut Compressor<'static>, plain: &[u8], out: &mut Vec<u8>) -> Result<bool> {
     out.clear();
-    out.reserve(zstd_safe::compress_bound(plain.len()));
-    let done = with.compress2(out, plain);
-    if done.is_err() {
-        // A frame that failed stays open otherwise.
-        let _ = with.reset(ResetDirective::SessionOnly);
-    }
-    done.map_err(failed)?;
+    out.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+    with.compress_to_buffer(plain, out).map_err(failed)?;
     Ok(out.len() < plain.len() - plain.len() / WORTH)
 }
 
 thread_local! {
-    static DECOMPRESSOR: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Appends to `out` the `plain` bytes of a chunk that is stored as `stored`, whose sum was right; or says why that cannot be.
@@ -129,7 +117,7 @@ pub fn restore(chunk: StoredChunk, stored: &[u8], plain: u64, out: &mut Vec<u8>)
         return Ok(());
     }
     // What it says of itself is looked at before anything is allocated for it.
-    if !matches!(zstd_safe::get_frame_content_size(stored), Ok(Some(said)) if said == plain) {
+    if !matches!(zstd::zstd_safe::get_frame_content_size(stored), Ok(Some(said)) if said == plain) {
         return Err(WRONG);
     }
     let before = out.len();
@@ -139,9 +127,9 @@ pub fn restore(chunk: StoredChunk, stored: &[u8], plain: u64, out: &mut Vec<u8>)
     let got = DECOMPRESSOR.with_borrow_mut(|kept| {
         let decompressor = match kept {
             Some(decompressor) => decompressor,
-            none => none.insert(DCtx::try_create()?),
+            none => none.insert(Decompressor::new().ok()?),
         };
-        decompressor.decompress(&mut out[before..], stored).ok()
+        decompressor.decompress_to_buffer(stored, &mut out[before..]).ok()
     });
     if got == Some(plain) { Ok(()) } else { Err(WRONG) }
 }

@@ -1,6 +1,6 @@
 //! The pipeline of long coded bodies: a second thread compresses and seals what comes next while the caller's writes.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::coding::ChunkCoder;
 use super::sealed::{BodySealer, store_chunks};

@@ -91,7 +91,7 @@ impl Export<'_> {
         let root = Directory::open(directory).map_err(about)?;
         let total = self.bucket.usage(self.prefix)?.bytes;
         let tally = Tally::begin(Progress::begin("exported", Some(total)));
-        let (send, receive) = crossbeam_channel::bounded::<ObjectMeta>(WAITING);
+        let (send, receive) = crossbeam::channel::bounded::<ObjectMeta>(WAITING);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 let (receive, tally, root) = (receive.clone(), &tally, &root);

@@ -83,7 +83,7 @@ impl Import<'_> {
     /// Takes the tree in and makes it durable.
     pub fn run(&self, store: &Store, bucket: &Bucket) -> Result<Summary, Failure> {
         let tally = Tally::begin(Progress::begin("imported", None));
-        let (send, receive) = crossbeam_channel::bounded::<Found>(WAITING);
+        let (send, receive) = crossbeam::channel::bounded::<Found>(WAITING);
         std::thread::scope(|scope| {
             for _ in 0..self.jobs {
                 let (receive, tally) = (receive.clone(), &tally);

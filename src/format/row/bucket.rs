@@ -1,9 +1,11 @@
 //! The row of a bucket, and the rows of work that is left to be done behind it.
 
-use super::{Row, decode_body, fields, variants};
+use serde::{Deserialize, Serialize};
+
+use super::{Row, decode_body};
 
 /// A bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketRow {
     /// The number that stands for the bucket; never used again.
     pub id: u64,
@@ -29,22 +31,8 @@ pub struct BucketRow {
     pub spans: Vec<SpanRow>,
 }
 
-fields!(BucketRow {
-    id,
-    created,
-    class,
-    versioning,
-    acl,
-    worm,
-    guarded,
-    quota_bytes,
-    quota_objects,
-    parent,
-    spans
-});
-
 /// Where the keys with a prefix lie, unless a longer prefix says otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpanRow {
     /// The prefix of the keys.
     pub prefix: String,
@@ -52,8 +40,6 @@ pub struct SpanRow {
     /// written to and nobody else's.
     pub layers: Vec<(u64, String)>,
 }
-
-fields!(SpanRow { prefix, layers });
 
 impl Row for BucketRow {
     const KIND: u8 = 1;
@@ -69,16 +55,15 @@ impl Row for BucketRow {
 }
 
 /// Schema 1.
+#[derive(Serialize, Deserialize)]
 pub(super) struct First {
     pub(super) id: u64,
     pub(super) created: u64,
     pub(super) class: u8,
 }
 
-fields!(First { id, created, class });
-
 /// Work that a commit has left to be done in bounded steps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TidyRow {
     /// Remove what lies in a space under a prefix that nothing reads any more, apart from some longer prefixes.
     Clean {
@@ -122,14 +107,6 @@ pub enum TidyRow {
         fresh: Option<u64>,
     },
 }
-
-variants!(TidyRow {
-    0u32 Clean { space, prefix, keep },
-    1u32 Settle { bucket, id },
-    2u32 Blob { lsn, n },
-    3u32 Erase { bucket, id, prefix, exact, drop },
-    4u32 Shred { fresh }
-});
 
 impl Row for TidyRow {
     const KIND: u8 = 5;

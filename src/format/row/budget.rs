@@ -1,9 +1,11 @@
 //! The row of a budget.
 
-use super::{Row, fields};
+use serde::{Deserialize, Serialize};
+
+use super::Row;
 
 /// How many bytes may be stored, and what goes first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetRow {
     /// The most bytes.
     pub bytes: u64,
@@ -12,8 +14,6 @@ pub struct BudgetRow {
     /// By what it is decided what goes first: 1 lifecycle, 2 priority, 3 oldest access.
     pub order: Vec<u8>,
 }
-
-fields!(BudgetRow { bytes, headroom, order });
 
 impl Row for BudgetRow {
     const KIND: u8 = 24;

@@ -1,9 +1,11 @@
 //! How a version is encrypted, the wrapped keys of buckets, and what a bucket asks for.
 
-use super::{Row, fields, variants};
+use serde::{Deserialize, Serialize};
+
+use super::Row;
 
 /// How a version is encrypted, beside the encryption of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SealRow {
     /// With the store's own key: the store is sealed, and this was asked for.
     Store,
@@ -27,12 +29,6 @@ pub enum SealRow {
     },
 }
 
-variants!(SealRow {
-    0u32 Store,
-    1u32 Kms { bucket, key_id, generation, envelope },
-    2u32 Customer { fingerprint, envelope }
-});
-
 impl SealRow {
     /// The envelope around the body, if there is one.
     pub fn envelope(&self) -> Option<&EnvelopeRow> {
@@ -52,7 +48,7 @@ impl SealRow {
 }
 
 /// The envelope around a body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvelopeRow {
     /// Leads from the key to the object's.
     pub salt: [u8; 32],
@@ -62,10 +58,8 @@ pub struct EnvelopeRow {
     pub parts: Vec<PartRun>,
 }
 
-fields!(EnvelopeRow { salt, commitment, parts });
-
 /// Parts with numbers that follow on each other, and with one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartRun {
     /// The number of the first.
     pub first: u32,
@@ -75,10 +69,8 @@ pub struct PartRun {
     pub size: u64,
 }
 
-fields!(PartRun { first, count, size });
-
 /// A key of a bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketKeyRow {
     /// The name of the key that wraps it.
     pub key_id: String,
@@ -92,23 +84,19 @@ pub struct BucketKeyRow {
     pub retired: bool,
 }
 
-fields!(BucketKeyRow { key_id, wrapped, commitment, made, retired });
-
 impl Row for BucketKeyRow {
     const KIND: u8 = 26;
     const SCHEMA: u8 = 1;
 }
 
 /// How a bucket encrypts what is written to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncryptionRow {
     /// 1 the store's own key, 2 a named key.
     pub algorithm: u8,
     /// The name of the key.
     pub key_id: Option<String>,
 }
-
-fields!(EncryptionRow { algorithm, key_id });
 
 impl Row for EncryptionRow {
     const KIND: u8 = 27;

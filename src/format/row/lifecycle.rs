@@ -1,22 +1,23 @@
 //! The rows of lifecycle rules, of the access monitor, and of the runs that carry rules out.
 
-use super::{Row, UNKNOWN, decode_body, encode_body, fields, variants};
+use serde::{Deserialize, Serialize};
+
+use super::{Row, UNKNOWN, decode_body, encode_body};
 
 /// The lifecycle rules of a bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifecycleRow {
     /// The rules, in order.
     pub rules: Vec<RuleRow>,
     /// Whether they may overlap.
     pub overlap: bool,
     /// When each of them was set, in milliseconds since 1970; no part of schema 1, where it is not known.
+    #[serde(skip)]
     pub set: Vec<u64>,
 }
 
-fields!(LifecycleRow { rules, overlap } skip { set });
-
 /// One rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleRow {
     /// The name.
     pub id: String,
@@ -46,24 +47,8 @@ pub struct RuleRow {
     pub access_base: Option<u64>,
 }
 
-fields!(RuleRow {
-    id,
-    prefix,
-    enabled,
-    tags,
-    except,
-    larger,
-    smaller,
-    expiration,
-    transitions,
-    abort,
-    noncurrent_days,
-    noncurrent_transitions,
-    access_base
-});
-
 /// When something is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhenRow {
     /// After so many days.
     Days(u32),
@@ -75,15 +60,8 @@ pub enum WhenRow {
     Markers,
 }
 
-variants!(WhenRow {
-    0u32 Days(inner),
-    1u32 Before(inner),
-    2u32 On(inner),
-    3u32 Markers
-});
-
 /// A change of class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransitionRow {
     /// When.
     pub when: WhenRow,
@@ -96,8 +74,6 @@ pub struct TransitionRow {
     /// Whether small files are moved, if that is said.
     pub small_files: Option<bool>,
 }
-
-fields!(TransitionRow { when, class, by_access, return_on_visit, small_files });
 
 /// The schema of rules that say when they were set.
 const WITH_SET: u8 = 2;
@@ -123,7 +99,7 @@ impl Row for LifecycleRow {
 }
 
 /// Whether a bucket notes accesses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessMonitorRow {
     /// Whether it does.
     pub enabled: bool,
@@ -131,15 +107,13 @@ pub struct AccessMonitorRow {
     pub since: u64,
 }
 
-fields!(AccessMonitorRow { enabled, since });
-
 impl Row for AccessMonitorRow {
     const KIND: u8 = 17;
     const SCHEMA: u8 = 1;
 }
 
 /// How far the runs of a store have come.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRow {
     /// The day (midnights since 1970) whose run was done last, or on which the first rules were set.
     pub done: u64,
@@ -147,10 +121,8 @@ pub struct RunRow {
     pub running: Option<RunningRow>,
 }
 
-fields!(RunRow { done, running });
-
 /// A run that is being done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningRow {
     /// Its day.
     pub day: u64,
@@ -160,10 +132,8 @@ pub struct RunningRow {
     pub place: PlaceRow,
 }
 
-fields!(RunningRow { day, bucket, place });
-
 /// A place in a run through a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlaceRow {
     /// At the objects with this key and above.
     Objects(Vec<u8>),
@@ -182,13 +152,6 @@ pub enum PlaceRow {
     Accesses(Vec<u8>),
 }
 
-variants!(PlaceRow {
-    0u32 Objects(inner),
-    1u32 Versions { key, tail, modified },
-    2u32 Uploads(inner),
-    3u32 Accesses(inner)
-});
-
 impl Default for PlaceRow {
     fn default() -> PlaceRow {
         PlaceRow::Objects(Vec::new())
@@ -201,7 +164,7 @@ impl Row for RunRow {
 }
 
 /// What the last run did in a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportRow {
     /// The day of the run.
     pub day: u64,
@@ -212,8 +175,6 @@ pub struct ReportRow {
     /// Seen, expired, removed, markers, transitioned, returned, aborted, held.
     pub counts: [u64; 8],
 }
-
-fields!(ReportRow { day, begun, ended, counts });
 
 impl Row for ReportRow {
     const KIND: u8 = 19;

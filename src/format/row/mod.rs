@@ -5,18 +5,16 @@
 mod bucket;
 mod budget;
 mod envelope;
-mod fields;
 mod lifecycle;
 mod object;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use serde::de::{DeserializeOwned, Error as _, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use bucket::{BucketRow, SpanRow, TidyRow};
 pub use budget::BudgetRow;
 pub use envelope::{BucketKeyRow, EncryptionRow, EnvelopeRow, PartRun, SealRow};
-pub(crate) use fields::{fields, variants};
 pub use lifecycle::{
     AccessMonitorRow, LifecycleRow, PlaceRow, ReportRow, RuleRow, RunRow, RunningRow, TransitionRow, WhenRow,
 };
@@ -52,45 +50,54 @@ pub trait Row: Serialize + DeserializeOwned {
     }
 }
 
-/// A hash as a byte string: its length, then its bytes; no bytes if it may be unknown, and is. Read in one step, not byte by
-/// byte.
-struct Hash<T>(T);
+/// A hash as a byte string: its length, then its bytes. Read in one step, not byte by byte.
+mod hash {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
 
-impl Serialize for Hash<&[u8; 32]> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(self.0)
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(hash)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        struct Hash;
+        impl Visitor<'_> for Hash {
+            type Value = [u8; 32];
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("32 bytes")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<[u8; 32], E> {
+                bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        from.deserialize_bytes(Hash)
     }
 }
 
-impl Serialize for Hash<&Option<[u8; 32]>> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(self.0.as_ref().map_or(&[], |hash| &hash[..]))
-    }
-}
+/// A hash that may not be known, as a byte string of 32 bytes or none.
+mod optional_hash {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
 
-impl<'de> Deserialize<'de> for Hash<[u8; 32]> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Hash<[u8; 32]>, D::Error> {
-        let Hash(hash) = Hash::<Option<[u8; 32]>>::deserialize(from)?;
-        hash.map(Hash).ok_or_else(|| D::Error::custom("a hash is missing"))
+    pub(super) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(hash.as_ref().map_or(&[], |hash| &hash[..]))
     }
-}
 
-impl<'de> Deserialize<'de> for Hash<Option<[u8; 32]>> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Hash<Option<[u8; 32]>>, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+        struct Hash;
+        impl Visitor<'_> for Hash {
             type Value = Option<[u8; 32]>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("32 bytes or none")
             }
-            fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Option<[u8; 32]>, E> {
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Option<[u8; 32]>, E> {
                 if bytes.is_empty() {
                     return Ok(None);
                 }
                 bytes.try_into().map(Some).map_err(|_| E::invalid_length(bytes.len(), &self))
             }
         }
-        from.deserialize_bytes(Bytes).map(Hash)
+        from.deserialize_bytes(Hash)
     }
 }
 
@@ -125,7 +132,7 @@ pub fn decode<R: Row>(bytes: &[u8]) -> Result<R, &'static str> {
 }
 
 /// Reads the first fields of a row whose schema is one of these, and leaves the rest alone.
-fn glance<'a, T: Deserialize<'a>>(bytes: &'a [u8], kind: u8, schemas: &[u8]) -> Option<T> {
+fn glance<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], kind: u8, schemas: &[u8]) -> Option<T> {
     let (&[own, schema], mut rest) = bytes.split_first_chunk::<2>()?;
     let len = varint::take(&mut rest)?;
     if own != kind || !schemas.contains(&schema) || len != rest.len() as u64 || rest.len() > MAX_ROW {

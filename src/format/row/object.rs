@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Hash, Row, SealRow, decode, decode_body, encode_body, fields, glance};
+use serde::{Deserialize, Serialize};
+
+use super::{Row, SealRow, decode, decode_body, encode_body, glance, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
 
 /// What is known of one version of an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRow {
     /// Bytes of body.
     pub size: u64,
     /// Milliseconds since 1970.
     pub modified: u64,
     /// BLAKE3 of the body, where it is known.
+    #[serde(with = "optional_hash")]
     pub blake3: Option<[u8; 32]>,
     /// The storage class's number.
     pub class: u8,
@@ -34,13 +37,12 @@ pub struct ObjectRow {
     pub extra: Option<Box<ObjectExtra>>,
     /// When (milliseconds since 1970) another version took its place, if it is not the current one and that was written
     /// down; no part of schemas 2 to 4.
+    #[serde(skip)]
     pub superseded: Option<u64>,
 }
 
-fields!(ObjectRow { size, modified, blake3 as Hash, class, kind, lsn, n, named, content_type, metadata, extra } skip { superseded });
-
 /// What most objects do not have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectExtra {
     /// The entity tag, if it does not follow from a digest.
     pub etag: Option<String>,
@@ -63,14 +65,15 @@ pub struct ObjectExtra {
     /// Of a multipart object: how many parts; of an appendable one: how many appends.
     pub parts: u32,
     /// What only objects of cold classes have; no part of schema 2.
+    #[serde(skip)]
     pub cold: Cold,
     /// What it has to say about being evicted; no part of schemas 2 and 3.
+    #[serde(skip)]
     pub keep: Keep,
     /// How it is encrypted, if that was asked for; no part of schemas 2 and 3.
+    #[serde(skip)]
     pub seal: Option<Box<SealRow>>,
 }
-
-fields!(ObjectExtra { etag, md5, crc64, headers, tags, acl, target, retention, legal_hold, parts } skip { cold, keep, seal });
 
 impl ObjectExtra {
     /// Whether it has something that schemas 2 and 3 cannot say.
@@ -80,7 +83,7 @@ impl ObjectExtra {
 }
 
 /// What an object has to say about being evicted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
     /// Whether it is never evicted.
     pub pinned: bool,
@@ -89,8 +92,6 @@ pub struct Keep {
     /// Its priority, if it has one of its own.
     pub priority: Option<u8>,
 }
-
-fields!(Keep { pinned, unreplicated, priority });
 
 impl Keep {
     const NONE: Keep = Keep { pinned: false, unreplicated: false, priority: None };
@@ -105,7 +106,7 @@ impl Keep {
 }
 
 /// What only objects of cold classes have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cold {
     /// The restoring that was asked for last, be it over or not.
     pub restore: Option<Restoring>,
@@ -114,14 +115,12 @@ pub struct Cold {
     pub since: Option<u64>,
 }
 
-fields!(Cold { restore, since });
-
 impl Cold {
     const NONE: Cold = Cold { restore: None, since: None };
 }
 
 /// A restoring of a frozen body, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restoring {
     /// From when on the body can be read.
     pub ready: u64,
@@ -130,8 +129,6 @@ pub struct Restoring {
     /// The number of the priority.
     pub priority: u8,
 }
-
-fields!(Restoring { ready, until, priority });
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
@@ -143,13 +140,14 @@ const OLDER: u8 = 5;
 const OLDER_WITH_MORE: u8 = 6;
 
 /// The fields that stand first in the row of an object, for those who look at many.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct ObjectGlance<'a> {
     /// Bytes of body.
     pub size: u64,
     /// Milliseconds since 1970.
     pub modified: u64,
     /// Only so that what follows is found.
+    #[serde(borrow)]
     blake3: &'a [u8],
     /// The storage class's number.
     pub class: u8,
@@ -162,14 +160,8 @@ pub struct ObjectGlance<'a> {
     /// Whether its version has a name of its own.
     pub named: bool,
     /// When another version took its place, if that was written down.
+    #[serde(skip)]
     pub superseded: Option<u64>,
-}
-
-impl<'a> serde::Deserialize<'a> for ObjectGlance<'a> {
-    fn deserialize<D: serde::Deserializer<'a>>(from: D) -> Result<ObjectGlance<'a>, D::Error> {
-        let (size, modified, blake3, class, kind, lsn, n, named) = serde::Deserialize::deserialize(from)?;
-        Ok(ObjectGlance { size, modified, blake3, class, kind, lsn, n, named, superseded: None })
-    }
 }
 
 impl<'a> ObjectGlance<'a> {
@@ -243,12 +235,12 @@ impl Row for ObjectRow {
             return Ok(row);
         }
         if schema == WITH_MORE {
-            return decode_body(body).map(with_more);
+            return decode_body(body).map(WithMore::row);
         }
         if schema == OLDER || schema == OLDER_WITH_MORE {
             let (since, row) = match schema {
                 OLDER => decode_body::<(u64, ObjectRow)>(body)?,
-                _ => decode_body(body).map(|(since, more)| (since, with_more(more)))?,
+                _ => decode_body::<(u64, WithMore)>(body).map(|(since, more)| (since, more.row()))?,
             };
             return Ok(ObjectRow { superseded: Some(since), ..row });
         }
@@ -262,25 +254,31 @@ impl Row for ObjectRow {
     }
 }
 
-/// The row of what schema 4 says.
-fn with_more((mut row, cold, keep, seal): (ObjectRow, Cold, Keep, Option<Box<SealRow>>)) -> ObjectRow {
-    let rare = row.rare_mut();
-    (rare.cold, rare.keep, rare.seal) = (cold, keep, seal);
-    row.trim();
-    row
+/// Schema 4.
+#[derive(Deserialize)]
+struct WithMore(ObjectRow, Cold, Keep, Option<Box<SealRow>>);
+
+impl WithMore {
+    fn row(self) -> ObjectRow {
+        let WithMore(mut row, cold, keep, seal) = self;
+        let rare = row.rare_mut();
+        (rare.cold, rare.keep, rare.seal) = (cold, keep, seal);
+        row.trim();
+        row
+    }
 }
 
 /// Schema 1.
+#[derive(Serialize, Deserialize)]
 pub(super) struct First {
     pub(super) size: u64,
     pub(super) modified: u64,
+    #[serde(with = "hash")]
     pub(super) blake3: [u8; 32],
     pub(super) class: u8,
     pub(super) content_type: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
 }
-
-fields!(First { size, modified, blake3 as Hash, class, content_type, metadata });
 
 impl ObjectRow {
     /// What most objects do not have, to be read; nothing if this one has none of it.
@@ -366,23 +364,23 @@ impl ObjectRow {
 }
 
 /// A piece of a body: a part of an upload, what one append brought, or all of a body that was shared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PieceRow {
     /// Bytes.
     pub size: u64,
     /// Milliseconds since 1970.
     pub modified: u64,
     /// BLAKE3 of them, where it is known.
+    #[serde(with = "optional_hash")]
     pub blake3: Option<[u8; 32]>,
     /// MD5 of them.
     pub md5: Option<[u8; 16]>,
     /// CRC-64/XZ of them.
     pub crc64: Option<u64>,
     /// Whether all this is of the bytes in an envelope, and not of those that are stored; that is schema 2.
+    #[serde(skip)]
     pub enveloped: bool,
 }
-
-fields!(PieceRow { size, modified, blake3 as Hash, md5, crc64 } skip { enveloped });
 
 /// The schema of a piece that is an envelope.
 const ENVELOPED: u8 = 2;
@@ -404,7 +402,7 @@ impl Row for PieceRow {
 }
 
 /// An upload in progress.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRow {
     /// What the object will be, as far as it was said at the beginning; `modified` is when that was.
     pub object: ObjectRow,
@@ -419,8 +417,6 @@ pub struct UploadRow {
     /// Whether the object must not exist yet, at the beginning and at the end.
     pub if_absent: bool,
 }
-
-fields!(UploadRow { object, oss_digests, blob, parts, bytes, if_absent });
 
 /// The schema of an upload to an object with something in [`Keep`], or with an encryption of its own.
 const UPLOAD_WITH_MORE: u8 = 2;
