@@ -15,7 +15,7 @@ use super::superblock::SuperblockFile;
 use super::view::decode;
 use super::{Engine, OpenOptions, Settings, Spender, Stored, Unlock};
 use crate::env::{Env, Site};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, in_report};
 use crate::format::commit::Position;
 use crate::format::entry::{BlobId, Body, Extent, Payload};
 use crate::format::superblock::{Checkpoint, FEATURE_ENVELOPES, Superblock};
@@ -406,7 +406,8 @@ impl Salvage<'_> {
                     self.report.saved += 1;
                     self.report.bytes += bytes;
                     if older {
-                        let why = reason.map_or(String::new(), |error: Error| error.to_string());
+                        let why = reason
+                            .map_or(String::new(), |error: Error| in_report(&error.to_string()).to_string());
                         let reason = match row.lsn == newest {
                             true => format!(
                                 "saved as it was before it was written anew, because that is damaged: {why}"
@@ -466,7 +467,8 @@ impl Salvage<'_> {
         self.report.lost_count += 1;
         if self.report.lost.len() < NAMED {
             let before = missed.map_or(String::new(), |why| format!("; of what was there before, {why}"));
-            let reason = format!("what commit {newest} wrote is damaged: {reason}{before}");
+            let reason = reason.to_string();
+            let reason = format!("what commit {newest} wrote is damaged: {}{before}", in_report(&reason));
             self.report.lost.push(SalvageNote { name: self.naming.name(key), reason });
         }
     }

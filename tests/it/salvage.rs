@@ -184,6 +184,9 @@ fn nothing_in_silence(specimen: &Specimen, report: &SalvageReport, saved: &State
     for name in saved.keys() {
         assert!(specimen.newest.contains_key(name), "{what}: {name} was deleted and came back");
     }
+    for note in report.lost.iter().chain(&report.doubtful) {
+        assert!(!note.reason.contains("Store::verify"), "{what}: salvage has looked already: {note:?}");
+    }
     if harmed > 0 {
         assert!(!report.damaged.is_empty(), "{what}: no file is to blame");
     }
