@@ -13,7 +13,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::api::parse_key_file;
-use crate::catalog::{budget, encryption, keys, lifecycle, note};
+use crate::catalog::changes::note;
+use crate::catalog::keyspace::keys;
+use crate::catalog::{budget, encryption, lifecycle};
 use crate::crypto::{
     Chance, KeyProvider, Keyring, MAX_WRAPPED, Passphrase, SecretKey, StaticKey, Vault, Wrapped,
 };
@@ -29,7 +31,7 @@ use crate::format::packed;
 use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
 use crate::format::row::{
     self, AccessMonitorRow, BucketKeyRow, BucketRow, BudgetRow, EncryptionRow, LifecycleRow, ObjectRow,
-    PieceRow, ReportRow, Row, RunRow, TidyRow, UploadRow,
+    PieceRow, ReportRow, Row, RunRow, PendingWork, UploadRow,
 };
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
 use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};
@@ -37,9 +39,12 @@ use crate::segment::restore;
 
 /// The kinds of rows.
 const KINDS: [u8; 13] = [1, 2, 3, 4, 5, 6, 16, 17, 18, 19, 24, 26, 27];
+
 /// No row is of a schema with a higher number.
 const MOST_SCHEMAS: u8 = 4;
+
 const SUM_PAYLOAD: u64 = 1 << 32;
+
 const SUM_FRAME: u64 = (1 << 32) + 1;
 
 /// A record: eight bytes for the place, a frame, and the payload of a commit or moves record.
@@ -153,7 +158,7 @@ fn row_as_it_is(bytes: &[u8]) {
     row_of::<BucketRow>(bytes);
     row_of::<PieceRow>(bytes);
     row_of::<UploadRow>(bytes);
-    row_of::<TidyRow>(bytes);
+    row_of::<PendingWork>(bytes);
     row_of::<AccessMonitorRow>(bytes);
     row_of::<RunRow>(bytes);
     row_of::<ReportRow>(bytes);
@@ -391,6 +396,7 @@ fn chance() -> Arc<dyn Chance> {
 }
 
 const STORE_ID: [u8; 16] = [9; 16];
+
 const SECRETS: u64 = 3;
 
 /// The keys of a store whose shred root was replaced: the wrapped ones, the root that is gone and the newest, the file of

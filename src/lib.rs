@@ -21,25 +21,25 @@
 //! What [`put`](Bucket::put) has returned for survives a power cut. What it means in detail, and what it does not,
 //! is said in the README.
 
+#[cfg(any(feature = "cli", feature = "client-encryption"))]
+pub mod adapters;
 mod api;
+mod background;
 mod catalog;
 mod crypto;
 mod engine;
 mod env;
 mod error;
 mod format;
-mod index;
-mod maintenance;
-mod model;
-mod ops;
-mod segment;
-
-#[cfg(any(feature = "cli", feature = "client-encryption"))]
-pub mod adapters;
-
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod index;
+mod model;
+mod ops;
+mod rescue;
+mod segment;
+mod write;
 
 pub use api::{
     BackupOptions, Bucket, Buckets, Changes, Differences, Follow, KeyFile, LifecyclePreview, Listing,
@@ -47,17 +47,20 @@ pub use api::{
     SnapshotBucket, Store, StoreBuilder, TierPlace, Transaction, Upload, Uploads, VerifyOptions,
     VersionListing, WriteOptions,
 };
+pub use background::compact::CompactOptions;
+pub use background::lifecycle::preview::LifecycleDue;
+pub use background::reencrypt::{Reencrypted, Skipped};
+pub use background::report::MaintainReport;
+pub use background::rotate::Rotated;
+pub use background::shred::shred::Shredded;
+pub use bytes::Bytes;
 pub use crypto::{CustomerKey, KeyCallback, KeyProvider, Passphrase, SecretKey, StaticKey};
-pub use engine::{
-    BackupProgress, BackupReport, DamagedFile, Problem, ReadMode, RestoreReport, SalvageNote,
-    SalvageProgress, SalvageReport, Settings, Stats, Tier, TierStats, VerifyProgress, VerifyReport,
-};
+pub use engine::{ReadMode, Settings, Stats, Tier, TierStats};
 pub use env::{
     Clock, Entropy, File, FileId, Lent, Listed, Lock, LockMode, Map, MemoryMap, MemoryVfs, OpenMode,
     OsEntropy, Permissions, RealMap, RealVfs, SeededEntropy, Site, SystemClock, Vfs, VirtualClock, Volume,
 };
 pub use error::{Error, ErrorKind, Result};
-pub use maintenance::{CompactOptions, MaintainReport};
 pub use model::{
     AccessMonitor, Acl, Billing, BucketName, Budget, Change, ChangeOp, ClassBilling, ContentHeaders, Digests,
     Durability, ETag, Encryption, Entry, EvictBy, Evicted, Eviction, EvictionPreview, Except, Expiration,
@@ -66,31 +69,31 @@ pub use model::{
     Rule, ServerSideEncryption, StorageClass, Transition, UploadId, Usage, VersionId, Versioning, When, Worm,
     WormState,
 };
-pub use ops::append::{AppendOptions, AppendOutcome};
-pub use ops::attributes::AttributeOptions;
-pub use ops::body::Body;
-pub use ops::bucket::CreateBucketOptions;
-pub use ops::config::Config;
-pub use ops::copy::CopyOptions;
-pub use ops::delete::{DeleteOptions, DeleteOutcome};
-pub use ops::diff::Difference;
-pub use ops::get::GetOptions;
-pub use ops::history::AsOf;
-pub use ops::lifecycle::LifecycleDue;
-pub use ops::list::{ListOptions, Page};
-pub use ops::multipart::UploadOptions;
-pub use ops::parts::{Part, PartsPage};
-pub use ops::prefix::PrefixOutcome;
-pub use ops::put::{PutOptions, PutOutcome};
-pub use ops::rekey::{Reencrypted, Rotated, Skipped};
-pub use ops::restore::RestoreOptions;
-pub use ops::row_range::RowRange;
-pub use ops::shred::Shredded;
-pub use ops::uploads::{UploadEntry, UploadsPage};
-pub use ops::usage::UsageOptions;
-pub use ops::versions::{VersionEntry, VersionPage};
-
-pub use bytes::Bytes;
+pub use ops::append::options::AppendOptions;
+pub use ops::bucket::config::Config;
+pub use ops::bucket::history::AsOf;
+pub use ops::bucket::lifetime::CreateBucketOptions;
+pub use ops::copy::options::CopyOptions;
+pub use ops::listing::diff::Difference;
+pub use ops::listing::options::{ListOptions, Page};
+pub use ops::listing::uploads::{UploadEntry, UploadsPage};
+pub use ops::listing::usage::UsageOptions;
+pub use ops::listing::versions::{VersionEntry, VersionPage};
+pub use ops::object::attributes::AttributeOptions;
+pub use ops::object::body_in::Body;
+pub use ops::object::delete::DeleteOptions;
+pub use ops::object::get_options::GetOptions;
+pub use ops::object::put::PutOptions;
+pub use ops::object::restore::RestoreOptions;
+pub use ops::prefix::rename_prefix::PrefixOutcome;
+pub use ops::rows::range::RowRange;
+pub use ops::upload::options::UploadOptions;
+pub use ops::upload::parts::{Part, PartsPage};
+pub use rescue::backup::report::{BackupProgress, BackupReport, RestoreReport};
+pub use rescue::salvage::remains::DamagedFile;
+pub use rescue::salvage::report::{SalvageNote, SalvageProgress, SalvageReport};
+pub use rescue::verify::{Problem, VerifyProgress, VerifyReport};
+pub use write::outcome::{AppendOutcome, DeleteOutcome, PutOutcome};
 
 /// Tools for testing Ossicle and programs that link it: the disk that can fail.
 #[cfg(feature = "testing")]

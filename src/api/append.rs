@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::error::Result;
-use crate::ops::append::{self, AppendOptions, AppendOutcome};
-use crate::ops::body::Body;
-use crate::ops::follow::Following;
+use crate::ops::append::append;
+use crate::ops::append::follow::Following;
+use crate::ops::append::options::AppendOptions;
+use crate::ops::object::body_in::Body;
+use crate::write::outcome::AppendOutcome;
 
 impl Bucket {
     /// Appends to an object, at a position that must be its length: of several that append at one position, one

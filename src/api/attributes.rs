@@ -1,9 +1,9 @@
 //! What an object carries besides its body: tags, access control, metadata, headers, class.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::error::Result;
 use crate::model::{Acl, ContentHeaders, StorageClass};
-use crate::ops::attributes::{self, Attribute, AttributeOptions};
+use crate::ops::object::attributes::{self, Attribute, AttributeOptions};
 
 impl Bucket {
     /// Gives an object these tags instead of those it has: at most 10, with different keys of 1 to 128 bytes and values

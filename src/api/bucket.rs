@@ -2,21 +2,30 @@
 
 use std::sync::Arc;
 
-use super::{Listing, Names, Object, ObjectWriter, Store};
-use crate::engine::Engine;
+use super::listing::{Listing, Names};
+use super::object::Object;
+use super::store::Store;
+use super::writer::ObjectWriter;
+use crate::background::cleanup::make_way;
+use crate::engine::state::engine::Engine;
 use crate::error::Result;
 use crate::model::{BucketName, ObjectMeta, Usage};
-use crate::ops::body::Body;
-use crate::ops::config::Config;
-use crate::ops::context::{BucketRef, Reading};
-use crate::ops::copy::{self, CopyOptions};
-use crate::ops::delete::{self, DeleteOptions, DeleteOutcome};
-use crate::ops::get::{self, GetOptions};
-use crate::ops::list::{ListOptions, Page, Walk};
-use crate::ops::prefix::PrefixOutcome;
-use crate::ops::put::{self, PutOptions, PutOutcome};
-use crate::ops::usage::UsageOptions;
-use crate::ops::{config, prefix, usage};
+use crate::ops::bucket::config::{self, Config};
+use crate::ops::copy::options::CopyOptions;
+use crate::ops::copy::{copy, rename};
+use crate::ops::listing::options::{ListOptions, Page};
+use crate::ops::listing::usage::{self, UsageOptions};
+use crate::ops::listing::walk::Walk;
+use crate::ops::object::body_in::Body;
+use crate::ops::object::delete::{self, DeleteOptions};
+use crate::ops::object::get_options::GetOptions;
+use crate::ops::object::put::{self, PutOptions};
+use crate::ops::object::{get, writing};
+use crate::ops::prefix::checks::check_prefix;
+use crate::ops::prefix::delete_prefix;
+use crate::ops::prefix::rename_prefix::{self, PrefixOutcome};
+use crate::write::context::{BucketRef, Reading};
+use crate::write::outcome::{DeleteOutcome, PutOutcome};
 
 /// A bucket of a store. Cheap to clone. If the bucket is removed, the handle gives `NoSuchBucket`, even if
 /// another bucket of the same name is made.
@@ -78,7 +87,7 @@ impl Bucket {
     /// Writes an object piece by piece. It comes to be when the writer is finished; a writer that is dropped
     /// before that leaves nothing.
     pub fn writer(&self, key: &str, options: PutOptions) -> Result<ObjectWriter> {
-        Ok(ObjectWriter::new(put::Writing::begin(self.store.engine(), &self.reference, key, options)?))
+        Ok(ObjectWriter::new(writing::Writing::begin(self.store.engine(), &self.reference, key, options)?))
     }
 
     /// Gets an object.
@@ -171,7 +180,7 @@ impl Bucket {
 
     /// [`rename`](Bucket::rename), with conditions on the new key.
     pub fn rename_with(&self, key: &str, new_key: &str, options: CopyOptions) -> Result<PutOutcome> {
-        copy::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
+        rename::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
     }
 
     /// Removes everything under a prefix, visible at once; the space comes back by and by. One small commit, whatever
@@ -181,7 +190,9 @@ impl Bucket {
     /// # Errors
     /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.
     pub fn delete_prefix(&self, prefix: &str) -> Result<PrefixOutcome> {
-        prefix::delete_prefix(self.store.engine(), &self.reference, prefix)
+        check_prefix(prefix)?;
+        make_way(self.store.engine(), &self.reference)?;
+        delete_prefix::delete_prefix(self.store.engine(), &self.reference, prefix)
     }
 
     /// Moves everything under a prefix to another one, visible at once. One small commit, whatever the number of
@@ -194,7 +205,10 @@ impl Bucket {
     /// prefix is looked at if the new one is longer. `FileImmutable` if anything under the prefix is protected;
     /// `TooManyObjects`; `QuotaExceeded`, where older versions stay.
     pub fn rename_prefix(&self, prefix: &str, new_prefix: &str) -> Result<PrefixOutcome> {
-        prefix::rename_prefix(self.store.engine(), &self.reference, prefix, new_prefix)
+        check_prefix(prefix)?;
+        check_prefix(new_prefix)?;
+        make_way(self.store.engine(), &self.reference)?;
+        rename_prefix::rename_prefix(self.store.engine(), &self.reference, prefix, new_prefix)
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.

@@ -1,11 +1,12 @@
 //! Budgets: how much may be stored, what stays whatever happens, and what would go next.
 
-use super::{Bucket, Store};
+use super::bucket::Bucket;
+use super::store::Store;
 use crate::error::Result;
 use crate::model::{Budget, EvictionPreview};
-use crate::ops::attributes::{Attribute, AttributeOptions};
-use crate::ops::budget;
-use crate::ops::context::Reading;
+use crate::ops::bucket::{budget, eviction_preview};
+use crate::ops::object::attributes::{Attribute, AttributeOptions};
+use crate::write::context::Reading;
 
 impl Store {
     /// Sets how many bytes all buckets together may hold, or that there is no such budget. Kept in the store; it counts for
@@ -34,7 +35,7 @@ impl Store {
     /// What the budget of the store may evict, all together and the first `limit` in the order in which they would go.
     /// Looks at every version in the store. Without a budget, the order is that of [`Budget::bytes`].
     pub fn eviction_preview(&self, limit: usize) -> Result<EvictionPreview> {
-        budget::of_store(&Reading::newest(self.engine()), limit)
+        eviction_preview::of_store(&Reading::newest(self.engine()), limit)
     }
 }
 
@@ -58,7 +59,7 @@ impl Bucket {
     /// # Errors
     /// `NoSuchBucket`.
     pub fn eviction_preview(&self, limit: usize) -> Result<EvictionPreview> {
-        budget::of_bucket(&self.reading(), self.reference(), limit)
+        eviction_preview::of_bucket(&self.reading(), self.reference(), limit)
     }
 
     /// Pins an object, or takes the pin off: what is pinned is never evicted. It can be deleted and overwritten as ever, by

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Store;
+use super::store::Store;
 use crate::crypto::KeyProvider;
-use crate::engine::{Engine, OpenOptions, Settings, Tier, Unlock};
+use crate::engine::state::engine::Engine;
+use crate::engine::{OpenOptions, Settings, Tier, Unlock};
 use crate::env::{Clock, Entropy, Env, Permissions, Vfs};
 use crate::error::Result;
 use crate::model::StorageClass;

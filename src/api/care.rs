@@ -4,16 +4,17 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Store;
+use super::store::Store;
 use super::verify::wrong;
 use crate::catalog::KeyNames;
 use crate::crypto::KeyProvider;
-use crate::engine::{
-    BackupProgress, BackupReport, Engine, RestoreReport, SalvageFrom, SalvageProgress, SalvageReport,
-    Settings, Unlock,
-};
+use crate::engine::state::engine::Engine;
+use crate::engine::{Settings, Unlock};
 use crate::env::{Env, Vfs};
 use crate::error::Result;
+use crate::rescue::{
+    BackupProgress, BackupReport, RestoreReport, SalvageFrom, SalvageProgress, SalvageReport,
+};
 
 /// How a store is backed up.
 #[derive(Default)]

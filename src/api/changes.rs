@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::Engine;
+use crate::engine::state::engine::Engine;
 use crate::error::{Error, Result};
 use crate::model::{Change, Lsn};
-use crate::ops::feed::Following;
+use crate::ops::bucket::feed::Following;
 
 /// The commits of a store, in order, one [`Change`] each. See [`Store::changes`](super::Store::changes).
 ///

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Bucket, SnapshotBucket, Store};
+use super::bucket::Bucket;
+use super::snapshot::SnapshotBucket;
+use super::store::Store;
 use crate::error::Result;
 use crate::model::{Billing, RestoreStatus, StorageClass};
-use crate::ops::billing;
-use crate::ops::restore::{self, RestoreOptions};
+use crate::ops::listing::billing;
+use crate::ops::object::restore::{self, RestoreOptions};
 
 impl Bucket {
     /// Asks for the body of an object in one of the archive classes, so that it can be read for some days.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::Bucket;
+use super::bucket::Bucket;
+use crate::background::reencrypt::{self, Reencrypted};
+use crate::background::rotate::{self, Rotated};
 use crate::error::Result;
-use crate::ops::rekey::{self, Reencrypted, Rotated};
 
 impl Bucket {
     /// Gives the bucket another key for each named key that it encrypts with ([`Encryption::kms`](crate::Encryption::kms)).
@@ -32,7 +33,7 @@ impl Bucket {
     /// `KmsServiceNotEnabled`, `KeyNotFound` if the holder of a named key is missing; what it says. Only if none of the named
     /// keys can be had.
     pub fn rotate_key(&self) -> Result<Rotated> {
-        rekey::rotate(self.store().engine(), self.reference())
+        rotate::rotate(self.store().engine(), self.reference())
     }
 
     /// Writes everything anew that older keys of the bucket have encrypted, wherever it was copied to since, and then removes
@@ -49,6 +50,6 @@ impl Bucket {
     /// Those of [`rotate_key`](Bucket::rotate_key) and of reading, if everything there was to do had to be passed over;
     /// `Busy` inside a transaction.
     pub fn reencrypt(&self, budget: Duration) -> Result<Reencrypted> {
-        rekey::reencrypt(self.store().engine(), self.reference(), budget)
+        reencrypt::reencrypt(self.store().engine(), self.reference(), budget)
     }
 }

@@ -1,10 +1,10 @@
 //! Forks: where a bucket came from, and how it differs.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{BucketName, Lsn};
-use crate::ops::diff::{DiffWalk, Difference};
-use crate::ops::fork::{self, Origin};
+use crate::ops::bucket::parent::{self, Origin};
+use crate::ops::listing::diff::{DiffWalk, Difference};
 
 /// The differences of two buckets, in the order of their keys. After an error it ends.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Iterator for Differences {
 impl Bucket {
     /// Where a fork came from: the name of the bucket, and the commit that made the fork. `None` for other buckets.
     pub fn forked_from(&self) -> Result<Option<(BucketName, Lsn)>> {
-        let origin = fork::origin(&self.reading(), self.reference())?;
+        let origin = parent::origin(&self.reading(), self.reference())?;
         Ok(origin.map(|Origin { name, lsn, .. }| (name, lsn)))
     }
 
@@ -57,14 +57,14 @@ impl Bucket {
     /// `NotAFork`; `NoSuchBucket` if that bucket is gone.
     pub fn diff_parent(&self) -> Result<Differences> {
         let reading = self.reading();
-        let Some(origin) = fork::origin(&reading, self.reference())? else {
+        let Some(origin) = parent::origin(&reading, self.reference())? else {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "NotAFork",
                 format!("the bucket {} is not a fork; name the bucket to compare it with", self.name()),
             ));
         };
-        let parent = fork::parent(&reading, &origin)?;
+        let parent = parent::parent(&reading, &origin)?;
         Ok(Differences(Some(DiffWalk::begin(&reading, &parent, self.reference())?)))
     }
 }

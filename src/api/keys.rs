@@ -5,14 +5,17 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Bucket, Store};
+use super::bucket::Bucket;
+use super::store::Store;
+use crate::background::shred::shred::{self, Shredded, Shredder};
+use crate::background::shred::target::What;
 use crate::crypto::{CustomerKey, KeyProvider, SecretKey, StaticKey};
 use crate::env::{Env, OpenMode, Site};
 use crate::error::{Error, Result};
-use crate::ops::shred::{self, Shredded, Shredder, What};
 
 /// Where a key file is read; no file of a store, so no fault of its disk is tried here.
 const KEY_FILE: Site = Site("key.file");
+
 /// The longest key file that is read: 64 hexadecimal digits and the end of the line.
 const LONGEST: usize = 66;
 

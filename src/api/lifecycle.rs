@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::Bucket;
+use super::bucket::Bucket;
+use crate::background::lifecycle::preview::{LifecycleDue, PreviewWalk};
+use crate::background::lifecycle::run;
 use crate::error::Result;
 use crate::model::{LifecycleCounts, LifecycleReport};
-use crate::ops::lifecycle::{self, LifecycleDue, PreviewWalk};
 
 impl Bucket {
     /// What the lifecycle rules would do to what is in the bucket now, in the daily run at the last midnight (UTC) at or
@@ -38,7 +39,7 @@ impl Bucket {
     /// none came to it yet. Runs are made by maintenance, once a day at 00:00 UTC by the store's clock; the first one at
     /// the first midnight after rules were set. A store that was closed then makes up for it.
     pub fn lifecycle_report(&self) -> Result<Option<LifecycleReport>> {
-        lifecycle::report(&self.reading(), self.reference())
+        run::report(&self.reading(), self.reference())
     }
 
     /// Carries the lifecycle rules out now, without waiting for the next midnight: what the run of today would do if the
@@ -47,7 +48,7 @@ impl Bucket {
     /// # Errors
     /// `NoSuchBucket`; what writing gives.
     pub fn run_lifecycle(&self) -> Result<LifecycleCounts> {
-        lifecycle::run_bucket(self.engine(), self.reference())
+        run::run_bucket(self.engine(), self.reference())
     }
 }
 

@@ -1,12 +1,13 @@
 //! Iterators over entries, names and buckets.
 
 use super::batch::Batch;
-use super::{Bucket, Store};
+use super::bucket::Bucket;
+use super::store::Store;
 use crate::error::Result;
 use crate::model::Entry;
-use crate::ops::bucket;
-use crate::ops::context::Reading;
-use crate::ops::list::{self, Walk};
+use crate::ops::bucket::lifetime;
+use crate::ops::listing::walk::{self, Walk};
+use crate::write::context::Reading;
 
 /// The entries of a bucket, in order, all as of the moment the listing began. After an error it ends.
 #[derive(Debug)]
@@ -50,13 +51,13 @@ impl Iterator for Listing {
 #[derive(Debug)]
 pub struct Names {
     walk: Option<Walk>,
-    batch: list::Names,
+    batch: walk::Names,
     at: usize,
 }
 
 impl Names {
     pub(crate) fn new(walk: Walk) -> Names {
-        Names { walk: Some(walk), batch: list::Names::default(), at: 0 }
+        Names { walk: Some(walk), batch: walk::Names::default(), at: 0 }
     }
 
     /// The next name, `None` at the end and after an error. With a delimiter, a name that has it behind the prefix is that of
@@ -104,10 +105,10 @@ impl Iterator for Buckets {
         }
         let store = self.store.clone()?;
         let reading = Reading::newest(store.engine());
-        match bucket::list(&reading, self.last.as_deref()) {
+        match lifetime::list(&reading, self.last.as_deref()) {
             Ok(batch) => {
                 self.last = batch.last().map(|reference| reference.name.to_string());
-                if batch.len() < bucket::BATCH {
+                if batch.len() < lifetime::BATCH {
                     self.store = None;
                 }
                 self.batch = Batch::of(batch.into_iter().map(|each| Bucket::new(&store, each)).collect());

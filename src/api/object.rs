@@ -7,10 +7,11 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::{Error, Result};
 use crate::model::ObjectMeta;
-use crate::ops::get::Got;
+use crate::ops::object::get::Got;
 
 /// How much is lent at once to a reader.
 const STEP: u64 = 1 << 20;
+
 /// How much memory is asked for before any byte has proved to be there: a damaged row may claim any size.
 const BELIEVED: usize = 64 << 20;
 
@@ -135,11 +136,11 @@ mod tests {
 
     #[test]
     fn a_body_that_claims_more_than_there_is_ends_in_corrupt_and_not_in_memory() {
-        let store = crate::api::Store::in_memory().unwrap();
+        let store = super::super::store::Store::in_memory().unwrap();
         let bucket = store.create_bucket("bucket").unwrap();
         bucket.put("packed", vec![1; 1000]).unwrap();
         let view = store.engine().view();
-        let key = crate::catalog::keys::object(bucket.reference().id, "packed");
+        let key = crate::catalog::keyspace::keys::object(bucket.reference().id, "packed");
         let first = view.find(&key, |stored| match stored.body {
             Body::Extents(list) => Ok(list.iter().next()),
             _ => Ok(None),

@@ -1,9 +1,9 @@
 //! Protection of single objects: retention until a time, and legal hold.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::error::Result;
 use crate::model::Retention;
-use crate::ops::attributes::{self, Attribute, AttributeOptions};
+use crate::ops::object::attributes::{self, Attribute, AttributeOptions};
 
 impl Bucket {
     /// Protects an object until a time: until then its version is neither overwritten nor deleted, by any path. A part

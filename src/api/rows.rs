@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
-use super::{Snapshot, Store, Transaction};
+use super::snapshot::Snapshot;
+use super::store::Store;
+use super::transaction::Transaction;
 use crate::error::Result;
-use crate::ops::row_range::RowRange;
-use crate::ops::rows::RowWalk;
+use crate::ops::rows::range::RowRange;
+use crate::ops::rows::rows::RowWalk;
 
 /// Rows of a table as pairs of key and value, in the order of the keys' bytes, from either end: `rev` turns it round, `take`
 /// makes a page of it. All are as of the moment it began, and only some are in memory at a time. After an error it ends.

@@ -2,14 +2,19 @@
 
 use bytes::Bytes;
 
-use super::{Listing, Names, Object};
+use super::listing::{Listing, Names};
+use super::object::Object;
 use crate::error::Result;
 use crate::model::{BucketName, Lsn, ObjectMeta, Usage};
-use crate::ops::config::{self, Config};
-use crate::ops::context::{BucketRef, Reading};
-use crate::ops::get::{self, GetOptions};
-use crate::ops::list::{ListOptions, Page, Walk};
-use crate::ops::{bucket, rows, usage};
+use crate::ops::bucket::config::{self, Config};
+use crate::ops::bucket::lifetime;
+use crate::ops::listing::options::{ListOptions, Page};
+use crate::ops::listing::usage;
+use crate::ops::listing::walk::Walk;
+use crate::ops::object::get;
+use crate::ops::object::get_options::GetOptions;
+use crate::ops::rows::rows;
+use crate::write::context::{BucketRef, Reading};
 
 /// A store as it was at one moment.
 #[derive(Clone, Debug)]
@@ -32,7 +37,7 @@ impl Snapshot {
 
     /// A bucket as it was.
     pub fn bucket(&self, name: &str) -> Result<SnapshotBucket> {
-        let reference = bucket::find(&self.0, name)?;
+        let reference = lifetime::find(&self.0, name)?;
         Ok(SnapshotBucket { reading: self.0.clone(), reference })
     }
 

@@ -7,19 +7,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::{
-    Bucket, Buckets, Changes, Maintenance, Snapshot, StoreBuilder, Transaction, VerifyOptions, WriteOptions,
-};
-use crate::engine::{Engine, Stats, VerifyReport, View};
+use super::bucket::Bucket;
+use super::builder::{Maintenance, StoreBuilder};
+use super::changes::Changes;
+use super::listing::Buckets;
+use super::snapshot::Snapshot;
+use super::transaction::{Transaction, WriteOptions};
+use super::verify::VerifyOptions;
+use crate::background::compact::{self, CompactOptions};
+use crate::background::report::MaintainReport;
+use crate::background::scheduler::Scheduler;
+use crate::background::work;
+use crate::engine::state::engine::Engine;
+use crate::engine::{Stats, View};
 use crate::env::Env;
 use crate::error::Result;
-use crate::maintenance::{self, CompactOptions, MaintainReport, Scheduler};
 use crate::model::{FeedCursor, Lsn, Usage};
-use crate::ops::bucket::CreateBucketOptions;
-use crate::ops::context::Reading;
-use crate::ops::history::{self, AsOf};
-use crate::ops::usage::UsageOptions;
-use crate::ops::{bucket, budget, feed, fork, lifecycle, rows, usage};
+use crate::ops::bucket::history::{self, AsOf};
+use crate::ops::bucket::lifetime::{self, CreateBucketOptions};
+use crate::ops::bucket::{budget, feed, fork, removal};
+use crate::ops::listing::usage::{self, UsageOptions};
+use crate::ops::rows::rows;
+use crate::rescue::VerifyReport;
+use crate::write::access_times;
+use crate::write::context::Reading;
 
 /// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
 ///
@@ -54,7 +65,7 @@ impl Drop for Open {
         }
         drop(self.scheduler.lock().take());
         // What readers have touched is worth a try, and nothing that closing would fail for.
-        let _ = lifecycle::flush_all(&self.engine);
+        let _ = access_times::flush_all(&self.engine);
         // Nobody is left to be told; what was acknowledged as synced is durable in any case.
         let _ = self.engine.close();
     }
@@ -109,7 +120,7 @@ impl Store {
     /// # Errors
     /// Those of `create_bucket`.
     pub fn create_bucket_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
-        Ok(Bucket::new(self, bucket::create(self.engine(), name, options)?))
+        Ok(Bucket::new(self, lifetime::create(self.engine(), name, options)?))
     }
 
     /// Opens a bucket, making it if it is missing: what a program does with its buckets when it starts. Of several threads
@@ -136,7 +147,7 @@ impl Store {
     /// # Errors
     /// Those of `create_bucket_if_missing`.
     pub fn create_bucket_if_missing_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
-        Ok(Bucket::new(self, bucket::create_if_missing(self.engine(), name, options)?))
+        Ok(Bucket::new(self, lifetime::create_if_missing(self.engine(), name, options)?))
     }
 
     /// Makes a bucket that begins as another one is, and goes its own way from there: one commit that copies
@@ -156,7 +167,7 @@ impl Store {
     /// # Errors
     /// `InvalidBucketName`; `NoSuchBucket`.
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
-        Ok(Bucket::new(self, bucket::find(&self.reading(), name)?))
+        Ok(Bucket::new(self, lifetime::find(&self.reading(), name)?))
     }
 
     /// All buckets, in the order of their names.
@@ -171,7 +182,7 @@ impl Store {
     /// `NoSuchBucket`; `BucketNotEmpty` if there is an object, a version, a delete marker or an upload in it;
     /// `FileImmutable` for a fork with protected objects.
     pub fn delete_bucket(&self, name: &str) -> Result<()> {
-        bucket::delete(self.engine(), name)
+        removal::delete(self.engine(), name)
     }
 
     /// Makes one commit of everything that `work` does through the transaction; if it returns an error,
@@ -354,13 +365,13 @@ impl Store {
 
     /// Gives back all the space that can be had. Takes a while; other work goes on meanwhile.
     pub fn compact(&self, options: CompactOptions) -> Result<MaintainReport> {
-        maintenance::compact(self.engine(), &options)
+        compact::compact(self.engine(), &options)
     }
 
     /// Does the maintenance that is due, for about as long as `budget` says. For stores opened with
     /// [`Maintenance::Manual`]; others do it by themselves.
     pub fn maintain(&self, budget: Duration) -> Result<MaintainReport> {
-        maintenance::maintain(self.engine(), budget, true, &|| false)
+        work::maintain(self.engine(), budget, true, &|| false)
     }
 
     /// Reads everything and says what is wrong, without changing anything.
@@ -403,7 +414,7 @@ impl Store {
     pub fn close(&self) -> Result<()> {
         self.engine().check_here()?;
         drop(self.0.scheduler.lock().take());
-        let _ = lifecycle::flush_all(self.engine());
+        let _ = access_times::flush_all(self.engine());
         self.engine().close()
     }
 }

@@ -1,10 +1,11 @@
 //! Symlinks: keys that stand for other keys of their bucket.
 
-use super::Bucket;
+use super::bucket::Bucket;
 use crate::error::Result;
-use crate::ops::attributes::AttributeOptions;
-use crate::ops::put::{PutOptions, PutOutcome};
-use crate::ops::symlink;
+use crate::ops::object::attributes::AttributeOptions;
+use crate::ops::object::put::PutOptions;
+use crate::ops::object::symlink;
+use crate::write::outcome::PutOutcome;
 
 impl Bucket {
     /// Makes a key that stands for another one of this bucket, replacing what was under it. Getting it gets the current

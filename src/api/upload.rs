@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::batch::Batch;
-use super::{Bucket, Store};
+use super::bucket::Bucket;
+use super::store::Store;
 use crate::crypto::CustomerKey;
 use crate::error::Result;
 use crate::model::{Durability, UploadId};
-use crate::ops::body::Body;
-use crate::ops::context::Reading;
-use crate::ops::get::GetOptions;
-use crate::ops::list::ListOptions;
-use crate::ops::multipart::{self, UploadOptions, UploadRef};
-use crate::ops::parts::{self, Part, PartsPage};
-use crate::ops::put::PutOutcome;
-use crate::ops::uploads::{UploadEntry, UploadWalk, UploadsPage};
+use crate::ops::listing::options::ListOptions;
+use crate::ops::listing::uploads::{UploadEntry, UploadWalk, UploadsPage};
+use crate::ops::object::body_in::Body;
+use crate::ops::object::get_options::GetOptions;
+use crate::ops::upload::options::UploadOptions;
+use crate::ops::upload::parts::{self, Part, PartsPage};
+use crate::ops::upload::upload_ref::UploadRef;
+use crate::ops::upload::{begin, complete, put_part};
+use crate::write::context::Reading;
+use crate::write::outcome::PutOutcome;
 
 /// An object that is uploaded in parts: in any order, from many threads, over days and across reopenings (OSS:
 /// multipart upload). It comes to be when the upload is [completed](Upload::complete), by one small commit that copies
@@ -84,7 +87,7 @@ impl Upload {
     /// range; `EntityTooLarge`; `QuotaExceeded`; `StorageFull`; `InvalidEncryptionRequest` for another length than the
     /// metadata of a client-side encrypted upload says.
     pub fn put_part<'a>(&self, number: u32, body: impl Into<Body<'a>>) -> Result<Part> {
-        parts::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
+        put_part::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
     }
 
     /// Puts the bytes of another object as a part: all of it, or the range that the options say, if their conditions
@@ -96,7 +99,7 @@ impl Upload {
     /// encrypted by its client.
     pub fn put_part_copy(&self, number: u32, from: &Bucket, key: &str, options: GetOptions) -> Result<Part> {
         let engine = self.store.engine();
-        parts::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
+        put_part::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
     }
 
     /// The parts that there are, in the order of their numbers.
@@ -122,7 +125,7 @@ impl Upload {
     /// `InvalidEncryptionRequest` unless all parts of a client-side encrypted upload are there. After an error
     /// the upload is as it was.
     pub fn complete(&self, parts: &[Part]) -> Result<PutOutcome> {
-        multipart::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
+        complete::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
     }
 
     /// Makes the object of all parts that there are (OSS: `x-oss-complete-all`).
@@ -130,7 +133,7 @@ impl Upload {
     /// # Errors
     /// Those of [`complete`](Upload::complete).
     pub fn complete_all(&self) -> Result<PutOutcome> {
-        multipart::complete(self.store.engine(), &self.reference, None, self.durability)
+        complete::complete(self.store.engine(), &self.reference, None, self.durability)
     }
 
     /// Ends the upload without an object and drops its parts; their space comes back by and by.
@@ -138,7 +141,7 @@ impl Upload {
     /// # Errors
     /// `NoSuchUpload`.
     pub fn abort(&self) -> Result<()> {
-        multipart::abort(self.store.engine(), &self.reference, self.durability)
+        begin::abort(self.store.engine(), &self.reference, self.durability)
     }
 }
 
@@ -150,7 +153,7 @@ impl Bucket {
     /// has fields of client-side encryption, and not all of them with the sizes of body and parts.
     pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
         let durability = self.engine().settings().durability_for(options.done());
-        let reference = multipart::begin(self.store().engine(), self.reference(), key, options)?;
+        let reference = begin::begin(self.store().engine(), self.reference(), key, options)?;
         Ok(Upload { store: self.store().clone(), reference, durability })
     }
 
@@ -159,7 +162,7 @@ impl Bucket {
     /// # Errors
     /// `NoSuchUpload` if there is none of this name to this key.
     pub fn resume_upload(&self, key: &str, id: impl AsRef<str>) -> Result<Upload> {
-        let reference = multipart::resume(self.store().engine(), self.reference(), key, id.as_ref())?;
+        let reference = begin::resume(self.store().engine(), self.reference(), key, id.as_ref())?;
         let durability = self.engine().settings().durability;
         Ok(Upload { store: self.store().clone(), reference, durability })
     }

@@ -3,10 +3,13 @@
 use std::fmt;
 
 use crate::catalog::encryption::KeyAudit;
-use crate::catalog::{Audit, HeadRow, Kind, keys};
-use crate::engine::{Engine, Stored, VerifyProgress, VerifyReport, place_of};
+use crate::catalog::keyspace::keys;
+use crate::catalog::{Audit, HeadRow, Kind};
+use crate::engine::state::engine::Engine;
+use crate::engine::{Stored, place_of};
 use crate::error::Result;
 use crate::format::row::{self, PieceRow, UploadRow};
+use crate::rescue::{VerifyProgress, VerifyReport};
 
 /// How a store is verified.
 #[derive(Default)]

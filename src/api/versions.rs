@@ -1,15 +1,16 @@
 //! Versions: listing them, and going back to an older one.
 
 use super::batch::Batch;
-use super::{Bucket, SnapshotBucket};
+use super::bucket::Bucket;
+use super::snapshot::SnapshotBucket;
 use crate::error::Result;
 use crate::model::VersionId;
-use crate::ops::delete::{self, DeleteOptions, DeleteOutcome};
-use crate::ops::list::ListOptions;
-use crate::ops::prefix::PrefixOutcome;
-use crate::ops::put::PutOutcome;
-use crate::ops::undelete;
-use crate::ops::versions::{self, VersionEntry, VersionPage, VersionWalk};
+use crate::ops::listing::options::ListOptions;
+use crate::ops::listing::versions::{VersionEntry, VersionPage, VersionWalk};
+use crate::ops::object::delete::{self, DeleteOptions};
+use crate::ops::prefix::rename_prefix::PrefixOutcome;
+use crate::ops::version::{restore_version, undelete};
+use crate::write::outcome::{DeleteOutcome, PutOutcome};
 
 /// The versions and delete markers of a bucket, all as of the moment the listing began: keys in the order of their
 /// bytes, of each key the newest first. After an error it ends.
@@ -137,7 +138,7 @@ impl Bucket {
     /// `InvalidObjectState` for a frozen version, which is copied after [`restore`](Bucket::restore);
     /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
     pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
-        versions::restore_version(self.engine(), self.reference(), key, version)
+        restore_version::restore_version(self.engine(), self.reference(), key, version)
     }
 
     /// Removes versions for good, a thousand a commit, and answers for each in order. Without a version the object is

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::error::Result;
-use crate::ops::put::{PutOutcome, Writing};
+use crate::ops::object::writing::Writing;
+use crate::write::outcome::PutOutcome;
 
 /// Writes an object piece by piece, through [`Write`]. Memory does not grow with the body. The object comes to
 /// be with [`finish`](ObjectWriter::finish); dropped before that, the writer leaves nothing.

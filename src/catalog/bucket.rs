@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use super::budget;
 use super::encryption;
-use super::keys;
-use super::lens::Lens;
 use super::lifecycle;
-use super::route::Route;
-use super::rows::Rows;
+use crate::catalog::keyspace::bucket_view::BucketView;
+use crate::catalog::keyspace::keys;
+use crate::catalog::keyspace::route::Route;
+use crate::catalog::keyspace::rows::Rows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, BucketRow};
 use crate::model::{BucketName, Budget, Encryption, InForce, Versioning, Worm, WormState, from_millis};
@@ -69,8 +69,8 @@ impl BucketState {
     }
 
     /// The bucket's rows among those of the store.
-    pub fn lens<'a, R: Rows>(&'a self, rows: &'a R) -> Lens<'a, R> {
-        Lens { rows, route: &self.route }
+    pub fn bucket_view<'a, R: Rows>(&'a self, rows: &'a R) -> BucketView<'a, R> {
+        BucketView { rows, route: &self.route }
     }
 }
 

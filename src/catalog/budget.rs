@@ -1,7 +1,7 @@
 //! Budgets in the ordered map.
 
-use super::keys;
-use super::rows::Rows;
+use crate::catalog::keyspace::keys;
+use crate::catalog::keyspace::rows::Rows;
 use crate::error::{Error, Result};
 use crate::format::row::{self, BudgetRow};
 use crate::model::{Budget, EvictBy};

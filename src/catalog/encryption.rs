@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::keys;
-use super::rows::{Rows, decode_past};
+use crate::catalog::keyspace::keys;
+use crate::catalog::keyspace::rows::{Rows, decode_past};
 use crate::engine::Stored;
 use crate::error::{Error, Result};
 use crate::format::row::{self, BucketKeyRow, EncryptionRow, ObjectRow, Row, SealRow, UploadRow};
@@ -11,7 +11,9 @@ use crate::model::Encryption;
 
 /// The name of the encryption among the configurations of a bucket.
 pub const ENCRYPTION: &str = "encryption";
+
 const AES256: u8 = 1;
+
 const KMS: u8 = 2;
 
 fn damaged(reason: &str) -> Error {

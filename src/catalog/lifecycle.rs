@@ -1,7 +1,7 @@
 //! Lifecycle rules, the access monitor and the reports of runs in the ordered map.
 
-use super::keys;
-use super::rows::Rows;
+use crate::catalog::keyspace::keys;
+use crate::catalog::keyspace::rows::Rows;
 use crate::error::{Error, Result};
 use crate::format::row::{
     self, AccessMonitorRow, LifecycleRow, ReportRow, RuleRow, RunRow, TransitionRow, WhenRow,
@@ -14,6 +14,7 @@ use crate::model::{
 
 /// The name of the rules among the configurations of a bucket.
 pub const RULES: &str = "lifecycle";
+
 /// The name of the access monitor among them.
 pub const MONITOR: &str = "access-monitor";
 

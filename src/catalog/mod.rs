@@ -8,38 +8,35 @@
 //! 3. A row that cannot be read is `Corrupt` and names its key.
 //! 4. What the rows of a store add up to can be audited in one pass over them (`audit.rs`), and set right where rows
 //!    are lost (`mend.rs`).
-//! 5. What is read through a lens is the same whether it lies in one space or in many, now or in the retained past,
+//! 5. What is read through a bucket view is the same whether it lies in one space or in many, now or in the retained past,
 //!    committed or not yet.
 //! 5. What a commit did can be told from its rows alone.
 //!
 //! *Stands on*: `engine`, `format`, `model`, `error`.
 //! *Never*: writes; checks a condition; reads a clock.
-//! *Read first*: `keys.rs`, then `rows.rs`, `route.rs` and `lens.rs`.
+//! *Read first*: `keyspace/keys.rs`, then `rows.rs`, `route.rs` and `bucket_view.rs` beside it.
 
-mod audit;
-mod bucket;
+pub mod bucket;
 pub mod budget;
-mod change;
+pub mod changes;
+pub mod damage;
 pub mod encryption;
-pub mod keys;
-mod lens;
+pub mod keyspace;
 pub mod lifecycle;
-mod mend;
-mod naming;
-pub mod note;
-mod object;
-mod route;
-mod rows;
+pub mod object;
+pub mod repair;
+pub mod work;
 
-pub use audit::Audit;
 pub use bucket::{BucketState, find_bucket, list_buckets, no_such_bucket, worm_of};
-pub use change::{BucketNames, change_of};
-pub use keys::{KINDS, Kind};
-pub use lens::{Lens, layer_ranges};
-pub use naming::KeyNames;
+pub use changes::change::{BucketNames, change_of};
+pub use damage::unreadable;
+pub use keyspace::bucket_view::{BucketView, layer_ranges};
+pub use keyspace::keys::{KINDS, Kind};
+pub use keyspace::route::{Layer, Route, Span, unread};
+pub use keyspace::rows::{Found, Moment, Rows, encode_past, past_of};
 pub use object::{
     HeadRow, MARKER_SLOT, UPLOAD_SLOT, etag_of, find_head, find_plain, find_version, is_frozen, is_marker,
     keep_of, keeping_of, meta_of, no_object, no_such_key, no_such_version, weight_of,
 };
-pub use route::{Layer, Route, Span, unread};
-pub use rows::{Found, Moment, Rows, encode_past, past_of};
+pub use repair::key_names::KeyNames;
+pub use repair::verify::Audit;

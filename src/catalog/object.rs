@@ -1,8 +1,8 @@
 //! Versions of objects in the ordered map.
 
-use super::keys::{self, Kind};
-use super::lens::Lens;
-use super::rows::{Found, Rows};
+use crate::catalog::keyspace::bucket_view::BucketView;
+use crate::catalog::keyspace::keys::{self, Kind};
+use crate::catalog::keyspace::rows::{Found, Rows};
 use crate::engine::{RawPut, Stored};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::{self, Keep, ObjectRow, Restoring, SealRow};
@@ -15,6 +15,7 @@ use crate::model::{
 
 /// The slot of the totals that delete markers are counted in.
 pub const MARKER_SLOT: u8 = 6;
+
 /// The slot of the totals that uploads in progress are counted in.
 pub const UPLOAD_SLOT: u8 = 5;
 
@@ -107,8 +108,8 @@ pub fn find_plain<T>(
 }
 
 /// The current version of an object or delete marker, wherever it lies.
-pub fn find_head<R: Rows>(lens: Lens<'_, R>, key: &str) -> Result<Option<(HeadRow, Found)>> {
-    match lens.get(Kind::Head, key.as_bytes(), b"")? {
+pub fn find_head<R: Rows>(bucket_view: BucketView<'_, R>, key: &str) -> Result<Option<(HeadRow, Found)>> {
+    match bucket_view.get(Kind::Head, key.as_bytes(), b"")? {
         Some(found) => Ok(Some((HeadRow::of(key, &found)?, found))),
         None => Ok(None),
     }
@@ -116,11 +117,11 @@ pub fn find_head<R: Rows>(lens: Lens<'_, R>, key: &str) -> Result<Option<(HeadRo
 
 /// A version by its name, and whether it is the current one.
 pub fn find_version<R: Rows>(
-    lens: Lens<'_, R>,
+    bucket_view: BucketView<'_, R>,
     key: &str,
     version: &VersionId,
 ) -> Result<Option<(HeadRow, Found, bool)>> {
-    let Some((head, found)) = find_head(lens, key)? else {
+    let Some((head, found)) = find_head(bucket_view, key)? else {
         return Ok(None);
     };
     if head.version() == *version {
@@ -128,12 +129,12 @@ pub fn find_version<R: Rows>(
     }
     let tail = match version.seq() {
         Some((lsn, n)) => keys::version_tail(lsn, n).to_vec(),
-        None => match lens.get(Kind::Null, key.as_bytes(), b"")? {
+        None => match bucket_view.get(Kind::Null, key.as_bytes(), b"")? {
             Some(pointer) => pointer.payload,
             None => return Ok(None),
         },
     };
-    let Some(found) = lens.get(Kind::Version, key.as_bytes(), &tail)? else {
+    let Some(found) = bucket_view.get(Kind::Version, key.as_bytes(), &tail)? else {
         return Ok(None);
     };
     let head = HeadRow::of(key, &found)?;

@@ -17,6 +17,7 @@ use super::xaes::NONCE_LEN;
 
 /// Bytes that stand with a body and lead to its key.
 pub const BODY_NONCE_LEN: usize = NONCE_LEN;
+
 /// By how much a sealed chunk is longer.
 pub const TAG_LEN: usize = 16;
 
@@ -65,8 +66,8 @@ impl fmt::Debug for ChunkSealer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nonces::tests::Stuck;
     use super::*;
-    use crate::crypto::nonces::tests::Stuck;
 
     #[test]
     fn chunks_open_in_their_place_only() {

@@ -16,8 +16,10 @@ use super::secret::SecretKey;
 
 /// Bytes of body in a chunk.
 pub const ENVELOPE_CHUNK: usize = 64 << 10;
+
 /// Bytes before the first chunk.
 pub const ENVELOPE_HEAD: usize = BODY_NONCE_LEN;
+
 /// Bytes of a chunk with its tag.
 pub const SEALED_CHUNK: usize = ENVELOPE_CHUNK + TAG_LEN;
 
@@ -140,9 +142,9 @@ impl fmt::Debug for EnvelopeWriter {
 mod tests {
     use std::convert::Infallible;
 
+    use super::super::nonces::tests::Stuck;
     use super::*;
     use crate::crypto::Forged;
-    use crate::crypto::nonces::tests::Stuck;
 
     fn nonces() -> Arc<Nonces> {
         Arc::new(Nonces::new(&SecretKey::new([1; 32]), b"", Arc::new(Stuck)))
@@ -255,7 +257,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct Recorder(std::sync::Mutex<Vec<([u8; 16], [u8; 24])>>);
 
-    impl crate::crypto::nonces::Chance for Recorder {
+    impl super::super::nonces::Chance for Recorder {
         fn fill(&self, bytes: &mut [u8]) {
             bytes.fill(7);
         }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use zeroize::Zeroizing;
 
-use super::KeyProvider;
 use super::chunks::{BODY_NONCE_LEN, ChunkSealer};
 use super::contexts;
 use super::nonces::{Chance, Nonces};
+use super::provider::KeyProvider;
 use super::sealer::{SEAL_LEN, Sealer};
 use super::secret::SecretKey;
 
 /// Bytes of the wrapped shred root.
 pub const SHRED_WRAP_LEN: usize = 32 + SEAL_LEN;
+
 /// Bytes of the kept secret of a segment: its id, its nonce, the sealed secret.
 pub const KEPT_LEN: usize = 16 + 32 + SEAL_LEN;
 
@@ -140,7 +141,10 @@ impl Keyring {
         let key_id = provider.key_id();
         let root =
             provider.wrap(&self.root, &wrap_context(self.store_id), &fresh).map_err(Locked::Provider)?;
-        if key_id.len() > super::MAX_KEY_ID || root.is_empty() || root.len() > super::MAX_WRAPPED {
+        if key_id.len() > super::provider::MAX_KEY_ID
+            || root.is_empty()
+            || root.len() > super::provider::MAX_WRAPPED
+        {
             return Err(Locked::Wrong("a name of a key has up to 255 bytes, and a wrapped key 1 to 1024"));
         }
         // Whoever wraps what he cannot unwrap would lose the store.
@@ -360,9 +364,10 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nonces::tests::Stuck;
+    use super::super::provider::KeyCallback;
+    use super::super::provider::StaticKey;
     use super::*;
-    use crate::crypto::nonces::tests::Stuck;
-    use crate::crypto::{KeyCallback, StaticKey};
 
     /// Never the same twice.
     #[derive(Debug, Default)]

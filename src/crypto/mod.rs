@@ -37,7 +37,7 @@ pub use chunks::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
 pub use envelope::{ENVELOPE_CHUNK, ENVELOPE_HEAD, EnvelopeKey, EnvelopeWriter, SEALED_CHUNK, enveloped_len};
 pub use keyring::{BodyPlace, KEPT_LEN, Keyring, Locked, ShredRoot, Wrapped};
 pub use nonces::{Chance, Nonces};
-pub use provider::{KeyCallback, KeyProvider, MAX_KEY_ID, MAX_WRAPPED, Passphrase, StaticKey};
+pub use provider::{KeyCallback, KeyProvider, MAX_WRAPPED, Passphrase, StaticKey};
 pub use sealer::{SEAL_LEN, Sealer};
 pub use secret::SecretKey;
 pub use vault::{CustomerKey, Vault, fingerprint_text};

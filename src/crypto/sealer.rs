@@ -52,8 +52,8 @@ impl fmt::Debug for Sealer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nonces::tests::Stuck;
     use super::*;
-    use crate::crypto::nonces::tests::Stuck;
 
     #[test]
     fn a_unit_opens_whole_and_where_it_was_sealed() {

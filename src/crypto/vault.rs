@@ -206,7 +206,7 @@ fn context(generation: &Generation) -> Vec<u8> {
 }
 
 fn commitment(key: &SecretKey, generation: &Generation) -> [u8; 32] {
-    *key.derive(super::contexts::BUCKET_COMMITMENT, &[generation]).as_bytes()
+    *key.derive(crate::crypto::contexts::BUCKET_COMMITMENT, &[generation]).as_bytes()
 }
 
 impl fmt::Debug for Vault {
@@ -218,9 +218,9 @@ impl fmt::Debug for Vault {
 
 #[cfg(test)]
 mod tests {
+    use super::super::nonces::tests::Stuck;
+    use super::super::provider::StaticKey;
     use super::*;
-    use crate::crypto::StaticKey;
-    use crate::crypto::nonces::tests::Stuck;
 
     fn vault(bytes: [u8; 32]) -> Vault {
         Vault::new(vec![Arc::new(StaticKey::new(bytes).named("one"))], b"", Arc::new(Stuck))

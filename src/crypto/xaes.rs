@@ -6,7 +6,8 @@ use aes_gcm::aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes_gcm::{AeadInOut, Aes256Gcm};
 use zeroize::Zeroize;
 
-use super::{Forged, SecretKey};
+use super::Forged;
+use super::secret::SecretKey;
 
 /// Bytes of a nonce.
 pub const NONCE_LEN: usize = 24;

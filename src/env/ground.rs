@@ -12,7 +12,10 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs, Volume};
+use super::permissions::Permissions;
+use super::process::Process;
+use super::site::Site;
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
 
 /// A file system in which some directories are held.
 pub struct Ground {

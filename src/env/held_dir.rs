@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{File, FileId, Listed, Lock, LockMode, OpenMode, Site, Vfs, Volume};
+use super::site::Site;
+use super::{File, FileId, Listed, Lock, LockMode, OpenMode, Vfs, Volume};
 
 /// A directory of a disk in memory, by its number.
 pub(super) struct HeldDir<V, P> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{LockMode, Process};
+use super::LockMode;
+use super::process::Process;
 
 /// The locks held, by what identifies a file.
 #[derive(Debug)]

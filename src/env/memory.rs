@@ -12,8 +12,9 @@ use parking_lot::RwLock;
 use super::blocks::{Blocks, end_of};
 use super::held_dir::HeldDir;
 use super::locks::{Held, Locks};
+use super::site::Site;
 use super::tree::{Entry, Tree, plain};
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs, Volume};
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
 
 /// The content of a file as its handles, its maps and its name share it.
 pub(super) type Content = Arc<RwLock<Blocks>>;
@@ -191,6 +192,7 @@ impl Vfs for MemoryVfs {
 
 /// The devices that the files and the directories of a disk in memory are numbered on.
 const FILES: u64 = 0;
+
 pub(super) const DIRS: u64 = 1;
 
 /// A file is its content.

@@ -75,10 +75,10 @@ impl RealMap {
         // out by what the rooms above promise. (1) A file that shrinks under its map: a store never truncates
         // a file that it maps, it only unlinks it, and its directory is locked against other stores. A reader may be
         // there when a writer opens the store and cuts the end of the log off: what it maps of that segment stands
-        // before a place that was durable, and so before the cut; else it does not map it (`engine/recovery.rs`).
+        // before a place that was durable, and so before the cut; else it does not map it (`engine/open/replay.rs`).
         // (2) Bytes that change while a slice of them is read: a byte of a segment is written once and lent
         // only after that write returned; a page of the index is rewritten only when no reader can reach it. What
-        // readers in other processes reach is kept for them as long as they are registered (`engine/readers.rs`).
+        // readers in other processes reach is kept for them as long as they are registered (`engine/checkpoint/readers.rs`).
         // A stranger that breaks into the directory can break both, as with every mapped file.
         let map = Counted::new(most, || unsafe { MmapOptions::new().len(len).map(file) })?;
         // Objects are read here and there; reading ahead would evict what is warm. It is only a hint.

@@ -17,7 +17,10 @@ use rustix::io::{Errno, retry_on_intr};
 use super::locks::{Held, Locks};
 use super::memory::not_writable;
 use super::mmap::RealMap;
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Permissions, Process, Site, Vfs, Volume};
+use super::permissions::Permissions;
+use super::process::Process;
+use super::site::Site;
+use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
 
 /// The file system of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -311,6 +314,7 @@ fn volume_from(base: BorrowedFd<'_>, dir: &Path) -> Volume {
 /// The file systems that are known to write in place: ext2 to ext4, XFS, tmpfs, FAT, exFAT and NTFS in the kernel.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const IN_PLACE: [u32; 6] = [0xEF53, 0x5846_5342, 0x0102_1994, 0x4d44, 0x2011_BAB0, 0x7366_746e];
+
 /// How many bytes are written at once where disk cannot be had without writing.
 const NOISE: usize = 64 << 10;
 

@@ -18,19 +18,28 @@ use super::varint;
 
 /// The most extents an entry may name in place.
 pub const MAX_EXTENTS: u64 = 64;
+
 /// The longest body kept inside an entry.
 pub const MAX_INLINE: u64 = 700;
+
 /// The most hints that a reference to a shared body carries.
 pub const MAX_HINTS: u64 = 4;
+
 /// The longest spilled payload.
 pub const MAX_PAYLOAD: u64 = 1 << 20;
 
 const BODY_MASK: u8 = 3;
+
 const BODY_INLINE: u8 = 1;
+
 const BODY_EXTENTS: u8 = 2;
+
 const BODY_SHARED: u8 = 3;
+
 const SPILLED: u8 = 4;
+
 const SEALED: u8 = 8;
+
 const OFFSET: u8 = 16;
 
 /// Where a run of bytes lies: the blob record at `offset` of `segment`, with `len` bytes of body.
@@ -151,7 +160,7 @@ fn take_shared<'a>(input: &mut &'a [u8], has_offset: bool) -> Result<Body<'a>, &
     let offset = if has_offset { number()? } else { 0 };
     let count = number()?;
     let n = u32::try_from(n).map_err(|_| "a shared body has an impossible name")?;
-    if lsn > super::MAX_NUMBER
+    if lsn > crate::format::MAX_NUMBER
         || len.max(offset) > MAX_BODY_LEN
         || count > MAX_HINTS
         || has_offset != (offset > 0)

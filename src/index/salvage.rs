@@ -1,6 +1,6 @@
 //! Reading what is left of a damaged tree: every page that can be reached and verified, around those that cannot.
 
-use super::Item;
+use super::item::Item;
 use super::space::PageSet;
 use super::tree::{Tree, Version, item_of};
 use super::verify::keys_of;

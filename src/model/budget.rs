@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::VersionId;
+use super::version::VersionId;
 use crate::error::{Error, Result};
 
 /// The priority of an object that was given none.

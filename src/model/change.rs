@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{Lsn, ObjectMeta};
+use super::lsn::Lsn;
+use super::meta::ObjectMeta;
 
 /// One commit: all of it happened together, or none of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

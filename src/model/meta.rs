@@ -3,10 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::{
-    Acl, ContentHeaders, ETag, Expiry, Keeping, ObjectDigests, ObjectKind, RestoreStatus, Retention,
-    ServerSideEncryption, StorageClass, VersionId,
-};
+use super::acl::Acl;
+use super::budget::Keeping;
+use super::class::StorageClass;
+use super::digest::ObjectDigests;
+use super::encryption::ServerSideEncryption;
+use super::etag::ETag;
+use super::headers::ContentHeaders;
+use super::kind::ObjectKind;
+use super::lifecycle::Expiry;
+use super::restore::RestoreStatus;
+use super::version::VersionId;
+use super::worm::Retention;
 use crate::error::{Error, Result};
 
 /// The most user metadata an object may carry, names and values together, in bytes (OSS: 8 KB).
@@ -52,7 +60,7 @@ pub struct ObjectMeta {
     /// writer asked for [`Digests::Oss`](crate::Digests::Oss).
     pub digests: ObjectDigests,
     /// The commit that wrote it.
-    pub lsn: super::Lsn,
+    pub lsn: super::lsn::Lsn,
     /// What most objects do not have.
     pub(crate) rare: Option<Box<Rare>>,
 }

@@ -28,7 +28,7 @@ mod quota;
 mod range;
 mod restore;
 mod tags;
-mod upload;
+pub mod upload;
 mod version;
 mod worm;
 

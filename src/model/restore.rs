@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use super::StorageClass;
+use super::class::StorageClass;
 use crate::error::{Error, Result};
 
 const MINUTE: Duration = Duration::from_secs(60);
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// How urgently a body is to be restored (OSS: `Tier`), from the slowest to the fastest. `Archive` knows no priorities.

@@ -72,6 +72,15 @@ impl PartialEq<&str> for UploadId {
     }
 }
 
+/// The fewest bytes of a part, unless it is the last one of its object (OSS).
+pub const MIN_PART: u64 = 100 << 10;
+
+/// The highest number of a part (OSS).
+pub const MAX_NUMBER: u32 = 10_000;
+
+/// The most bytes of a part (OSS): 5 GiB.
+pub const MAX_PART: u64 = 5 << 30;
+
 #[cfg(test)]
 mod tests {
     use super::*;

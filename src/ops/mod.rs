@@ -8,48 +8,14 @@
 //!
 //! *Stands on*: `catalog`, `engine`, `crypto`, `format`, `segment`, `model`, `env`, `error`.
 //! *Never*: touches a file; keeps state between calls.
-//! *Read first*: `context.rs`, `batch.rs` (every write goes through it), `put.rs`, `get.rs`.
+//! *Read first*: `object/put.rs`, `object/get.rs`, `object/delete.rs`.
 
 pub mod append;
-pub mod attributes;
-pub mod batch;
-pub mod billing;
-pub mod body;
 pub mod bucket;
-pub mod budget;
-pub mod chain;
-pub mod class;
-pub mod config;
-pub mod context;
 pub mod copy;
-pub mod delete;
-pub mod diff;
-pub mod envelope;
-pub mod feed;
-pub mod follow;
-pub mod fork;
-pub mod get;
-pub mod history;
-pub mod leavings;
-pub mod lifecycle;
-pub mod list;
-pub mod merging;
-pub mod moving;
-pub mod multipart;
-pub mod opening;
-pub mod parts;
+pub mod listing;
+pub mod object;
 pub mod prefix;
-pub mod put;
-pub mod rekey;
-pub mod restore;
-pub mod retention;
-pub mod row_range;
 pub mod rows;
-pub mod shred;
-pub mod staged;
-pub mod symlink;
-pub mod tidy;
-pub mod undelete;
-pub mod uploads;
-pub mod usage;
-pub mod versions;
+pub mod upload;
+pub mod version;

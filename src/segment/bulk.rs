@@ -9,9 +9,11 @@ use parking_lot::Mutex;
 
 use super::coding::{ChunkCoder, Coding};
 use super::handle::LogStart;
+use super::handle::{Segment, SegmentMaker};
 use super::pipeline::{GATHER, Piece, Through};
+use super::reserve::Reserve;
 use super::sealed::{BodySealer, store_chunks};
-use super::{Reserve, Segment, SegmentMaker, TableCell};
+use super::table::TableCell;
 use crate::env::{Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
@@ -22,8 +24,10 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 /// By how much a bulk segment's file grows when a body needs more than it was made with.
 const GROW_STEP: u64 = 16 << 20;
+
 /// How many segments may wait for a sync: each holds its file open until then.
 const MOST_UNSYNCED: usize = 8;
+
 /// After so many bytes the system is asked to start writing them, so that the sync at the end is short.
 const WRITEBACK_STEP: u64 = 8 << 20;
 

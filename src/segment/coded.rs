@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Segment;
 use super::coding::restore;
 use super::handle::BlobSum;
+use super::handle::Segment;
 use super::scan::Scan;
 use super::sealed::FORGED;
 use super::sealed::LOST;
@@ -250,10 +250,15 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::bulk::BulkPool;
+    use super::super::coding::Coding;
+    use super::super::handle::Identity;
+    use super::super::handle::SegmentMaker;
+    use super::super::table::TableCell;
     use super::*;
     use crate::env::{Env, MemoryVfs, Site};
     use crate::error::ErrorKind;
-    use crate::segment::{BulkPool, Coding, Identity, SegmentMaker, TableCell, bulk_dir};
+    use crate::segment::bulk_dir;
 
     fn pool(mapped: bool, chunk_log2: u8) -> Arc<BulkPool> {
         let mut env = Env::memory();
@@ -268,7 +273,7 @@ mod tests {
             2,
             coding,
             1 << 20,
-            Arc::new(crate::segment::Reserve::none()),
+            Arc::new(super::super::reserve::Reserve::none()),
         ))
     }
 

@@ -1,7 +1,7 @@
 //! Open files of segments: what is written to holds its own, the others share a few and are opened again by name.
 //!
 //! That works because a segment's file keeps its name as long as anybody has the segment: a checkpoint removes it behind its last
-//! reader (`engine/checkpoint.rs`), and keeps it for readers in other processes (`engine/readers.rs`). Where that does not hold,
+//! reader (`engine/checkpoint/checkpoint.rs`), and keeps it for readers in other processes (`engine/checkpoint/readers.rs`). Where that does not hold,
 //! in a backup that is renewed under its reader, as many stay open as the system lets.
 
 use std::collections::VecDeque;

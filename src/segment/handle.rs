@@ -12,8 +12,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::coding::Coding;
 use super::files::{OpenFiles, SegmentFile};
+use super::places::Place;
 use super::sealed::{LOST, Sealing};
-use super::{Place, bulk_dir, file_name, log_dir};
+use super::{bulk_dir, file_name, log_dir};
 use crate::crypto::Keyring;
 use crate::env::{Env, File, Map, Mistake, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::format::segment_header::{CODED, HEADER_LEN, SEALED, SegmentHeader, Se
 
 /// The unit in which first touches are remembered.
 const TOUCH_LOG2: u32 = 12;
+
 /// How much is read at once on a first touch.
 const TOUCH_READ: usize = 64 * 1024;
 

@@ -4,7 +4,8 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use super::handle::LogStart;
-use super::{Segment, SegmentMaker, TableCell};
+use super::handle::{Segment, SegmentMaker};
+use super::table::TableCell;
 use crate::env::{File, Site};
 use crate::error::{Error, Result, is_full};
 use crate::format::commit::Position;
@@ -13,8 +14,10 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 /// Room kept at the end of every log segment for the record that names the next one.
 const CONTINUE_ROOM: u64 = FRAME_LEN as u64;
+
 /// How many segments are left behind before they are synced: each holds its file open until then.
 const MOST_LEFT_BEHIND: usize = 8;
+
 /// How much is zeroed at once when a failed append is taken back.
 const UNDO_STEP: usize = 4096;
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::{Scan, Segment};
+use super::handle::BlobSum;
+use super::handle::Segment;
+use super::scan::Scan;
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::checksum::crc;
@@ -10,8 +12,6 @@ use crate::format::entry::Extent;
 use crate::format::frame::{self, FRAME_LEN, Kind, SHORT_HEAD};
 use crate::format::packed::{self, Broken, HASH_LEN};
 use crate::format::segment_header::{HEADER_LEN, SegmentKind};
-
-use super::handle::BlobSum;
 
 /// How much of a segment tells what packing saves in it.
 const SAMPLE: u64 = 256 << 10;

@@ -15,9 +15,12 @@ use crate::format::checksum::crc;
 
 /// How many tiers there are.
 pub const TIERS: u8 = 5;
+
 /// What the name of a note begins with; a number follows, and the highest counts.
 const NOTE: &str = "place.";
+
 const MAGIC: &[u8; 8] = b"OSSICPLC";
+
 /// The longest path that a note holds.
 const MAX_PATH: usize = 3072;
 
@@ -292,7 +295,7 @@ mod tests {
         let place = find(Some("/colder")).unwrap();
         let dir = place.elsewhere.unwrap();
         assert_eq!(dir, own(Path::new("/colder"), &id, 2));
-        let name = dir.join(super::super::file_name(9));
+        let name = dir.join(crate::segment::file_name(9));
         env.vfs.open(&name, OpenMode::CreateNew, Site::BULK_CREATE).unwrap();
         assert_eq!(find(Some("/cold")).unwrap_err().code(), "InvalidArgument");
         let torn = bulk_dir(store, 2).join(note_name(2));

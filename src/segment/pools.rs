@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{BulkPool, Reserve, Segment};
+use super::bulk::BulkPool;
+use super::handle::Segment;
+use super::reserve::Reserve;
 use crate::error::Result;
 
 /// A pool for each tier, by its number.

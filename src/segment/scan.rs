@@ -1,6 +1,6 @@
 //! Walks the records of a segment in order, through positioned reads, and says how it ends.
 
-use super::Segment;
+use super::handle::Segment;
 use super::packed::Hashes;
 use super::sealed::FORGED;
 use crate::crypto::TAG_LEN;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Segment;
 use super::coding::ChunkCoder;
+use super::handle::Segment;
 use crate::crypto::{
     BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, SecretKey, TAG_LEN,
 };

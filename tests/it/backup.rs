@@ -73,13 +73,13 @@ fn state_at(history: &History, lsn: u64) -> BTreeMap<String, Vec<u8>> {
 
 /// Writes until it is told to stop, and keeps book.
 fn keep_writing(bucket: &Bucket, writer: u64, stop: &AtomicBool, history: &Mutex<History>) {
-    let lens = [10, 3000, 20_000, 60_000, 150_000];
+    let bucket_view = [10, 3000, 20_000, 60_000, 150_000];
     for number in 0u64.. {
         if stop.load(Ordering::Relaxed) {
             return;
         }
         let key = format!("w{writer}/k{}", number % 23);
-        let body = body(writer << 32 | number, lens[(number % 5) as usize]);
+        let body = body(writer << 32 | number, bucket_view[(number % 5) as usize]);
         let durability = if number % 3 == 0 { Durability::Synced } else { Durability::Buffered };
         let options = PutOptions::new().durability(durability);
         let outcome = bucket.put_with(&key, body.clone(), options).unwrap();

@@ -137,9 +137,9 @@ fn nothing_of_an_enveloped_body_reaches_the_disk_of_a_plain_store() {
 
         let store = open(&disk);
         let bucket = store.bucket("plain").unwrap();
-        let lens =
+        let bucket_view =
             [("put-0", 0), ("put-16", 16), ("put-300000", 300_000), ("copied", 300_000), ("tx", 2_000)];
-        for (name, len) in lens.into_iter().chain([("renamed", 20_000)]) {
+        for (name, len) in bucket_view.into_iter().chain([("renamed", 20_000)]) {
             let bytes = bucket.get_with(name, get()).unwrap().bytes().unwrap();
             assert!(bytes == body(canary, len), "{name}");
         }
@@ -635,8 +635,8 @@ fn a_walk_through_all_encryptions_reads_what_was_written() {
         let name = key.to_string();
         match chance(8) {
             0..3 => {
-                let lens = [0, 10, 900, 17_000, CHUNK, CHUNK + 1, 150_000];
-                let bytes = counting(lens[chance(lens.len())] + step).split_off(step);
+                let bucket_view = [0, 10, 900, 17_000, CHUNK, CHUNK + 1, 150_000];
+                let bytes = counting(bucket_view[chance(bucket_view.len())] + step).split_off(step);
                 let options = match &asked {
                     None | Some(How::Open) => PutOptions::new(),
                     Some(How::Named(id)) => PutOptions::new().encryption(Encryption::kms(*id)),

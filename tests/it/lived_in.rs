@@ -51,10 +51,10 @@ pub fn live_in(path: &Path) -> (Store, Marks) {
     let cats = store.create_bucket_with("cats", versioned).unwrap();
     let dogs = store.create_bucket("dogs").unwrap();
     let birds = store.create_bucket("birds").unwrap();
-    let lens = [300, 5000, 40_000, 90_000];
+    let bucket_view = [300, 5000, 40_000, 90_000];
     for round in 0..3u64 {
         for key in 0..12u64 {
-            let (name, len) = (format!("k{key:02}"), lens[((key + round) % 4) as usize]);
+            let (name, len) = (format!("k{key:02}"), bucket_view[((key + round) % 4) as usize]);
             let put = cats.put(&name, body(round << 8 | key, len)).unwrap();
             marks.versions.push(("cats", name.clone(), put.version.unwrap()));
             if (key + round) % 5 == 0 {
@@ -67,7 +67,7 @@ pub fn live_in(path: &Path) -> (Store, Marks) {
     }
     let (_, name, gone) = marks.versions[0].clone();
     cats.delete_with(&name, DeleteOptions::new().version(gone)).unwrap();
-    for (number, len) in lens.into_iter().enumerate() {
+    for (number, len) in bucket_view.into_iter().enumerate() {
         let from = format!("dog{number}");
         dogs.put(&from, body(1000 + number as u64, len)).unwrap();
         dogs.copy(&from, &format!("copy{number}")).unwrap();

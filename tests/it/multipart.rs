@@ -30,10 +30,10 @@ fn buffered() -> UploadOptions {
 }
 
 /// Uploads and completes an object of parts with these lengths, and returns its bytes.
-fn uploaded(bucket: &Bucket, key: &str, lens: &[usize]) -> Vec<u8> {
+fn uploaded(bucket: &Bucket, key: &str, bucket_view: &[usize]) -> Vec<u8> {
     let upload = bucket.upload(key, buffered()).unwrap();
     let mut all = Vec::new();
-    for (number, len) in (1..).zip(lens) {
+    for (number, len) in (1..).zip(bucket_view) {
         let part = noise(*len, u64::from(number) + key.len() as u64);
         upload.put_part(number, &part).unwrap();
         all.extend(part);
@@ -120,8 +120,8 @@ fn the_digests_of_oss_are_combined_from_those_of_the_parts() {
 #[test]
 fn without_them_the_entity_tag_follows_from_the_parts_alone() {
     let (_store, bucket) = a_bucket();
-    let tag = |lens: &[usize]| {
-        uploaded(&bucket, "a", lens);
+    let tag = |bucket_view: &[usize]| {
+        uploaded(&bucket, "a", bucket_view);
         bucket.head("a").unwrap().etag
     };
     assert_eq!(tag(&[MIN, 7]), tag(&[MIN, 7]));

@@ -58,7 +58,7 @@ fn specimen(closed: bool) -> Specimen {
     let store = open(&lived);
     let (mut newest, mut ever) = (State::new(), BTreeMap::<String, BTreeSet<Vec<u8>>>::new());
     let buckets = [store.create_bucket("cats").unwrap(), store.create_bucket("dogs").unwrap()];
-    let lens = [5, 300, 3000, 12_000, 40_000, 90_000];
+    let bucket_view = [5, 300, 3000, 12_000, 40_000, 90_000];
     let mut number = 0;
     for round in 0..4 {
         for key in 0..24 {
@@ -69,7 +69,7 @@ fn specimen(closed: bool) -> Specimen {
                 newest.remove(&name);
             } else if (key + round) % 3 != 0 || round == 0 {
                 number += 1;
-                let body = body(number, lens[(number % 6) as usize]);
+                let body = body(number, bucket_view[(number % 6) as usize]);
                 let options = PutOptions::new().metadata("note", "n".repeat(if key == 7 { 6000 } else { 3 }));
                 bucket.put_with(&format!("k{key:02}"), body.clone(), options).unwrap();
                 ever.entry(name.clone()).or_default().insert(body.clone());

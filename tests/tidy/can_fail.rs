@@ -29,7 +29,7 @@ fn a_finding_names_the_line() {
         floors(&Source::new("src/model/key.rs", "use crate::{\n    error::Error,\n    api::Store,\n};\n"));
     assert_eq!(found[0].line, 3);
     assert!(
-        found[0].advice.contains("`model` (floor 2) may not name `api` (floor 8)"),
+        found[0].advice.contains("`model` (floor 2) may not name `api` (floor 10)"),
         "{}",
         found[0].advice
     );

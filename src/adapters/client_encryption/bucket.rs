@@ -6,7 +6,11 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 
 use super::content::{ContentKey, Mixed};
-use super::{EncryptedObject, EncryptedUpload, EncryptedWriter, Envelope, MasterKey, unreadable};
+use super::envelope::Envelope;
+use super::object::EncryptedObject;
+use super::upload::EncryptedUpload;
+use super::writer::EncryptedWriter;
+use super::{MasterKey, unreadable};
 use crate::{
     Body, Bucket, Error, ErrorKind, GetOptions, Object, ObjectKind, ObjectMeta, PutOptions, PutOutcome,
     Result, UploadOptions,

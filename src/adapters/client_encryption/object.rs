@@ -4,8 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use md5::{Digest, Md5};
 
-use super::Envelope;
 use super::content::{ContentKey, Keystream};
+use super::envelope::Envelope;
 use crate::{Error, ErrorKind, Object, ObjectMeta, Result};
 
 /// How much is decrypted at once on the way out.

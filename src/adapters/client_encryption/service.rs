@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use super::{Description, KMS, MasterKey};
+use super::description::Description;
+use super::{KMS, MasterKey};
 
 type Wrap = dyn Fn(&[u8]) -> io::Result<Vec<u8>> + Send + Sync;
 

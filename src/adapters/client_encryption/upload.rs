@@ -1,11 +1,13 @@
 //! An upload of an encrypted body in parts.
 
 use super::content::{BLOCK, ContentKey, Mixed};
-use super::{Envelope, unreadable};
+use super::envelope::Envelope;
+use super::unreadable;
 use crate::{Body, Part, PutOutcome, Result, Upload, UploadId};
 
 /// The fewest bytes of a part that is not the last one (OSS).
 const MIN_PART: u64 = 100 << 10;
+
 /// The most parts (OSS).
 const MAX_PARTS: u64 = 10_000;
 

@@ -1,15 +1,22 @@
 //! What transactions reach beyond single objects and bodies: listings, prefixes, objects that grow, symlinks.
 
 use super::Transaction;
-use crate::api::{Bucket, Listing};
-use crate::catalog::{Kind, keys, layer_ranges};
+use crate::api::bucket::Bucket;
+use crate::api::listing::Listing;
+use crate::background::cleanup::make_way;
+use crate::catalog::keyspace::keys;
+use crate::catalog::{Kind, layer_ranges};
 use crate::error::Result;
-use crate::ops::append::{self, AppendOptions, AppendOutcome};
-use crate::ops::batch::StepOutcome;
-use crate::ops::body::Body;
-use crate::ops::list::{ListOptions, Page, Walk, end_of};
-use crate::ops::put::PutOptions;
-use crate::ops::{prefix, symlink};
+use crate::ops::append::inside_transaction;
+use crate::ops::append::options::AppendOptions;
+use crate::ops::listing::options::{ListOptions, Page};
+use crate::ops::listing::walk::{Walk, end_of};
+use crate::ops::object::body_in::Body;
+use crate::ops::object::put::PutOptions;
+use crate::ops::object::symlink;
+use crate::ops::prefix::checks::check_prefix;
+use crate::ops::prefix::delete_prefix;
+use crate::write::outcome::{AppendOutcome, StepOutcome};
 
 impl Transaction<'_> {
     /// Lists what starts with a prefix, or what the options say, with the changes that this transaction has made so far.
@@ -89,7 +96,16 @@ impl Transaction<'_> {
     /// Those of [`Bucket::delete_prefix`]; `TooManyObjects` also for more than 50,000 objects once this transaction and what
     /// came shortly before it have removed or renamed 80 prefixes of the bucket: commit in between.
     pub fn delete_prefix(&mut self, bucket: &Bucket, prefix: &str) -> Result<()> {
-        let step = prefix::delete_step(self.engine, bucket.reference(), prefix, self.reading.is_some())?;
+        check_prefix(prefix)?;
+        // Inside the turn nothing can be cleaned up first.
+        if self.reading.is_none() {
+            match make_way(self.engine, bucket.reference()) {
+                // A missing bucket is reported when the step has its turn, as by the other steps.
+                Err(error) if error.is_not_found() => {}
+                done => done?,
+            }
+        }
+        let step = delete_prefix::delete_step(self.engine, bucket.reference(), prefix)?;
         self.push(step)
     }
 
@@ -136,7 +152,8 @@ impl Transaction<'_> {
         let view = state.newest(engine);
         let mut staged = state.staged(engine);
         let (at, what) = ((bucket.reference(), key), (position, body.into()));
-        let step = append::step_within(engine, (&mut staged, &view), at, what, (options, packed_max))?;
+        let step =
+            inside_transaction::step_within(engine, (&mut staged, &view), at, what, (options, packed_max))?;
         match self.push_and_see(step)? {
             Some(StepOutcome::Append(outcome)) => Ok(outcome),
             _ => unreachable!("a transaction that reads sees what an append comes to"),
@@ -151,7 +168,7 @@ impl Transaction<'_> {
     pub fn append_position(&mut self, bucket: &Bucket, key: &str) -> Result<u64> {
         crate::model::ObjectKey::new(key)?;
         let engine = self.engine;
-        append::position_within(&mut self.read_state()?.staged(engine), bucket.reference(), key)
+        inside_transaction::position(&mut self.read_state()?.staged(engine), bucket.reference(), key)
     }
 
     /// Makes a key that stands for another one of its bucket; see [`Bucket::symlink`].

@@ -15,8 +15,9 @@ use crate::env::blocks::{BLOCK, Blocks, end_of};
 use crate::env::held_dir::HeldDir;
 use crate::env::locks::Held;
 use crate::env::memory::{DIRS, MemoryMap, id_of, listed, not_writable};
+use crate::env::site::Site;
 use crate::env::tree::{Entry, plain};
-use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Site, Vfs, Volume};
+use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
 
 /// The error of a device that failed, as the system reports it.
 const EIO: i32 = 5;

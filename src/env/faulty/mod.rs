@@ -11,13 +11,13 @@
 //! *Never*: makes anything durable on its own, except through the damage functions, which say so.
 //! *Read first*: [`FaultyDisk`], then `calls.rs`, then `cut.rs`.
 
-mod calls;
-mod cut;
-mod damage;
-mod node;
-mod plan;
+pub mod calls;
+pub mod cut;
+pub mod damage;
+pub mod node;
+pub mod plan;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,14 +25,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use node::Node;
 use parking_lot::Mutex;
+use plan::Plan;
 
+use super::Vfs;
 use super::entropy::SplitMix;
 use super::locks::Locks;
 use super::tree::{Entry, Tree, moved};
-use super::{Site, Vfs};
-use node::Node;
-use plan::Plan;
+use crate::env::site::Site;
 
 pub use cut::CutPolicy;
 pub use plan::{Fault, Hit};
@@ -44,7 +45,7 @@ pub struct FaultyDisk {
     locks: Arc<Locks<usize>>,
 }
 
-struct State {
+pub(super) struct State {
     plan: Plan,
     random: SplitMix,
     /// The names as programs see them.
@@ -64,7 +65,7 @@ struct State {
 }
 
 /// A path got a meaning or lost it, and the directory was not synced since.
-struct NameChange {
+pub(super) struct NameChange {
     number: u64,
     path: PathBuf,
     entry: Option<Entry<Arc<Node>>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::env::Site;
+use crate::env::site::Site;
 
 /// Something that goes wrong in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,7 +47,7 @@ impl Row for BucketRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<BucketRow, &'static str> {
         if schema != 1 {
-            return Err(super::UNKNOWN);
+            return Err(crate::format::row::UNKNOWN);
         }
         let First { id, created, class } = decode_body(body)?;
         Ok(BucketRow { id, created, class, ..BucketRow::default() })
@@ -64,7 +64,7 @@ pub(super) struct First {
 
 /// Work that a commit has left to be done in bounded steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TidyRow {
+pub enum PendingWork {
     /// Remove what lies in a space under a prefix that nothing reads any more, apart from some longer prefixes.
     Clean {
         /// The space.
@@ -108,7 +108,7 @@ pub enum TidyRow {
     },
 }
 
-impl Row for TidyRow {
+impl Row for PendingWork {
     const KIND: u8 = 5;
     const SCHEMA: u8 = 1;
 }

@@ -2,29 +2,30 @@
 //!
 //! A field is never added in place: a new schema number and an upgrade. This is the one module that names the codec.
 
-mod bucket;
-mod budget;
-mod envelope;
-mod lifecycle;
-mod object;
+pub mod bucket;
+pub mod budget;
+pub mod envelope;
+pub mod lifecycle;
+pub mod object;
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+#[cfg(test)]
+use object::{Cold, ObjectExtra};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use bucket::{BucketRow, SpanRow, TidyRow};
+use super::varint;
+
+pub use bucket::{BucketRow, SpanRow, PendingWork};
 pub use budget::BudgetRow;
 pub use envelope::{BucketKeyRow, EncryptionRow, EnvelopeRow, PartRun, SealRow};
 pub use lifecycle::{
     AccessMonitorRow, LifecycleRow, PlaceRow, ReportRow, RuleRow, RunRow, RunningRow, TransitionRow, WhenRow,
 };
-#[cfg(test)]
-use object::{Cold, ObjectExtra};
 pub use object::{Keep, MARKER, ObjectGlance, ObjectRow, PieceRow, Restoring, UploadGlance, UploadRow};
 
-use super::varint;
+pub(super) const UNKNOWN: &str = "a row has a schema that this version does not know";
 
-const UNKNOWN: &str = "a row has a schema that this version does not know";
 /// The longest body of a row.
 const MAX_ROW: usize = 1 << 20;
 
@@ -102,7 +103,7 @@ mod optional_hash {
 }
 
 /// Encodes the body of a row.
-fn encode_body(row: &impl Serialize) -> Vec<u8> {
+pub(super) fn encode_body(row: &impl Serialize) -> Vec<u8> {
     bincode::serde::encode_to_vec(row, CONFIG).expect("rows have no type that bincode cannot write")
 }
 
@@ -142,7 +143,7 @@ fn glance<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], kind: u8, schemas: &[u
 }
 
 /// Decodes the body of a row.
-fn decode_body<R: DeserializeOwned>(body: &[u8]) -> Result<R, &'static str> {
+pub(super) fn decode_body<R: DeserializeOwned>(body: &[u8]) -> Result<R, &'static str> {
     let (row, used) =
         bincode::serde::borrow_decode_from_slice(body, CONFIG).map_err(|_| "a row cannot be decoded")?;
     if used != body.len() {
@@ -154,6 +155,8 @@ fn decode_body<R: DeserializeOwned>(body: &[u8]) -> Result<R, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bucket;
+    use object;
 
     #[test]
     fn rows_come_back() {

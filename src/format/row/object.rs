@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, SealRow, decode, decode_body, encode_body, glance, hash, optional_hash};
+use super::envelope::SealRow;
+use super::{Row, decode, decode_body, encode_body, glance, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
@@ -132,10 +133,13 @@ pub struct Restoring {
 
 /// The schema of a row with something in [`Cold`].
 const WITH_COLD: u8 = 3;
+
 /// The schema of a row with something in [`Keep`], or with an encryption of its own, be it cold or not.
 const WITH_MORE: u8 = 4;
+
 /// The schema of a row of a version that is not current: when that came to be, and then the fields of schema 2.
 const OLDER: u8 = 5;
+
 /// The same before the fields of schema 4, for what schema 2 has no place for.
 const OLDER_WITH_MORE: u8 = 6;
 
@@ -245,7 +249,7 @@ impl Row for ObjectRow {
             return Ok(ObjectRow { superseded: Some(since), ..row });
         }
         if schema != 1 {
-            return Err(super::UNKNOWN);
+            return Err(crate::format::row::UNKNOWN);
         }
         let old: First = decode_body(body)?;
         let First { size, modified, blake3, class, content_type, metadata } = old;
@@ -338,7 +342,7 @@ impl ObjectRow {
     }
 
     /// The envelope around its body, if there is one.
-    pub fn envelope(&self) -> Option<&super::EnvelopeRow> {
+    pub fn envelope(&self) -> Option<&super::envelope::EnvelopeRow> {
         self.seal().and_then(SealRow::envelope)
     }
 
@@ -395,7 +399,7 @@ impl Row for PieceRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<PieceRow, &'static str> {
         if schema != ENVELOPED {
-            return Err(super::UNKNOWN);
+            return Err(crate::format::row::UNKNOWN);
         }
         Ok(PieceRow { enveloped: true, ..decode_body(body)? })
     }
@@ -435,7 +439,7 @@ impl Row for UploadRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<UploadRow, &'static str> {
         if schema != UPLOAD_WITH_MORE {
-            return Err(super::UNKNOWN);
+            return Err(crate::format::row::UNKNOWN);
         }
         let (mut row, keep, seal): (UploadRow, Keep, Option<Box<SealRow>>) = decode_body(body)?;
         let rare = row.object.rare_mut();

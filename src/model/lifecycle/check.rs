@@ -5,11 +5,13 @@ use std::time::SystemTime;
 
 use super::{Expiration, Lifecycle, Rule, Transition, When};
 use crate::error::{Error, Result};
+use crate::model::class::StorageClass;
+use crate::model::name::MAX_KEY_BYTES;
 use crate::model::tags::check_tags;
-use crate::model::{MAX_KEY_BYTES, StorageClass};
 
 /// The longest name of a rule, in bytes (OSS).
 const MAX_ID_BYTES: usize = 255;
+
 /// More days than anybody can mean; so that no sum overflows.
 const MAX_DAYS: u32 = 1_000_000;
 

@@ -9,14 +9,16 @@
 //! *Never*: reads a clock; knows how rules or objects are stored.
 //! *Read first*: this file, then `plan.rs`.
 
-mod check;
-mod plan;
+pub mod check;
+pub mod plan;
+#[cfg(test)]
+pub mod tests;
 
 use std::time::SystemTime;
 
-pub(crate) use plan::{Act, InForce, Plan, Region, Subject, day_of};
+use crate::model::class::StorageClass;
 
-use super::StorageClass;
+pub(crate) use plan::{Act, InForce, Plan, Region, Subject, day_of};
 
 /// Milliseconds of a day.
 pub(crate) const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -467,6 +469,3 @@ pub enum AccessMonitor {
     /// It does not, which is how a bucket starts.
     Disabled,
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,15 +1,18 @@
 //! Tests of rules: what is valid, and what they say of a version, against a second formulation.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
-use std::sync::Arc;
-
 use super::plan::Subject;
-use super::{DAY, Expiration, InForce, Lifecycle, LifecycleAction, Plan, Rule, Transition, When};
-use crate::model::{ObjectKind, StorageClass, from_millis};
-use StorageClass::{Archive, ColdArchive, DeepColdArchive, InfrequentAccess, Standard};
+use super::plan::{InForce, Plan};
+use super::{DAY, Expiration, Lifecycle, LifecycleAction, Rule, Transition, When};
+use crate::model::class::StorageClass::{
+    self, Archive, ColdArchive, DeepColdArchive, InfrequentAccess, Standard,
+};
+use crate::model::kind::ObjectKind;
+use crate::model::meta::from_millis;
 
 fn date(day: u64) -> SystemTime {
     from_millis(day * DAY)
@@ -44,7 +47,7 @@ fn in_force(rules: &[Rule], set: u64) -> Arc<InForce> {
 
 fn decide_of(rules: &Arc<InForce>, subject: &Subject<'_>, day: u64) -> Option<LifecycleAction> {
     let plan = Plan::new(rules, day * DAY);
-    let of = |region: &super::Region| {
+    let of = |region: &super::plan::Region| {
         *region.start <= *subject.key.as_bytes()
             && region.end.as_ref().is_none_or(|end| *end.as_slice() > *subject.key.as_bytes())
     };
@@ -335,10 +338,10 @@ proptest! {
         }
         prop_assert_eq!(in_force.deletes_at(&of), first.map_or(u64::MAX, |day| day * DAY));
         if since.is_none() {
-            let mut meta = crate::model::ObjectMeta {
+            let mut meta = crate::model::meta::ObjectMeta {
                 key: of.key.to_string(),
                 size: of.size,
-                etag: crate::model::ETag::from_hash(&[0; 32]),
+                etag: crate::model::etag::ETag::from_hash(&[0; 32]),
                 version: None,
                 class: of.class,
                 modified: from_millis(modified),
@@ -346,7 +349,7 @@ proptest! {
                 content_type: None,
                 metadata: Default::default(),
                 digests: Default::default(),
-                lsn: crate::model::Lsn(1),
+                lsn: crate::model::lsn::Lsn(1),
                 rare: None,
             };
             meta.rare.get_or_insert_default().tags = of.tags.to_vec();

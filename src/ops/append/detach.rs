@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{appendable, piece, put_piece};
+use super::pieces::{appendable, piece, put_piece};
 use crate::catalog::{self, BucketState, Kind, Moment, Rows};
-use crate::engine::{self, BodyReader, Engine, Keyed, NewBody, SharedRef, View};
+use crate::engine::state::engine::Engine;
+use crate::engine::{self, BodyReader, Keyed, NewBody, SharedRef, View};
 use crate::error::Result;
 use crate::format::entry::BlobId;
 use crate::format::row;
 use crate::model::{Digests, Durability};
-use crate::ops::batch::{self, Step, StepOutcome};
-use crate::ops::body::{Incoming, Prepared, Whither};
-use crate::ops::chain::{Bringing, Chain};
-use crate::ops::context::BucketRef;
-use crate::ops::put;
-use crate::ops::staged::Staged;
+use crate::ops::object::body_in::{Incoming, Prepared, Destination};
+use crate::ops::object::new_version;
 use crate::segment::Placed;
+use crate::write::commit;
+use crate::write::context::BucketRef;
+use crate::write::outcome::StepOutcome;
+use crate::write::staged::overlay::Staged;
+use crate::write::step::Step;
+use crate::write::version_chain::{BodySource, Chain};
 
 /// How much is read at once of what is copied.
 const READ_STEP: u64 = 1 << 20;
@@ -53,7 +56,7 @@ impl Step for DetachStep {
         let body = NewBody::Shared(SharedRef::new(blob, self.from.len, hint));
         let row = head.kept();
         let weight = catalog::weight_of(&row);
-        chain.lay(Kind::Head, &self.key, b"", weight, Bringing::New(body), row::encode(&row))?;
+        chain.put_row(Kind::Head, &self.key, b"", weight, BodySource::New(body), row::encode(&row))?;
         Ok(StepOutcome::None)
     }
 
@@ -74,7 +77,7 @@ fn shared_body(view: &View, bucket: &BucketRef, key: &str) -> Result<Option<Shar
 
 /// The same among any rows.
 pub fn shared_of(rows: &impl Rows, state: &BucketState, key: &str) -> Result<Option<SharedRef>> {
-    let found = appendable(key, catalog::find_head(state.lens(rows), key)?)?;
+    let found = appendable(key, catalog::find_head(state.bucket_view(rows), key)?)?;
     Ok(found.and_then(|(_, found)| match found.body {
         NewBody::Shared(shared) => Some(shared),
         _ => None,
@@ -88,7 +91,7 @@ pub fn copied(
     (owner, packed_max): (&[u8], usize),
     mut goes_on: impl FnMut() -> Result<bool>,
 ) -> Result<Option<Prepared>> {
-    let to = Whither { owner: owner.to_vec(), tier: 0, packed_max, envelope: None };
+    let to = Destination { owner: owner.to_vec(), tier: 0, packed_max, envelope: None };
     let mut incoming = Incoming::new(engine, to, Digests::Fast);
     while incoming.len() < body.len() {
         let at = incoming.len();
@@ -108,7 +111,7 @@ pub fn detach(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, durability: D
     let Some(from) = shared_body(&view, bucket, key)? else {
         return Ok(());
     };
-    let owner = put::owner_key(engine, bucket, key)?;
+    let owner = new_version::owner_key(engine, bucket, key)?;
     let same = |now: SharedRef| (now.blob, now.len) == (from.blob, from.len);
     let lives = || Ok(shared_body(&engine.pin(), bucket, key)?.is_some_and(same));
     let body = BodyReader::new(&view, NewBody::Shared(from.clone()).to_owned_body())?;
@@ -118,5 +121,5 @@ pub fn detach(engine: &Arc<Engine>, bucket: &BucketRef, key: &str, durability: D
         return Ok(());
     };
     let step = DetachStep { bucket: bucket.clone(), key: key.to_string(), from, owner, prepared };
-    batch::commit_one(engine, step, durability).map(|_| ())
+    commit::commit_one(engine, step, durability).map(|_| ())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::adapters::client_encryption::KeyService;
+use crate::adapters::client_encryption::service::KeyService;
 
 fn mirror() -> KeyService {
     let turn = |bytes: &[u8]| Ok(bytes.iter().rev().copied().collect());

@@ -1,0 +1,4 @@
+//! From committed rows to the change feed.
+
+pub mod change;
+pub mod note;

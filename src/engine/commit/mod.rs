@@ -1,0 +1,3 @@
+//! Group commit: one append, and one sync, for everybody who waits.
+
+pub mod commit;

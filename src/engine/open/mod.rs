@@ -1,0 +1,10 @@
+//! Opening a store: to write, to read only, or after a crash.
+
+pub mod create;
+pub mod index_file;
+pub mod open;
+pub mod options;
+pub mod read_only;
+pub mod recovery;
+pub mod replay;
+pub mod segment_files;

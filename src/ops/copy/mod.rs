@@ -1,0 +1,5 @@
+//! Copy and rename.
+
+pub mod copy;
+pub mod options;
+pub mod rename;

@@ -1,0 +1,5 @@
+//! Verbs on everything under a prefix.
+
+pub mod checks;
+pub mod delete_prefix;
+pub mod rename_prefix;

@@ -1,0 +1,4 @@
+//! Verbs on older versions.
+
+pub mod restore_version;
+pub mod undelete;
