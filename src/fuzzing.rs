@@ -31,7 +31,7 @@ use crate::format::packed;
 use crate::format::page::{self, HEADER, MAX_HEIGHT, PAGE, Page, cell_size};
 use crate::format::row::{
     self, AccessMonitorRow, BucketKeyRow, BucketRow, BudgetRow, EncryptionRow, LifecycleRow, ObjectRow,
-    PieceRow, ReportRow, Row, RunRow, PendingWork, UploadRow,
+    PendingWork, PieceRow, ReportRow, Row, RunRow, UploadRow,
 };
 use crate::format::segment_header::{HEADER_LEN, SegmentHeader};
 use crate::format::superblock::{SLOT_LEN, SLOTS, Superblock};

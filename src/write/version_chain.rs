@@ -51,11 +51,13 @@ impl<'c, 'a> Chain<'c, 'a> {
                 Some((head, found)) if !head.row.is_marker() => Ok((head, found)),
                 _ => Err(catalog::no_such_key(key)),
             },
-            Some(version) => match catalog::find_version(self.state.bucket_view(self.staged), key, version)? {
-                Some((head, found, _)) if !head.row.is_marker() => Ok((head, found)),
-                Some(_) => Err(catalog::no_object(key, version)),
-                None => Err(catalog::no_such_version(key, version)),
-            },
+            Some(version) => {
+                match catalog::find_version(self.state.bucket_view(self.staged), key, version)? {
+                    Some((head, found, _)) if !head.row.is_marker() => Ok((head, found)),
+                    Some(_) => Err(catalog::no_object(key, version)),
+                    None => Err(catalog::no_such_version(key, version)),
+                }
+            }
         }
     }
 
@@ -117,7 +119,14 @@ impl<'c, 'a> Chain<'c, 'a> {
                 }
                 let named = marker.named.then(|| VersionId::of(self.staged.now.lsn, marker.n));
                 let weight = catalog::weight_of(&marker);
-                self.put_row(Kind::Head, key, b"", weight, BodySource::New(NewBody::None), row::encode(&marker))?;
+                self.put_row(
+                    Kind::Head,
+                    key,
+                    b"",
+                    weight,
+                    BodySource::New(NewBody::None),
+                    row::encode(&marker),
+                )?;
                 Ok(DeleteOutcome { version: Some(named.unwrap_or_else(VersionId::null)), marker: true })
             }
         }
@@ -126,7 +135,8 @@ impl<'c, 'a> Chain<'c, 'a> {
     /// Removes one version for good; fine if it is not there. Without the current one, the next is current.
     pub fn delete_version(&mut self, key: &str, version: &VersionId) -> Result<DeleteOutcome> {
         let named = self.state.versioning().map(|_| version.clone());
-        let Some((head, _, current)) = catalog::find_version(self.state.bucket_view(self.staged), key, version)?
+        let Some((head, _, current)) =
+            catalog::find_version(self.state.bucket_view(self.staged), key, version)?
         else {
             return Ok(DeleteOutcome { version: named, marker: false });
         };
@@ -176,7 +186,9 @@ impl<'c, 'a> Chain<'c, 'a> {
         }
         if let Some(pointer) = self.state.bucket_view(self.staged).get(Kind::Null, key.as_bytes(), b"")? {
             let tail = pointer.payload;
-            if let Some(found) = self.state.bucket_view(self.staged).get(Kind::Version, key.as_bytes(), &tail)? {
+            if let Some(found) =
+                self.state.bucket_view(self.staged).get(Kind::Version, key.as_bytes(), &tail)?
+            {
                 let head = HeadRow::of(key, &found)?;
                 self.guard(key, &head)?;
                 self.forget_hold(key, &head)?;

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::varint;
 
-pub use bucket::{BucketRow, SpanRow, PendingWork};
+pub use bucket::{BucketRow, PendingWork, SpanRow};
 pub use budget::BudgetRow;
 pub use envelope::{BucketKeyRow, EncryptionRow, EnvelopeRow, PartRun, SealRow};
 pub use lifecycle::{

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::format::entry::BlobId;
 use crate::format::row;
 use crate::model::{Digests, Durability};
-use crate::ops::object::body_in::{Incoming, Prepared, Destination};
+use crate::ops::object::body_in::{Destination, Incoming, Prepared};
 use crate::ops::object::new_version;
 use crate::segment::Placed;
 use crate::write::commit;

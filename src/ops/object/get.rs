@@ -6,7 +6,7 @@ use super::body_out::GotBody;
 use super::envelope::{Sealed, not_applicable};
 use super::get_options::GetOptions;
 use crate::catalog::keyspace::keys;
-use crate::catalog::{self, BucketState, Found, HeadRow, BucketView, Moment, Rows};
+use crate::catalog::{self, BucketState, BucketView, Found, HeadRow, Moment, Rows};
 use crate::engine::state::engine::Engine;
 use crate::engine::{BodyReader, OwnedBody};
 use crate::error::{Error, ErrorKind, Result};

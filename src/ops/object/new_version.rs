@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::body_in::{Prepared, Destination};
+use super::body_in::{Destination, Prepared};
 use super::envelope::Asked;
 use crate::catalog::keyspace::keys;
 use crate::catalog::{self, Moment};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::body_in::{self, Body, Prepared, Destination};
+use super::body_in::{self, Body, Destination, Prepared};
 use super::envelope::{self, Sealing};
 use super::new_version::{Attributes, BUCKETS_CLASS, describe, whither};
 use crate::catalog;

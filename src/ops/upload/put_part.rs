@@ -13,7 +13,7 @@ use crate::format::row::{self, PieceRow, UploadRow};
 use crate::index::Weight;
 use crate::model::upload::{MAX_NUMBER, MAX_PART};
 use crate::model::{Digests, Durability, ObjectMeta, PartPlan, is_client_encrypted, no_part_copy};
-use crate::ops::object::body_in::{self, Body, Incoming, Prepared, Destination, check_len};
+use crate::ops::object::body_in::{self, Body, Destination, Incoming, Prepared, check_len};
 use crate::ops::object::envelope;
 use crate::ops::object::get::{self, Got};
 use crate::ops::object::get_options::GetOptions;

@@ -13,7 +13,7 @@ use crate::engine::{Listed, Shortlist, Shortlists, Taken};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Budget, Evicted};
 use crate::write::context::BucketRef;
-use crate::write::staged::overlay::{TouchedVersion, Staged};
+use crate::write::staged::overlay::{Staged, TouchedVersion};
 use crate::write::version_chain::Chain;
 
 /// How many versions a commit that does something else evicts at most; more than that go in commits of their own before it.
@@ -184,7 +184,12 @@ impl Turn<'_> {
     }
 
     /// Offers versions to the lists of these scopes: they may have another place in the order now.
-    fn offer(&mut self, staged: &mut Staged<'_>, scopes: &[Scope], versions: &BTreeSet<TouchedVersion>) -> Result<()> {
+    fn offer(
+        &mut self,
+        staged: &mut Staged<'_>,
+        scopes: &[Scope],
+        versions: &BTreeSet<TouchedVersion>,
+    ) -> Result<()> {
         for (id, key, part) in versions {
             let Some(bucket) = self.visited.iter().find(|bucket| bucket.id == *id) else { continue };
             let Ok(state) = staged.bucket(bucket) else { continue };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::overlay::{TouchedVersion, Local, Staged};
+use super::overlay::{Local, Staged, TouchedVersion};
 use crate::catalog::changes::note::Said;
 use crate::catalog::keyspace::keys;
 use crate::catalog::{self, BucketState, Kind, Moment};

@@ -9,7 +9,7 @@ use crate::engine::{self, BLOB_SPACE, BlobHead, Change, Keyed, NewBody, SharedRe
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::entry::{BlobId, Extent};
-use crate::format::row::{self, ObjectRow, PieceRow, PendingWork};
+use crate::format::row::{self, ObjectRow, PendingWork, PieceRow};
 use crate::index::Weight;
 
 /// A shared body with more pieces than this is removed by maintenance, not by the commit that lets go of it.
