@@ -12,3 +12,7 @@ tidy:
 lint:
     cargo fmt --all --check
     cargo clippy --all-targets --all-features -- -D warnings
+
+# The public API as it is now becomes the one that was agreed on.
+public-api:
+    OSSICLE_BLESS=1 cargo test --test public_api
