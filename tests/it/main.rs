@@ -60,6 +60,7 @@ mod rows;
 mod salvage;
 mod sharing;
 mod shredding;
+mod small_store;
 mod smoke;
 mod snapshots;
 mod spaces;

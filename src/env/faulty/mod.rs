@@ -118,6 +118,11 @@ impl FaultyDisk {
         self.state.lock().plan.operations()
     }
 
+    /// How many of them were `sync_data`: each makes what was written to one file durable.
+    pub fn syncs(&self) -> u64 {
+        self.state.lock().plan.syncs()
+    }
+
     /// How many calls that read were made: open of what exists, `read_at`, `map` and `list`.
     pub fn reads(&self) -> u64 {
         self.state.lock().plan.reads()

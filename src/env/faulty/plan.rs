@@ -59,6 +59,7 @@ pub(super) enum Call {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     operations: u64,
+    syncs: u64,
     reads: u64,
     at_operation: BTreeMap<u64, Fault>,
     at_read: BTreeMap<u64, Fault>,
@@ -81,6 +82,7 @@ impl Plan {
                 self.at_read.remove(&(self.reads - 1))
             }
             _ => {
+                self.syncs += u64::from(call == Call::SyncData);
                 self.operations += 1;
                 self.at_operation.remove(&(self.operations - 1))
             }
@@ -131,6 +133,10 @@ impl Plan {
 
     pub(super) fn operations(&self) -> u64 {
         self.operations
+    }
+
+    pub(super) fn syncs(&self) -> u64 {
+        self.syncs
     }
 
     pub(super) fn reads(&self) -> u64 {
