@@ -13,6 +13,8 @@
 mod can_fail;
 #[path = "tidy/error_codes.rs"]
 mod error_codes;
+#[path = "tidy/public_docs.rs"]
+mod public_docs;
 #[path = "tidy/source.rs"]
 mod source;
 
@@ -534,6 +536,16 @@ fn every_error_code_stands_in_the_table_with_its_kind() {
         files.iter().flat_map(|file| error_codes::error_codes(file, &table)).collect();
     found.extend(error_codes::unused_codes(&files, &table));
     demand_none(found);
+}
+
+#[test]
+fn public_functions_say_when_they_fail() {
+    let files = sources(&["src"]);
+    let home = files.iter().find(|file| file.path == error_codes::HOME);
+    let table = error_codes::table(&home.expect("the errors have a file").text);
+    let face: Vec<&Source> = files.iter().filter(|file| file.room() == "api").collect();
+    assert!(!face.is_empty(), "the public calls are in src/api");
+    demand_none(face.iter().flat_map(|file| public_docs::untold_errors(file, &table)).collect());
 }
 
 #[test]

@@ -36,11 +36,20 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `PositionNotEqualToLength`: [`append_position`](Bucket::append_position) tells where to append;
-    /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker;
-    /// `EntityTooLarge`; `FileImmutable`; `InvalidObjectName`; `NoSuchBucket`; `QuotaExceeded`; `InvalidObjectState`
-    /// for an object that is frozen in `Archive`, which grows while it is [restored](Bucket::restore).
-    /// `OperationNotSupported` at position 0 in a bucket whose [`Encryption`](crate::Encryption) names a key.
+    /// - `PositionNotEqualToLength` if the object has another length: [`append_position`](Bucket::append_position)
+    ///   tells where to append.
+    /// - `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker.
+    /// - `EntityTooLarge` if the object would have more than 5 GiB.
+    /// - `InvalidObjectState` if it is frozen in [`Archive`](crate::StorageClass::Archive): it grows while it is
+    ///   [restored](Bucket::restore).
+    /// - `OperationNotSupported` at position 0 in a bucket whose [`Encryption`](crate::Encryption) names a key.
+    /// - `InvalidArgument` at position 0 in a bucket of the class [`ColdArchive`](crate::StorageClass::ColdArchive)
+    ///   or [`DeepColdArchive`](crate::StorageClass::DeepColdArchive) (OSS).
+    /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room; `FileImmutable`
+    ///   if the object is protected.
+    /// - `OperationConflict` if a fork of the bucket appends to the same object at the same time; try again.
+    ///
+    /// Also [those of a key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn append<'a>(&self, key: &str, position: u64, body: impl Into<Body<'a>>) -> Result<AppendOutcome> {
         self.append_with(key, position, body, AppendOptions::new())
     }
@@ -49,7 +58,8 @@ impl Bucket {
     /// [`replicated(false)`](AppendOptions::replicated) has one at any position.
     ///
     /// # Errors
-    /// Those of `append`, and `InvalidArgument` for attributes that are not valid.
+    /// `InvalidArgument` for a content type, a header or user metadata beyond its limits; `InvalidTag` for tags that
+    /// cannot be. Also those of [`append`](Bucket::append).
     pub fn append_with<'a>(
         &self,
         key: &str,
@@ -63,7 +73,8 @@ impl Bucket {
     /// Where the next append to a key goes: the length of the object, 0 if there is none.
     ///
     /// # Errors
-    /// `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`.
+    /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker. Also
+    /// [those of a key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading).
     pub fn append_position(&self, key: &str) -> Result<u64> {
         append::position(&self.reading(), self.reference(), key)
     }
@@ -87,8 +98,8 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchKey`; `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`. While the object is frozen, what there is
-    /// to be read is `InvalidObjectState` in its place.
+    /// `NoSuchKey` if there is no object under the key; `ObjectNotAppendable` if it did not begin with an append.
+    /// Also [those of a key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading).
     pub fn follow(&self, key: &str, position: u64) -> Result<Follow> {
         Ok(Follow(Following::begin(self.engine(), self.reference(), key, position)?))
     }
@@ -103,7 +114,10 @@ impl Follow {
     /// nothing: commits wake it. The time is that of the machine, whatever the clock of the store.
     ///
     /// # Errors
-    /// `NoSuchKey` once the object was deleted, renamed or replaced; `NoSuchBucket`; `Closed` once the store is.
+    /// `NoSuchKey` once the object was deleted, renamed or replaced; `InvalidObjectState` while what is to be read is
+    /// frozen in an archive class; `NoSuchBucket` once the bucket was removed; `StoreClosed` once the store is
+    /// closed; `OperationConflict` on a thread that is inside a transaction that has read. Also [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn next(&mut self, at_most: Duration) -> Result<Option<Bytes>> {
         self.0.next(at_most)
     }

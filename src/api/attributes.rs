@@ -23,7 +23,8 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `InvalidTag`; `NoSuchKey`, also for a delete marker.
+    /// `InvalidTag` for more than 10 tags, two of one key, or one beyond its limits. Also [those of an
+    /// attribute](crate::Bucket#errors-of-an-attribute) and [those of writing](crate::Store#errors-of-writing).
     pub fn set_tags<K, V>(&self, key: &str, pairs: impl IntoIterator<Item = (K, V)>) -> Result<()>
     where
         K: Into<String>,
@@ -35,7 +36,7 @@ impl Bucket {
     /// [`set_tags`](Bucket::set_tags), with options.
     ///
     /// # Errors
-    /// Those of `set_tags`; `NoSuchVersion`; `PreconditionFailed`.
+    /// Those of [`set_tags`](Bucket::set_tags).
     pub fn set_tags_with<K, V>(
         &self,
         key: &str,
@@ -52,22 +53,35 @@ impl Bucket {
     /// The tags of an object, in the order of their keys; of a symlink its own.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn tags(&self, key: &str) -> Result<Vec<(String, String)>> {
         self.tags_with(key, AttributeOptions::new())
     }
 
     /// [`tags`](Bucket::tags), of a version.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn tags_with(&self, key: &str, options: AttributeOptions) -> Result<Vec<(String, String)>> {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.tags().to_vec())
     }
 
     /// Takes all tags off an object; fine if it has none.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn clear_tags(&self, key: &str) -> Result<()> {
         self.clear_tags_with(key, AttributeOptions::new())
     }
 
     /// [`clear_tags`](Bucket::clear_tags), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn clear_tags_with(&self, key: &str, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Tags(Vec::new()), options)
     }
@@ -76,32 +90,53 @@ impl Bucket {
     /// protected object may be given one.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_acl(&self, key: &str, acl: Acl) -> Result<()> {
         self.set_acl_with(key, acl, AttributeOptions::new())
     }
 
     /// [`set_acl`](Bucket::set_acl), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_acl_with(&self, key: &str, acl: Acl, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Acl(Some(acl)), options)
     }
 
     /// The access control value of an object's own; `None` if its bucket's counts (OSS: `default`).
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn acl(&self, key: &str) -> Result<Option<Acl>> {
         self.acl_with(key, AttributeOptions::new())
     }
 
     /// [`acl`](Bucket::acl), of a version.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn acl_with(&self, key: &str, options: AttributeOptions) -> Result<Option<Acl>> {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.acl())
     }
 
     /// Takes the access control value off an object, so that its bucket's counts. Sets its time.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn clear_acl(&self, key: &str) -> Result<()> {
         self.clear_acl_with(key, AttributeOptions::new())
     }
 
     /// [`clear_acl`](Bucket::clear_acl), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn clear_acl_with(&self, key: &str, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Acl(None), options)
     }
@@ -110,8 +145,10 @@ impl Bucket {
     /// all. The object's time is set, as if it were copied onto itself, but no version is made.
     ///
     /// # Errors
-    /// `InvalidArgument`; `NoSuchKey`; `FileImmutable` if the object is protected; `InvalidEncryptionRequest` if that would
-    /// change the fields of client-side encryption.
+    /// `InvalidArgument` for a name or a value that cannot be, a name that is given twice, and more than 8 KiB;
+    /// `InvalidEncryptionRequest` if that would change the fields of client-side encryption; `FileImmutable` if the
+    /// object is protected. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_metadata<K, V>(&self, key: &str, pairs: impl IntoIterator<Item = (K, V)>) -> Result<()>
     where
         K: Into<String>,
@@ -121,6 +158,9 @@ impl Bucket {
     }
 
     /// [`set_metadata`](Bucket::set_metadata), with options.
+    ///
+    /// # Errors
+    /// Those of [`set_metadata`](Bucket::set_metadata).
     pub fn set_metadata_with<K, V>(
         &self,
         key: &str,
@@ -138,12 +178,17 @@ impl Bucket {
     /// [`set_metadata`](Bucket::set_metadata) does.
     ///
     /// # Errors
-    /// `InvalidArgument`; `NoSuchKey`; `FileImmutable` if the object is protected.
+    /// `InvalidArgument` for more than 1024 bytes or control characters; `FileImmutable` if the object is protected.
+    /// Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_content_type(&self, key: &str, text: &str) -> Result<()> {
         self.set_content_type_with(key, text, AttributeOptions::new())
     }
 
     /// [`set_content_type`](Bucket::set_content_type), with options.
+    ///
+    /// # Errors
+    /// Those of [`set_content_type`](Bucket::set_content_type).
     pub fn set_content_type_with(&self, key: &str, text: &str, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::ContentType(text.to_string()), options)
     }
@@ -152,12 +197,17 @@ impl Bucket {
     /// [`set_metadata`](Bucket::set_metadata) does.
     ///
     /// # Errors
-    /// `InvalidArgument`; `NoSuchKey`; `FileImmutable` if the object is protected.
+    /// `InvalidArgument` for a header that is too long or has control characters; `FileImmutable` if the object is
+    /// protected. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_headers(&self, key: &str, headers: ContentHeaders) -> Result<()> {
         self.set_headers_with(key, headers, AttributeOptions::new())
     }
 
     /// [`set_headers`](Bucket::set_headers), with options.
+    ///
+    /// # Errors
+    /// Those of [`set_headers`](Bucket::set_headers).
     pub fn set_headers_with(
         &self,
         key: &str,
@@ -173,13 +223,18 @@ impl Bucket {
     /// this is a copy of the object onto itself). In an archive class the object is frozen, restored or not before.
     ///
     /// # Errors
-    /// `InvalidObjectState` for a frozen object; `InvalidArgument` for `ColdArchive` and `DeepColdArchive` of symlinks
-    /// and of objects that grow (OSS); `NoSuchKey`; `FileImmutable` if the object is protected.
+    /// `InvalidObjectState` if the body is frozen; `InvalidArgument` for [`ColdArchive`](StorageClass::ColdArchive)
+    /// and [`DeepColdArchive`](StorageClass::DeepColdArchive) of symlinks and of objects that grow (OSS);
+    /// `FileImmutable` if the object is protected. Also [those of an attribute](crate::Bucket#errors-of-an-attribute)
+    /// and [those of writing](crate::Store#errors-of-writing).
     pub fn set_storage_class(&self, key: &str, class: StorageClass) -> Result<()> {
         self.set_storage_class_with(key, class, AttributeOptions::new())
     }
 
     /// [`set_storage_class`](Bucket::set_storage_class), with options.
+    ///
+    /// # Errors
+    /// Those of [`set_storage_class`](Bucket::set_storage_class).
     pub fn set_storage_class_with(
         &self,
         key: &str,

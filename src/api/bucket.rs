@@ -27,8 +27,47 @@ use crate::ops::prefix::rename_prefix::{self, PrefixOutcome};
 use crate::write::context::{BucketRef, Reading};
 use crate::write::outcome::{DeleteOutcome, PutOutcome};
 
-/// A bucket of a store. Cheap to clone. If the bucket is removed, the handle gives `NoSuchBucket`, even if
-/// another bucket of the same name is made.
+/// A bucket of a store: every call on objects. Cheap to clone, and may be used from any thread.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// # let store = ossicle::Store::in_memory()?;
+/// let photos = store.create_bucket_if_missing("photos")?;
+/// photos.put("2026/cat.jpg", b"not really a cat")?;
+/// photos.put("2026/dog.jpg", b"not really a dog")?;
+/// assert_eq!(&photos.get("2026/cat.jpg")?.bytes()?[..], b"not really a cat");
+///
+/// let names = photos.list("2026/")?.map(|entry| Ok(entry?.name().to_string())).collect::<ossicle::Result<Vec<_>>>()?;
+/// assert_eq!(names, ["2026/cat.jpg", "2026/dog.jpg"]);
+/// assert_eq!(photos.usage("")?.objects, 2);
+/// photos.delete("2026/dog.jpg")?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors of a key
+/// A call that takes a key can fail like this, besides what its own documentation says:
+///
+/// - `InvalidObjectName` for a key that no object can have. Keys have 1 to 1023 bytes of UTF-8 and do not start with `/` or
+///   `\`; each NUL character counts twice, and then there are at most 1060.
+/// - `NoSuchBucket` if the bucket was removed, even if there is another one of its name.
+///
+/// # Errors of an attribute
+/// A call that reads or changes tags, metadata, access control, class, protection or how budgets treat an object:
+///
+/// - `NoSuchKey` if there is no object under the key, or the version is a delete marker.
+/// - `NoSuchVersion` if the options name a version that is not there.
+/// - `PreconditionFailed` if the version has another entity tag than the options name.
+///
+/// And [those of a key](#errors-of-a-key).
+///
+/// # Errors of named keys
+/// A call that reads or writes a body where the bucket's [`Encryption`](crate::Encryption), or the options, name a key:
+///
+/// - `KmsServiceNotEnabled` if the store was opened without any [named key](crate::StoreBuilder::kms).
+/// - `KeyNotFound` if it was opened without the one that is needed.
+/// - `AccessDenied` if the provider refuses, or has another key of that name than the one the body was written with.
+/// - `KeyUnavailable` if the provider failed to answer; trying again may help.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     store: Store,
@@ -64,7 +103,14 @@ impl Bucket {
     /// Writes an object, replacing what was under the key. When this returns, it is durable.
     ///
     /// # Errors
-    /// `InvalidObjectName`; `NoSuchBucket`; `StorageFull`.
+    /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room.
+    /// - `FileImmutable` if a protected object would be lost; in a bucket that keeps versions it stays as an older
+    ///   version.
+    /// - `EntityTooLarge` for a body of more than 48.8 TiB.
+    /// - `InternalError` also if the reader that the body is taken from fails.
+    ///
+    /// Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn put<'a>(&self, key: &str, body: impl Into<Body<'a>>) -> Result<PutOutcome> {
         self.put_with(key, body, PutOptions::new())
     }
@@ -72,9 +118,14 @@ impl Bucket {
     /// [`put`](Bucket::put), with options.
     ///
     /// # Errors
-    /// Those of `put`; `InvalidArgument` for attributes out of their limits; `InvalidEncryptionRequest` if the metadata has
-    /// some of the fields of client-side encryption (OSS) and not all; `KmsServiceNotEnabled`, `KeyNotFound`, `AccessDenied`
-    /// where a named key is asked for and cannot be had; `FileAlreadyExists`, `PreconditionFailed`.
+    /// - `FileAlreadyExists` if `if_absent` was asked for and there is an object; `PreconditionFailed` if the entity
+    ///   tag is not as `if_match` or `if_none_match` wants it.
+    /// - `InvalidArgument` for a content type, a header or user metadata beyond its limits; `InvalidTag` for tags
+    ///   that cannot be. `InvalidArgument` also for two keys at once, and for
+    ///   [`Encryption::aes256`](crate::Encryption::aes256) in a store that is not encrypted.
+    /// - `InvalidEncryptionRequest` if the metadata has some of the fields of client-side encryption and not all.
+    ///
+    /// Also those of [`put`](Bucket::put).
     pub fn put_with<'a>(
         &self,
         key: &str,
@@ -86,6 +137,13 @@ impl Bucket {
 
     /// Writes an object piece by piece. It comes to be when the writer is finished; a writer that is dropped
     /// before that leaves nothing.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a content type, a header or user metadata beyond its limits; `InvalidTag` for tags that
+    /// cannot be; `InvalidEncryptionRequest` if the metadata has some of the fields of client-side encryption and not
+    /// all. Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing). Conditions, quota
+    /// and protection are looked at by [`finish`](ObjectWriter::finish).
     pub fn writer(&self, key: &str, options: PutOptions) -> Result<ObjectWriter> {
         Ok(ObjectWriter::new(writing::Writing::begin(self.store.engine(), &self.reference, key, options)?))
     }
@@ -93,9 +151,16 @@ impl Bucket {
     /// Gets an object.
     ///
     /// # Errors
-    /// `NoSuchKey`; `NoSuchBucket`; `InvalidObjectName`; `InvalidObjectState` for an object that is frozen in an archive
-    /// class, or a symlink to one, which is read after [`restore`](Bucket::restore); `InvalidRequest` for one that was written
-    /// with a customer's key; `KmsServiceNotEnabled`, `KeyNotFound`, `AccessDenied` where the key of its bucket cannot be had.
+    /// - `NoSuchKey` if there is no object under the key, or a delete marker on top of it.
+    /// - `InvalidObjectState` if the body is frozen in an archive class: [`restore`](Bucket::restore) it first.
+    /// - `InvalidRequest` if it was written with a customer's key: bring that along with
+    ///   [`get_with`](Bucket::get_with).
+    /// - `SymlinkTargetNotExist` if the object is a symlink to nothing; `InvalidTargetType` if it is one to another
+    ///   symlink.
+    ///
+    /// Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading). A damaged body is
+    /// told when its bytes are read.
     pub fn get(&self, key: &str) -> Result<Object> {
         self.get_with(key, GetOptions::new())
     }
@@ -103,39 +168,70 @@ impl Bucket {
     /// [`get`](Bucket::get), with a range or conditions.
     ///
     /// # Errors
-    /// Those of `get`; `InvalidRange`; `PreconditionFailed`; `NotModified`; `AccessDenied` for a customer's key that is
-    /// another one than the object's.
+    /// - `NoSuchVersion` if the object has no such version; `MethodNotAllowed` if it is a delete marker.
+    /// - `PreconditionFailed` and `NotModified` if the conditions do not hold.
+    /// - `InvalidRange` if no byte of the body lies in the range.
+    /// - `AccessDenied` for a customer's key that is another one than the object's; `InvalidRequest` for one that an
+    ///   object does not need.
+    ///
+    /// Also those of [`get`](Bucket::get).
     pub fn get_with(&self, key: &str, options: GetOptions) -> Result<Object> {
         get::get(&self.reading(), &self.reference, key, &options).map(Object::new)
     }
 
     /// What is known of an object, without its body. No key is needed for that (OSS and S3 ask for a customer's key).
+    ///
+    /// # Errors
+    /// `NoSuchKey` if there is no object under the key, or a delete marker on top of it; `SymlinkTargetNotExist` if
+    /// the object is a symlink to nothing; `InvalidTargetType` if it is one to another symlink. Also [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading).
     pub fn head(&self, key: &str) -> Result<ObjectMeta> {
         self.head_with(key, GetOptions::new())
     }
 
     /// [`head`](Bucket::head), with conditions. A range has no effect.
+    ///
+    /// # Errors
+    /// `NoSuchVersion` if the object has no such version; `MethodNotAllowed` if it is a delete marker;
+    /// `PreconditionFailed` and `NotModified` if the conditions do not hold. Also those of [`head`](Bucket::head).
     pub fn head_with(&self, key: &str, options: GetOptions) -> Result<ObjectMeta> {
         get::head_with(&self.reading(), &self.reference, key, &options)
     }
 
     /// Whether there is an object under the key.
+    ///
+    /// # Errors
+    /// [Those of a key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading).
     pub fn exists(&self, key: &str) -> Result<bool> {
         get::exists(&self.reading(), &self.reference, key)
     }
 
     /// Deletes an object. Deleting what is not there is fine.
+    ///
+    /// # Errors
+    /// `FileImmutable` if a protected object would be lost; in a bucket that keeps versions it stays as an older
+    /// version. Also [those of a key](crate::Bucket#errors-of-a-key) and [those of
+    /// writing](crate::Store#errors-of-writing). A full disk keeps no delete from happening.
     pub fn delete(&self, key: &str) -> Result<DeleteOutcome> {
         self.delete_with(key, DeleteOptions::new())
     }
 
     /// [`delete`](Bucket::delete), with options.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if the entity tag is not as `if_match` or `if_none_match` wants it; `FileImmutable` also
+    /// for a version that is named and protected. Also those of [`delete`](Bucket::delete).
     pub fn delete_with(&self, key: &str, options: DeleteOptions) -> Result<DeleteOutcome> {
         delete::delete(self.store.engine(), &self.reference, key, options)
     }
 
     /// Deletes many objects, a thousand a commit, and answers for each key in order. A key that is not valid and an
     /// object that is protected have errors of their own and do not keep the others.
+    ///
+    /// # Errors
+    /// The call fails with `NoSuchBucket` if the bucket was removed, and with [those of
+    /// writing](crate::Store#errors-of-writing); what earlier commits of it have deleted stays deleted. Each key has
+    /// an answer of its own: `InvalidObjectName`, or `FileImmutable` if the object is protected and would be lost.
     pub fn delete_many<K: AsRef<str>>(
         &self,
         keys: impl IntoIterator<Item = K>,
@@ -148,7 +244,7 @@ impl Bucket {
     /// bucket, unless [`copy_from`](Bucket::copy_from) is told another.
     ///
     /// # Errors
-    /// `NoSuchKey`; `InvalidObjectState` for a frozen object, which must be restored first.
+    /// Those of [`copy_from`](Bucket::copy_from).
     pub fn copy(&self, key: &str, new_key: &str) -> Result<PutOutcome> {
         self.copy_from(self, key, new_key, CopyOptions::new())
     }
@@ -157,11 +253,22 @@ impl Bucket {
     /// [`Encryption`](crate::Encryption) of this bucket ask for another key than that of the source.
     ///
     /// # Errors
-    /// `InvalidArgument`, also for symlinks and objects that grow in the classes `ColdArchive` and `DeepColdArchive`
-    /// (OSS); `InvalidObjectState` for a frozen object; `ObjectNotCopyable`; `NoSuchKey`; `FileImmutable`;
-    /// `QuotaExceeded`; `FileAlreadyExists`; `PreconditionFailed`; `NotModified`; `InvalidEncryptionRequest` for other
-    /// fields of client-side encryption than the source has; those of a get and of a put where the body is encrypted anew;
-    /// `OperationConflict` if the source changes again and again meanwhile.
+    /// - `NoSuchKey` if there is no source; `NoSuchVersion` if the options name a version that is not there.
+    /// - `PreconditionFailed` and `NotModified` if a condition on the source does not hold, `FileAlreadyExists` and
+    ///   `PreconditionFailed` for one on the target.
+    /// - `InvalidObjectState` if the source is frozen in an archive class.
+    /// - `ObjectNotCopyable` for an object that grows by appends, unless it is copied onto itself in a bucket that
+    ///   keeps no versions.
+    /// - `InvalidArgument` for attributes beyond their limits, and for the classes
+    ///   [`ColdArchive`](crate::StorageClass::ColdArchive) and
+    ///   [`DeepColdArchive`](crate::StorageClass::DeepColdArchive) of symlinks and objects that grow (OSS).
+    /// - `InvalidEncryptionRequest` for other fields of client-side encryption than the source has.
+    /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room; `FileImmutable`
+    ///   if a protected object would be lost; in a bucket that keeps versions it stays as an older version.
+    /// - `OperationConflict` if the body has to be encrypted anew, and the source changes again and again meanwhile.
+    ///
+    /// Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn copy_from(
         &self,
         from: &Bucket,
@@ -174,11 +281,20 @@ impl Bucket {
 
     /// Gives an object another key, replacing what was under it. One commit, whatever the size. The object keeps its
     /// class and, if it is restored, its days: a rename reads no body, so a frozen object has no need to be restored.
+    ///
+    /// # Errors
+    /// `NoSuchKey` if there is no object under the key; `FileImmutable` if it, or what is under the new key, is
+    /// protected and would be lost; `QuotaExceeded` if what versions stay behind leaves no room. Also [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn rename(&self, key: &str, new_key: &str) -> Result<PutOutcome> {
         self.rename_with(key, new_key, CopyOptions::new())
     }
 
     /// [`rename`](Bucket::rename), with conditions on the new key.
+    ///
+    /// # Errors
+    /// `FileAlreadyExists` if `if_absent` was asked for and there is an object; `PreconditionFailed` if the entity
+    /// tag is not as `if_match` or `if_none_match` wants it. Also those of [`rename`](Bucket::rename).
     pub fn rename_with(&self, key: &str, new_key: &str, options: CopyOptions) -> Result<PutOutcome> {
         rename::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
     }
@@ -188,7 +304,14 @@ impl Bucket {
     /// in one commit.
     ///
     /// # Errors
-    /// `FileImmutable` if anything under the prefix is protected; `TooManyObjects`.
+    /// - `InvalidArgument` for a prefix that no key has: one of more than 1023 bytes, or that starts with `/` or `\`.
+    /// - `FileImmutable` if anything under the prefix is protected.
+    /// - `TooManyObjects` in a bucket that keeps versions if there are more than 50,000 objects under the prefix.
+    /// - `OperationConflict` if 64 prefixes of the bucket were removed or renamed and a fork or the retained past
+    ///   still reads what was there.
+    /// - `NoSuchBucket` if the bucket was removed.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing).
     pub fn delete_prefix(&self, prefix: &str) -> Result<PrefixOutcome> {
         check_prefix(prefix)?;
         make_way(self.store.engine(), &self.reference)?;
@@ -201,9 +324,17 @@ impl Bucket {
     /// delete marker.
     ///
     /// # Errors
-    /// `InvalidObjectName` if a key would be none under the new prefix, say too long; to tell, every key under the
-    /// prefix is looked at if the new one is longer. `FileImmutable` if anything under the prefix is protected;
-    /// `TooManyObjects`; `QuotaExceeded`, where older versions stay.
+    /// - `InvalidArgument` for a prefix that no key has: one of more than 1023 bytes, or that starts with `/` or `\`.
+    /// - `InvalidObjectName` if a key would be none under the new prefix, say too long; to tell, every key under the
+    ///   prefix is looked at if the new one is longer.
+    /// - `FileImmutable` if anything under the prefix, or an object that would be replaced, is protected.
+    /// - `TooManyObjects` if more than 50,000 objects have to be moved one by one.
+    /// - `QuotaExceeded` where older versions stay and leave no room.
+    /// - `OperationConflict` if 64 prefixes of the bucket were removed or renamed and a fork or the retained past
+    ///   still reads what was there.
+    /// - `NoSuchBucket` if the bucket was removed.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing).
     pub fn rename_prefix(&self, prefix: &str, new_prefix: &str) -> Result<PrefixOutcome> {
         check_prefix(prefix)?;
         check_prefix(new_prefix)?;
@@ -212,16 +343,28 @@ impl Bucket {
     }
 
     /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix of more than 1023 bytes; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of reading](crate::Store#errors-of-reading). The iterator answers the latter too.
     pub fn list(&self, prefix: &str) -> Result<Listing> {
         self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](Bucket::list), with a delimiter, a start, a limit.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix, a delimiter or a start of more than 1023 bytes, and for a limit of 0;
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading). The
+    /// iterator answers the latter too.
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
         Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
     }
 
     /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
+    ///
+    /// # Errors
+    /// Those of [`list_with`](Bucket::list_with).
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading(), &self.reference, options)?.page()
     }
@@ -265,6 +408,9 @@ impl Bucket {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn config<C: Config>(&self) -> Result<Option<C>> {
         config::get(&self.reading(), &self.reference)
     }
@@ -272,24 +418,44 @@ impl Bucket {
     /// Sets a configuration of the bucket, over the one it had.
     ///
     /// # Errors
-    /// Those of the kind: `InvalidRequest` for versioning together with a retention policy;
-    /// `InvalidWORMConfiguration`; `WORMConfigurationLocked`; `InvalidArgument` for
-    /// [`Encryption::aes256`](crate::Encryption::aes256) in a store that is not encrypted.
+    /// - `InvalidRequest` for versioning together with a retention policy.
+    /// - `InvalidWORMConfiguration` for a retention policy of no days or too many; `WORMConfigurationLocked` if it
+    ///   would weaken one that is locked.
+    /// - `InvalidArgument` for a [`Budget`](crate::Budget), [`Lifecycle`](crate::Lifecycle) or
+    ///   [`Encryption`](crate::Encryption) that contradicts itself or is too long; for rules by the last access
+    ///   without [`AccessMonitor`](crate::AccessMonitor); for [`Encryption::aes256`](crate::Encryption::aes256) in a
+    ///   store that is not encrypted.
+    /// - `NoSuchBucket` if the bucket was removed.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing).
     pub fn set_config<C: Config>(&self, config: &C) -> Result<()> {
         config::set(self.store.engine(), &self.reference, Some(config.clone()))
     }
 
     /// Takes a configuration off the bucket; fine if it has none.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for versioning, which can be suspended but not undone; `WORMConfigurationLocked` for a
+    /// retention policy that is locked; `InvalidArgument` for [`AccessMonitor`](crate::AccessMonitor) while a
+    /// lifecycle rule counts from the last access; `NoSuchBucket` if the bucket was removed. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn clear_config<C: Config>(&self) -> Result<()> {
         config::set::<C>(self.store.engine(), &self.reference, None)
     }
 
     /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix of more than 1023 bytes; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of reading](crate::Store#errors-of-reading).
     pub fn usage(&self, prefix: &str) -> Result<Usage> {
         usage::of_prefix(&self.reading(), &self.reference, prefix)
     }
 
     /// [`usage`](Bucket::usage), with what OSS would charge for if that is asked for.
+    ///
+    /// # Errors
+    /// Those of [`usage`](Bucket::usage).
     pub fn usage_with(&self, prefix: &str, options: UsageOptions) -> Result<Usage> {
         usage::of_prefix_with(&self.reading(), &self.reference, prefix, &options)
     }

@@ -22,18 +22,25 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` for a budget that contradicts itself; what writing gives.
+    /// `InvalidArgument` for a budget whose headroom is larger than itself, or whose order is empty or names a kind
+    /// twice. Also [those of writing](crate::Store#errors-of-writing).
     pub fn set_budget(&self, budget: Option<Budget>) -> Result<()> {
         budget::set_store(self.engine(), budget)
     }
 
     /// How many bytes all buckets together may hold; `None` if nothing was said.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn budget(&self) -> Result<Option<Budget>> {
         budget::get_store(&Reading::newest(self.engine()))
     }
 
     /// What the budget of the store may evict, all together and the first `limit` in the order in which they would go.
     /// Looks at every version in the store. Without a budget, the order is that of [`Budget::bytes`].
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn eviction_preview(&self, limit: usize) -> Result<EvictionPreview> {
         eviction_preview::of_store(&Reading::newest(self.engine()), limit)
     }
@@ -57,7 +64,7 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchBucket`.
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn eviction_preview(&self, limit: usize) -> Result<EvictionPreview> {
         eviction_preview::of_bucket(&self.reading(), self.reference(), limit)
     }
@@ -66,12 +73,17 @@ impl Bucket {
     /// lifecycle rules too. The object's time stays as it is, and no version is made.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_pinned(&self, key: &str, pinned: bool) -> Result<()> {
         self.set_pinned_with(key, pinned, AttributeOptions::new())
     }
 
     /// [`set_pinned`](Bucket::set_pinned), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_pinned_with(&self, key: &str, pinned: bool, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Pinned(pinned), options)
     }
@@ -80,12 +92,17 @@ impl Bucket {
     /// 128. The object's time stays as it is, and no version is made.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_priority(&self, key: &str, priority: u8) -> Result<()> {
         self.set_priority_with(key, priority, AttributeOptions::new())
     }
 
     /// [`set_priority`](Bucket::set_priority), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_priority_with(&self, key: &str, priority: u8, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Priority(priority), options)
     }
@@ -94,12 +111,17 @@ impl Bucket {
     /// takes the mark off. The object's time stays as it is, and no version is made.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_replicated(&self, key: &str, replicated: bool) -> Result<()> {
         self.set_replicated_with(key, replicated, AttributeOptions::new())
     }
 
     /// [`set_replicated`](Bucket::set_replicated), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_replicated_with(&self, key: &str, replicated: bool, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Replicated(replicated), options)
     }

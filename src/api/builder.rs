@@ -192,10 +192,22 @@ impl StoreBuilder {
     /// Opens the store.
     ///
     /// # Errors
-    /// `Busy` if it is open already (a reader: if a writer is just opening it, or if the reader cannot register beside
-    /// one); `Invalid` for a setting beyond its limits or a directory that is not a
-    /// store, or a key for a store that is not encrypted; `Unsupported` for a newer format; `Corrupt` for damage that reaches
-    /// what was acknowledged; `Denied` on a read-only disk, and for a key that is missing or wrong; `NotFound` if it is missing and may not be made.
+    /// - `NoSuchStore` if there is no store in the directory, and [`create(false)`](Self::create) or
+    ///   [`read_only(true)`](Self::read_only) was said.
+    /// - `StoreBusy` if it is open already, in this process or in another one. For a reader: if a writer is just
+    ///   opening it, or if it cannot make its file in `readers/` while a writer is there.
+    /// - `InvalidArgument` for a setting beyond its limits, a directory that holds something else than a store, an
+    ///   unfinished backup, a key for a store that is not encrypted, and a tier that lies in another directory
+    ///   already.
+    /// - `AccessDenied` if the key is missing or does not fit, if this user may not use the directory, and on a
+    ///   read-only disk without `read_only(true)`.
+    /// - `KeyUnavailable` if the provider of the key failed to answer.
+    /// - `NotImplemented` if a newer version of Ossicle wrote the store.
+    /// - `Corrupt` for damage that reaches what was acknowledged: [`Store::salvage`] writes what can be read into a
+    ///   new store.
+    /// - `StorageFull` if a new store cannot have its [reserve](crate::Settings::reserve_bytes), or the disk is full
+    ///   while the log is replayed.
+    /// - `InternalError` if the operating system reports another failure.
     pub fn open(self) -> Result<Store> {
         let StoreBuilder {
             dir, env, settings, maintenance, read_only, create, rebuild_index, unlock, ..

@@ -171,9 +171,15 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` if the directory is the store itself, holds anything but a backup of this store, or holds a newer
-    /// one; `Busy` if it is open as a store; `Quota` if the disk is full; `Denied` and `Closed` if this store cannot
-    /// make a checkpoint, because it was opened for reading only or has failed.
+    /// - `InvalidArgument` if the directory is the store's or lies in it, holds anything but a backup of this store,
+    ///   or a newer one.
+    /// - `StoreBusy` if it is open as a store.
+    /// - `Corrupt` if the store, or the backup that is there, is damaged where it is read.
+    /// - `AccessDenied` if this store was opened for reading only: a backup begins with a checkpoint.
+    /// - `TierOutOfService` if the directory of a tier cannot be used.
+    /// - `OperationConflict` on a thread that is inside a transaction that has read.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing). The directory holds the backup before then.
     pub fn backup(&self, target: impl AsRef<Path>) -> Result<BackupReport> {
         self.backup_with(target, BackupOptions::new())
     }
@@ -192,6 +198,9 @@ impl Store {
     /// # store.close()
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// Those of [`backup`](Store::backup). One that was stopped is no error: the report says so.
     pub fn backup_with(&self, target: impl AsRef<Path>, options: BackupOptions<'_>) -> Result<BackupReport> {
         let BackupOptions { mut progress } = options;
         self.engine().backup(target.as_ref(), &mut |now| progress.as_mut().is_none_or(|watch| watch(now)))
@@ -202,9 +211,15 @@ impl Store {
     /// See [`backup`](Store::backup) for an example.
     ///
     /// # Errors
-    /// `AlreadyExists` if `target` is not empty; `NotFound` and `Invalid` if there is no finished backup; `Corrupt`
-    /// if it is damaged: then what was written to `target` is no store, and `Store::salvage` gets out what can be
-    /// read.
+    /// - `DirectoryNotEmpty` if something lies in `target`.
+    /// - `NoSuchStore` if there is nothing at `backup`.
+    /// - `InvalidArgument` if what lies there is no finished backup, and if one directory lies in the other.
+    /// - `StoreBusy` if the backup is open for writing.
+    /// - `Corrupt` if it is damaged: what was written to `target` is no store then, and [`Store::salvage`] gets out
+    ///   what can be read.
+    /// - `AccessDenied` and `KeyUnavailable` for the key of an encrypted one, as when a store is
+    ///   [opened](crate::StoreBuilder::open).
+    /// - `StorageFull` if the disk is full; `InternalError` if the operating system reports another failure.
     pub fn restore(backup: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<RestoreReport> {
         Store::restore_with(backup, target, RestoreBackupOptions::new())
     }
@@ -225,6 +240,10 @@ impl Store {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// Those of [`restore`](Store::restore). One that was stopped is no error: the report says so, and what was
+    /// written to the target is no store.
     pub fn restore_with(
         backup: impl AsRef<Path>,
         target: impl AsRef<Path>,
@@ -263,8 +282,14 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no directory; `Corrupt` if nothing in it can be told to be of a store; `Busy` if it is
-    /// open for writing; `AlreadyExists` if `target` is not empty; `Quota` if the disk is full.
+    /// - `NoSuchStore` if there is no directory that can be read.
+    /// - `Corrupt` if nothing in it can be told to be of a store.
+    /// - `StoreBusy` if it is open for writing.
+    /// - `DirectoryNotEmpty` if something lies in `target`.
+    /// - `InvalidArgument` if one directory lies in the other, and for settings beyond their limits.
+    /// - `AccessDenied` and `KeyUnavailable` for the key of an encrypted one, as when a store is
+    ///   [opened](crate::StoreBuilder::open).
+    /// - `StorageFull` if the disk is full; `InternalError` if the operating system reports another failure.
     pub fn salvage(damaged: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<SalvageReport> {
         Store::salvage_with(damaged, target, SalvageOptions::new())
     }
@@ -285,6 +310,10 @@ impl Store {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// Those of [`salvage`](Store::salvage). One that was stopped is no error: the report says so, and what was saved
+    /// by then is a store.
     pub fn salvage_with(
         damaged: impl AsRef<Path>,
         target: impl AsRef<Path>,

@@ -30,7 +30,9 @@ impl Changes {
     /// whether there is one (or a thousand with nothing in them).
     ///
     /// # Errors
-    /// `Closed` when the store is closed meanwhile; `Busy` inside a transaction; those of the iteration.
+    /// `StoreClosed` when the store is closed meanwhile; `OperationConflict` on a thread that is inside a transaction
+    /// that has read; `FeedTruncated` if the feed comes to commits that are no longer in the log. Also [those of
+    /// reading](crate::Store#errors-of-reading). After an error every later call answers the same one.
     pub fn wait(&mut self, at_most: Duration) -> Result<bool> {
         if let Some(error) = &self.failed {
             return Err(error.duplicate());

@@ -43,9 +43,13 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `OperationNotSupported` for an object that is not in an archive class, and for a symlink;
-    /// `RestoreAlreadyInProgress`; `InvalidArgument` for days or a priority that the class does not have; `NoSuchKey`,
-    /// also for a delete marker; `NoSuchVersion`.
+    /// - `OperationNotSupported` for an object that is not in an archive class, and for a symlink.
+    /// - `RestoreAlreadyInProgress` while it is ongoing, unless a higher priority is asked for.
+    /// - `InvalidArgument` for days or a priority that the class does not have.
+    /// - `NoSuchKey` if there is no object under the key, or a delete marker; `NoSuchVersion` if it has no version of
+    ///   that name.
+    ///
+    /// Also [those of a key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn restore(&self, key: &str, options: RestoreOptions) -> Result<RestoreStatus> {
         restore::restore(self.engine(), self.reference(), key, options)
     }
@@ -69,6 +73,10 @@ impl Bucket {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix of more than 1023 bytes; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of reading](crate::Store#errors-of-reading).
     pub fn billing(&self, prefix: &str) -> Result<Billing> {
         billing::of_prefix(&self.reading(), self.reference(), prefix)
     }
@@ -104,6 +112,10 @@ impl Store {
 
 impl SnapshotBucket {
     /// What OSS would charge for under a prefix as it was; see [`Bucket::billing`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix of more than 1023 bytes. Also [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn billing(&self, prefix: &str) -> Result<Billing> {
         billing::of_prefix(self.reading(), self.reference(), prefix)
     }

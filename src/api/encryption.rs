@@ -30,8 +30,9 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `KmsServiceNotEnabled`, `KeyNotFound` if the holder of a named key is missing; what it says. Only if none of the named
-    /// keys can be had.
+    /// [Those of named keys](crate::Bucket#errors-of-named-keys) and [those of
+    /// writing](crate::Store#errors-of-writing). The former only if none of the named keys can be had. `NoSuchBucket`
+    /// if the bucket was removed.
     pub fn rotate_key(&self) -> Result<Rotated> {
         rotate::rotate(self.store().engine(), self.reference())
     }
@@ -47,8 +48,10 @@ impl Bucket {
     /// key stays.
     ///
     /// # Errors
-    /// Those of [`rotate_key`](Bucket::rotate_key) and of reading, if everything there was to do had to be passed over;
-    /// `Busy` inside a transaction.
+    /// Those of [`rotate_key`](Bucket::rotate_key) and [those of reading](crate::Store#errors-of-reading), if
+    /// everything there was to do had to be passed over; `OperationConflict` on a thread that is inside a transaction
+    /// that has read; `NoSuchBucket` if the bucket was removed. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn reencrypt(&self, budget: Duration) -> Result<Reencrypted> {
         reencrypt::reencrypt(self.store().engine(), self.reference(), budget)
     }

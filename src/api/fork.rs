@@ -24,6 +24,9 @@ impl Iterator for Differences {
 
 impl Bucket {
     /// Where a fork came from: the name of the bucket, and the commit that made the fork. `None` for other buckets.
+    ///
+    /// # Errors
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn forked_from(&self) -> Result<Option<(BucketName, Lsn)>> {
         let origin = parent::origin(&self.reading(), self.reference())?;
         Ok(origin.map(|Origin { name, lsn, .. }| (name, lsn)))
@@ -46,6 +49,10 @@ impl Bucket {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `NoSuchBucket` if one of the two was removed. Also [those of reading](crate::Store#errors-of-reading). The
+    /// iterator answers the latter too.
     pub fn diff(&self, other: &Bucket) -> Result<Differences> {
         let reading = self.reading();
         Ok(Differences(Some(DiffWalk::begin(&reading, other.reference(), self.reference())?)))
@@ -54,7 +61,8 @@ impl Bucket {
     /// [`diff`](Bucket::diff) against the bucket that this fork was made from.
     ///
     /// # Errors
-    /// `NotAFork`; `NoSuchBucket` if that bucket is gone.
+    /// `NotAFork` if the bucket is no fork; `NoSuchBucket` if it, or the bucket it was made from, was removed. Also
+    /// [those of reading](crate::Store#errors-of-reading).
     pub fn diff_parent(&self) -> Result<Differences> {
         let reading = self.reading();
         let Some(origin) = parent::origin(&reading, self.reference())? else {

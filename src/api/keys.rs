@@ -28,7 +28,7 @@ impl KeyFile {
     /// Reads the key file at `path`.
     ///
     /// # Errors
-    /// `Io` if it cannot be read; `Invalid` if it holds anything but a key, or only zeros.
+    /// `InternalError` if it cannot be read; `InvalidArgument` if it holds anything but a key, or only zeros.
     pub fn open(path: impl AsRef<Path>) -> Result<KeyFile> {
         Ok(KeyFile(StaticKey::new(*read(path.as_ref())?)))
     }
@@ -43,7 +43,7 @@ impl CustomerKey {
     /// Reads a key from the file at `path`, which is written as a [`KeyFile`] is.
     ///
     /// # Errors
-    /// `Io` if it cannot be read; `Invalid` if it holds anything but a key.
+    /// `InternalError` if it cannot be read; `InvalidArgument` if it holds anything but a key, or only zeros.
     pub fn open(path: impl AsRef<Path>) -> Result<CustomerKey> {
         Ok(CustomerKey::new(*read(path.as_ref())?))
     }
@@ -139,8 +139,9 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` if the store is not encrypted; `Denied` if it is open for reading only, or if the provider cannot unwrap
-    /// what it has wrapped; what the provider says.
+    /// `InvalidArgument` if the store is not encrypted; `AccessDenied` if the provider cannot unwrap what it has
+    /// wrapped, or refuses; `KeyUnavailable` if it failed to answer; `OperationConflict` on a thread that is inside a
+    /// transaction that has read. Also [those of writing](crate::Store#errors-of-writing).
     pub fn rotate_key(&self, provider: impl KeyProvider) -> Result<()> {
         self.engine().rotate_key(&provider)
     }
@@ -164,7 +165,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Bucket::shred`]; `NotFound` if there is no such bucket.
+    /// `InvalidBucketName` and `NoSuchBucket` if there is no such bucket. Also those of [`Bucket::shred`].
     pub fn shred_bucket(&self, name: &str) -> Result<Shredded> {
         self.engine().check_shreddable()?;
         shred::shred(self.engine(), self.bucket(name)?.reference(), What::Bucket)
@@ -182,7 +183,7 @@ impl Store {
     /// Whether something that was to be shredded, or encrypted anew, is not yet.
     ///
     /// # Errors
-    /// Those of reading.
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn is_shredding(&self) -> Result<bool> {
         self.engine().check_open()?;
         Ok(Shredder::begin(self.engine())?.is_some())
@@ -210,7 +211,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Bucket::shred`].
+    /// Those of [`Bucket::shred`], but for `FileImmutable`: nothing is deleted.
     pub fn reencrypt(&self) -> Result<Shredded> {
         shred::reencrypt(self.engine())
     }
@@ -254,10 +255,15 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` if the store is not encrypted; `Immutable` if a version is retained or held, if the store retains its past
-    /// ([`Store::set_history`]), or if the bucket shares its objects with a fork: then nothing was done. `Busy` if a backup
-    /// is being written, or a body beside remains of what is shredded: it is deleted then, and what is left is done
-    /// by maintenance or [`Store::finish_shredding`]. The same holds after any error of the disk and after a crash.
+    /// - `InvalidArgument` if the store is not encrypted: nothing was done.
+    /// - `FileImmutable` if a version is retained or held, if the store retains its past ([`Store::set_history`]), or
+    ///   if the bucket is a fork or has forks: nothing was done.
+    /// - `TierOutOfService` if the directory of a tier cannot be used: nothing was done.
+    /// - `OperationConflict` if a backup or a body is being written that still has what is to be shredded: it is
+    ///   deleted then, and maintenance or [`Store::finish_shredding`] does the rest. The same holds after any error
+    ///   of the disk and after a crash. Also inside a transaction that has read.
+    ///
+    /// Also [those of a key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn shred(&self, key: &str) -> Result<Shredded> {
         shred::shred(self.engine(), self.reference(), What::Key(key.to_string()))
     }

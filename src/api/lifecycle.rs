@@ -30,7 +30,7 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchBucket`.
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn lifecycle_preview(&self, at: Option<SystemTime>) -> Result<LifecyclePreview> {
         PreviewWalk::begin(&self.reading(), self.reference(), at).map(LifecyclePreview)
     }
@@ -38,6 +38,9 @@ impl Bucket {
     /// What the last run of the lifecycle rules did in this bucket, or has done so far if it is still at it; `None` if
     /// none came to it yet. Runs are made by maintenance, once a day at 00:00 UTC by the store's clock; the first one at
     /// the first midnight after rules were set. A store that was closed then makes up for it.
+    ///
+    /// # Errors
+    /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn lifecycle_report(&self) -> Result<Option<LifecycleReport>> {
         run::report(&self.reading(), self.reference())
     }
@@ -46,7 +49,8 @@ impl Bucket {
     /// rules had been there by then. Days count as always; what is due by a date may be of today.
     ///
     /// # Errors
-    /// `NoSuchBucket`; what writing gives.
+    /// `NoSuchBucket` if the bucket was removed. Also [those of writing](crate::Store#errors-of-writing). What was
+    /// done by then stays done.
     pub fn run_lifecycle(&self) -> Result<LifecycleCounts> {
         run::run_bucket(self.engine(), self.reference())
     }

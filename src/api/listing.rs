@@ -62,6 +62,9 @@ impl Names {
 
     /// The next name, `None` at the end and after an error. With a delimiter, a name that has it behind the prefix is that of
     /// a group.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading). There are no more names then.
     #[expect(clippy::should_implement_trait, reason = "what it lends, no iterator can hand out")]
     pub fn next(&mut self) -> Result<Option<&str>> {
         if self.batch.get(self.at).is_none() {

@@ -56,7 +56,8 @@ impl Object {
     /// The bytes of the range that was asked for, lent from the map without a copy where that can be.
     ///
     /// # Errors
-    /// `Corrupt` if the bytes on the disk are not those that were written.
+    /// `Corrupt` if the bytes on the disk are not those that were written; `EntityTooLarge` if they do not fit into
+    /// memory; `InternalError` if the disk cannot be read.
     pub fn bytes(self) -> Result<Bytes> {
         let range = self.got.range.clone();
         let first = self.got.body.read(range.clone())?;
@@ -75,6 +76,11 @@ impl Object {
     }
 
     /// Writes the rest of the range to `out` and returns how many bytes that was.
+    ///
+    /// # Errors
+    /// `Corrupt` if the bytes on the disk are not those that were written: nothing of the step in which that is found
+    /// was written to `out`. `InternalError` if the disk cannot be read, or `out` cannot be written to; `StorageFull`
+    /// if `out` lies on a disk that is full.
     pub fn copy_to(&mut self, out: &mut (impl Write + ?Sized)) -> Result<u64> {
         let mut copied = 0;
         loop {

@@ -30,12 +30,17 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` for a time that has passed; `FileImmutable`; `NoSuchKey`, also for a delete marker.
+    /// `InvalidArgument` for a time that has passed; `FileImmutable` if a retention that is in force would be
+    /// weakened. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_retention(&self, key: &str, retention: Retention) -> Result<()> {
         self.set_retention_with(key, retention, AttributeOptions::new())
     }
 
     /// [`set_retention`](Bucket::set_retention), with options.
+    ///
+    /// # Errors
+    /// Those of [`set_retention`](Bucket::set_retention).
     pub fn set_retention_with(
         &self,
         key: &str,
@@ -46,11 +51,19 @@ impl Bucket {
     }
 
     /// The retention of an object's own, be it in force or over; `None` if none was set.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn retention(&self, key: &str) -> Result<Option<Retention>> {
         self.retention_with(key, AttributeOptions::new())
     }
 
     /// [`retention`](Bucket::retention), of a version.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn retention_with(&self, key: &str, options: AttributeOptions) -> Result<Option<Retention>> {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.retention())
     }
@@ -59,12 +72,16 @@ impl Bucket {
     /// [`bypass_governance`](AttributeOptions::bypass_governance). Fine if there is none.
     ///
     /// # Errors
-    /// `FileImmutable` if it is in force; `NoSuchKey`.
+    /// `FileImmutable` if it is in force. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and
+    /// [those of writing](crate::Store#errors-of-writing).
     pub fn clear_retention(&self, key: &str) -> Result<()> {
         self.clear_retention_with(key, AttributeOptions::new())
     }
 
     /// [`clear_retention`](Bucket::clear_retention), with options.
+    ///
+    /// # Errors
+    /// Those of [`clear_retention`](Bucket::clear_retention).
     pub fn clear_retention_with(&self, key: &str, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::Retention(None), options)
     }
@@ -72,22 +89,35 @@ impl Bucket {
     /// Protects an object until this is called again with `false`, whatever its retention.
     ///
     /// # Errors
-    /// `NoSuchKey`, also for a delete marker.
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_legal_hold(&self, key: &str, hold: bool) -> Result<()> {
         self.set_legal_hold_with(key, hold, AttributeOptions::new())
     }
 
     /// [`set_legal_hold`](Bucket::set_legal_hold), with options.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn set_legal_hold_with(&self, key: &str, hold: bool, options: AttributeOptions) -> Result<()> {
         self.set_attribute(key, Attribute::LegalHold(hold), options)
     }
 
     /// Whether an object is protected by a legal hold.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn legal_hold(&self, key: &str) -> Result<bool> {
         self.legal_hold_with(key, AttributeOptions::new())
     }
 
     /// [`legal_hold`](Bucket::legal_hold), of a version.
+    ///
+    /// # Errors
+    /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn legal_hold_with(&self, key: &str, options: AttributeOptions) -> Result<bool> {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.legal_hold())
     }

@@ -61,7 +61,9 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `InvalidArgument` for a name that no table has, and for a key in the range that is too long for one.
+    /// `InvalidArgument` for a name that no table has, and for a key in the range that is too long for one: names
+    /// have 1 to 255 bytes and no NUL, keys up to 800 bytes. Also [those of reading](crate::Store#errors-of-reading).
+    /// The iterator answers the latter too.
     pub fn rows(&self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'static>> {
         Ok(Rows(RowWalk::begin(&self.reading(), table, &range.into())?))
     }
@@ -71,8 +73,9 @@ impl Snapshot {
     /// The rows of a table as they were; see [`Store::rows`].
     ///
     /// # Errors
-    /// Those of `Store::rows`; `OperationNotSupported` at a moment that only the [retained past](Store::set_history) shows: the
-    /// keys of rows that were deleted since are not kept, and a row is to be had by its own key alone.
+    /// Those of [`Store::rows`]; `OperationNotSupported` at a moment that only the [retained
+    /// past](Store::set_history) shows: the keys of rows that were deleted since are not kept, and a row is to be had
+    /// by its own key alone.
     pub fn rows(&self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'static>> {
         Ok(Rows(RowWalk::begin(self.reading(), table, &range.into())?))
     }
@@ -82,6 +85,9 @@ impl Transaction<'_> {
     /// The rows of a table with the changes that this transaction has made so far; see
     /// [`Store::rows`](super::Store::rows). Counts as a read. What the rows are to be changed to is written when the iterator is
     /// done with: collect a page, then write.
+    ///
+    /// # Errors
+    /// Those of [`Store::rows`](super::Store::rows). Also [those of writing](crate::Store#errors-of-writing).
     pub fn rows(&mut self, table: &str, range: impl Into<RowRange>) -> Result<Rows<'_>> {
         Ok(Rows(RowWalk::within(self.staged()?, table, &range.into())?))
     }

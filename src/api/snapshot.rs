@@ -36,17 +36,28 @@ impl Snapshot {
     }
 
     /// A bucket as it was.
+    ///
+    /// # Errors
+    /// `InvalidBucketName` for a name that no bucket can have; `NoSuchBucket` if there was none of this name. Also
+    /// [those of reading](crate::Store#errors-of-reading).
     pub fn bucket(&self, name: &str) -> Result<SnapshotBucket> {
         let reference = lifetime::find(&self.0, name)?;
         Ok(SnapshotBucket { reading: self.0.clone(), reference })
     }
 
     /// A row of the application's own as it was.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a table that has not 1 to 255 bytes or has a NUL in it, and for a key of more than 800
+    /// bytes. Also [those of reading](crate::Store#errors-of-reading).
     pub fn row(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
         rows::get(&self.0, table, key)
     }
 
     /// How many objects and bytes all buckets held.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn usage(&self) -> Result<Usage> {
         usage::of_store(&self.0)
     }
@@ -74,51 +85,82 @@ impl SnapshotBucket {
     }
 
     /// Gets an object. Whether it is frozen follows from what was asked for by then, and the store's clock now.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::get`](super::Bucket::get).
     pub fn get(&self, key: &str) -> Result<Object> {
         self.get_with(key, GetOptions::new())
     }
 
     /// [`get`](SnapshotBucket::get), with a range or conditions.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::get_with`](super::Bucket::get_with).
     pub fn get_with(&self, key: &str, options: GetOptions) -> Result<Object> {
         get::get(&self.reading, &self.reference, key, &options).map(Object::new)
     }
 
     /// What is known of an object.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::head`](super::Bucket::head).
     pub fn head(&self, key: &str) -> Result<ObjectMeta> {
         get::head_with(&self.reading, &self.reference, key, &GetOptions::new())
     }
 
     /// Whether there was an object under the key.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::exists`](super::Bucket::exists).
     pub fn exists(&self, key: &str) -> Result<bool> {
         get::exists(&self.reading, &self.reference, key)
     }
 
     /// Lists what starts with a prefix.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::list`](super::Bucket::list).
     pub fn list(&self, prefix: &str) -> Result<Listing> {
         self.list_with(ListOptions::new().prefix(prefix))
     }
 
     /// [`list`](SnapshotBucket::list), with a delimiter, a start, a limit.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::list_with`](super::Bucket::list_with).
     pub fn list_with(&self, options: ListOptions) -> Result<Listing> {
         Ok(Listing::new(Walk::begin(self.reading.clone(), &self.reference, options)?))
     }
 
     /// One page of a listing.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::list_page`](super::Bucket::list_page).
     pub fn list_page(&self, options: ListOptions) -> Result<Page> {
         Walk::begin(self.reading.clone(), &self.reference, options)?.page()
     }
 
     /// Lists names only; see [`Bucket::names`](super::Bucket::names).
+    ///
+    /// # Errors
+    /// Those of [`Bucket::names`](super::Bucket::names).
     pub fn names(&self, options: impl Into<ListOptions>) -> Result<Names> {
         Ok(Names::new(Walk::begin(self.reading.clone(), &self.reference, options.into())?))
     }
 
     /// A configuration that the bucket had; `None` if it was not set.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn config<C: Config>(&self) -> Result<Option<C>> {
         config::get(&self.reading, &self.reference)
     }
 
     /// How many objects and bytes lay under a prefix.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix of more than 1023 bytes. Also [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn usage(&self, prefix: &str) -> Result<Usage> {
         usage::of_prefix(&self.reading, &self.reference, prefix)
     }

@@ -32,11 +32,12 @@ use crate::rescue::VerifyReport;
 use crate::write::access_times;
 use crate::write::context::Reading;
 
-/// An opened store. Cheap to clone; when the last clone (and the last [`Bucket`] of it) is dropped, it is closed.
+/// An opened store. Cheap to clone, and may be used from any thread; when the last clone (and the last [`Bucket`] of it) is
+/// dropped, it is closed.
 ///
-/// It belongs to the process that has opened it. In one that is forked from that, every call answers `Closed` and dropping
-/// it does nothing; open it there anew. It stays in the directory that was opened, whatever becomes of the working
-/// directory; if that directory is moved, removed or replaced, writing ends with `Closed`.
+/// It belongs to the process that has opened it. In one that is forked from that, every call answers `StoreClosed` and
+/// dropping it does nothing; open the store again there. It stays in the directory that was opened, whatever becomes of the
+/// working directory; if that directory is moved, removed or replaced, writing ends with `StoreClosed`.
 ///
 /// ```
 /// # fn main() -> ossicle::Result<()> {
@@ -47,6 +48,26 @@ use crate::write::context::Reading;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Errors of reading
+/// Every call that reads can fail like this, besides what its own documentation says. It changes nothing then.
+///
+/// - `StoreClosed` if the store was closed, or was opened by the process that this one was forked from.
+/// - `Corrupt` if bytes on the disk are not those that were written there. The message names file and place.
+/// - `TierOutOfService` if a body lies in a [tier](Store::tier) whose directory cannot be used.
+/// - `InternalError` if the operating system reports a failure, such as too many open files.
+///
+/// # Errors of writing
+/// Every call that changes the store can fail like this, and as every read. Unless it says `CommitUnknown`, nothing of the
+/// call has happened.
+///
+/// - `AccessDenied` if the store was opened with [`read_only(true)`](StoreBuilder::read_only).
+/// - `StorageFull` if the disk is full. Calls that delete go on, out of
+///   [`Settings::reserve_bytes`](crate::Settings::reserve_bytes).
+/// - `StoreClosed` also if the store takes no more writes: after an error that [`is_fatal`](crate::Error::is_fatal), or because
+///   its directory or its lock was moved, removed or replaced. Open it again.
+/// - `CommitUnknown` if a write or a sync failed so that only opening the store again tells whether the last commits survive.
+/// - `OperationConflict` on a thread that is inside a [transaction](Store::write) that has read: write through that.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Open>);
 
@@ -75,7 +96,7 @@ impl Store {
     /// Opens the store in a directory, making it if it is missing.
     ///
     /// # Errors
-    /// See [`StoreBuilder::open`].
+    /// Those of [`StoreBuilder::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Store> {
         Store::builder(path).open()
     }
@@ -86,6 +107,9 @@ impl Store {
     }
 
     /// A new store in memory: the same engine, on a disk that vanishes with it.
+    ///
+    /// # Errors
+    /// `InternalError` if the thread that does the maintenance cannot be started.
     pub fn in_memory() -> Result<Store> {
         StoreBuilder::new(Path::new("/memory"), Env::memory()).open()
     }
@@ -110,7 +134,9 @@ impl Store {
     /// Makes a bucket.
     ///
     /// # Errors
-    /// `InvalidBucketName`; `BucketAlreadyExists`.
+    /// `InvalidBucketName` unless the name has 3 to 63 lower-case letters, digits and hyphens, with a letter or a
+    /// digit at both ends; `BucketAlreadyExists` if there is a bucket of this name. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn create_bucket(&self, name: &str) -> Result<Bucket> {
         self.create_bucket_with(name, CreateBucketOptions::new())
     }
@@ -118,7 +144,7 @@ impl Store {
     /// [`create_bucket`](Store::create_bucket), with options.
     ///
     /// # Errors
-    /// Those of `create_bucket`.
+    /// Those of [`create_bucket`](Store::create_bucket).
     pub fn create_bucket_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
         Ok(Bucket::new(self, lifetime::create(self.engine(), name, options)?))
     }
@@ -136,7 +162,9 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `InvalidBucketName`.
+    /// `InvalidBucketName` unless the name has 3 to 63 lower-case letters, digits and hyphens, with a letter or a
+    /// digit at both ends. Also [those of writing](crate::Store#errors-of-writing). The bucket need not be missing
+    /// for those: use [`bucket`](Store::bucket) in a store that is only read.
     pub fn create_bucket_if_missing(&self, name: &str) -> Result<Bucket> {
         self.create_bucket_if_missing_with(name, CreateBucketOptions::new())
     }
@@ -145,7 +173,7 @@ impl Store {
     /// there already stays as it is, whatever they say.
     ///
     /// # Errors
-    /// Those of `create_bucket_if_missing`.
+    /// Those of [`create_bucket_if_missing`](Store::create_bucket_if_missing).
     pub fn create_bucket_if_missing_with(&self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
         Ok(Bucket::new(self, lifetime::create_if_missing(self.engine(), name, options)?))
     }
@@ -157,7 +185,9 @@ impl Store {
     /// Uploads in progress and a retention policy stay with the bucket it is made from.
     ///
     /// # Errors
-    /// `InvalidBucketName`; `NoSuchBucket`; `BucketAlreadyExists`; `TooManyForks` above 16 layers of forks of forks.
+    /// `InvalidBucketName` for a name that no bucket can have; `NoSuchBucket` if there is no bucket `from`;
+    /// `BucketAlreadyExists` if there is one of the new name; `TooManyForks` if `from` stands on 16 layers of forks
+    /// of forks. Also [those of writing](crate::Store#errors-of-writing).
     pub fn fork_bucket(&self, from: &str, name: &str) -> Result<Bucket> {
         Ok(Bucket::new(self, fork::fork(self.engine(), from, name)?))
     }
@@ -165,12 +195,17 @@ impl Store {
     /// Opens a bucket.
     ///
     /// # Errors
-    /// `InvalidBucketName`; `NoSuchBucket`.
+    /// `InvalidBucketName` for a name that no bucket can have; `NoSuchBucket` if there is none of this name. Also
+    /// [those of reading](crate::Store#errors-of-reading).
     pub fn bucket(&self, name: &str) -> Result<Bucket> {
         Ok(Bucket::new(self, lifetime::find(&self.reading(), name)?))
     }
 
     /// All buckets, in the order of their names.
+    ///
+    /// # Errors
+    /// `StoreClosed` if the store was closed. The iterator answers [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn buckets(&self) -> Result<Buckets> {
         self.engine().check_open()?;
         Ok(Buckets::new(self.clone()))
@@ -179,19 +214,35 @@ impl Store {
     /// Removes an empty bucket, or a fork with all that was written to it.
     ///
     /// # Errors
-    /// `NoSuchBucket`; `BucketNotEmpty` if there is an object, a version, a delete marker or an upload in it;
-    /// `FileImmutable` for a fork with protected objects.
+    /// - `InvalidBucketName` for a name that no bucket can have.
+    /// - `NoSuchBucket` if there is none of this name.
+    /// - `BucketNotEmpty` if there is an object, a version, a delete marker or an upload in it, and it is no fork.
+    /// - `FileImmutable` for a fork in which an object is protected that the bucket it was made from does not show.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing).
     pub fn delete_bucket(&self, name: &str) -> Result<()> {
         removal::delete(self.engine(), name)
     }
 
     /// Makes one commit of everything that `work` does through the transaction; if it returns an error,
     /// nothing of it happens and the error is handed on. See [`Transaction`].
+    ///
+    /// # Errors
+    /// - What `work` returns.
+    /// - What a call of the transaction is refused for and was not told before, see [when they are
+    ///   told](crate::Transaction#when-errors-are-told).
+    /// - `EntityTooLarge` if the rows of the commit have more than 64 MiB.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing). After any error but `CommitUnknown` nothing of the
+    /// transaction has happened.
     pub fn write<R>(&self, work: impl FnOnce(&mut Transaction<'_>) -> Result<R>) -> Result<R> {
         self.write_with(WriteOptions::default(), work)
     }
 
     /// [`write`](Store::write), with options.
+    ///
+    /// # Errors
+    /// Those of [`write`](Store::write).
     pub fn write_with<R>(
         &self,
         options: WriteOptions,
@@ -204,12 +255,19 @@ impl Store {
     }
 
     /// A row of the application's own, written by [`Transaction::put_row`].
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a table that has not 1 to 255 bytes or has a NUL in it, and for a key of more than 800
+    /// bytes. Also [those of reading](crate::Store#errors-of-reading).
     pub fn row(&self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
         rows::get(&self.reading(), table, key)
     }
 
     /// A view of this moment that stays as it is, whatever is written later. Costs nothing to take; while it
     /// is held, the bytes that it can reach are kept.
+    ///
+    /// # Errors
+    /// `StoreClosed` if the store was closed.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.engine().check_open()?;
         let view = self.engine().pin();
@@ -221,11 +279,17 @@ impl Store {
 
     /// Sets for how long what is overwritten or deleted from now on can still be read by [`as_of`](Store::as_of), by
     /// the store's clock; it takes room until then. `None` forgets the past. The store keeps the setting.
+    ///
+    /// # Errors
+    /// [Those of writing](crate::Store#errors-of-writing).
     pub fn set_history(&self, span: Option<Duration>) -> Result<()> {
         history::set(self.engine(), span)
     }
 
     /// For how long the past can be read; `None` if it is not retained.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn history(&self) -> Result<Option<Duration>> {
         history::get(&self.reading())
     }
@@ -249,7 +313,8 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchMoment` if that is not retained; `InvalidArgument` for a commit that is not made yet.
+    /// `NoSuchMoment` if that is neither retained nor shown by a live snapshot; `InvalidArgument` for a commit that
+    /// is not made yet. Also [those of reading](crate::Store#errors-of-reading).
     pub fn as_of(&self, moment: impl Into<AsOf>) -> Result<Snapshot> {
         let reading = Reading::pinned(self.engine(), self.engine().pin());
         let held: Vec<_> = self.0.snapshots.lock().iter().filter_map(Weak::upgrade).collect();
@@ -303,14 +368,18 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// `FeedTruncated` (`NotFound`) if commits behind `after` are no longer in the log: at once if that is known, else
-    /// when the feed comes to the gap, before anything behind it is told. `Invalid` if there is no commit `after` yet.
-    /// `Busy` inside a transaction that reads.
+    /// `FeedTruncated` if commits behind `after` are no longer in the log: at once if that is known, else when the
+    /// feed comes to the gap, before anything behind it is told. `InvalidArgument` if there is no commit `after` yet.
+    /// `OperationConflict` on a thread that is inside a transaction that has read. Also [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn changes(&self, after: Lsn) -> Result<Changes> {
         Changes::begin(self.engine(), after)
     }
 
     /// Where a cursor stands: the last commit that its owner has dealt with.
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the name has 1 to 255 bytes. Also [those of reading](crate::Store#errors-of-reading).
     pub fn cursor(&self, name: &str) -> Result<Option<Lsn>> {
         feed::cursor(&self.reading(), name)
     }
@@ -321,29 +390,41 @@ impl Store {
     /// nothing in it; set it after changes that had something in them.
     ///
     /// # Errors
-    /// `FeedTruncated` if the log does not reach back to `lsn`; `Invalid` if there is no such commit yet or the name
-    /// has not 1 to 255 bytes.
+    /// `InvalidArgument` unless the name has 1 to 255 bytes, and if there is no commit `lsn` yet; `FeedTruncated` if
+    /// the log does not reach back to `lsn`. Also [those of writing](crate::Store#errors-of-writing).
     pub fn set_cursor(&self, name: &str, lsn: Lsn) -> Result<()> {
         feed::set_cursor(self.engine(), name, Some(lsn))
     }
 
     /// Removes a cursor, and with it what the log kept for it. Removing what is not there is fine.
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the name has 1 to 255 bytes. Also [those of writing](crate::Store#errors-of-writing).
     pub fn remove_cursor(&self, name: &str) -> Result<()> {
         feed::set_cursor(self.engine(), name, None)
     }
 
     /// All cursors, in the order of their names. One that stands before
     /// [`Stats::feed_start`](crate::Stats::feed_start) has fallen behind.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn cursors(&self) -> Result<Vec<FeedCursor>> {
         feed::cursors(&self.reading())
     }
 
     /// How many objects and bytes all buckets hold.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn usage(&self) -> Result<Usage> {
         usage::of_store(&self.reading())
     }
 
     /// [`usage`](Store::usage), with what OSS would charge for if that is asked for.
+    ///
+    /// # Errors
+    /// [Those of reading](crate::Store#errors-of-reading).
     pub fn usage_with(&self, options: UsageOptions) -> Result<Usage> {
         usage::of_store_with(&self.reading(), &options)
     }
@@ -354,32 +435,55 @@ impl Store {
     }
 
     /// Makes every commit so far durable, the buffered ones too.
+    ///
+    /// # Errors
+    /// `CommitUnknown` if the sync fails: the store takes no more writes then. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn flush(&self) -> Result<()> {
         self.engine().flush()
     }
 
     /// Brings the index file up to date, so that opening after a crash has nothing to replay.
+    ///
+    /// # Errors
+    /// `StorageFull` if there is no room for the changed pages of the index; nothing is lost then, and the log is
+    /// kept. Also [those of writing](crate::Store#errors-of-writing).
     pub fn checkpoint(&self) -> Result<()> {
         self.engine().checkpoint()
     }
 
     /// Gives back all the space that can be had. Takes a while; other work goes on meanwhile.
+    ///
+    /// # Errors
+    /// [Those of writing](crate::Store#errors-of-writing). What was done by then stays done. A body that cannot be
+    /// read is no error: it stays where it is.
     pub fn compact(&self, options: CompactOptions) -> Result<MaintainReport> {
         compact::compact(self.engine(), &options)
     }
 
     /// Does the maintenance that is due, for about as long as `budget` says. For stores opened with
     /// [`Maintenance::Manual`]; others do it by themselves.
+    ///
+    /// # Errors
+    /// [Those of writing](crate::Store#errors-of-writing). What was done by then stays done.
     pub fn maintain(&self, budget: Duration) -> Result<MaintainReport> {
         work::maintain(self.engine(), budget, true, &|| false)
     }
 
     /// Reads everything and says what is wrong, without changing anything.
+    ///
+    /// # Errors
+    /// `OperationConflict` on a thread that is inside a transaction that has read. Also [those of
+    /// reading](crate::Store#errors-of-reading). Damage that does not keep the rest from being read is no error: the
+    /// report names it.
     pub fn verify(&self) -> Result<VerifyReport> {
         self.verify_with(VerifyOptions::default())
     }
 
     /// [`verify`](Store::verify), with a watcher of its progress who may stop it.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Store::verify). One that was stopped is no error: the report says so.
     pub fn verify_with(&self, options: VerifyOptions<'_>) -> Result<VerifyReport> {
         options.run(self.engine())
     }
@@ -397,9 +501,10 @@ impl Store {
     /// closed. On a store that is open for writing there is nothing to do.
     ///
     /// # Errors
-    /// `Busy` if a writer is just opening the store and does not get done within ten seconds, or if the `LOCK` that a writer
-    /// holds was removed; `Closed` if another directory lies where the store's was; `Corrupt` for damage, and then the
-    /// handle stays where it is.
+    /// `StoreBusy` if a writer is just opening the store and does not get done within ten seconds, or if the file
+    /// `LOCK` that a writer holds was removed; `StoreClosed` if another directory lies where the store's was;
+    /// `Corrupt` for damage. The handle stays where it is then. Also [those of
+    /// reading](crate::Store#errors-of-reading).
     pub fn refresh(&self) -> Result<Lsn> {
         self.engine().refresh()
     }
@@ -409,8 +514,9 @@ impl Store {
     /// say what went wrong.
     ///
     /// # Errors
-    /// Those of a last checkpoint; `Closed` if the store's directory or its lock is not there any more, or another one, and
-    /// in a process that was forked from the one that opened the store.
+    /// Those of a last [`checkpoint`](Store::checkpoint); `StoreClosed` if the store's directory or its lock is not
+    /// there any more, or another one, and in a process that was forked from the one that opened the store. The store
+    /// is closed in any case.
     pub fn close(&self) -> Result<()> {
         self.engine().check_here()?;
         drop(self.0.scheduler.lock().take());

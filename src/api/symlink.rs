@@ -29,8 +29,12 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `InvalidObjectName`, for the key or the target; `InvalidArgument` in a bucket of the class `ColdArchive` or
-    /// `DeepColdArchive`, unless a warmer class is given (OSS); `FileImmutable`; `NoSuchBucket`.
+    /// `InvalidObjectName` for the key or the target; `InvalidArgument` for the classes
+    /// [`ColdArchive`](crate::StorageClass::ColdArchive) and
+    /// [`DeepColdArchive`](crate::StorageClass::DeepColdArchive), be it the bucket's (OSS); `QuotaExceeded` if a
+    /// [`Quota`](crate::Quota) of objects leaves no room; `FileImmutable` if a protected object would be lost; in a
+    /// bucket that keeps versions it stays as an older version. Also [those of a key](crate::Bucket#errors-of-a-key)
+    /// and [those of writing](crate::Store#errors-of-writing).
     pub fn symlink(&self, key: &str, target: &str) -> Result<PutOutcome> {
         self.symlink_with(key, target, PutOptions::new())
     }
@@ -39,8 +43,9 @@ impl Bucket {
     /// no effect.
     ///
     /// # Errors
-    /// Those of `symlink`; `InvalidArgument` for the classes `ColdArchive` and `DeepColdArchive` (OSS);
-    /// `FileAlreadyExists`; `PreconditionFailed`.
+    /// `FileAlreadyExists` if `if_absent` was asked for and there is an object; `PreconditionFailed` if the entity
+    /// tag is not as `if_match` or `if_none_match` wants it; `InvalidArgument` for a content type, a header or user
+    /// metadata beyond its limits; `InvalidTag` for tags that cannot be. Also those of [`symlink`](Bucket::symlink).
     pub fn symlink_with(&self, key: &str, target: &str, options: PutOptions) -> Result<PutOutcome> {
         symlink::symlink(self.engine(), self.reference(), key, target, options)
     }
@@ -48,12 +53,16 @@ impl Bucket {
     /// The key that a symlink leads to.
     ///
     /// # Errors
-    /// `NotSymlink`; `NoSuchKey`, also for a delete marker.
+    /// `NotSymlink` if the object is none. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and
+    /// [those of reading](crate::Store#errors-of-reading).
     pub fn read_link(&self, key: &str) -> Result<String> {
         self.read_link_with(key, AttributeOptions::new())
     }
 
     /// [`read_link`](Bucket::read_link), of a version: each has a target of its own.
+    ///
+    /// # Errors
+    /// Those of [`read_link`](Bucket::read_link).
     pub fn read_link_with(&self, key: &str, options: AttributeOptions) -> Result<String> {
         symlink::read_link(&self.reading(), self.reference(), key, &options)
     }

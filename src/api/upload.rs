@@ -64,7 +64,8 @@ impl Upload {
     /// The user metadata that the object will have, as it was given when the upload was begun; names are in lower case.
     ///
     /// # Errors
-    /// `NoSuchUpload`.
+    /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of reading](crate::Store#errors-of-reading).
     pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
         Ok(self.reference.row(&self.reading())?.object.metadata)
     }
@@ -83,9 +84,17 @@ impl Upload {
     /// least 100 KiB unless it is the last one of its object, which is looked at when the upload is completed.
     ///
     /// # Errors
-    /// `NoSuchUpload`, also if the upload is completed or aborted meanwhile; `InvalidArgument` for a number out of
-    /// range; `EntityTooLarge`; `QuotaExceeded`; `StorageFull`; `InvalidEncryptionRequest` for another length than the
-    /// metadata of a client-side encrypted upload says.
+    /// - `InvalidArgument` for a number that is not 1 to 10,000.
+    /// - `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed; also if
+    ///   that happens meanwhile.
+    /// - `EntityTooLarge` for more than 5 GiB.
+    /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room.
+    /// - `InvalidRequest` if the upload was begun with a customer's key that is not brought along, `AccessDenied` if
+    ///   it is another one.
+    /// - `InvalidEncryptionRequest` for another length than the metadata of a client-side encrypted upload says.
+    ///
+    /// Also [those of named keys](crate::Bucket#errors-of-named-keys) and [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn put_part<'a>(&self, number: u32, body: impl Into<Body<'a>>) -> Result<Part> {
         put_part::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
     }
@@ -94,15 +103,19 @@ impl Upload {
     /// hold for it. The bytes are copied. A symlink is followed.
     ///
     /// # Errors
-    /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]: `NoSuchKey`, `InvalidRange`,
-    /// `PreconditionFailed`, `NotModified`, `InvalidObjectState`; `InvalidEncryptionRequest` if the object or the upload is
-    /// encrypted by its client.
+    /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]; `InvalidEncryptionRequest` if the object
+    /// or the upload is encrypted by its client; `OperationConflict` if the object changes again and again while it
+    /// is copied.
     pub fn put_part_copy(&self, number: u32, from: &Bucket, key: &str, options: GetOptions) -> Result<Part> {
         let engine = self.store.engine();
         put_part::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
     }
 
     /// The parts that there are, in the order of their numbers.
+    ///
+    /// # Errors
+    /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of reading](crate::Store#errors-of-reading).
     pub fn parts(&self) -> Result<Vec<Part>> {
         Ok(self.parts_page(0, usize::MAX)?.parts)
     }
@@ -110,7 +123,8 @@ impl Upload {
     /// The parts with numbers above `after`, at most `limit` of them.
     ///
     /// # Errors
-    /// `NoSuchUpload`; `InvalidArgument` for a limit of 0.
+    /// `InvalidArgument` for a limit of 0; `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if
+    /// the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).
     pub fn parts_page(&self, after: u32, limit: usize) -> Result<PartsPage> {
         parts::page(&self.reading(), &self.reference, after, limit)
     }
@@ -119,11 +133,16 @@ impl Upload {
     /// over. What counts is the number and the entity tag of each.
     ///
     /// # Errors
-    /// `NoSuchUpload`; `InvalidArgument` for no part at all; `InvalidPartOrder` unless the numbers ascend;
-    /// `InvalidPart` for a part that is not there or has another entity tag; `EntityTooSmall` for one below 100 KiB
-    /// that is not the last; `FileAlreadyExists` with `if_absent`; `FileImmutable`; `QuotaExceeded`;
-    /// `InvalidEncryptionRequest` unless all parts of a client-side encrypted upload are there. After an error
-    /// the upload is as it was.
+    /// - `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed.
+    /// - `InvalidArgument` for no part at all; `InvalidPartOrder` unless the numbers ascend.
+    /// - `InvalidPart` for a part that is not there or has another entity tag.
+    /// - `EntityTooSmall` for one below 100 KiB that is not the last; `EntityTooLarge` for more than 48.8 TiB in all.
+    /// - `FileAlreadyExists` if `if_absent` was asked for and there is an object.
+    /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room; `FileImmutable`
+    ///   if a protected object would be lost; in a bucket that keeps versions it stays as an older version.
+    /// - `InvalidEncryptionRequest` unless all parts of a client-side encrypted upload are there.
+    ///
+    /// Also [those of writing](crate::Store#errors-of-writing). After an error the upload is as it was.
     pub fn complete(&self, parts: &[Part]) -> Result<PutOutcome> {
         complete::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
     }
@@ -139,7 +158,8 @@ impl Upload {
     /// Ends the upload without an object and drops its parts; their space comes back by and by.
     ///
     /// # Errors
-    /// `NoSuchUpload`.
+    /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
+    /// of writing](crate::Store#errors-of-writing).
     pub fn abort(&self) -> Result<()> {
         begin::abort(self.store.engine(), &self.reference, self.durability)
     }
@@ -149,8 +169,11 @@ impl Bucket {
     /// Begins an upload in parts. There may be several to one key, each on its own.
     ///
     /// # Errors
-    /// `InvalidObjectName`; `NoSuchBucket`; `FileAlreadyExists` with `if_absent`; `InvalidEncryptionRequest` if the metadata
-    /// has fields of client-side encryption, and not all of them with the sizes of body and parts.
+    /// `FileAlreadyExists` if `if_absent` was asked for and there is an object; `InvalidArgument` for a content type,
+    /// a header or user metadata beyond its limits; `InvalidTag` for tags that cannot be; `InvalidEncryptionRequest`
+    /// if the metadata has fields of client-side encryption, and not all of them with the sizes of body and parts.
+    /// Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn upload(&self, key: &str, options: UploadOptions) -> Result<Upload> {
         let durability = self.engine().settings().durability_for(options.done());
         let reference = begin::begin(self.store().engine(), self.reference(), key, options)?;
@@ -160,7 +183,8 @@ impl Bucket {
     /// Goes on with an upload that was begun earlier, perhaps before the store was opened.
     ///
     /// # Errors
-    /// `NoSuchUpload` if there is none of this name to this key.
+    /// `NoSuchUpload` if there is none of this name to this key. Also [those of a key](crate::Bucket#errors-of-a-key)
+    /// and [those of reading](crate::Store#errors-of-reading).
     pub fn resume_upload(&self, key: &str, id: impl AsRef<str>) -> Result<Upload> {
         let reference = begin::resume(self.store().engine(), self.reference(), key, id.as_ref())?;
         let durability = self.engine().settings().durability;
@@ -170,8 +194,10 @@ impl Bucket {
     /// The uploads in progress, by key and then in the order in which they were begun, all as of this moment.
     ///
     /// # Errors
-    /// `InvalidArgument` for a delimiter, which only [`uploads_page`](Bucket::uploads_page) takes, and for
-    /// `descending`.
+    /// `InvalidArgument` for a prefix, a delimiter or a start of more than 1023 bytes, and for a limit of 0, for a
+    /// delimiter, which only [`uploads_page`](Bucket::uploads_page) takes, for descending order and for
+    /// `start_after_version`; `NoSuchBucket` if the bucket was removed. Also [those of
+    /// reading](crate::Store#errors-of-reading). The iterator answers the latter too.
     pub fn uploads(&self, options: ListOptions) -> Result<Uploads> {
         let reading = Reading::newest(self.store().engine());
         let walk = UploadWalk::iterate(&reading, self.reference(), options)?;
@@ -179,6 +205,9 @@ impl Bucket {
     }
 
     /// One page of the uploads in progress: at most `limit` entries, 1000 if nothing is said.
+    ///
+    /// # Errors
+    /// Those of [`uploads`](Bucket::uploads), but a delimiter is fine.
     pub fn uploads_page(&self, options: ListOptions) -> Result<UploadsPage> {
         UploadWalk::begin(&Reading::newest(self.store().engine()), self.reference(), options)?.page()
     }

@@ -58,10 +58,6 @@ impl Bucket {
     /// versions of the keys behind that key, and with `start_after_version` also those of the key itself that are
     /// older than that version. Given `null` where the key has no such version, all versions of the key are listed.
     ///
-    /// # Errors
-    /// `InvalidArgument` for a delimiter (take [`versions_page`](Bucket::versions_page)), for descending order, for a
-    /// limit of 0, for `start_after_version` without `start_after`; `NoSuchBucket`.
-    ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
     /// # let store = ossicle::Store::in_memory()?;
@@ -78,6 +74,12 @@ impl Bucket {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a prefix, a delimiter or a start of more than 1023 bytes, and for a limit of 0, for a
+    /// delimiter (take [`versions_page`](Bucket::versions_page)), for descending order, and for `start_after_version`
+    /// without `start_after`; `NoSuchBucket` if the bucket was removed. Also [those of
+    /// reading](crate::Store#errors-of-reading). The iterator answers the latter too.
     pub fn versions(&self, options: impl Into<ListOptions>) -> Result<VersionListing> {
         let walk = VersionWalk::begin(self.reading(), self.reference(), options.into())?;
         Ok(VersionListing::new(walk.ungrouped()?))
@@ -95,7 +97,8 @@ impl Bucket {
     /// is current again. If the object is not deleted, nothing happens, and the answer names the commit that wrote it.
     ///
     /// # Errors
-    /// `NoSuchKey` if there is no version to bring back; `NoSuchBucket`; `TooManyObjects` for more than 50,000 markers.
+    /// `NoSuchKey` if there is no version to bring back; `TooManyObjects` for more than 50,000 delete markers on it.
+    /// Also [those of a key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn undelete(&self, key: &str) -> Result<PutOutcome> {
         undelete::undelete(self.engine(), self.reference(), key)
     }
@@ -123,8 +126,9 @@ impl Bucket {
     /// ```
     ///
     /// # Errors
-    /// `NoSuchBucket`; `InvalidArgument` for a prefix that no key has; `TooManyObjects` for more than 50,000 markers, and then
-    /// nothing is brought back.
+    /// `InvalidArgument` for a prefix that no key has: one of more than 1023 bytes, or that starts with `/` or `\`;
+    /// `TooManyObjects` for more than 50,000 delete markers: nothing is brought back then; `NoSuchBucket` if the
+    /// bucket was removed. Also [those of writing](crate::Store#errors-of-writing).
     pub fn undelete_prefix(&self, prefix: &str) -> Result<PrefixOutcome> {
         undelete::undelete_prefix(self.engine(), self.reference(), prefix)
     }
@@ -134,9 +138,11 @@ impl Bucket {
     /// apart from a retention, a legal hold, or being restored. If that version is current already, nothing happens.
     ///
     /// # Errors
-    /// `NoSuchVersion`; `NoSuchKey` for a delete marker; `ObjectNotCopyable` for an appendable object;
-    /// `InvalidObjectState` for a frozen version, which is copied after [`restore`](Bucket::restore);
-    /// `QuotaExceeded`; `FileImmutable` if a protected version would be replaced.
+    /// `NoSuchVersion` if there is no such version; `NoSuchKey` for a delete marker; `ObjectNotCopyable` for an
+    /// object that grows by appends; `InvalidObjectState` for a frozen version, which is copied after
+    /// [`restore`](Bucket::restore); `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget)
+    /// leaves no room; `FileImmutable` if a protected version would be replaced. Also [those of a
+    /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
     pub fn restore_version(&self, key: &str, version: &VersionId) -> Result<PutOutcome> {
         restore_version::restore_version(self.engine(), self.reference(), key, version)
     }
@@ -145,7 +151,7 @@ impl Bucket {
     /// deleted as [`delete`](Bucket::delete) does.
     ///
     /// # Errors
-    /// A key that is not valid and a version that is protected have errors of their own and do not keep the others.
+    /// Those of [`delete_many`](Bucket::delete_many); `FileImmutable` for each version that is protected.
     pub fn delete_versions<K: AsRef<str>, V: Into<Option<VersionId>>>(
         &self,
         versions: impl IntoIterator<Item = (K, V)>,
@@ -157,12 +163,18 @@ impl Bucket {
 
 impl SnapshotBucket {
     /// Lists every version and delete marker as it was; see [`Bucket::versions`].
+    ///
+    /// # Errors
+    /// Those of [`Bucket::versions`].
     pub fn versions(&self, options: impl Into<ListOptions>) -> Result<VersionListing> {
         let walk = VersionWalk::begin(self.reading().clone(), self.reference(), options.into())?;
         Ok(VersionListing::new(walk.ungrouped()?))
     }
 
     /// One page of the listing of versions; see [`Bucket::versions_page`].
+    ///
+    /// # Errors
+    /// Those of [`Bucket::versions_page`].
     pub fn versions_page(&self, options: impl Into<ListOptions>) -> Result<VersionPage> {
         VersionWalk::begin(self.reading().clone(), self.reference(), options.into())?.page()
     }

@@ -49,9 +49,12 @@ impl ObjectWriter {
     /// Commits the object with all that was written.
     ///
     /// # Errors
-    ///
-    /// `IncompleteBody` if a write has failed. `PreconditionFailed`, `QuotaExceeded` and what else a put answers; the
-    /// object is not there then, and the writer is gone.
+    /// `IncompleteBody` if a write has failed; `FileAlreadyExists` if `if_absent` was asked for and there is an
+    /// object; `PreconditionFailed` if the entity tag is not as `if_match` or `if_none_match` wants it;
+    /// `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room; `FileImmutable` if
+    /// a protected object would be lost; in a bucket that keeps versions it stays as an older version; `NoSuchBucket`
+    /// if the bucket was removed meanwhile. Also [those of writing](crate::Store#errors-of-writing). The object is
+    /// not there then, and the writer is gone.
     pub fn finish(self) -> Result<PutOutcome> {
         self.0.finish()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::source::Source;
 use crate::{
     Finding, architecture, caption, changelog, decision, document, empty_names, floors, hazards, left_behind,
-    lengths, readme, room_head, unsafety,
+    lengths, public_docs, readme, room_head, unsafety,
 };
 
 fn breaches(path: &str, text: &str, rule: fn(&Source) -> Vec<Finding>) -> Vec<usize> {
@@ -185,6 +185,33 @@ fn long_functions_and_files_are_refused() {
     passes("src/ops/put.rs", &format!("{}{tests}{}", "//\n".repeat(700), "//\n".repeat(700)), lengths);
     refused("src/ops/put.rs", &format!("#[cfg(test)]\nuse a;\n{}", "//\n".repeat(700)), lengths);
     passes("src/ops/put/tests.rs", &"//\n".repeat(701), lengths);
+}
+
+#[test]
+fn public_functions_that_fail_in_silence_are_refused() {
+    let table = [("NoSuchKey".to_owned(), "NotFound".to_owned())].into();
+    let count = |docs: &str, signature: &str| {
+        let text = format!("impl A {{\n    /// Gets it.\n{docs}    {signature} {{\n    }}\n}}\n");
+        public_docs::untold_errors(&Source::new("src/api/a.rs", &text), &table).len()
+    };
+    let get = "pub fn get(&self) -> Result<A>";
+    let told = "    ///\n    /// # Errors\n    /// `NoSuchKey` if it is not there.\n";
+    assert_eq!(count(told, get), 0);
+    assert_eq!(count("", get), 1);
+    assert_eq!(count("    /// # Errors\n", get), 1);
+    assert_eq!(count("    /// # Errors\n    /// Sometimes.\n", get), 1);
+    assert_eq!(count("    /// # Errors\n    /// `NoSuchThing` always.\n", get), 1);
+    assert_eq!(count("    /// # Errors\n    /// Those of [`Bucket`](Store#errors).\n", get), 0);
+    assert_eq!(count(&format!("{told}    #[inline]\n"), get), 0);
+    assert_eq!(
+        count("", "pub fn get<T: Into<A>>(&self, a: [u8; 3],\n    ) -> Result<Vec<(A, Result<B>)>>"),
+        1
+    );
+    assert_eq!(count("", "pub fn each(&self, f: impl Fn() -> Result<A>) -> A"), 0);
+    assert_eq!(count("", "pub fn each(self, f: impl Fn() -> Result<A>) -> Result<A>"), 1);
+    assert_eq!(count("", "pub fn len(&self) -> u64"), 0);
+    assert_eq!(count("", "fn get(&self) -> Result<A>"), 0);
+    assert_eq!(count("", "pub(crate) fn get(&self) -> Result<A>"), 0);
 }
 
 #[test]

@@ -76,6 +76,12 @@ impl WriteOptions {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # When errors are told
+/// What is wrong with a request itself (a key, a tag, a length) and what the disk says while a body is written is told by the
+/// call. What is refused because of what the store holds (a condition, a quota, protection, a bucket that is not there) is told
+/// by [`Store::write`](super::Store::write) when the transaction is committed; once the transaction has read, by the call.
+/// A call that is refused adds nothing to the transaction, which can go on without it.
 #[derive(Debug)]
 pub struct Transaction<'s> {
     store: &'s Store,
@@ -116,11 +122,17 @@ impl<'s> Transaction<'s> {
     }
 
     /// Writes an object.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::put`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn put<'a>(&mut self, bucket: &Bucket, key: &str, body: impl Into<Body<'a>>) -> Result<()> {
         self.put_with(bucket, key, body, PutOptions::new())
     }
 
     /// [`put`](Transaction::put), with options; their durability has no effect, that of the transaction counts.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::put_with`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn put_with<'a>(
         &mut self,
         bucket: &Bucket,
@@ -138,22 +150,34 @@ impl<'s> Transaction<'s> {
     }
 
     /// Deletes an object.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::delete`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn delete(&mut self, bucket: &Bucket, key: &str) -> Result<()> {
         self.delete_with(bucket, key, DeleteOptions::new())
     }
 
     /// [`delete`](Transaction::delete), with conditions, or of one version for good.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::delete_with`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn delete_with(&mut self, bucket: &Bucket, key: &str, options: DeleteOptions) -> Result<()> {
         self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
 
     /// Copies an object. No byte is copied, whatever the size; a copy that would have to be encrypted anew is
     /// `OperationNotSupported`.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::copy_from`]; `OperationNotSupported` for a copy that would have to be encrypted anew.
     pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         self.copy_with(from, key, to, new_key, CopyOptions::new())
     }
 
     /// [`copy`](Transaction::copy), with options; their durability has no effect.
+    ///
+    /// # Errors
+    /// Those of [`copy`](Transaction::copy).
     pub fn copy_with(
         &mut self,
         from: &Bucket,
@@ -170,11 +194,17 @@ impl<'s> Transaction<'s> {
     }
 
     /// Gives an object another key, in this bucket or another.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::rename`].
     pub fn rename(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         self.rename_with(from, key, to, new_key, CopyOptions::new())
     }
 
     /// [`rename`](Transaction::rename), with conditions on the new key.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::rename_with`].
     pub fn rename_with(
         &mut self,
         from: &Bucket,
@@ -190,11 +220,17 @@ impl<'s> Transaction<'s> {
     }
 
     /// Brings a deleted object back; see [`Bucket::undelete`].
+    ///
+    /// # Errors
+    /// Those of [`Bucket::undelete`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn undelete(&mut self, bucket: &Bucket, key: &str) -> Result<()> {
         self.push(undelete::undelete_step(self.engine, bucket.reference(), key)?)
     }
 
     /// Puts a copy of an older version on top; see [`Bucket::restore_version`].
+    ///
+    /// # Errors
+    /// Those of [`Bucket::restore_version`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn restore_version(&mut self, bucket: &Bucket, key: &str, version: &VersionId) -> Result<()> {
         self.push(restore_version::restore_step(self.engine, bucket.reference(), key, version)?)
     }
@@ -216,12 +252,17 @@ impl<'s> Transaction<'s> {
     /// ```
     ///
     /// # Errors
-    /// `InvalidBucketName`; `BucketAlreadyExists`.
+    /// `InvalidBucketName` unless the name has 3 to 63 lower-case letters, digits and hyphens, with a letter or a
+    /// digit at both ends; `BucketAlreadyExists` if there is a bucket of this name. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn create_bucket(&mut self, name: &str) -> Result<Bucket> {
         self.create_bucket_with(name, CreateBucketOptions::new())
     }
 
     /// [`create_bucket`](Transaction::create_bucket), with options.
+    ///
+    /// # Errors
+    /// Those of [`create_bucket`](Transaction::create_bucket).
     pub fn create_bucket_with(&mut self, name: &str, options: CreateBucketOptions) -> Result<Bucket> {
         let (name, step) = lifetime::create_step(name, options)?;
         self.read_state()?;
@@ -236,7 +277,8 @@ impl<'s> Transaction<'s> {
     /// [`create_bucket`](Transaction::create_bucket) says what it is good for. Counts as a read.
     ///
     /// # Errors
-    /// `InvalidBucketName`.
+    /// `InvalidBucketName` unless the name has 3 to 63 lower-case letters, digits and hyphens, with a letter or a
+    /// digit at both ends. Also [those of writing](crate::Store#errors-of-writing).
     pub fn create_bucket_if_missing(&mut self, name: &str) -> Result<Bucket> {
         self.create_bucket_if_missing_with(name, CreateBucketOptions::new())
     }
@@ -245,7 +287,7 @@ impl<'s> Transaction<'s> {
     /// that is there already stays as it is, whatever they say.
     ///
     /// # Errors
-    /// Those of `create_bucket_if_missing`.
+    /// Those of [`create_bucket_if_missing`](Transaction::create_bucket_if_missing).
     pub fn create_bucket_if_missing_with(
         &mut self,
         name: &str,
@@ -266,27 +308,43 @@ impl<'s> Transaction<'s> {
 
     /// Removes a bucket, which must be empty when this is done: what the transaction has deleted from it before counts
     /// no more.
+    ///
+    /// # Errors
+    /// Those of [`Store::delete_bucket`](super::Store::delete_bucket), see [when they are
+    /// told](crate::Transaction#when-errors-are-told).
     pub fn delete_bucket(&mut self, name: &str) -> Result<()> {
         self.push(removal::delete_step(name)?)
     }
 
     /// Gets an object, with the changes that this transaction has made so far.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::get`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn get(&mut self, bucket: &Bucket, key: &str) -> Result<Object> {
         self.get_with(bucket, key, GetOptions::new())
     }
 
     /// [`get`](Transaction::get), with a version, a range or conditions.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::get_with`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn get_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<Object> {
         let seen = self.find(bucket, key, options.version.as_ref())?;
         get::select(self.engine, seen, &options).map(Object::new)
     }
 
     /// What is known of an object, with the changes that this transaction has made so far.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::head`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn head(&mut self, bucket: &Bucket, key: &str) -> Result<ObjectMeta> {
         self.head_with(bucket, key, GetOptions::new())
     }
 
     /// [`head`](Transaction::head), with a version or conditions. A range has no effect.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::head_with`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn head_with(&mut self, bucket: &Bucket, key: &str, options: GetOptions) -> Result<ObjectMeta> {
         let meta = self.find(bucket, key, options.version.as_ref())?.meta;
         options.check(&meta)?;
@@ -295,6 +353,9 @@ impl<'s> Transaction<'s> {
 
     /// Whether there is an object under the key (a symlink counts, whatever it leads to), with the changes that this
     /// transaction has made so far.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::exists`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn exists(&mut self, bucket: &Bucket, key: &str) -> Result<bool> {
         let engine = self.engine;
         bucket.reference().admit(&catalog::Moment::now(&engine.view()), key)?;
@@ -305,16 +366,26 @@ impl<'s> Transaction<'s> {
 
     /// Writes a row of the application's own: a table of at most 255 bytes, a key of at most 800 bytes, a
     /// value of at most 256 KiB.
+    ///
+    /// # Errors
+    /// `EntityTooLarge` for a value of more than 256 KiB; `InvalidArgument` for a table or a key that cannot be.
     pub fn put_row(&mut self, table: &str, key: &[u8], value: &[u8]) -> Result<()> {
         self.push(rows::put(table, key, value)?)
     }
 
     /// Deletes a row of the application's own.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a table or a key that cannot be.
     pub fn delete_row(&mut self, table: &str, key: &[u8]) -> Result<()> {
         self.push(rows::delete(table, key)?)
     }
 
     /// Reads a row of the application's own, with the changes that this transaction has made so far.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a table or a key that cannot be. Also [those of
+    /// writing](crate::Store#errors-of-writing).
     pub fn row(&mut self, table: &str, key: &[u8]) -> Result<Option<Bytes>> {
         let key = crate::catalog::keyspace::keys::row(table, key)?;
         let engine = self.engine;
@@ -324,6 +395,11 @@ impl<'s> Transaction<'s> {
 
     /// Sets a cursor of the change feed behind commit `lsn`, so that what was done about the changes and the place
     /// among them are committed together. See [`Store::set_cursor`](super::Store::set_cursor).
+    ///
+    /// # Errors
+    /// `InvalidArgument` unless the name has 1 to 255 bytes. The others of
+    /// [`Store::set_cursor`](super::Store::set_cursor), see [when they are
+    /// told](crate::Transaction#when-errors-are-told).
     pub fn set_cursor(&mut self, name: &str, lsn: Lsn) -> Result<()> {
         self.push(feed::step(self.engine, name, Some(lsn))?)
     }

@@ -45,12 +45,15 @@ impl Transaction<'_> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Bucket::list_with`].
+    /// Those of [`Bucket::list_with`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn list(&mut self, bucket: &Bucket, options: impl Into<ListOptions>) -> Result<Listing> {
         self.walk(bucket, options.into()).map(Listing::new)
     }
 
     /// One page of a listing, as [`Bucket::list_page`] gives it, with the changes that this transaction has made so far.
+    ///
+    /// # Errors
+    /// Those of [`list`](Transaction::list).
     pub fn list_page(&mut self, bucket: &Bucket, options: impl Into<ListOptions>) -> Result<Page> {
         self.walk(bucket, options.into())?.page()
     }
@@ -93,8 +96,9 @@ impl Transaction<'_> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Bucket::delete_prefix`]; `TooManyObjects` also for more than 50,000 objects once this transaction and what
-    /// came shortly before it have removed or renamed 80 prefixes of the bucket: commit in between.
+    /// Those of [`Bucket::delete_prefix`], see [when they are told](crate::Transaction#when-errors-are-told);
+    /// `TooManyObjects` also for more than 50,000 objects once this transaction and what came shortly before it have
+    /// removed or renamed 80 prefixes of the bucket: commit in between.
     pub fn delete_prefix(&mut self, bucket: &Bucket, prefix: &str) -> Result<()> {
         check_prefix(prefix)?;
         // Inside the turn nothing can be cleaned up first.
@@ -139,6 +143,9 @@ impl Transaction<'_> {
     }
 
     /// [`append`](Transaction::append), with options; their durability has no effect, that of the transaction counts.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::append_with`].
     pub fn append_with<'a>(
         &mut self,
         bucket: &Bucket,
@@ -164,7 +171,7 @@ impl Transaction<'_> {
     /// object, 0 if there is none.
     ///
     /// # Errors
-    /// `ObjectNotAppendable`; `InvalidObjectName`; `NoSuchBucket`.
+    /// Those of [`Bucket::append_position`]. Also [those of writing](crate::Store#errors-of-writing).
     pub fn append_position(&mut self, bucket: &Bucket, key: &str) -> Result<u64> {
         crate::model::ObjectKey::new(key)?;
         let engine = self.engine;
@@ -187,13 +194,16 @@ impl Transaction<'_> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Bucket::symlink`].
+    /// Those of [`Bucket::symlink`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn symlink(&mut self, bucket: &Bucket, key: &str, target: &str) -> Result<()> {
         self.symlink_with(bucket, key, target, PutOptions::new())
     }
 
     /// [`symlink`](Transaction::symlink), with attributes of the link and conditions on what is under its key; durability
     /// and digests have no effect.
+    ///
+    /// # Errors
+    /// Those of [`Bucket::symlink_with`], see [when they are told](crate::Transaction#when-errors-are-told).
     pub fn symlink_with(
         &mut self,
         bucket: &Bucket,
