@@ -570,6 +570,14 @@ fn the_readme_shows_the_crate_at_work() {
 }
 
 #[test]
+fn the_readme_and_the_crate_promise_the_same() {
+    let promises = |path: &str| public_docs::promises(&read(Path::new(path)).expect("the page is there"));
+    let (readme, face) = (promises("README.md"), promises("src/lib.rs"));
+    assert!(readme.len() >= 5, "{readme:#?}");
+    assert_eq!(readme, face, "change README.md and src/lib.rs together");
+}
+
+#[test]
 fn the_architecture_page_is_short_and_names_every_room() {
     demand_none(document("ARCHITECTURE.md", architecture));
 }

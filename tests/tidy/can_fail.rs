@@ -215,6 +215,16 @@ fn public_functions_that_fail_in_silence_are_refused() {
 }
 
 #[test]
+fn promises_are_read_from_pages_and_comments_alike() {
+    let page = "# A\n## What it promises\n\n1. **One.** It\n   holds `X`.\n2. **Two.** So.\n\nMore.\n## B\n3. **No.** No.\n";
+    let wanted = ["1. **One.** It holds `X`.", "2. **Two.** So."];
+    assert_eq!(public_docs::promises(page), wanted);
+    let comment = "//! # What it promises\n//!\n//! 1. **One.** It holds\n//!    [`X`].\n//! 2. **Two.** So.\n//!\n//! More.\n";
+    assert_eq!(public_docs::promises(comment), wanted);
+    assert_ne!(public_docs::promises(&page.replace("holds", "may hold")), wanted);
+}
+
+#[test]
 fn hazards_without_a_living_test_are_refused() {
     let tests: BTreeSet<String> = ["torn_tail", "full_disk"].map(str::to_owned).into();
     let count = |text: &str| hazards("docs/HAZARDS.md", text, &tests).len();

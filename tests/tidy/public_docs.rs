@@ -97,3 +97,23 @@ fn bare_names(told: &str) -> impl Iterator<Item = &str> {
             && name.chars().all(char::is_alphanumeric)
     })
 }
+
+/// The numbered promises of a page, one a line, without the marks of links and of comments.
+pub(crate) fn promises(page: &str) -> Vec<String> {
+    let lines = page.lines().map(|line| line.strip_prefix("//!").unwrap_or(line));
+    let section =
+        lines.skip_while(|line| line.trim().trim_start_matches('#').trim() != "What it promises").skip(1);
+    let section = section.take_while(|line| !line.trim_start().starts_with('#'));
+    let mut found: Vec<String> = Vec::new();
+    for line in section.map(str::trim) {
+        let is_new = line.split_once(". **").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let text = line.replace("[`", "`").replace("`]", "`");
+        match found.last_mut() {
+            _ if is_new => found.push(text),
+            Some(last) if !line.is_empty() => *last = format!("{last} {text}"),
+            Some(_) => break,
+            None => {}
+        }
+    }
+    found
+}
