@@ -115,10 +115,20 @@ impl Error {
     pub(crate) fn while_opening(mut self, dir: impl fmt::Display) -> Error {
         if self.0.kind == ErrorKind::Corrupt {
             let what = self.0.message.trim_end_matches(HOW_FAR);
-            self.0.message = format!(
-                "{what}; the store does not open like this, and `Store::salvage` writes what can be read of {dir} into a \
-                 new directory"
-            );
+            self.0.message = if ["/index.tree is damaged", "/index.alt.tree is damaged"]
+                .iter()
+                .any(|name| what.contains(name))
+            {
+                format!(
+                    "{what}; only the index is damaged, which is made again from the log: remove index.tree and \
+                     index.alt.tree in {dir} while nothing has the store open, then open it again"
+                )
+            } else {
+                format!(
+                    "{what}; the store does not open like this, and `Store::salvage` writes what can be read of {dir} into \
+                     a new directory"
+                )
+            };
         }
         self
     }

@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::catalog::encryption::KeyAudit;
 use crate::catalog::keyspace::keys;
-use crate::catalog::{Audit, HeadRow, Kind};
+use crate::catalog::{Audit, HeadRow, KeyNames, Kind};
 use crate::engine::state::engine::Engine;
 use crate::engine::{Stored, place_of};
 use crate::error::Result;
 use crate::format::row::{self, PieceRow, UploadRow};
-use crate::rescue::{VerifyProgress, VerifyReport};
+use crate::rescue::{Naming, VerifyProgress, VerifyReport};
 
 /// How a store is verified.
 #[derive(Default)]
@@ -39,15 +39,23 @@ impl<'a> VerifyOptions<'a> {
     pub(crate) fn run(mut self, engine: &Engine) -> Result<VerifyReport> {
         engine.check_open()?;
         let (mut audit, mut keyring) = (Audit::default(), KeyAudit::default());
-        let mut check = |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| match audit
-            .see(key, stored)
-            .and_then(|()| keyring.see(key, stored))
-        {
-            Ok(()) => wrong(key, stored, hash),
-            Err(error) => Some(error.to_string()),
+        let mut names = KeyNames::default();
+        let mut check = |key: &[u8], stored: &Stored<'_>, hash: Option<&[u8; 32]>| {
+            if keys::bucket_name(key).is_some() {
+                names.saved(key, stored);
+            }
+            match audit.see(key, stored).and_then(|()| keyring.see(key, stored)) {
+                Ok(()) => wrong(key, stored, hash),
+                Err(error) => Some(error.to_string()),
+            }
         };
         let mut progress = |progress| self.progress.as_mut().is_none_or(|watch| watch(progress));
         let mut report = engine.verify(&mut check, &mut progress)?;
+        for problem in &mut report.problems {
+            if let Some(key) = &problem.key {
+                problem.reason = format!("{}: {}", names.name(key), problem.reason);
+            }
+        }
         // What cannot be read all of cannot add up either.
         if report.is_clean() {
             let reasons = audit.finish().into_iter().chain(keyring.finish());

@@ -17,7 +17,7 @@ pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> 
     let begun = Instant::now();
     let report = verified(&opened)?;
     for problem in &report.problems {
-        writeln!(out, "{}", told(problem))?;
+        writeln!(out, "{}", words::name(&translated(&problem.reason)))?;
     }
     let unlisted = report.problem_count - report.problems.len() as u64;
     if unlisted > 0 {
@@ -39,7 +39,14 @@ pub fn verify(store: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> 
     }
     if report.problem_count > 0 {
         let path = words::quoted(opening::place(store)?);
-        say(&format!("`ossicle salvage {path} NEWDIR` writes what can be read into a new store"));
+        say(&if is_in_index(&report) {
+            format!(
+                "only the index is damaged, and it is made again from the log: while nothing has the store open, run \
+                 `rm -f {path}/index.tree {path}/index.alt.tree`, then verify again"
+            )
+        } else {
+            format!("`ossicle salvage {path} NEWDIR` writes what can be read into a new store")
+        });
     }
     if report.is_clean() { Ok(()) } else { Err(Failure::Told) }
 }
@@ -54,7 +61,8 @@ fn verdict(report: &VerifyReport) -> String {
 
 /// Verifies with a bar on the terminal.
 pub fn verified(store: &Store) -> Result<VerifyReport, Failure> {
-    let progress = Progress::begin("reading", Some(store.usage()?.bytes));
+    // What cannot be counted is told by the verification itself.
+    let progress = Progress::begin("reading", store.usage().ok().map(|usage| usage.bytes));
     let mut seen = (0, 0);
     let report = store.verify_with(VerifyOptions::new().progress(|now| {
         // The counters are sums; the bar takes steps.
@@ -67,12 +75,14 @@ pub fn verified(store: &Store) -> Result<VerifyReport, Failure> {
     Ok(report)
 }
 
-fn told(problem: &Problem) -> String {
-    let reason = words::name(&translated(&problem.reason));
-    match &problem.key {
-        None => reason,
-        Some(key) => format!("{reason} (index key {})", words::name(&String::from_utf8_lossy(key))),
-    }
+/// Whether nothing but the index is damaged, as far as that was told.
+fn is_in_index(report: &VerifyReport) -> bool {
+    let is_listed = report.problem_count == report.problems.len() as u64;
+    let names_index = |problem: &Problem| {
+        problem.reason.contains("/index.tree is damaged")
+            || problem.reason.contains("/index.alt.tree is damaged")
+    };
+    is_listed && report.problems.iter().all(names_index)
 }
 
 /// `compact`
