@@ -41,7 +41,8 @@ pub enum ErrorKind {
     Io,
 }
 
-/// An error, one word wide. See [`kind`](Error::kind) to branch and [`code`](Error::code) for the OSS code.
+/// What went wrong. Branch on [`kind`](Error::kind) or [`code`](Error::code); [`Display`](fmt::Display) is one sentence for people
+/// that says what to do. One pointer wide. Converts into [`io::Error`].
 pub struct Error(Box<Repr>);
 
 /// What is said of damage that is met while a store is open.
@@ -105,7 +106,7 @@ impl Error {
         Error::new(ErrorKind::Io, "CommitUnknown", told).with_source(error).into_fatal()
     }
 
-    /// A key that whoever holds it did not hand out: not refused, but not to be had.
+    /// The provider of a key did not refuse, but failed to answer.
     pub(crate) fn key_unavailable(told: impl Into<String>, error: io::Error) -> Error {
         Error::new(ErrorKind::Io, "KeyUnavailable", told).with_source(error)
     }
@@ -210,7 +211,7 @@ impl Error {
         )
     }
 
-    /// What kind of thing went wrong.
+    /// The kind of error, to branch on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -219,7 +220,7 @@ impl Error {
     ///
     /// | code | kind | when |
     /// |---|---|---|
-    /// | `AccessDenied` | [`Denied`](ErrorKind::Denied) | a key does not fit, or its holder refuses |
+    /// | `AccessDenied` | [`Denied`](ErrorKind::Denied) | a key does not fit or its provider refuses, the store is open for reading only, or this user may not use it |
     /// | `BucketAlreadyExists` | [`AlreadyExists`](ErrorKind::AlreadyExists) | a bucket of this name is there |
     /// | `BucketNotEmpty` | [`AlreadyExists`](ErrorKind::AlreadyExists) | a bucket that is to be removed holds something |
     /// | `CommitUnknown` | [`Io`](ErrorKind::Io) | a write or a sync failed so that only opening the store again tells what survived |
@@ -246,7 +247,7 @@ impl Error {
     /// | `InvalidTargetType` | [`Invalid`](ErrorKind::Invalid) | a symlink leads to a symlink |
     /// | `InvalidWORMConfiguration` | [`Invalid`](ErrorKind::Invalid) | a retention policy that cannot be |
     /// | `KeyNotFound` | [`Denied`](ErrorKind::Denied) | no named key of this name was handed to the store |
-    /// | `KeyUnavailable` | [`Io`](ErrorKind::Io) | whoever holds a key failed to hand it out |
+    /// | `KeyUnavailable` | [`Io`](ErrorKind::Io) | the provider of a key failed to answer |
     /// | `KmsServiceNotEnabled` | [`Denied`](ErrorKind::Denied) | no named keys were handed to the store |
     /// | `MethodNotAllowed` | [`Unsupported`](ErrorKind::Unsupported) | a delete marker was asked for as if it were an object |
     /// | `NoSuchBucket` | [`NotFound`](ErrorKind::NotFound) | there is no such bucket, or another one of its name |
@@ -280,7 +281,7 @@ impl Error {
         self.0.code
     }
 
-    /// Whether what was asked for does not exist.
+    /// Whether the bucket, object, version, upload or moment does not exist: the kind is [`NotFound`](ErrorKind::NotFound).
     pub fn is_not_found(&self) -> bool {
         self.0.kind == ErrorKind::NotFound
     }

@@ -1,4 +1,4 @@
-//! Objects that grow, and those who follow them.
+//! Objects that grow by appends, and readers that follow them.
 
 use std::time::Duration;
 
@@ -13,15 +13,14 @@ use crate::ops::object::body_in::Body;
 use crate::write::outcome::AppendOutcome;
 
 impl Bucket {
-    /// Appends to an object, at a position that must be its length: of several that append at one position, one
-    /// succeeds. Position 0 of a key without an object begins one. It makes no version, and the object's time is set.
-    /// Appending nothing changes nothing.
+    /// Appends to an object, at a position that must be its length: of several appends at one position, one succeeds. Position 0
+    /// of a key without an object begins one. An append makes no version, and sets the object's time. Appending no bytes changes
+    /// nothing.
     ///
-    /// An object may grow to 5 GiB. What it has is never written again but for small pieces, and those a few times: a
-    /// hundred thousand appends of a hundred bytes are well.
+    /// An object may grow to 5 GiB. Its bytes are not written again, apart from small pieces, which are merged a few times: a
+    /// hundred thousand appends of a hundred bytes are fine.
     ///
-    /// How the object is encrypted is decided at position 0, too: what its bucket asks for later has no effect on an object
-    /// that has bytes already.
+    /// Position 0 also decides how the object is encrypted: a later setting of the bucket does not change that.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -70,7 +69,7 @@ impl Bucket {
         append::append(self.engine(), self.reference(), key, position, body.into(), options)
     }
 
-    /// Where the next append to a key goes: the length of the object, 0 if there is none.
+    /// The position of the next append to a key: the length of the object, 0 if there is none.
     ///
     /// # Errors
     /// `ObjectNotAppendable` if what is under the key did not begin with an append, or is a delete marker. Also
@@ -79,8 +78,8 @@ impl Bucket {
         append::position(&self.reading(), self.reference(), key)
     }
 
-    /// Follows an object that grows: what there is from a position on, and then what is appended, as it comes. The
-    /// position may lie beyond the end.
+    /// Follows an object that grows: returns its bytes from a position on, and then waits for more. The position may lie beyond
+    /// the end.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -105,13 +104,13 @@ impl Bucket {
     }
 }
 
-/// Reads an object that grows, and waits for more of it. See [`Bucket::follow`].
+/// Reads an object that grows by appends, and waits for more. See [`Bucket::follow`].
 #[derive(Debug)]
 pub struct Follow(Following);
 
 impl Follow {
-    /// The next bytes, at least one and at most a mebibyte; `None` if none came within this time. Waiting costs
-    /// nothing: commits wake it. The time is that of the machine, whatever the clock of the store.
+    /// The next bytes, at least one and at most 1 MiB; `None` if none came within `at_most`, by the clock of the machine. Waiting
+    /// uses no CPU: commits wake it.
     ///
     /// # Errors
     /// `NoSuchKey` once the object was deleted, renamed or replaced; `InvalidObjectState` while what is to be read is
@@ -122,7 +121,7 @@ impl Follow {
         self.0.next(at_most)
     }
 
-    /// Where the next bytes come from: how far it has read.
+    /// The position of the next byte to be returned.
     pub fn position(&self) -> u64 {
         self.0.position()
     }

@@ -68,7 +68,7 @@ impl Bucket {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.tags().to_vec())
     }
 
-    /// Takes all tags off an object; fine if it has none.
+    /// Removes all tags of an object. Succeeds if it has none.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
@@ -123,7 +123,7 @@ impl Bucket {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.acl())
     }
 
-    /// Takes the access control value off an object, so that its bucket's counts. Sets its time.
+    /// Removes the access control value of an object, so that its bucket's counts. Sets its time.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
@@ -219,7 +219,7 @@ impl Bucket {
 
     /// Gives an object another storage class; what this call costs does not grow with its size. Sets its time and makes
     /// no version, as [`set_metadata`](Bucket::set_metadata) does, so that the minimum duration of the new class counts
-    /// from now. Each class can become each other one, but what is frozen must be restored first, wherever it goes (OSS:
+    /// from now. Each class can become each other one, but a frozen object must be restored first, whatever the new class (OSS:
     /// this is a copy of the object onto itself). In an archive class the object is frozen, restored or not before.
     ///
     /// # Errors

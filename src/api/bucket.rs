@@ -95,12 +95,27 @@ impl Bucket {
         Reading::newest(self.store.engine())
     }
 
-    /// The name.
+    /// The name of the bucket.
     pub fn name(&self) -> &BucketName {
         &self.reference.name
     }
 
-    /// Writes an object, replacing what was under the key. When this returns, it is durable.
+    /// Writes an object, replacing what was under the key (or as a new version of it). When this returns, the object survives a
+    /// power cut, unless [`Settings::durability`](crate::Settings::durability) says otherwise. The body is bytes in memory or a
+    /// [reader](Body::reader), of 0 bytes to 48.8 TiB; memory does not grow with its length.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// use ossicle::Body;
+    /// bucket.put("tom", b"meow")?;
+    /// let stream = std::io::repeat(b'z');
+    /// let outcome = bucket.put("asleep", Body::reader(std::io::Read::take(stream, 1 << 20)))?;
+    /// assert_eq!(bucket.head("asleep")?.size, 1 << 20);
+    /// println!("commit {}, entity tag {}", outcome.lsn, outcome.etag);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room.
@@ -115,7 +130,19 @@ impl Bucket {
         self.put_with(key, body, PutOptions::new())
     }
 
-    /// [`put`](Bucket::put), with options.
+    /// [`put`](Bucket::put), with options: attributes, conditions, encryption, durability.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// use ossicle::PutOptions;
+    /// let options = PutOptions::new().content_type("text/plain").metadata("owner", "ann").if_absent();
+    /// bucket.put_with("tom", b"meow", options.clone())?;
+    /// assert_eq!(bucket.put_with("tom", b"hiss", options).unwrap_err().code(), "FileAlreadyExists");
+    /// assert_eq!(bucket.head("tom")?.metadata["owner"], "ann");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - `FileAlreadyExists` if `if_absent` was asked for and there is an object; `PreconditionFailed` if the entity
@@ -135,8 +162,8 @@ impl Bucket {
         put::put(self.store.engine(), &self.reference, key, body.into(), options)
     }
 
-    /// Writes an object piece by piece. It comes to be when the writer is finished; a writer that is dropped
-    /// before that leaves nothing.
+    /// Writes an object piece by piece, through [`std::io::Write`]. The object exists once
+    /// [`finish`](ObjectWriter::finish) returns; a writer that is dropped before that leaves nothing.
     ///
     /// # Errors
     /// `InvalidArgument` for a content type, a header or user metadata beyond its limits; `InvalidTag` for tags that
@@ -148,7 +175,20 @@ impl Bucket {
         Ok(ObjectWriter::new(writing::Writing::begin(self.store.engine(), &self.reference, key, options)?))
     }
 
-    /// Gets an object.
+    /// Gets an object: what is known of it, and its body, to be read whole or as a stream. A symlink is followed, one level
+    /// deep.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// bucket.put("tom", b"meow")?;
+    /// let tom = bucket.get("tom")?;
+    /// assert_eq!(tom.meta().size, 4);
+    /// assert_eq!(&tom.bytes()?[..], b"meow");
+    /// assert!(bucket.get("nobody").unwrap_err().is_not_found());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - `NoSuchKey` if there is no object under the key, or a delete marker on top of it.
@@ -165,7 +205,19 @@ impl Bucket {
         self.get_with(key, GetOptions::new())
     }
 
-    /// [`get`](Bucket::get), with a range or conditions.
+    /// [`get`](Bucket::get), with options: a range, conditions, a version, a customer's key.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// use ossicle::{ErrorKind, GetOptions};
+    /// let put = bucket.put("tom", b"meow, meow")?;
+    /// assert_eq!(&bucket.get_with("tom", GetOptions::new().range(6..))?.bytes()?[..], b"meow");
+    /// let unchanged = bucket.get_with("tom", GetOptions::new().if_none_match(put.etag)).unwrap_err();
+    /// assert_eq!(unchanged.kind(), ErrorKind::NotModified);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - `NoSuchVersion` if the object has no such version; `MethodNotAllowed` if it is a delete marker.
@@ -179,7 +231,8 @@ impl Bucket {
         get::get(&self.reading(), &self.reference, key, &options).map(Object::new)
     }
 
-    /// What is known of an object, without its body. No key is needed for that (OSS and S3 ask for a customer's key).
+    /// The metadata of an object: size, entity tag, time, class and attributes. Needs no encryption key (OSS and S3 ask for a
+    /// customer's key). A symlink is followed.
     ///
     /// # Errors
     /// `NoSuchKey` if there is no object under the key, or a delete marker on top of it; `SymlinkTargetNotExist` if
@@ -189,7 +242,7 @@ impl Bucket {
         self.head_with(key, GetOptions::new())
     }
 
-    /// [`head`](Bucket::head), with conditions. A range has no effect.
+    /// [`head`](Bucket::head), with conditions or of a version. A range has no effect.
     ///
     /// # Errors
     /// `NoSuchVersion` if the object has no such version; `MethodNotAllowed` if it is a delete marker;
@@ -198,7 +251,7 @@ impl Bucket {
         get::head_with(&self.reading(), &self.reference, key, &options)
     }
 
-    /// Whether there is an object under the key.
+    /// Whether there is an object under the key. A symlink counts, whether or not its target exists.
     ///
     /// # Errors
     /// [Those of a key](crate::Bucket#errors-of-a-key) and [those of reading](crate::Store#errors-of-reading).
@@ -206,7 +259,8 @@ impl Bucket {
         get::exists(&self.reading(), &self.reference, key)
     }
 
-    /// Deletes an object. Deleting what is not there is fine.
+    /// Deletes an object. Succeeds if there is none. In a bucket that keeps versions this adds a delete marker, and the versions
+    /// stay.
     ///
     /// # Errors
     /// `FileImmutable` if a protected object would be lost; in a bucket that keeps versions it stays as an older
@@ -216,7 +270,7 @@ impl Bucket {
         self.delete_with(key, DeleteOptions::new())
     }
 
-    /// [`delete`](Bucket::delete), with options.
+    /// [`delete`](Bucket::delete), with conditions, or of one version for good.
     ///
     /// # Errors
     /// `PreconditionFailed` if the entity tag is not as `if_match` or `if_none_match` wants it; `FileImmutable` also
@@ -225,8 +279,8 @@ impl Bucket {
         delete::delete(self.store.engine(), &self.reference, key, options)
     }
 
-    /// Deletes many objects, a thousand a commit, and answers for each key in order. A key that is not valid and an
-    /// object that is protected have errors of their own and do not keep the others.
+    /// Deletes many objects, a thousand a commit, and returns an answer for each key, in order. An invalid key or a protected
+    /// object has an error of its own, and the others are deleted.
     ///
     /// # Errors
     /// The call fails with `NoSuchBucket` if the bucket was removed, and with [those of
@@ -240,8 +294,8 @@ impl Bucket {
         delete::delete_each(self.store.engine(), &self.reference, keys, &DeleteOptions::new())
     }
 
-    /// Copies an object to another key of this bucket, with its content type and metadata. Its class is that of the
-    /// bucket, unless [`copy_from`](Bucket::copy_from) is told another.
+    /// Copies an object to another key of this bucket, with its content type and metadata. The copy gets the storage class of the
+    /// bucket; [`copy_from`](Bucket::copy_from) can set another. No byte is copied.
     ///
     /// # Errors
     /// Those of [`copy_from`](Bucket::copy_from).
@@ -265,7 +319,7 @@ impl Bucket {
     /// - `InvalidEncryptionRequest` for other fields of client-side encryption than the source has.
     /// - `QuotaExceeded` if a [`Quota`](crate::Quota) or a [`Budget`](crate::Budget) leaves no room; `FileImmutable`
     ///   if a protected object would be lost; in a bucket that keeps versions it stays as an older version.
-    /// - `OperationConflict` if the body has to be encrypted anew, and the source changes again and again meanwhile.
+    /// - `OperationConflict` if the body has to be encrypted again, and the source changes again and again meanwhile.
     ///
     /// Also [those of named keys](crate::Bucket#errors-of-named-keys), [those of a
     /// key](crate::Bucket#errors-of-a-key) and [those of writing](crate::Store#errors-of-writing).
@@ -279,8 +333,8 @@ impl Bucket {
         copy::copy(self.store.engine(), (&from.reference, key), (&self.reference, new_key), options)
     }
 
-    /// Gives an object another key, replacing what was under it. One commit, whatever the size. The object keeps its
-    /// class and, if it is restored, its days: a rename reads no body, so a frozen object has no need to be restored.
+    /// Gives an object another key, replacing what was under that (or as a new version of it). One commit; no byte is copied.
+    /// The object keeps its class and, if it is restored, its days. A frozen object can be renamed: no body is read.
     ///
     /// # Errors
     /// `NoSuchKey` if there is no object under the key; `FileImmutable` if it, or what is under the new key, is
@@ -299,9 +353,9 @@ impl Bucket {
         rename::rename(self.store.engine(), (&self.reference, key), (&self.reference, new_key), options)
     }
 
-    /// Removes everything under a prefix, visible at once; the space comes back by and by. One small commit, whatever
-    /// the number of objects. In a bucket that keeps versions every object gets a delete marker instead, up to 50,000
-    /// in one commit.
+    /// Removes everything under a prefix in one small commit, whatever the number of objects. It is gone at once; its space is
+    /// reclaimed in the background. In a bucket that keeps versions every object gets a delete marker instead, up to 50,000 in one
+    /// commit.
     ///
     /// # Errors
     /// - `InvalidArgument` for a prefix that no key has: one of more than 1023 bytes, or that starts with `/` or `\`.
@@ -318,10 +372,9 @@ impl Bucket {
         delete_prefix::delete_prefix(self.store.engine(), &self.reference, prefix)
     }
 
-    /// Moves everything under a prefix to another one, visible at once. One small commit, whatever the number of
-    /// objects; versions move with their objects. If there are objects under the new prefix already, the moved ones
-    /// replace those of the same name, one by one, up to 50,000; then older versions stay where they are, below a
-    /// delete marker.
+    /// Moves everything under a prefix to another one, in one small commit, whatever the number of objects. Versions move with
+    /// their objects. If there are objects under the new prefix already, the moved ones replace those of the same name, one by one,
+    /// up to 50,000; then older versions stay where they are, below a delete marker.
     ///
     /// # Errors
     /// - `InvalidArgument` for a prefix that no key has: one of more than 1023 bytes, or that starts with `/` or `\`.
@@ -342,7 +395,19 @@ impl Bucket {
         rename_prefix::rename_prefix(self.store.engine(), &self.reference, prefix, new_prefix)
     }
 
-    /// Lists what starts with a prefix (`""`: everything), in the order of the keys' bytes, as of this moment.
+    /// Lists the objects whose keys start with a prefix (`""`: all), in the order of the keys' bytes, as of this moment.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// bucket.put("grey/tom", b"meow")?;
+    /// bucket.put("red/kit", b"mew")?;
+    /// for entry in bucket.list("grey/")? {
+    ///     println!("{}", entry?.name());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidArgument` for a prefix of more than 1023 bytes; `NoSuchBucket` if the bucket was removed. Also [those
@@ -351,7 +416,20 @@ impl Bucket {
         self.list_with(ListOptions::new().prefix(prefix))
     }
 
-    /// [`list`](Bucket::list), with a delimiter, a start, a limit.
+    /// [`list`](Bucket::list), with options: a delimiter, a start, a limit, descending order.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let bucket = ossicle::Store::in_memory()?.create_bucket("cats")?;
+    /// use ossicle::{Entry, ListOptions};
+    /// bucket.put("grey/tom", b"meow")?;
+    /// bucket.put("grey/ash", b"purr")?;
+    /// bucket.put("readme", b"cats")?;
+    /// let entries = bucket.list_with(ListOptions::new().delimiter("/"))?.collect::<ossicle::Result<Vec<_>>>()?;
+    /// assert_eq!(entries.iter().map(Entry::name).collect::<Vec<_>>(), ["grey/", "readme"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidArgument` for a prefix, a delimiter or a start of more than 1023 bytes, and for a limit of 0;
@@ -361,7 +439,7 @@ impl Bucket {
         Ok(Listing::new(Walk::begin(self.reading(), &self.reference, options)?))
     }
 
-    /// One page of a listing: at most `limit` entries, 1000 if nothing is said.
+    /// One page of a listing: at most `limit` entries, by default 1000.
     ///
     /// # Errors
     /// Those of [`list_with`](Bucket::list_with).
@@ -369,9 +447,8 @@ impl Bucket {
         Walk::begin(self.reading(), &self.reference, options)?.page()
     }
 
-    /// Lists names only, which is several times as fast as a [`list`](Bucket::list) where that is all that is asked for. They are
-    /// lent, so this is no iterator of the language; `while let` goes through it. Prefix, delimiter, start, limit and order are
-    /// those of `list`.
+    /// Lists names only, several times as fast as [`list`](Bucket::list). Names are borrowed, so this is not an [`Iterator`]: loop
+    /// over it with `while let`. Prefix, delimiter, start, limit and order are those of `list_with`.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -415,7 +492,7 @@ impl Bucket {
         config::get(&self.reading(), &self.reference)
     }
 
-    /// Sets a configuration of the bucket, over the one it had.
+    /// Sets a configuration of the bucket, replacing the one that it had. Durable when it returns.
     ///
     /// # Errors
     /// - `InvalidRequest` for versioning together with a retention policy.
@@ -432,7 +509,7 @@ impl Bucket {
         config::set(self.store.engine(), &self.reference, Some(config.clone()))
     }
 
-    /// Takes a configuration off the bucket; fine if it has none.
+    /// Removes a configuration from the bucket. Succeeds if it has none.
     ///
     /// # Errors
     /// `InvalidRequest` for versioning, which can be suspended but not undone; `WORMConfigurationLocked` for a
@@ -443,7 +520,8 @@ impl Bucket {
         config::set::<C>(self.store.engine(), &self.reference, None)
     }
 
-    /// How many objects and bytes lie under a prefix (`""`: in the bucket). Exact, and quick at any size.
+    /// The number of objects and bytes under a prefix (`""`: in the bucket). Exact; the cost does not grow with the number of
+    /// objects.
     ///
     /// # Errors
     /// `InvalidArgument` for a prefix of more than 1023 bytes; `NoSuchBucket` if the bucket was removed. Also [those
@@ -452,7 +530,7 @@ impl Bucket {
         usage::of_prefix(&self.reading(), &self.reference, prefix)
     }
 
-    /// [`usage`](Bucket::usage), with what OSS would charge for if that is asked for.
+    /// [`usage`](Bucket::usage), with options: what OSS would charge for.
     ///
     /// # Errors
     /// Those of [`usage`](Bucket::usage).

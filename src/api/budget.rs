@@ -1,4 +1,4 @@
-//! Budgets: how much may be stored, what stays whatever happens, and what would go next.
+//! Budgets: how much may be stored, what is never evicted, and what would be evicted next.
 
 use super::bucket::Bucket;
 use super::store::Store;
@@ -9,8 +9,9 @@ use crate::ops::object::attributes::{Attribute, AttributeOptions};
 use crate::write::context::Reading;
 
 impl Store {
-    /// Sets how many bytes all buckets together may hold, or that there is no such budget. Kept in the store; it counts for
-    /// writes that begin after this has returned. A bucket may have one of its own besides, as a configuration.
+    /// Sets how many bytes all buckets together may hold; `None` removes the budget. The setting is stored, and applies to writes
+    /// that begin after this has returned. A bucket can have a budget of its own besides, as a
+    /// [configuration](Bucket::set_config).
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -28,7 +29,7 @@ impl Store {
         budget::set_store(self.engine(), budget)
     }
 
-    /// How many bytes all buckets together may hold; `None` if nothing was said.
+    /// The budget of the store; `None` if it has none.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -36,8 +37,8 @@ impl Store {
         budget::get_store(&Reading::newest(self.engine()))
     }
 
-    /// What the budget of the store may evict, all together and the first `limit` in the order in which they would go.
-    /// Looks at every version in the store. Without a budget, the order is that of [`Budget::bytes`].
+    /// What the budget of the store may evict: the sum, and the first `limit` versions in the order of eviction. Reads every
+    /// version in the store. Without a budget, the order is that of [`Budget::bytes`].
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -47,8 +48,8 @@ impl Store {
 }
 
 impl Bucket {
-    /// What the budget of the bucket may evict, all together and the first `limit` in the order in which they would go.
-    /// Looks at every version in the bucket. Without a budget, the order is that of [`Budget::bytes`].
+    /// What the budget of the bucket may evict: the sum, and the first `limit` versions in the order of eviction. Reads every
+    /// version in the bucket. Without a budget, the order is that of [`Budget::bytes`].
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -69,8 +70,8 @@ impl Bucket {
         eviction_preview::of_bucket(&self.reading(), self.reference(), limit)
     }
 
-    /// Pins an object, or takes the pin off: what is pinned is never evicted. It can be deleted and overwritten as ever, by
-    /// lifecycle rules too. The object's time stays as it is, and no version is made.
+    /// Pins an object, or removes the pin. A pinned object is never evicted; it can still be deleted and overwritten, also by
+    /// lifecycle rules. The object's time stays, and no version is made.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
@@ -88,8 +89,8 @@ impl Bucket {
         self.set_attribute(key, Attribute::Pinned(pinned), options)
     }
 
-    /// Sets an object's priority among what may be evicted: the lowest goes first, and objects that were given none have
-    /// 128. The object's time stays as it is, and no version is made.
+    /// Sets the priority of an object for eviction, 0 to 255: the lowest is evicted first; the default is 128. The object's time
+    /// stays, and no version is made.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
@@ -107,8 +108,8 @@ impl Bucket {
         self.set_attribute(key, Attribute::Priority(priority), options)
     }
 
-    /// Says whether an object is anywhere else as well: what is marked as not replicated is not evicted. Whoever replicates
-    /// takes the mark off. The object's time stays as it is, and no version is made.
+    /// Sets whether a copy of the object exists elsewhere. An object that is not replicated is never evicted; set `true` once it
+    /// has been copied. The object's time stays, and no version is made.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of

@@ -1,4 +1,4 @@
-//! How a store is opened when the defaults do not suit.
+//! How a store is opened, other than by default.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::env::{Clock, Entropy, Env, Permissions, Vfs};
 use crate::error::Result;
 use crate::model::StorageClass;
 
-/// Who does the maintenance of a store: checkpoints, and giving space back.
+/// Who does the maintenance of a store: checkpoints, reclaiming space, lifecycle rules, budgets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Maintenance {
     /// A thread that sleeps while there is nothing to do.
     #[default]
     Background,
-    /// The program, by [`Store::maintain`]. Memory stays bounded even if it never calls it (a write makes a
-    /// checkpoint then), but garbage is given back only by that call.
+    /// The program, by [`Store::maintain`]. Without that call memory stays bounded (a write makes a checkpoint then), but space is
+    /// not reclaimed and lifecycle rules do not run.
     Manual,
 }
 
-/// How a store is opened.
+/// Opens a store with settings, a key, or for reading only. Made by [`Store::builder`].
 ///
 /// ```
 /// # fn main() -> ossicle::Result<()> {
@@ -67,14 +67,14 @@ impl StoreBuilder {
         }
     }
 
-    /// Sets how the store behaves.
+    /// Sets the settings of this opening; see [`Settings`] for their units, limits and defaults.
     pub fn settings(mut self, settings: Settings) -> StoreBuilder {
         self.settings = settings;
         self
     }
 
-    /// Sets where and how the bodies of a storage class are kept. To be called behind [`settings`](Self::settings), which
-    /// says so for all classes.
+    /// Sets where and how the bodies of a storage class are stored. Call it after [`settings`](Self::settings), which sets all
+    /// classes.
     pub fn tier(mut self, class: StorageClass, tier: Tier) -> StoreBuilder {
         if let Some(slot) = self.settings.tiers.get_mut(usize::from(class.number())) {
             *slot = tier;
@@ -82,7 +82,7 @@ impl StoreBuilder {
         self
     }
 
-    /// Sets who does the maintenance.
+    /// Sets who does the maintenance. Default: a background thread.
     pub fn maintenance(mut self, maintenance: Maintenance) -> StoreBuilder {
         self.maintenance = maintenance;
         self
@@ -91,11 +91,10 @@ impl StoreBuilder {
     /// Opens for reading only, alone or beside others, a writer in this process or another one included. What is
     /// seen is the last durable state; [`Store::refresh`] moves on to the newest one.
     ///
-    /// All that a reader writes is its registration, a file in `readers/` in the store's directory that is gone when
-    /// it is closed. It lets the writer keep the space that this reader may still need, and makes no writer wait but
-    /// while the log is read at an opening or a refresh. Where the file cannot be made (a read-only disk, a directory of
-    /// another user) the reader takes the store's lock instead: it works while there is no writer, and there is none
-    /// while it is open. A reader who is another user needs a store that was made for that
+    /// A reader writes nothing but its registration, a file in `readers/` in the store's directory that is removed when the reader
+    /// is closed. It tells the writer which space this reader may still need. Where the file cannot be made (a read-only disk, a
+    /// directory of another user) the reader takes the store's lock instead: then it opens only while there is no writer, and keeps
+    /// writers from opening. A reader that runs as another user needs a store that was made for that
     /// ([`permissions`](Self::permissions)): with `GROUP_READS` or `EVERYBODY_READS` it can only take the lock, with `GROUP` it
     /// registers and reads beside the writer.
     pub fn read_only(mut self, read_only: bool) -> StoreBuilder {
@@ -103,13 +102,14 @@ impl StoreBuilder {
         self
     }
 
-    /// Whether a missing store is made; it is, unless this says no.
+    /// Sets whether a missing store is made. Default: yes.
     pub fn create(mut self, create: bool) -> StoreBuilder {
         self.create = create;
         self
     }
 
-    /// Throws the index away and makes it anew from the log, where the truth is. Takes a read of the whole log.
+    /// Sets whether the index is thrown away and rebuilt from the log, which reads the whole log once. Default: no; a missing
+    /// index is rebuilt in any case.
     pub fn rebuild_index(mut self, rebuild: bool) -> StoreBuilder {
         self.rebuild_index = rebuild;
         self
@@ -164,19 +164,19 @@ impl StoreBuilder {
         self
     }
 
-    /// Sets the clock that times are taken from.
+    /// Sets the clock that times are taken from. Default: the system clock.
     pub fn clock(mut self, clock: impl Clock + 'static) -> StoreBuilder {
         self.env.clock = Arc::new(clock);
         self
     }
 
-    /// Sets the file system that the store lies in.
+    /// Sets the file system in which the store is stored. Default: that of the operating system.
     pub fn vfs(mut self, vfs: Arc<dyn Vfs>) -> StoreBuilder {
         self.env.vfs = vfs;
         self
     }
 
-    /// Sets where randomness comes from.
+    /// Sets where random bytes come from. Default: the operating system.
     pub fn entropy(mut self, entropy: impl Entropy + 'static) -> StoreBuilder {
         self.env.entropy = Arc::new(entropy);
         self

@@ -1,4 +1,4 @@
-//! Backup and restore as people ask for them: with a watcher who may stop them.
+//! Backup, restore and salvage, with callbacks that watch their progress and may stop them.
 
 use std::fmt;
 use std::path::Path;
@@ -30,13 +30,13 @@ impl fmt::Debug for BackupOptions<'_> {
 }
 
 impl<'a> BackupOptions<'a> {
-    /// Nobody watches.
+    /// Without a progress callback.
     pub fn new() -> BackupOptions<'a> {
         BackupOptions::default()
     }
 
-    /// Tells `watch` how far it is, often; when it answers `false`, the backup stops there and the one before it
-    /// stays. What was copied by then is not copied again by the next one.
+    /// Calls `watch` often with the progress; when it returns `false`, the backup stops and the earlier one stays. What was
+    /// copied by then is not copied again by the next one.
     pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> BackupOptions<'a> {
         self.progress = Some(Box::new(watch));
         self
@@ -59,7 +59,7 @@ impl fmt::Debug for RestoreBackupOptions<'_> {
 }
 
 impl<'a> RestoreBackupOptions<'a> {
-    /// On the file system of the machine, with nobody watching.
+    /// On the file system of the machine, without a progress callback.
     pub fn new() -> RestoreBackupOptions<'a> {
         RestoreBackupOptions::default()
     }
@@ -70,14 +70,14 @@ impl<'a> RestoreBackupOptions<'a> {
         self
     }
 
-    /// Sets who holds the key, if the backup is encrypted; the restored store has the same key.
+    /// Sets the provider of the key, if the backup is encrypted; the restored store has the same key.
     pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> RestoreBackupOptions<'a> {
         self.unlock = Some(Unlock::Provider(Arc::new(provider)));
         self
     }
 
-    /// Tells `watch` how far it is, often; when it answers `false`, the restore stops there, and what was written by
-    /// then is no store.
+    /// Calls `watch` often with the progress; when it returns `false`, the restore stops, and what was written by then is no
+    /// store.
     pub fn progress(mut self, watch: impl FnMut(BackupProgress) -> bool + 'a) -> RestoreBackupOptions<'a> {
         self.progress = Some(Box::new(watch));
         self
@@ -101,7 +101,7 @@ impl fmt::Debug for SalvageOptions<'_> {
 }
 
 impl<'a> SalvageOptions<'a> {
-    /// On the file system of the machine, with nobody watching.
+    /// On the file system of the machine, without a progress callback.
     pub fn new() -> SalvageOptions<'a> {
         SalvageOptions::default()
     }
@@ -112,20 +112,19 @@ impl<'a> SalvageOptions<'a> {
         self
     }
 
-    /// Sets how the new store is written.
+    /// Sets the settings that the new store is written with.
     pub fn settings(mut self, settings: Settings) -> SalvageOptions<'a> {
         self.settings = settings;
         self
     }
 
-    /// Sets who holds the key, if the damaged store is encrypted; the new store is encrypted with the same one.
+    /// Sets the provider of the key, if the damaged store is encrypted; the new store is encrypted with the same key.
     pub fn key_provider(mut self, provider: impl KeyProvider + 'static) -> SalvageOptions<'a> {
         self.unlock = Some(Unlock::Provider(Arc::new(provider)));
         self
     }
 
-    /// Tells `watch` how far it is, often; when it answers `false`, the salvage stops there. What was saved by then
-    /// is a store.
+    /// Calls `watch` often with the progress; when it returns `false`, the salvage stops. What was saved by then is a store.
     pub fn progress(mut self, watch: impl FnMut(SalvageProgress) -> bool + 'a) -> SalvageOptions<'a> {
         self.progress = Some(Box::new(watch));
         self
@@ -140,9 +139,8 @@ fn env(vfs: Option<Arc<dyn Vfs>>) -> Env {
 }
 
 impl Store {
-    /// Backs the store up into the directory `target`, which is made if it is missing, while reading and writing go
-    /// on. The backup is exactly the store behind one commit, which the report names; everything committed before
-    /// the call is in it.
+    /// Backs the store up into the directory `target`, which is made if it is missing, while reading and writing go on. The backup
+    /// is exactly the store behind one commit, which the report names. Everything that was committed before the call is in it.
     ///
     /// Into a directory with an earlier backup of the same store, only what is new since is copied, and what the
     /// store no longer has is removed. Whatever happens meanwhile (an error, a full disk, a crash), the directory
@@ -184,7 +182,7 @@ impl Store {
         self.backup_with(target, BackupOptions::new())
     }
 
-    /// [`backup`](Store::backup), with a watcher of its progress who may stop it.
+    /// [`backup`](Store::backup), with a callback that watches its progress and may stop it.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -259,8 +257,8 @@ impl Store {
     ///
     /// Superblock, index and segments may be damaged anywhere or be missing. For each key the newest state is saved
     /// whose record and body verify to the last byte; where that is not the newest that was written, the report says
-    /// so, and it names what is lost. Deletes are honoured where a trace of them is left. Objects whose bucket is
-    /// lost come into a bucket named `salvaged-…`. Memory grows with the number of rows in the log, never with bodies.
+    /// so, and it names what is lost. Deletes are honoured where their record can be read. Objects whose bucket is
+    /// lost are written to a bucket named `salvaged-…`. Memory grows with the number of rows in the log, never with bodies.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {

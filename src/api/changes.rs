@@ -10,11 +10,10 @@ use crate::ops::bucket::feed::Following;
 
 /// The commits of a store, in order, one [`Change`] each. See [`Store::changes`](super::Store::changes).
 ///
-/// It ends when everything that is visible was told, and goes on when it is asked again after more commits;
-/// [`wait`](Changes::wait) sleeps until there are some. After an error it is at its end for good: begin another one.
+/// The iterator ends at the newest commit, and goes on when it is asked again after more commits; [`wait`](Changes::wait)
+/// sleeps until there are some. After an error it has ended for good: begin another one.
 ///
-/// It keeps nothing from being removed while it rests. Whoever must not miss anything sets a cursor
-/// ([`Store::set_cursor`](super::Store::set_cursor)).
+/// An idle iterator does not keep the log. To miss nothing, set a cursor ([`Store::set_cursor`](super::Store::set_cursor)).
 #[derive(Debug)]
 pub struct Changes {
     following: Following,
@@ -26,8 +25,8 @@ impl Changes {
         Ok(Changes { following: Following::begin(engine, after)?, failed: None })
     }
 
-    /// Sleeps until there is a change with something in it that was not told yet, at most for `at_most`. Says
-    /// whether there is one (or a thousand with nothing in them).
+    /// Sleeps until there is a change that is not empty and was not returned yet, at most for `at_most`. Returns whether
+    /// there is one. (Also after a thousand empty changes, so that the cursor can be moved on.)
     ///
     /// # Errors
     /// `StoreClosed` when the store is closed meanwhile; `OperationConflict` on a thread that is inside a transaction

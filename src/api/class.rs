@@ -82,19 +82,19 @@ impl Bucket {
     }
 }
 
-/// Where the bodies of a storage class lie, see [`Store::tier`].
+/// Where the bodies of a storage class are stored, see [`Store::tier`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TierPlace {
-    /// The directory of their segments, in the store's or elsewhere.
+    /// The directory of their segments, inside the store's or elsewhere.
     pub dir: PathBuf,
-    /// Why it cannot be used: what lies there is out of service until it can be and the store is opened again.
+    /// Why it cannot be used. Objects there answer `TierOutOfService` until the directory is back and the store is opened again.
     pub problem: Option<String>,
 }
 
 impl Store {
-    /// Where the bodies of a class lie. [`StoreBuilder::tier`](crate::StoreBuilder::tier) says where they shall lie, and
-    /// [`stats`](Store::stats) how much lies there.
+    /// The directory in which the bodies of a storage class are stored. [`StoreBuilder::tier`](crate::StoreBuilder::tier) sets it, and
+    /// [`stats`](Store::stats) says how much is stored there.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {

@@ -1,4 +1,4 @@
-//! The keys of a bucket: other ones for what is written, and what was written is written anew.
+//! The keys of a bucket: rotation, and encrypting again what older keys have encrypted.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use crate::background::rotate::{self, Rotated};
 use crate::error::Result;
 
 impl Bucket {
-    /// Gives the bucket another key for each named key that it encrypts with ([`Encryption::kms`](crate::Encryption::kms)).
-    /// A named key that cannot be had just now is passed over, and the report says so. What is written from then on has the new ones, at once and at no cost; what is there stays as it is
-    /// and is read with the older ones, which are kept until nothing needs them, see [`reencrypt`](Bucket::reencrypt).
+    /// Makes a new key for each named key that the bucket encrypts with ([`Encryption::kms`](crate::Encryption::kms)).
+    /// Objects that are written from then on use the new keys. Existing objects are not touched, and are read with the older keys,
+    /// which are kept until nothing needs them: see [`reencrypt`](Bucket::reencrypt). A named key whose provider cannot be
+    /// reached is skipped, and the report says so.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -37,15 +38,15 @@ impl Bucket {
         rotate::rotate(self.store().engine(), self.reference())
     }
 
-    /// Writes everything anew that older keys of the bucket have encrypted, wherever it was copied to since, and then removes
-    /// those keys: in steps of about 4 MiB or 4096 rows, for about as long as `budget` says, and one step at least. What was
-    /// done stays done; if there is more, call it again, and it goes on where it was, in another process too. Nothing that a reader sees changes, versions, times and entity tags included. Copies that shared a body
-    /// have one each afterwards. Uploads in progress keep their key.
+    /// Encrypts again, with the current keys, every body that older keys of the bucket have encrypted, including copies in
+    /// other buckets, and then removes the older keys. Works in steps of about 4 MiB or 4096 rows for about as long as `budget`
+    /// says, but at least one step. Finished steps are kept: if the report says that there is more, call it again, in this process
+    /// or in another one. Readers see no change; versions, times and entity tags stay. Copies that shared a body have one each
+    /// afterwards. Uploads in progress keep their key.
     ///
-    /// The last step looks at every row of the store in one go, without any lock, to see that nothing needs the older keys.
+    /// The last step reads every row of the store, without a lock, to see that nothing needs the older keys.
     ///
-    /// A body that cannot be read, or of which a key cannot be had, is passed over: the report counts and names it, and its
-    /// key stays.
+    /// A body that cannot be read, or whose key is not available, is skipped: the report counts and names it, and its key stays.
     ///
     /// # Errors
     /// Those of [`rotate_key`](Bucket::rotate_key) and [those of reading](crate::Store#errors-of-reading), if

@@ -23,7 +23,8 @@ impl Iterator for Differences {
 }
 
 impl Bucket {
-    /// Where a fork came from: the name of the bucket, and the commit that made the fork. `None` for other buckets.
+    /// The bucket that this fork was made from, by the name it had then, and the commit that made the fork. `None` for other
+    /// buckets.
     ///
     /// # Errors
     /// `NoSuchBucket` if the bucket was removed. Also [those of reading](crate::Store#errors-of-reading).

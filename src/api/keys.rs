@@ -19,8 +19,8 @@ const KEY_FILE: Site = Site("key.file");
 /// The longest key file that is read: 64 hexadecimal digits and the end of the line.
 const LONGEST: usize = 66;
 
-/// A key that lies in a file: 32 bytes, or 64 hexadecimal digits. See to it that nobody else can read the file, and that it
-/// lies elsewhere than the store and its backups.
+/// A key in a file: 32 bytes, or 64 hexadecimal digits. Make sure that nobody else can read the file, and keep it away from the
+/// store and its backups.
 #[derive(Debug)]
 pub struct KeyFile(StaticKey);
 
@@ -117,14 +117,13 @@ impl Store {
         self.engine().key_id()
     }
 
-    /// Changes the key that opens the store for another provider's, in the time of a few writes however large the store is:
-    /// the root key stays and is wrapped anew, and the old wrap is written over. Once this has come back, the old key opens
-    /// the store no more; its backups and copies made before are still opened by the old one, until the next backup into the
-    /// same directory. After an error, or a crash, one of the two opens the store, and the error of the other says which key
-    /// it wants.
+    /// Changes the key that opens the store to another provider's. Takes a few writes, however large the store is: the root key
+    /// stays and is wrapped with the new key, and the old wrapped key is overwritten. Once this has returned, the old key no longer
+    /// opens the store. Backups and copies that were made before are still opened by the old key, a backup until the next one into
+    /// the same directory. After an error or a crash one of the two keys opens the store, and the error for the other one names it.
     ///
-    /// Whoever has had the root key itself (by reading the memory of a process that had the store open) is not shut out by
-    /// this: for that, copy the objects into a new store.
+    /// This does not lock out somebody who knows the root key itself, from the memory of a process that had the store open: for
+    /// that, copy the objects into a new store.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -148,8 +147,8 @@ impl Store {
 }
 
 impl Store {
-    /// Deletes a bucket with all that is in it, and leaves nothing that could open it: see [`Bucket::shred`], which says
-    /// what that means, and where it ends.
+    /// Deletes a bucket with everything in it, and destroys the key material of what was deleted: see [`Bucket::shred`] for what
+    /// that means, and its limits.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -171,8 +170,8 @@ impl Store {
         shred::shred(self.engine(), self.bucket(name)?.reference(), What::Bucket)
     }
 
-    /// Ends what an earlier shredding or [`reencrypt`](Store::reencrypt) could not end, because of a crash or because
-    /// something was in its way. Maintenance does so too.
+    /// Finishes an earlier shredding or [`reencrypt`](Store::reencrypt) that was interrupted by a crash or by something in its
+    /// way. Maintenance does so too.
     ///
     /// # Errors
     /// Those of [`Bucket::shred`], if something still is in the way.
@@ -180,7 +179,7 @@ impl Store {
         shred::finish(self.engine())
     }
 
-    /// Whether something that was to be shredded, or encrypted anew, is not yet.
+    /// Whether a shredding or a [`reencrypt`](Store::reencrypt) is not finished.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -189,13 +188,13 @@ impl Store {
         Ok(Shredder::begin(self.engine())?.is_some())
     }
 
-    /// Encrypts everything in the store anew, with keys that were not there before, by writing every segment and the index
-    /// elsewhere. Nobody waits for it, and it goes on after a crash; it takes as long as copying the store. Bodies do
-    /// not belong to one bucket, because copies and forks share them, so this is for the whole store.
+    /// Encrypts everything in the store again with fresh keys, by rewriting every segment and the index. Reading and writing go
+    /// on meanwhile, and it continues after a crash; it takes as long as copying the store. It is for the whole store, because
+    /// copies and forks share bodies.
     ///
-    /// Use it where keys of segments may have become known, from the memory of a process perhaps. The store's
-    /// root key stays: whoever knows that, and reads the superblock that is written from now on, opens everything. What is
-    /// dead is shredded by the way, as by [`Bucket::shred`].
+    /// Use it if keys of segments may have become known, for example from the memory of a process. The store's root key stays:
+    /// somebody who knows it and can read the new superblock can open everything. Deleted data is shredded on the way, as by
+    /// [`Bucket::shred`].
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -218,26 +217,26 @@ impl Store {
 }
 
 impl Bucket {
-    /// Deletes an object with all its versions and uploads, and leaves nothing in the store's directory that could open
-    /// it, whoever has the key. What was dead before goes as well: an object that was deleted long ago is shredded by
-    /// shredding its key, whatever becomes of the answer.
+    /// Deletes an object with all its versions and uploads, and destroys the key material that could decrypt them: afterwards
+    /// nothing in the store's directory can be decrypted to the object, even with the store's key. This also shreds what was deleted
+    /// earlier.
     ///
-    /// How: what lives is written out of every segment that holds anything dead, and the segment removed; the index is
-    /// written anew; and the key that all of it hangs on is replaced. So it does not matter whether the disk has
-    /// really erased a file, or a copy of one turns up. This takes time that grows with the segments in which something is dead and
-    /// with the index, never with the other objects; reading and writing go on meanwhile. To shred a thousand keys, give them a
-    /// prefix, or delete them first and shred one.
+    /// How: live data is moved out of every segment that holds deleted data, and the segment is removed; the index is rewritten;
+    /// and the key from which all segment keys are derived is replaced. So it does not matter whether the disk has really erased a
+    /// file, or whether a copy of one turns up. The time grows with the segments that hold deleted data and with the index, not
+    /// with the other objects; reading and writing go on meanwhile. To shred many keys, give them a prefix, or delete them first
+    /// and shred one.
     ///
-    /// What it does not reach:
-    /// - backups and copies of the directory, which have their own copy of the key: shred there too, or remove them (a
-    ///   directory that is backed up into is up to date with the next [`backup`](Store::backup));
-    /// - readers and snapshots that have the store open: they go on showing what they show until they are closed;
-    /// - other objects that have the body in common, because one is a copy of the other:
-    ///   [`shared_objects`](Shredded::shared_objects) counts them;
-    /// - what a flash drive keeps of 288 bytes of the superblock that were written over, for whoever can read
-    ///   the bare chips and has the store's key.
+    /// Its limits:
+    /// - Backups and copies of the directory have their own copy of the key: shred there too, or remove them. The next
+    ///   [`backup`](Store::backup) into a directory brings it up to date.
+    /// - Open readers and snapshots show what they show until they are closed.
+    /// - Other objects that share the body, because one is a copy of the other, keep it:
+    ///   [`shared_objects`](Shredded::shared_objects) counts them.
+    /// - A flash drive may keep the 288 overwritten bytes of the superblock, for somebody who can read the bare chips and has the
+    ///   store's key.
     ///
-    /// Change feeds that have not come by yet are told that the log begins later (`FeedTruncated`).
+    /// Change feeds that have not reached the newest commit answer `FeedTruncated`.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -268,7 +267,7 @@ impl Bucket {
         shred::shred(self.engine(), self.reference(), What::Key(key.to_string()))
     }
 
-    /// The same for every key with a prefix. With an empty one it empties the bucket.
+    /// [`shred`](Bucket::shred) for every key with a prefix; `""` empties the bucket.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {

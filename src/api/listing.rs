@@ -9,7 +9,7 @@ use crate::ops::bucket::lifetime;
 use crate::ops::listing::walk::{self, Walk};
 use crate::write::context::Reading;
 
-/// The entries of a bucket, in order, all as of the moment the listing began. After an error it ends.
+/// The entries of a bucket, in order, all as of the moment the listing began. Ends after an error.
 #[derive(Debug)]
 pub struct Listing {
     walk: Option<Walk>,
@@ -46,8 +46,8 @@ impl Iterator for Listing {
     }
 }
 
-/// The names of the entries of a bucket, lent one by one: nothing is allocated for a name, and what is known of the objects
-/// is not read. All are as of the moment it began. See [`Bucket::names`].
+/// The names of the entries of a bucket, borrowed one by one: nothing is allocated for a name, and the metadata of the objects is
+/// not read. All are as of the moment it began. See [`Bucket::names`].
 #[derive(Debug)]
 pub struct Names {
     walk: Option<Walk>,
@@ -85,7 +85,7 @@ impl Names {
     }
 }
 
-/// The buckets of a store, in the order of their names. After an error it ends.
+/// The buckets of a store, in the order of their names. Ends after an error.
 #[derive(Debug)]
 pub struct Buckets {
     store: Option<Store>,

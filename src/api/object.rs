@@ -1,4 +1,4 @@
-//! An object that was got: what is known of it, and its bytes.
+//! An object that was read: its metadata, and its bytes.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -15,8 +15,8 @@ const STEP: u64 = 1 << 20;
 /// How much memory is asked for before any byte has proved to be there: a damaged row may claim any size.
 const BELIEVED: usize = 64 << 20;
 
-/// An object, as it was when it was got: what is written or deleted later does not change it. Reading verifies
-/// every byte before it is handed out.
+/// An object, as it was when [`get`](super::Bucket::get) returned it: later writes and deletes do not change it. Every byte is
+/// verified before it is returned.
 ///
 /// It can be read whole with [`bytes`](Object::bytes), or streamed through [`Read`] and [`Seek`]; both keep to
 /// the range that was asked for.
@@ -33,27 +33,27 @@ impl Object {
         Object { got, position: 0, lent: Bytes::new() }
     }
 
-    /// What is known of the object.
+    /// The metadata of the object.
     pub fn meta(&self) -> &ObjectMeta {
         &self.got.meta
     }
 
-    /// Which bytes of the body were asked for; without a range, all of them.
+    /// The range of the body that was requested; all of it if none was.
     pub fn range(&self) -> Range<u64> {
         self.got.range.clone()
     }
 
-    /// How many bytes the range that was asked for has; without a range, the size of the body.
+    /// The number of bytes in the requested range; without a range, the size of the body.
     pub fn len(&self) -> u64 {
         self.got.range.end - self.got.range.start
     }
 
-    /// Whether there are no bytes.
+    /// Whether the requested range is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes of the range that was asked for, lent from the map without a copy where that can be.
+    /// The bytes of the requested range, from the memory map without a copy where possible.
     ///
     /// # Errors
     /// `Corrupt` if the bytes on the disk are not those that were written; `EntityTooLarge` if they do not fit into
@@ -75,7 +75,7 @@ impl Object {
         Ok(all.freeze())
     }
 
-    /// Writes the rest of the range to `out` and returns how many bytes that was.
+    /// Writes the rest of the range to `out` and returns the number of bytes written.
     ///
     /// # Errors
     /// `Corrupt` if the bytes on the disk are not those that were written: nothing of the step in which that is found

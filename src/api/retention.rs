@@ -50,7 +50,7 @@ impl Bucket {
         self.set_attribute(key, Attribute::Retention(Some(retention)), options)
     }
 
-    /// The retention of an object's own, be it in force or over; `None` if none was set.
+    /// The retention of an object, in force or over; `None` if none was set.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of
@@ -68,8 +68,8 @@ impl Bucket {
         Ok(attributes::get(&self.reading(), self.reference(), key, &options)?.retention())
     }
 
-    /// Takes the retention off an object: one that is over, or one of governance with
-    /// [`bypass_governance`](AttributeOptions::bypass_governance). Fine if there is none.
+    /// Removes the retention of an object: one that is over, or one in governance mode with
+    /// [`bypass_governance`](AttributeOptions::bypass_governance). Succeeds if there is none.
     ///
     /// # Errors
     /// `FileImmutable` if it is in force. Also [those of an attribute](crate::Bucket#errors-of-an-attribute) and
@@ -86,7 +86,7 @@ impl Bucket {
         self.set_attribute(key, Attribute::Retention(None), options)
     }
 
-    /// Protects an object until this is called again with `false`, whatever its retention.
+    /// Sets or lifts a legal hold: while it is set, the object is neither overwritten nor deleted, whatever its retention.
     ///
     /// # Errors
     /// [Those of an attribute](crate::Bucket#errors-of-an-attribute) and [those of

@@ -1,4 +1,4 @@
-//! Iterators over rows of the application's own.
+//! Iterators over rows of your own.
 
 use bytes::Bytes;
 
@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::ops::rows::range::RowRange;
 use crate::ops::rows::rows::RowWalk;
 
-/// Rows of a table as pairs of key and value, in the order of the keys' bytes, from either end: `rev` turns it round, `take`
-/// makes a page of it. All are as of the moment it began, and only some are in memory at a time. After an error it ends.
+/// Rows of a table as pairs of key and value, in the order of the keys' bytes, from either end: use `rev` for descending order and
+/// `take` for a page. All are as of the moment it began; rows are read in batches. Ends after an error.
 #[derive(Debug)]
 pub struct Rows<'t>(RowWalk<'t>);
 
@@ -39,7 +39,7 @@ impl DoubleEndedIterator for Rows<'_> {
 }
 
 impl Store {
-    /// The rows of a table with keys in a [range](RowRange), in order. A table that nothing was written to has none.
+    /// The rows of a table with keys in a [range](RowRange), in the order of the keys' bytes. A table without rows is empty.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -82,9 +82,8 @@ impl Snapshot {
 }
 
 impl Transaction<'_> {
-    /// The rows of a table with the changes that this transaction has made so far; see
-    /// [`Store::rows`](super::Store::rows). Counts as a read. What the rows are to be changed to is written when the iterator is
-    /// done with: collect a page, then write.
+    /// The rows of a table as this transaction sees them; see [`Store::rows`](super::Store::rows). Counts as a read. The iterator
+    /// borrows the transaction: collect a page, then write.
     ///
     /// # Errors
     /// Those of [`Store::rows`](super::Store::rows). Also [those of writing](crate::Store#errors-of-writing).

@@ -16,7 +16,20 @@ use crate::ops::object::get_options::GetOptions;
 use crate::ops::rows::rows;
 use crate::write::context::{BucketRef, Reading};
 
-/// A store as it was at one moment.
+/// A store as it was at one moment. Cheap to clone; what it shows is kept while a clone is held.
+///
+/// ```
+/// # fn main() -> ossicle::Result<()> {
+/// # let store = ossicle::Store::in_memory()?;
+/// let cats = store.create_bucket("cats")?;
+/// cats.put("tom", b"meow")?;
+/// let snapshot = store.snapshot()?;
+/// cats.delete("tom")?;
+/// assert_eq!(&snapshot.bucket("cats")?.get("tom")?.bytes()?[..], b"meow");
+/// assert_eq!(snapshot.usage()?.objects, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot(Reading);
 
@@ -45,7 +58,7 @@ impl Snapshot {
         Ok(SnapshotBucket { reading: self.0.clone(), reference })
     }
 
-    /// A row of the application's own as it was.
+    /// A row of your own as it was; `None` if there was none.
     ///
     /// # Errors
     /// `InvalidArgument` for a table that has not 1 to 255 bytes or has a NUL in it, and for a key of more than 800
@@ -54,7 +67,7 @@ impl Snapshot {
         rows::get(&self.0, table, key)
     }
 
-    /// How many objects and bytes all buckets held.
+    /// The number of objects and bytes in all buckets.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -79,12 +92,12 @@ impl SnapshotBucket {
         &self.reference
     }
 
-    /// The name.
+    /// The name of the bucket.
     pub fn name(&self) -> &BucketName {
         &self.reference.name
     }
 
-    /// Gets an object. Whether it is frozen follows from what was asked for by then, and the store's clock now.
+    /// Gets an object as it was. A frozen object can be read if a restore that was asked for by then is in force now.
     ///
     /// # Errors
     /// Those of [`Bucket::get`](super::Bucket::get).
@@ -100,7 +113,7 @@ impl SnapshotBucket {
         get::get(&self.reading, &self.reference, key, &options).map(Object::new)
     }
 
-    /// What is known of an object.
+    /// The metadata of an object.
     ///
     /// # Errors
     /// Those of [`Bucket::head`](super::Bucket::head).
@@ -116,7 +129,7 @@ impl SnapshotBucket {
         get::exists(&self.reading, &self.reference, key)
     }
 
-    /// Lists what starts with a prefix.
+    /// Lists the objects whose keys start with a prefix.
     ///
     /// # Errors
     /// Those of [`Bucket::list`](super::Bucket::list).
@@ -156,7 +169,7 @@ impl SnapshotBucket {
         config::get(&self.reading, &self.reference)
     }
 
-    /// How many objects and bytes lay under a prefix.
+    /// The number of objects and bytes under a prefix.
     ///
     /// # Errors
     /// `InvalidArgument` for a prefix of more than 1023 bytes. Also [those of

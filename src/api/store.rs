@@ -93,7 +93,18 @@ impl Drop for Open {
 }
 
 impl Store {
-    /// Opens the store in a directory, making it if it is missing.
+    /// Opens the store in a directory for writing, with default settings, and makes it if it is missing. The directory is made
+    /// too; the one above it must exist.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("photos.store");
+    /// let store = ossicle::Store::open(&path)?;
+    /// store.create_bucket_if_missing("photos")?.put("cat.jpg", b"not really a cat")?;
+    /// store.close()
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`StoreBuilder::open`].
@@ -101,12 +112,12 @@ impl Store {
         Store::builder(path).open()
     }
 
-    /// Opens a store otherwise than by default.
+    /// Opens a store with settings, a key, or for reading only; see [`StoreBuilder`].
     pub fn builder(path: impl AsRef<Path>) -> StoreBuilder {
         StoreBuilder::new(path.as_ref(), Env::real())
     }
 
-    /// A new store in memory: the same engine, on a disk that vanishes with it.
+    /// Makes a new store in memory: the same engine, on a disk that is gone when the store is dropped. For tests and caches.
     ///
     /// # Errors
     /// `InternalError` if the thread that does the maintenance cannot be started.
@@ -131,7 +142,7 @@ impl Store {
         Reading::newest(&self.0.engine)
     }
 
-    /// Makes a bucket.
+    /// Makes a bucket. Durable when it returns. The name has 3 to 63 lower-case letters, digits and hyphens.
     ///
     /// # Errors
     /// `InvalidBucketName` unless the name has 3 to 63 lower-case letters, digits and hyphens, with a letter or a
@@ -149,8 +160,8 @@ impl Store {
         Ok(Bucket::new(self, lifetime::create(self.engine(), name, options)?))
     }
 
-    /// Opens a bucket, making it if it is missing: what a program does with its buckets when it starts. Of several threads
-    /// that do so at once, one makes it, and all get the same.
+    /// Opens a bucket, and makes it if it is missing. If several threads do so at once, one of them makes it, and all get the
+    /// same bucket.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -169,8 +180,8 @@ impl Store {
         self.create_bucket_if_missing_with(name, CreateBucketOptions::new())
     }
 
-    /// [`create_bucket_if_missing`](Store::create_bucket_if_missing), with options for the bucket that is made. One that is
-    /// there already stays as it is, whatever they say.
+    /// [`create_bucket_if_missing`](Store::create_bucket_if_missing), with options for the bucket that is made. They
+    /// do not change an existing bucket.
     ///
     /// # Errors
     /// Those of [`create_bucket_if_missing`](Store::create_bucket_if_missing).
@@ -178,11 +189,23 @@ impl Store {
         Ok(Bucket::new(self, lifetime::create_if_missing(self.engine(), name, options)?))
     }
 
-    /// Makes a bucket that begins as another one is, and goes its own way from there: one commit that copies
-    /// nothing, whatever the bucket holds. What was written to it goes with it when it is removed by
-    /// [`delete_bucket`](Store::delete_bucket), which need not be empty then.
+    /// Makes a bucket that begins as a copy of another one: one commit that copies no object, whatever the bucket holds. Later
+    /// writes to one of the two do not show in the other. A fork need not be empty to be removed by
+    /// [`delete_bucket`](Store::delete_bucket).
     ///
-    /// Uploads in progress and a retention policy stay with the bucket it is made from.
+    /// Uploads in progress and a retention policy are not copied.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// store.create_bucket("live")?.put("limits", b"10")?;
+    /// let trial = store.fork_bucket("live", "trial")?;
+    /// trial.put("limits", b"99")?;
+    /// assert_eq!(&store.bucket("live")?.get("limits")?.bytes()?[..], b"10");
+    /// store.delete_bucket("trial")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidBucketName` for a name that no bucket can have; `NoSuchBucket` if there is no bucket `from`;
@@ -192,7 +215,7 @@ impl Store {
         Ok(Bucket::new(self, fork::fork(self.engine(), from, name)?))
     }
 
-    /// Opens a bucket.
+    /// Opens a bucket that exists.
     ///
     /// # Errors
     /// `InvalidBucketName` for a name that no bucket can have; `NoSuchBucket` if there is none of this name. Also
@@ -201,7 +224,7 @@ impl Store {
         Ok(Bucket::new(self, lifetime::find(&self.reading(), name)?))
     }
 
-    /// All buckets, in the order of their names.
+    /// Lists all buckets, in the order of their names.
     ///
     /// # Errors
     /// `StoreClosed` if the store was closed. The iterator answers [those of
@@ -211,7 +234,7 @@ impl Store {
         Ok(Buckets::new(self.clone()))
     }
 
-    /// Removes an empty bucket, or a fork with all that was written to it.
+    /// Removes an empty bucket, or a fork with everything in it.
     ///
     /// # Errors
     /// - `InvalidBucketName` for a name that no bucket can have.
@@ -224,8 +247,19 @@ impl Store {
         removal::delete(self.engine(), name)
     }
 
-    /// Makes one commit of everything that `work` does through the transaction; if it returns an error,
-    /// nothing of it happens and the error is handed on. See [`Transaction`].
+    /// Runs `work` and commits everything that it does through the transaction as one commit. If it returns an error, nothing
+    /// happens, and the error is returned. See [`Transaction`].
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// let (inbox, done) = (store.create_bucket("inbox")?, store.create_bucket("done")?);
+    /// inbox.put("job", b"resize cat.jpg")?;
+    /// store.write(|tx| tx.rename(&inbox, "job", &done, "job"))?;
+    /// assert!(done.exists("job")? && !inbox.exists("job")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// - What `work` returns.
@@ -239,7 +273,7 @@ impl Store {
         self.write_with(WriteOptions::default(), work)
     }
 
-    /// [`write`](Store::write), with options.
+    /// [`write`](Store::write), with options: when the commit is done.
     ///
     /// # Errors
     /// Those of [`write`](Store::write).
@@ -254,7 +288,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// A row of the application's own, written by [`Transaction::put_row`].
+    /// Reads a row of your own, written by [`Transaction::put_row`]; `None` if there is none.
     ///
     /// # Errors
     /// `InvalidArgument` for a table that has not 1 to 255 bytes or has a NUL in it, and for a key of more than 800
@@ -263,8 +297,8 @@ impl Store {
         rows::get(&self.reading(), table, key)
     }
 
-    /// A view of this moment that stays as it is, whatever is written later. Costs nothing to take; while it
-    /// is held, the bytes that it can reach are kept.
+    /// Takes a snapshot: a view of the store that later writes do not change. It costs nothing to take; while it is held, the
+    /// bytes that it shows are kept.
     ///
     /// # Errors
     /// `StoreClosed` if the store was closed.
@@ -277,8 +311,8 @@ impl Store {
         Ok(Snapshot::new(Reading::pinned(self.engine(), view)))
     }
 
-    /// Sets for how long what is overwritten or deleted from now on can still be read by [`as_of`](Store::as_of), by
-    /// the store's clock; it takes room until then. `None` forgets the past. The store keeps the setting.
+    /// Sets for how long objects that are overwritten or deleted from now on can still be read by [`as_of`](Store::as_of), by the
+    /// store's clock, in whole milliseconds. They take room until then. `None` forgets the past. The setting is stored.
     ///
     /// # Errors
     /// [Those of writing](crate::Store#errors-of-writing).
@@ -286,7 +320,7 @@ impl Store {
         history::set(self.engine(), span)
     }
 
-    /// For how long the past can be read; `None` if it is not retained.
+    /// The span set by [`set_history`](Store::set_history); `None` if the past is not retained.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -294,11 +328,11 @@ impl Store {
         history::get(&self.reading())
     }
 
-    /// The store as it was at a moment of the past, a time or a commit, as far back as
-    /// [`set_history`](Store::set_history) says or a live snapshot shows. What it shows is kept while it is held.
+    /// The store as it was at a time or behind a commit, as far back as [`set_history`](Store::set_history) says or a live
+    /// snapshot shows. What the returned snapshot shows is kept while it is held.
     ///
-    /// A time means every commit up to it by the store's clock. A snapshot shows all times from the commit before it up
-    /// to, but not including, the one after it; the newest state shows all times since its last commit.
+    /// A time means every commit up to it by the store's clock. A live snapshot shows all times from its last commit up to, but
+    /// not including, the next one; the newest state shows all times since its last commit.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -321,15 +355,15 @@ impl Store {
         history::find(reading, moment.into(), &held).map(Snapshot::new)
     }
 
-    /// The change feed: every commit behind `after`, in order, one [`Change`](crate::Change) each.
-    /// `Lsn::default()` is the beginning. The feed costs writers nothing: it is read from the log.
+    /// The change feed: every commit after `after`, in order, as one [`Change`](crate::Change) each. `Lsn::default()` is the
+    /// beginning. The feed is read from the log and costs writers nothing.
     ///
-    /// A commit is told when it is durable; buffered ones are made so when the feed comes to them, so that no crash
-    /// takes back what was told. The log keeps what objects need; beyond that, it keeps commits only for cursors
-    /// ([`set_cursor`](Store::set_cursor)).
+    /// Only durable commits are returned; a buffered one is synced when the feed comes to it, so that no crash takes back a change
+    /// that was returned. Old commits leave the log when objects no longer need them; a cursor ([`set_cursor`](Store::set_cursor))
+    /// keeps those behind it.
     ///
-    /// To follow from the beginning, or anew after `FeedTruncated`, without a gap and without a doubling: take a
-    /// snapshot, set a cursor to its lsn, copy what it shows, then go on with the changes behind it.
+    /// To follow from the beginning, or again after `FeedTruncated`, without a gap and without a duplicate: take a snapshot, set a
+    /// cursor to its lsn, copy what it shows, then go on with the changes after it.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -376,7 +410,7 @@ impl Store {
         Changes::begin(self.engine(), after)
     }
 
-    /// Where a cursor stands: the last commit that its owner has dealt with.
+    /// The position of a cursor: the last commit that its owner has processed. `None` if there is no such cursor.
     ///
     /// # Errors
     /// `InvalidArgument` unless the name has 1 to 255 bytes. Also [those of reading](crate::Store#errors-of-reading).
@@ -384,10 +418,21 @@ impl Store {
         feed::cursor(&self.reading(), name)
     }
 
-    /// Sets a cursor, making it if it is missing: a durable name for a place in the change feed. From then on the
-    /// log keeps every commit behind `lsn`, up to [`Settings::feed_bytes`](crate::Settings::feed_bytes) bytes of what
-    /// nothing else needs. It may go back as far as the log reaches. A cursor that is set is a commit too, one with
-    /// nothing in it; set it after changes that had something in them.
+    /// Sets a cursor, a durable position in the change feed, and makes it if it is missing. From then on the log keeps every
+    /// commit after `lsn`, up to [`Settings::feed_bytes`](crate::Settings::feed_bytes) bytes that nothing else needs. A cursor can
+    /// be set back as far as the log reaches. Setting a cursor is an (empty) commit too: set it only after changes that were not
+    /// empty, or the feed never ends. The name has 1 to 255 bytes.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// let put = store.create_bucket("orders")?.put("1", b"two cats")?;
+    /// store.set_cursor("mailer", put.lsn)?;
+    /// assert_eq!(store.cursor("mailer")?, Some(put.lsn));
+    /// store.remove_cursor("mailer")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidArgument` unless the name has 1 to 255 bytes, and if there is no commit `lsn` yet; `FeedTruncated` if
@@ -396,7 +441,7 @@ impl Store {
         feed::set_cursor(self.engine(), name, Some(lsn))
     }
 
-    /// Removes a cursor, and with it what the log kept for it. Removing what is not there is fine.
+    /// Removes a cursor, so that the log no longer keeps commits for it. Succeeds if there is none.
     ///
     /// # Errors
     /// `InvalidArgument` unless the name has 1 to 255 bytes. Also [those of writing](crate::Store#errors-of-writing).
@@ -404,8 +449,8 @@ impl Store {
         feed::set_cursor(self.engine(), name, None)
     }
 
-    /// All cursors, in the order of their names. One that stands before
-    /// [`Stats::feed_start`](crate::Stats::feed_start) has fallen behind.
+    /// All cursors, in the order of their names. One before [`Stats::feed_start`](crate::Stats::feed_start) has fallen behind:
+    /// the feed answers `FeedTruncated` there.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -413,7 +458,7 @@ impl Store {
         feed::cursors(&self.reading())
     }
 
-    /// How many objects and bytes all buckets hold.
+    /// The number of objects and bytes in all buckets, and what the past, uploads and garbage take besides.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -421,7 +466,7 @@ impl Store {
         usage::of_store(&self.reading())
     }
 
-    /// [`usage`](Store::usage), with what OSS would charge for if that is asked for.
+    /// [`usage`](Store::usage), with options: what OSS would charge for.
     ///
     /// # Errors
     /// [Those of reading](crate::Store#errors-of-reading).
@@ -429,12 +474,12 @@ impl Store {
         usage::of_store_with(&self.reading(), &options)
     }
 
-    /// How the store stands and what it has done since it was opened.
+    /// The state of the store, and counters of what it has done since it was opened.
     pub fn stats(&self) -> Stats {
         self.engine().stats()
     }
 
-    /// Makes every commit so far durable, the buffered ones too.
+    /// Makes every commit so far durable, including buffered ones.
     ///
     /// # Errors
     /// `CommitUnknown` if the sync fails: the store takes no more writes then. Also [those of
@@ -443,7 +488,8 @@ impl Store {
         self.engine().flush()
     }
 
-    /// Brings the index file up to date, so that opening after a crash has nothing to replay.
+    /// Writes a checkpoint: brings the index file up to date, so that opening after a crash has nothing to replay. Checkpoints
+    /// also happen by themselves, see [`Settings::checkpoint_log_bytes`](crate::Settings::checkpoint_log_bytes).
     ///
     /// # Errors
     /// `StorageFull` if there is no room for the changed pages of the index; nothing is lost then, and the log is
@@ -452,7 +498,8 @@ impl Store {
         self.engine().checkpoint()
     }
 
-    /// Gives back all the space that can be had. Takes a while; other work goes on meanwhile.
+    /// Reclaims all the space that can be reclaimed now. Takes time that grows with the live bytes of segments with garbage; reading and writing go
+    /// on meanwhile.
     ///
     /// # Errors
     /// [Those of writing](crate::Store#errors-of-writing). What was done by then stays done. A body that cannot be
@@ -461,8 +508,8 @@ impl Store {
         compact::compact(self.engine(), &options)
     }
 
-    /// Does the maintenance that is due, for about as long as `budget` says. For stores opened with
-    /// [`Maintenance::Manual`]; others do it by themselves.
+    /// Does the maintenance that is due (space, lifecycle rules, budgets, tiers), for about as long as `budget` says. For stores
+    /// opened with [`Maintenance::Manual`]; others do it in the background.
     ///
     /// # Errors
     /// [Those of writing](crate::Store#errors-of-writing). What was done by then stays done.
@@ -470,7 +517,7 @@ impl Store {
         work::maintain(self.engine(), budget, true, &|| false)
     }
 
-    /// Reads everything and says what is wrong, without changing anything.
+    /// Reads everything and reports what is wrong. Changes nothing.
     ///
     /// # Errors
     /// `OperationConflict` on a thread that is inside a transaction that has read. Also [those of
@@ -480,7 +527,7 @@ impl Store {
         self.verify_with(VerifyOptions::default())
     }
 
-    /// [`verify`](Store::verify), with a watcher of its progress who may stop it.
+    /// [`verify`](Store::verify), with a callback that watches its progress and may stop it.
     ///
     /// # Errors
     /// Those of [`verify`](Store::verify). One that was stopped is no error: the report says so.
@@ -493,7 +540,7 @@ impl Store {
     /// in whatever process, before this was called is in it, and none that a loss of power could still take back while
     /// its writer lives. If there is no writer, or it was killed, the state is what opening for writing would find.
     ///
-    /// If somebody has removed its registration in `readers/`, the reader registers again and reads everything anew; what
+    /// If somebody has removed its registration in `readers/`, the reader registers again and reads everything again; what
     /// older snapshots need was not kept meanwhile.
     ///
     /// Snapshots and objects that were got before stay what they were. As long as a snapshot lives, the writer keeps
@@ -509,9 +556,9 @@ impl Store {
         self.engine().refresh()
     }
 
-    /// Closes the store: everything durable, the index up to date, the lock free. Handles that are left give
-    /// `Closed`; objects that were got can still be read. Dropping the last handle does the same, but cannot
-    /// say what went wrong.
+    /// Closes the store: makes everything durable, brings the index up to date, and releases the lock. Other handles answer
+    /// `StoreClosed` from then on; objects that were read before can still be read. Dropping the last handle does the same, but
+    /// cannot report an error.
     ///
     /// # Errors
     /// Those of a last [`checkpoint`](Store::checkpoint); `StoreClosed` if the store's directory or its lock is not

@@ -8,12 +8,12 @@ use crate::ops::object::symlink;
 use crate::write::outcome::PutOutcome;
 
 impl Bucket {
-    /// Makes a key that stands for another one of this bucket, replacing what was under it. Getting it gets the current
+    /// Makes a key that points to another key of this bucket, replacing what was under it. Getting it gets the current
     /// version of the target, exactly one level deep: a link to a link is not followed. Body, size, entity tag and
     /// digests are then the target's, the time is the later of the two, the rest is the link's own. Everything but
     /// `get` and `head` acts on the link itself.
     ///
-    /// The target is not looked at: it may come later, or never. Reading the link gives `SymlinkTargetNotExist` until
+    /// The target need not exist. Reading the link gives `SymlinkTargetNotExist` until
     /// then, and `InvalidTargetType` if it is a link.
     ///
     /// ```
@@ -31,7 +31,7 @@ impl Bucket {
     /// # Errors
     /// `InvalidObjectName` for the key or the target; `InvalidArgument` for the classes
     /// [`ColdArchive`](crate::StorageClass::ColdArchive) and
-    /// [`DeepColdArchive`](crate::StorageClass::DeepColdArchive), be it the bucket's (OSS); `QuotaExceeded` if a
+    /// [`DeepColdArchive`](crate::StorageClass::DeepColdArchive), also as the class of the bucket (OSS); `QuotaExceeded` if a
     /// [`Quota`](crate::Quota) of objects leaves no room; `FileImmutable` if a protected object would be lost; in a
     /// bucket that keeps versions it stays as an older version. Also [those of a key](crate::Bucket#errors-of-a-key)
     /// and [those of writing](crate::Store#errors-of-writing).

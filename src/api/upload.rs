@@ -20,9 +20,9 @@ use crate::write::context::Reading;
 use crate::write::outcome::PutOutcome;
 
 /// An object that is uploaded in parts: in any order, from many threads, over days and across reopenings (OSS:
-/// multipart upload). It comes to be when the upload is [completed](Upload::complete), by one small commit that copies
-/// no byte. Until then its parts take room, which [`usage`](Bucket::usage) shows; an upload that nobody needs any more
-/// should be [aborted](Upload::abort), and dropping the handle does not do that.
+/// multipart upload). The object exists once the upload is [completed](Upload::complete), by one small commit that copies
+/// no byte. Until then its parts take room, which [`usage`](Bucket::usage) shows. Dropping the handle does not end the upload:
+/// [abort](Upload::abort) one that is no longer needed.
 ///
 /// ```
 /// # fn main() -> ossicle::Result<()> {
@@ -45,7 +45,7 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// The upload's name: what [`Bucket::resume_upload`] finds it by.
+    /// The id of the upload, by which [`Bucket::resume_upload`] finds it.
     pub fn id(&self) -> &UploadId {
         &self.reference.id
     }
@@ -55,13 +55,13 @@ impl Upload {
         &self.reference.key
     }
 
-    /// The same upload, with another moment at which each call on the handle is done.
+    /// Sets when each call on the handle is done: when its commit is [synced](Durability::Synced), or sooner.
     pub fn durability(mut self, durability: Durability) -> Upload {
         self.durability = durability;
         self
     }
 
-    /// The user metadata that the object will have, as it was given when the upload was begun; names are in lower case.
+    /// The user metadata of the object, as given when the upload was begun; names are in lower case.
     ///
     /// # Errors
     /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
@@ -70,7 +70,8 @@ impl Upload {
         Ok(self.reference.row(&self.reading())?.object.metadata)
     }
 
-    /// The same upload, with the key that it was begun with; what [`Bucket::resume_upload`] gives has none.
+    /// Sets the customer's key that the upload was begun with. A handle from [`Bucket::resume_upload`] has none, and needs it
+    /// to put parts.
     pub fn customer_key(mut self, key: &CustomerKey) -> Upload {
         self.reference.customer = Some(key.clone());
         self
@@ -80,8 +81,8 @@ impl Upload {
         Reading::newest(self.store.engine())
     }
 
-    /// Puts the part with this number, from 1 to 10,000, over the one that has it. A part has at most 5 GiB, and at
-    /// least 100 KiB unless it is the last one of its object, which is looked at when the upload is completed.
+    /// Writes the part with this number, from 1 to 10,000, replacing an earlier one. A part has at most 5 GiB. Every part but the
+    /// last one has at least 100 KiB; that is checked when the upload is completed.
     ///
     /// # Errors
     /// - `InvalidArgument` for a number that is not 1 to 10,000.
@@ -99,8 +100,8 @@ impl Upload {
         put_part::put(self.store.engine(), &self.reference, number, body.into(), self.durability)
     }
 
-    /// Puts the bytes of another object as a part: all of it, or the range that the options say, if their conditions
-    /// hold for it. The bytes are copied. A symlink is followed.
+    /// Writes the bytes of another object as a part: all of them, or the range in the options, if the conditions in the options
+    /// hold. The bytes are copied. A symlink is followed.
     ///
     /// # Errors
     /// Those of [`put_part`](Upload::put_part) and of [`Bucket::get_with`]; `InvalidEncryptionRequest` if the object
@@ -111,7 +112,7 @@ impl Upload {
         put_part::copy(engine, &self.reference, number, (from.reference(), key), &options, self.durability)
     }
 
-    /// The parts that there are, in the order of their numbers.
+    /// All parts that were written, in the order of their numbers.
     ///
     /// # Errors
     /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
@@ -129,8 +130,8 @@ impl Upload {
         parts::page(&self.reading(), &self.reference, after, limit)
     }
 
-    /// Makes the object of these parts, on top of what is under the key; other parts are dropped, and the upload is
-    /// over. What counts is the number and the entity tag of each.
+    /// Makes the object out of these parts, replacing what is under the key (or as a new version of it), and ends the upload.
+    /// Other parts are dropped. A part is named by its number and its entity tag.
     ///
     /// # Errors
     /// - `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed.
@@ -147,7 +148,7 @@ impl Upload {
         complete::complete(self.store.engine(), &self.reference, Some(parts), self.durability)
     }
 
-    /// Makes the object of all parts that there are (OSS: `x-oss-complete-all`).
+    /// Makes the object out of all parts that were written (OSS: `x-oss-complete-all`).
     ///
     /// # Errors
     /// Those of [`complete`](Upload::complete).
@@ -155,7 +156,7 @@ impl Upload {
         complete::complete(self.store.engine(), &self.reference, None, self.durability)
     }
 
-    /// Ends the upload without an object and drops its parts; their space comes back by and by.
+    /// Ends the upload without making an object, and drops its parts. Their space is reclaimed in the background.
     ///
     /// # Errors
     /// `NoSuchUpload` if the upload was completed or aborted; `NoSuchBucket` if the bucket was removed. Also [those
@@ -166,7 +167,25 @@ impl Upload {
 }
 
 impl Bucket {
-    /// Begins an upload in parts. There may be several to one key, each on its own.
+    /// Begins an upload in parts. Several uploads to one key are independent; the one that is completed last is current.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let store = ossicle::Store::in_memory()?;
+    /// # let bucket = store.create_bucket("films")?;
+    /// use ossicle::UploadOptions;
+    /// let upload = bucket.upload("long.mp4", UploadOptions::new())?;
+    /// upload.put_part(1, vec![b'.'; 200_000])?;
+    /// let id = upload.id().to_string();
+    ///
+    /// // In another process, on another day.
+    /// let upload = bucket.resume_upload("long.mp4", &id)?;
+    /// upload.put_part(2, b"the end")?;
+    /// upload.complete_all()?;
+    /// assert_eq!(bucket.head("long.mp4")?.size, 200_007);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `FileAlreadyExists` if `if_absent` was asked for and there is an object; `InvalidArgument` for a content type,
@@ -180,7 +199,7 @@ impl Bucket {
         Ok(Upload { store: self.store().clone(), reference, durability })
     }
 
-    /// Goes on with an upload that was begun earlier, perhaps before the store was opened.
+    /// Opens an upload that was begun earlier, perhaps before the store was opened.
     ///
     /// # Errors
     /// `NoSuchUpload` if there is none of this name to this key. Also [those of a key](crate::Bucket#errors-of-a-key)
@@ -191,7 +210,7 @@ impl Bucket {
         Ok(Upload { store: self.store().clone(), reference, durability })
     }
 
-    /// The uploads in progress, by key and then in the order in which they were begun, all as of this moment.
+    /// Lists the uploads in progress, by key and then in the order in which they were begun, as of this moment.
     ///
     /// # Errors
     /// `InvalidArgument` for a prefix, a delimiter or a start of more than 1023 bytes, and for a limit of 0, for a
@@ -204,16 +223,16 @@ impl Bucket {
         Ok(Uploads { walk: Some(walk), batch: Batch::new() })
     }
 
-    /// One page of the uploads in progress: at most `limit` entries, 1000 if nothing is said.
+    /// One page of the uploads in progress: at most `limit` entries, by default 1000.
     ///
     /// # Errors
-    /// Those of [`uploads`](Bucket::uploads), but a delimiter is fine.
+    /// Those of [`uploads`](Bucket::uploads), but a delimiter is allowed.
     pub fn uploads_page(&self, options: ListOptions) -> Result<UploadsPage> {
         UploadWalk::begin(&Reading::newest(self.store().engine()), self.reference(), options)?.page()
     }
 }
 
-/// The uploads of a bucket that are in progress. After an error it ends.
+/// The uploads in progress of a bucket. Ends after an error.
 #[derive(Debug)]
 pub struct Uploads {
     walk: Option<UploadWalk>,

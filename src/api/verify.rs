@@ -1,4 +1,4 @@
-//! Verification as people ask for it: with a watcher who may stop it.
+//! Verification, with a callback that watches its progress and may stop it.
 
 use std::fmt;
 
@@ -25,12 +25,12 @@ impl fmt::Debug for VerifyOptions<'_> {
 }
 
 impl<'a> VerifyOptions<'a> {
-    /// Nobody watches.
+    /// Without a progress callback.
     pub fn new() -> VerifyOptions<'a> {
         VerifyOptions::default()
     }
 
-    /// Tells `watch` how far it is, often; when it answers `false`, the verification stops there.
+    /// Calls `watch` often with the progress; when it returns `false`, the verification stops.
     pub fn progress(mut self, watch: impl FnMut(VerifyProgress) -> bool + 'a) -> VerifyOptions<'a> {
         self.progress = Some(Box::new(watch));
         self

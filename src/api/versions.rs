@@ -88,7 +88,7 @@ impl Bucket {
     /// One page of the listing of versions: at most `limit` entries and prefixes together, 1000 if nothing is said.
     ///
     /// # Errors
-    /// Those of [`versions`](Bucket::versions), but a delimiter is fine: what has it behind the prefix is rolled up.
+    /// Those of [`versions`](Bucket::versions), but a delimiter is allowed: what has it behind the prefix is rolled up.
     pub fn versions_page(&self, options: impl Into<ListOptions>) -> Result<VersionPage> {
         VersionWalk::begin(self.reading(), self.reference(), options.into())?.page()
     }

@@ -7,11 +7,11 @@ use crate::error::Result;
 use crate::ops::object::writing::Writing;
 use crate::write::outcome::PutOutcome;
 
-/// Writes an object piece by piece, through [`Write`]. Memory does not grow with the body. The object comes to
-/// be with [`finish`](ObjectWriter::finish); dropped before that, the writer leaves nothing.
+/// Writes an object piece by piece, through [`Write`]. Memory does not grow with the body. The object exists once
+/// [`finish`](ObjectWriter::finish) returns; a writer that is dropped before that leaves nothing.
 ///
-/// A write that fails ends it: some of the bytes are lost then, so every later write and `finish` are refused
-/// (`IncompleteBody`), also when what was wrong is over. Begin the object anew with another writer.
+/// After a write that failed some of the bytes are missing, so every later write and `finish` fail with `IncompleteBody`, even
+/// when the cause is over. Write the object again with another writer.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,12 +41,12 @@ impl ObjectWriter {
         ObjectWriter(writing)
     }
 
-    /// How many bytes were written so far, without those of a write that failed.
+    /// The number of bytes written so far, without those of a write that failed.
     pub fn written(&self) -> u64 {
         self.0.len()
     }
 
-    /// Commits the object with all that was written.
+    /// Commits the object. When this returns, it exists and is as durable as the options say.
     ///
     /// # Errors
     /// `IncompleteBody` if a write has failed; `FileAlreadyExists` if `if_absent` was asked for and there is an
@@ -66,7 +66,7 @@ impl Write for ObjectWriter {
         Ok(bytes.len())
     }
 
-    /// Does nothing: the object is not there before it is finished.
+    /// Does nothing: the object does not exist before it is finished.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -44,7 +44,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// As durable when it returns as the [`Settings`](crate::Settings) have it.
+    /// Durable as [`Settings::durability`](crate::Settings::durability) says.
     pub fn new() -> WriteOptions {
         WriteOptions::default()
     }
@@ -56,12 +56,12 @@ impl WriteOptions {
     }
 }
 
-/// Changes on their way into one commit. See [`Store::write`](super::Store::write).
+/// A set of changes that become one commit. See [`Store::write`](super::Store::write).
 ///
-/// Conditions are decided when the transaction commits. Its first *read* takes the store's turn to write and keeps
-/// it until the end: from then on nobody else writes, so what it reads stays true and conflicts cannot happen.
-/// Keep such transactions short, and write through the transaction only: writing through the store on the same
-/// thread is refused with `Busy`.
+/// Conditions are decided when the transaction commits. Its first *read* takes the store's write lock and keeps it until the
+/// end: from then on nothing else is written, so what the transaction has read stays true and there are no conflicts. Keep such
+/// transactions short, and write through the transaction only: a write through the store on the same thread fails with
+/// `OperationConflict`.
 ///
 /// ```
 /// # fn main() -> ossicle::Result<()> {
@@ -121,7 +121,7 @@ impl<'s> Transaction<'s> {
         }
     }
 
-    /// Writes an object.
+    /// Writes an object; see [`Bucket::put`].
     ///
     /// # Errors
     /// Those of [`Bucket::put`], see [when they are told](crate::Transaction#when-errors-are-told).
@@ -149,7 +149,7 @@ impl<'s> Transaction<'s> {
         self.engine.settings().packed_max.min(MEMORY.saturating_sub(self.memory))
     }
 
-    /// Deletes an object.
+    /// Deletes an object; see [`Bucket::delete`].
     ///
     /// # Errors
     /// Those of [`Bucket::delete`], see [when they are told](crate::Transaction#when-errors-are-told).
@@ -165,11 +165,12 @@ impl<'s> Transaction<'s> {
         self.push(delete::step(self.engine, bucket.reference(), key, &options)?)
     }
 
-    /// Copies an object. No byte is copied, whatever the size; a copy that would have to be encrypted anew is
+    /// Copies an object. No byte is copied, whatever the size; a copy that would need another encryption is
     /// `OperationNotSupported`.
     ///
     /// # Errors
-    /// Those of [`Bucket::copy_from`]; `OperationNotSupported` for a copy that would have to be encrypted anew.
+    /// Those of [`Bucket::copy_from`]; `OperationNotSupported` for a copy that needs another encryption than its
+    /// source.
     pub fn copy(&mut self, from: &Bucket, key: &str, to: &Bucket, new_key: &str) -> Result<()> {
         self.copy_with(from, key, to, new_key, CopyOptions::new())
     }
@@ -193,7 +194,7 @@ impl<'s> Transaction<'s> {
         self.push(step)
     }
 
-    /// Gives an object another key, in this bucket or another.
+    /// Gives an object another key, in this bucket or another one; see [`Bucket::rename`].
     ///
     /// # Errors
     /// Those of [`Bucket::rename`].
@@ -235,8 +236,8 @@ impl<'s> Transaction<'s> {
         self.push(restore_version::restore_step(self.engine, bucket.reference(), key, version)?)
     }
 
-    /// Makes a bucket. Until the transaction is committed the handle is good for this transaction only; if that is
-    /// never, it gives `NoSuchBucket` ever after. Counts as a read.
+    /// Makes a bucket. Until the transaction is committed the handle can be used in this transaction only; if it is never
+    /// committed, the handle answers `NoSuchBucket`. Counts as a read.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -306,8 +307,7 @@ impl<'s> Transaction<'s> {
         }
     }
 
-    /// Removes a bucket, which must be empty when this is done: what the transaction has deleted from it before counts
-    /// no more.
+    /// Removes a bucket, which must be empty by then: objects that the transaction has deleted before do not count.
     ///
     /// # Errors
     /// Those of [`Store::delete_bucket`](super::Store::delete_bucket), see [when they are
@@ -316,7 +316,7 @@ impl<'s> Transaction<'s> {
         self.push(removal::delete_step(name)?)
     }
 
-    /// Gets an object, with the changes that this transaction has made so far.
+    /// Gets an object as this transaction sees it, with its own changes so far.
     ///
     /// # Errors
     /// Those of [`Bucket::get`]. Also [those of writing](crate::Store#errors-of-writing).
@@ -333,7 +333,7 @@ impl<'s> Transaction<'s> {
         get::select(self.engine, seen, &options).map(Object::new)
     }
 
-    /// What is known of an object, with the changes that this transaction has made so far.
+    /// The metadata of an object as this transaction sees it, with its own changes so far.
     ///
     /// # Errors
     /// Those of [`Bucket::head`]. Also [those of writing](crate::Store#errors-of-writing).
@@ -351,8 +351,8 @@ impl<'s> Transaction<'s> {
         Ok(meta)
     }
 
-    /// Whether there is an object under the key (a symlink counts, whatever it leads to), with the changes that this
-    /// transaction has made so far.
+    /// Whether there is an object under the key as this transaction sees it. A symlink counts, whether or not its target
+    /// exists.
     ///
     /// # Errors
     /// Those of [`Bucket::exists`]. Also [those of writing](crate::Store#errors-of-writing).
@@ -364,8 +364,8 @@ impl<'s> Transaction<'s> {
         Ok(get::find_anywhere(its.bucket_view(&staged), key, None)?.is_some())
     }
 
-    /// Writes a row of the application's own: a table of at most 255 bytes, a key of at most 800 bytes, a
-    /// value of at most 256 KiB.
+    /// Writes a row of your own: a small value beside the objects, in the same commit. The name of the table has 1 to 255 bytes,
+    /// the key at most 800 bytes, the value at most 256 KiB.
     ///
     /// # Errors
     /// `EntityTooLarge` for a value of more than 256 KiB; `InvalidArgument` for a table or a key that cannot be.
@@ -373,7 +373,7 @@ impl<'s> Transaction<'s> {
         self.push(rows::put(table, key, value)?)
     }
 
-    /// Deletes a row of the application's own.
+    /// Deletes a row of your own. Succeeds if there is none.
     ///
     /// # Errors
     /// `InvalidArgument` for a table or a key that cannot be.
@@ -381,7 +381,7 @@ impl<'s> Transaction<'s> {
         self.push(rows::delete(table, key)?)
     }
 
-    /// Reads a row of the application's own, with the changes that this transaction has made so far.
+    /// Reads a row of your own as this transaction sees it; `None` if there is none.
     ///
     /// # Errors
     /// `InvalidArgument` for a table or a key that cannot be. Also [those of
@@ -393,8 +393,8 @@ impl<'s> Transaction<'s> {
         Ok(state.staged(engine).get(&key)?.map(|found| Bytes::from(found.payload)))
     }
 
-    /// Sets a cursor of the change feed behind commit `lsn`, so that what was done about the changes and the place
-    /// among them are committed together. See [`Store::set_cursor`](super::Store::set_cursor).
+    /// Sets a cursor of the change feed behind commit `lsn`, so that the work done for the changes and the new position are
+    /// committed together. See [`Store::set_cursor`](super::Store::set_cursor).
     ///
     /// # Errors
     /// `InvalidArgument` unless the name has 1 to 255 bytes. The others of

@@ -19,11 +19,10 @@ use crate::ops::prefix::delete_prefix;
 use crate::write::outcome::{AppendOutcome, StepOutcome};
 
 impl Transaction<'_> {
-    /// Lists what starts with a prefix, or what the options say, with the changes that this transaction has made so far.
-    /// The listing stays as it is, whatever the transaction does behind it, and after its end too: it can be gone through
-    /// while its objects are put and deleted. A read, as [`get`](Transaction::get) is.
+    /// Lists a prefix, or what the options say, as this transaction sees it. Later changes of the transaction do not change the
+    /// listing, so you can put and delete its objects while you iterate, and use it after the transaction. Counts as a read.
     ///
-    /// Its cost follows what it shows, and how much the transaction has changed in the bucket before.
+    /// Its cost grows with the entries that it returns, and with the changes that the transaction has made in the bucket.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -50,7 +49,7 @@ impl Transaction<'_> {
         self.walk(bucket, options.into()).map(Listing::new)
     }
 
-    /// One page of a listing, as [`Bucket::list_page`] gives it, with the changes that this transaction has made so far.
+    /// One page of a listing as this transaction sees it; see [`Bucket::list_page`].
     ///
     /// # Errors
     /// Those of [`list`](Transaction::list).
@@ -76,8 +75,8 @@ impl Transaction<'_> {
         Walk::begin_within(engine, view, (its, (changes, now)), options)
     }
 
-    /// Removes everything under a prefix, as [`Bucket::delete_prefix`] does: what is there as this transaction leaves it so
-    /// far, with what it has put there, and nothing that it puts there later.
+    /// Removes everything under a prefix, as [`Bucket::delete_prefix`] does: also what this transaction has put there before, and
+    /// nothing that it puts there later.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -113,8 +112,8 @@ impl Transaction<'_> {
         self.push(step)
     }
 
-    /// Appends to an object, or begins one; see [`Bucket::append`]. Appends of this transaction before it count. A read, as
-    /// [`get`](Transaction::get) is. The outcome is what it will have been once the transaction is committed.
+    /// Appends to an object, or begins one; see [`Bucket::append`]. Sees earlier appends of this transaction. Counts as a read. The
+    /// outcome holds once the transaction is committed.
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
@@ -167,8 +166,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// Where the next append to a key goes, with the changes that this transaction has made so far: the length of the
-    /// object, 0 if there is none.
+    /// The position of the next append to a key as this transaction sees it: the length of the object, 0 if there is none.
     ///
     /// # Errors
     /// Those of [`Bucket::append_position`]. Also [those of writing](crate::Store#errors-of-writing).
@@ -178,7 +176,7 @@ impl Transaction<'_> {
         inside_transaction::position(&mut self.read_state()?.staged(engine), bucket.reference(), key)
     }
 
-    /// Makes a key that stands for another one of its bucket; see [`Bucket::symlink`].
+    /// Makes a key that points to another key of its bucket; see [`Bucket::symlink`].
     ///
     /// ```
     /// # fn main() -> ossicle::Result<()> {
