@@ -5,17 +5,18 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Who may do what with a bucket or an object, besides its owner (OSS: `x-oss-acl`, `x-oss-object-acl`).
+/// Who may do what with a bucket or an object, besides its owner (OSS: `x-oss-acl`, `x-oss-object-acl`). Ossicle stores and
+/// reports the value, and does not enforce it: the program that opens the store may do everything.
 ///
 /// A bucket starts as `Private`. An object starts with none of its own (OSS: `default`) and follows its bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Acl {
-    /// The owner, and those whom a policy allows.
+    /// Only the owner may read and write.
     #[default]
     Private,
-    /// Everybody may read.
+    /// Anybody may read.
     PublicRead,
-    /// Everybody may read and write.
+    /// Anybody may read and write.
     PublicReadWrite,
 }
 

@@ -72,21 +72,21 @@ impl EvictBy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// The most bytes.
+    /// The limit in bytes of bodies: of current and other versions and of parts of uploads.
     pub bytes: u64,
-    /// Maintenance keeps so many of them free, so that writers seldom have to.
+    /// The number of these bytes that maintenance keeps free, so that writers seldom have to evict.
     pub headroom: u64,
-    /// By what it is decided what goes first; each counts where those before it are equal, and at last the time of writing.
+    /// The order of eviction: each criterion decides where those before it are equal; last comes the time of writing.
     pub order: Vec<EvictBy>,
 }
 
 impl Budget {
-    /// A budget of so many bytes, a twentieth of them headroom, in the order lifecycle, priority, oldest access.
+    /// A budget of `bytes`, with a twentieth of them as headroom, in the order lifecycle, priority, oldest access.
     pub fn bytes(bytes: u64) -> Budget {
         Budget { bytes, headroom: bytes / 20, order: EvictBy::ALL.to_vec() }
     }
 
-    /// Sets by what it is decided what goes first.
+    /// Sets the order of eviction.
     pub fn order(mut self, order: impl IntoIterator<Item = EvictBy>) -> Budget {
         self.order = order.into_iter().collect();
         self
@@ -149,9 +149,9 @@ impl Default for Keeping {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evicted {
-    /// Objects and versions.
+    /// The number of objects and versions.
     pub objects: u64,
-    /// Bytes of their bodies.
+    /// The sum of the sizes of their bodies in bytes.
     pub bytes: u64,
 }
 
@@ -174,21 +174,21 @@ pub struct Eviction {
     pub version: Option<VersionId>,
     /// Whether it is the current version.
     pub current: bool,
-    /// Bytes of its body.
+    /// The size of its body in bytes.
     pub bytes: u64,
-    /// Its priority.
+    /// Its priority, 0 to 255; the lowest is evicted first.
     pub priority: u8,
     /// When it was written.
     pub modified: SystemTime,
 }
 
-/// What may be evicted, and what would go next.
+/// What may be evicted, and what would be evicted next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EvictionPreview {
-    /// The versions that may go, all together.
+    /// The sum of all versions that may be evicted.
     pub evictable: Evicted,
-    /// The first of them, in the order in which they would go.
+    /// The first of them, in the order of eviction.
     pub next: Vec<Eviction>,
 }
 

@@ -24,31 +24,31 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChangeOp {
-    /// This is the object of this key from now on: it was written, or given this key, or changed in its metadata, or
-    /// it is the version below one that was removed.
+    /// The key has this object from now on: it was written, renamed to the key, changed in its metadata, or is the version below
+    /// one that was removed.
     Put {
         /// The name of the bucket.
         bucket: String,
         /// The key.
         key: String,
-        /// What was known of the object then. Its body may have been replaced or deleted since.
+        /// The metadata of the object then. Its body may have been replaced or deleted since.
         meta: Box<ObjectMeta>,
     },
-    /// There is no object of this key any more. In a bucket that keeps versions, they may be there still.
+    /// The key has no object any more. In a bucket that keeps versions its versions may still exist.
     Delete {
         /// The name of the bucket.
         bucket: String,
         /// The key.
         key: String,
     },
-    /// Every object with a prefix was removed, in one go.
+    /// Every object with a prefix was removed.
     DeletePrefix {
         /// The name of the bucket.
         bucket: String,
         /// The prefix.
         prefix: String,
     },
-    /// Every object with a prefix got another one instead, in one go.
+    /// Every object with a prefix was moved to another prefix.
     RenamePrefix {
         /// The name of the bucket.
         bucket: String,
@@ -57,7 +57,7 @@ pub enum ChangeOp {
         /// The prefix they have now.
         new_prefix: String,
     },
-    /// A bucket was made that holds what another one holds at this moment.
+    /// A bucket was forked: it begins with the objects of another one.
     ForkBucket {
         /// The name of the bucket it was made from.
         from: String,
@@ -74,7 +74,7 @@ pub enum ChangeOp {
         /// Its name.
         bucket: String,
     },
-    /// A row of the application's own was written.
+    /// A row of your own was written.
     PutRow {
         /// The table.
         table: String,
@@ -83,7 +83,7 @@ pub enum ChangeOp {
         /// The value.
         value: Bytes,
     },
-    /// A row of the application's own was deleted.
+    /// A row of your own was deleted.
     DeleteRow {
         /// The table.
         table: String,
@@ -92,13 +92,13 @@ pub enum ChangeOp {
     },
 }
 
-/// A durable named place in the feed.
+/// A durable, named position in the change feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FeedCursor {
     /// Its name.
     pub name: String,
-    /// The last commit that its owner has dealt with.
+    /// The last commit that its owner has processed.
     pub lsn: Lsn,
     /// When it was set.
     pub time: SystemTime,

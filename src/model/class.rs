@@ -10,7 +10,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A storage class of OSS, from the warmest to the coldest.
 ///
-/// The class of an object is that of the request, else its bucket's. `Standard` and `InfrequentAccess` are read at any
+/// The class of an object is that of the request, else that of its bucket. `Standard` and `InfrequentAccess` are read at any
 /// time; the body of an object of one of the three archive classes is *frozen*, and is read after
 /// [`restore`](crate::Bucket::restore) only. The bodies of each class are kept in a tier of their own; see
 /// `StoreBuilder::tier`.
@@ -20,13 +20,13 @@ pub enum StorageClass {
     /// Read at any time, at full speed.
     #[default]
     Standard,
-    /// Infrequent access.
+    /// Infrequent access (OSS: `IA`). Read at any time; bodies are compressed.
     InfrequentAccess,
-    /// Must be restored before it is read.
+    /// Must be restored before it is read, which takes a minute by default.
     Archive,
-    /// Must be restored before it is read; slower than `Archive`.
+    /// Must be restored before it is read, which takes 1 to 12 hours by default.
     ColdArchive,
-    /// Must be restored before it is read; the coldest.
+    /// Must be restored before it is read, which takes 12 to 48 hours by default.
     DeepColdArchive,
 }
 

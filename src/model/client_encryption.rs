@@ -63,7 +63,7 @@ pub(crate) fn check_client_encryption_kept(before: &Metadata, after: &Metadata) 
     if involved && fields(before) != fields(after) {
         return Err(refused(
             "what the metadata says of client-side encryption cannot be changed, since the body stays as it is; give \
-             the same fields again, or write the object anew",
+             the same fields again, or write the object again",
         ));
     }
     Ok(())

@@ -28,13 +28,13 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// With the store's own key (OSS: `AES256`): the store must be encrypted, and then everything in it is; this says that
-    /// it was asked for, and the objects report it.
+    /// With the store's own key (OSS: `AES256`). The store must be encrypted; then everything in it is, and this setting makes the
+    /// objects report it.
     pub fn aes256() -> Encryption {
         Encryption { kms: None }
     }
 
-    /// With a key of the bucket's own, which the key of this name wraps (OSS: `KMS`). Who holds it is told when the store is
+    /// With a key of the bucket's own, which the key of this name wraps (OSS: `KMS`). The key is given when the store is
     /// opened, see [`StoreBuilder::kms`](crate::StoreBuilder::kms). The store need not be encrypted itself.
     pub fn kms(key_id: impl Into<String>) -> Encryption {
         Encryption { kms: Some(key_id.into()) }
@@ -107,14 +107,14 @@ impl fmt::Display for Encryption {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ServerSideEncryption {
-    /// With the store's own key, which was asked for.
+    /// With the store's own key, as the put or the bucket asked for.
     Aes256,
     /// With a key of its bucket, which a named key wraps.
     Kms {
         /// The name of the key.
         key_id: String,
     },
-    /// With a key that whoever reads it must bring along.
+    /// With a customer's key, which every reader must pass.
     Customer {
         /// The MD5 of the key in Base64, as [`CustomerKey::fingerprint`](crate::CustomerKey::fingerprint) tells it.
         fingerprint: String,

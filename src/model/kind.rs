@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-/// By which call an object came to be (OSS: `x-oss-object-type`). An object is never turned from one kind into another;
-/// it is replaced.
+/// How an object was made (OSS: `x-oss-object-type`). The kind of an object does not change; a put replaces the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
-    /// Put whole, or copied.
+    /// Put as a whole, or copied.
     #[default]
     Normal,
     /// Made of parts that were uploaded one by one.
     Multipart,
     /// Grows by appends.
     Appendable,
-    /// Stands for another object of the bucket.
+    /// Points to another key of the bucket.
     Symlink,
 }
 

@@ -26,15 +26,15 @@ const MAX_CONTENT_TYPE_BYTES: usize = 1024;
 /// When a write is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// When it survives a power cut. One sync is shared by all writers waiting at that moment.
+    /// The commit survives a power cut. All writers that wait at the same time share one sync.
     #[default]
     Synced,
-    /// When it survives the end of this process (the operating system has it), though perhaps not a power cut.
-    /// A later synced write, a flush or a checkpoint makes it durable too; never out of order.
+    /// The commit survives the end of this process (the operating system has it), but perhaps not a power cut. A later synced
+    /// write, a flush or a checkpoint makes it durable too. Commits never become durable out of order.
     Buffered,
 }
 
-/// What is known of an object besides its bytes.
+/// The metadata of an object: everything but its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectMeta {
@@ -48,9 +48,9 @@ pub struct ObjectMeta {
     pub version: Option<VersionId>,
     /// The storage class.
     pub class: StorageClass,
-    /// When the object was last written, to the millisecond.
+    /// When the object was last written, by the store's clock, in milliseconds.
     pub modified: SystemTime,
-    /// How it came to be.
+    /// How the object was made: put, uploaded in parts, appended to, or a symlink.
     pub kind: ObjectKind,
     /// The media type given by the writer (OSS serves `application/octet-stream` where none was given).
     pub content_type: Option<String>,
@@ -59,7 +59,7 @@ pub struct ObjectMeta {
     /// The digests of the body that are known: BLAKE3 of what was written in one piece, MD5 and CRC-64 where the
     /// writer asked for [`Digests::Oss`](crate::Digests::Oss).
     pub digests: ObjectDigests,
-    /// The commit that wrote it.
+    /// The commit that wrote the object.
     pub lsn: super::lsn::Lsn,
     /// What most objects do not have.
     pub(crate) rare: Option<Box<Rare>>,
@@ -112,7 +112,7 @@ impl ObjectMeta {
         &self.rare().headers
     }
 
-    /// The access control value of its own; `None` if the bucket's counts.
+    /// The access control value of the object; `None` if that of its bucket applies.
     pub fn acl(&self) -> Option<Acl> {
         self.rare().acl
     }
@@ -122,45 +122,44 @@ impl ObjectMeta {
         self.rare().target.as_deref()
     }
 
-    /// Until when it may be neither changed nor removed, if a retention of its own was set.
+    /// The retention of the object, if one was set: until then it can be neither overwritten nor deleted.
     pub fn retention(&self) -> Option<Retention> {
         self.rare().retention
     }
 
-    /// Whether it may be neither changed nor removed until its legal hold is lifted.
+    /// Whether a legal hold is set: the object can be neither overwritten nor deleted until it is lifted.
     pub fn legal_hold(&self) -> bool {
         self.rare().legal_hold
     }
 
-    /// Of an object of an archive class: how far its restoring had come when this was read, by the store's clock.
-    /// `None` if it is frozen and nobody has asked for it, or not any more; also for the other classes.
+    /// Of an object in an archive class: the state of its restore when this was read, by the store's clock. `None` if no restore
+    /// is in force, and for the other classes.
     pub fn restore(&self) -> Option<RestoreStatus> {
         self.rare().restore
     }
 
-    /// Until when OSS charges for the object even if it goes earlier: the minimum duration of its class from when it
-    /// was written, or from when a lifecycle moved it into `ColdArchive` or `DeepColdArchive`. `None` for `Standard`.
-    /// Nothing keeps it from going earlier.
+    /// Until when OSS charges for the object even if it is deleted earlier: the minimum duration of its class from when it was
+    /// written, or from when a lifecycle rule moved it to `ColdArchive` or `DeepColdArchive`. `None` for `Standard`. Not
+    /// enforced: it can be deleted earlier.
     pub fn minimum_until(&self) -> Option<SystemTime> {
         let since = self.rare().class_since.unwrap_or(self.modified);
         let least = self.class.minimum_duration();
         (!least.is_zero()).then(|| since.checked_add(least).unwrap_or(since))
     }
 
-    /// How many bytes OSS charges for: the size, and at least 64 KiB in every class but `Standard`.
+    /// The number of bytes that OSS charges for: the size, and at least 64 KiB in every class but `Standard`.
     pub fn billable_bytes(&self) -> u64 {
         self.size.max(self.class.minimum_bytes())
     }
 
-    /// When a lifecycle rule will delete it, and which (OSS: `x-oss-expiration`). Known to whoever gets or heads the
-    /// current version; a listing does not say it.
+    /// When a lifecycle rule will delete the object, and which rule (OSS: `x-oss-expiration`). Set by `get` and `head` of the
+    /// current version, not by listings.
     pub fn expiration(&self) -> Option<&Expiry> {
         self.rare().expiry.as_ref()
     }
 
-    /// How it is encrypted, if that was asked for by whoever wrote it or by its bucket. An encrypted store encrypts
-    /// everything; objects for which nothing was asked report nothing there, as in OSS. Of a symlink that was followed:
-    /// how the target is.
+    /// The encryption that the put or the bucket asked for. An encrypted store encrypts everything; objects for which nothing was
+    /// asked report `None` there, as in OSS. Of a symlink that was followed: the encryption of the target.
     pub fn encryption(&self) -> Option<&ServerSideEncryption> {
         self.rare().encryption.as_ref()
     }
@@ -170,13 +169,12 @@ impl ObjectMeta {
         self.rare().keeping.pinned
     }
 
-    /// Its priority among what a [`Budget`](crate::Budget) may evict; the lowest goes first. 128 if none was given.
+    /// Its priority for eviction by a [`Budget`](crate::Budget), 0 to 255; the lowest is evicted first. The default is 128.
     pub fn priority(&self) -> u8 {
         self.rare().keeping.priority
     }
 
-    /// Whether it is anywhere else as well, as far as somebody said that it is not: what is marked as not replicated is
-    /// never evicted.
+    /// Whether a copy exists elsewhere; `true` unless the object was marked as not replicated. Such an object is never evicted.
     pub fn replicated(&self) -> bool {
         self.rare().keeping.replicated
     }
@@ -197,7 +195,7 @@ impl ObjectMeta {
 pub enum Entry {
     /// An object.
     Object(ObjectMeta),
-    /// All keys that start with this text, rolled into one line because of the delimiter.
+    /// A common prefix: all keys that start with this text, grouped because of the delimiter.
     Prefix(String),
 }
 
@@ -211,32 +209,32 @@ impl Entry {
     }
 }
 
-/// How much lies under a prefix. Exact at the moment of the call.
+/// The number of objects and bytes under a prefix. Exact at the moment of the call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
-    /// How many objects (current versions that are no delete markers).
+    /// The number of objects (current versions that are no delete markers).
     pub objects: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
-    /// The same by storage class; classes with no object are left out.
+    /// The number of objects and bytes of each storage class; classes without an object are left out.
     pub classes: Vec<(StorageClass, u64, u64)>,
-    /// How many versions that are not the current one, delete markers apart.
+    /// The number of versions that are not current, without delete markers.
     pub noncurrent_objects: u64,
     /// The sum of their sizes in bytes.
     pub noncurrent_bytes: u64,
-    /// How many delete markers.
+    /// The number of delete markers.
     pub markers: u64,
-    /// How many uploads are in progress or abandoned.
+    /// The number of uploads that are neither completed nor aborted.
     pub uploads: u64,
-    /// The bytes of their parts.
+    /// The sum of the sizes of their parts in bytes.
     pub upload_bytes: u64,
     /// The bytes of bodies that only the retained past needs.
     pub pinned_bytes: u64,
-    /// Of a whole store: bytes of its files that nothing needs any more and that will be given back.
+    /// Of a whole store: bytes in its files that nothing needs, and that maintenance will reclaim.
     pub garbage_bytes: u64,
-    /// What OSS would charge for. Known at once where everything is `Standard`; where anything is of another class it takes
-    /// a look at each version, and is there only if that was asked for (`UsageOptions::billing`). `None` also where there is nothing.
+    /// What OSS would charge for. Known at once where everything is `Standard`. Where anything has another class, every version
+    /// must be read, which is done only on request (`UsageOptions::billing`). `None` also where there is nothing.
     pub billing: Option<Billing>,
 }
 

@@ -18,7 +18,10 @@ pub(crate) const MAX_ESCAPED_KEY: usize = 1060;
 pub struct BucketName(Box<str>);
 
 impl BucketName {
-    /// Checks `name`; an invalid one is `InvalidBucketName`.
+    /// Checks `name`.
+    ///
+    /// # Errors
+    /// `InvalidBucketName` unless it has 3 to 63 lower-case letters, digits and hyphens, with a letter or a digit at both ends.
     pub fn new(name: &str) -> Result<BucketName> {
         let bytes = name.as_bytes();
         let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -74,7 +77,10 @@ impl PartialEq<&str> for BucketName {
 pub struct ObjectKey<'a>(&'a str);
 
 impl<'a> ObjectKey<'a> {
-    /// Checks `key`; an invalid one is `InvalidObjectName`.
+    /// Checks `key`.
+    ///
+    /// # Errors
+    /// `InvalidObjectName` if it is empty, too long, or starts with `/` or `\`.
     pub fn new(key: &'a str) -> Result<ObjectKey<'a>> {
         let reason = if key.is_empty() {
             "it is empty"

@@ -14,12 +14,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// How urgently a body is to be restored (OSS: `Tier`), from the slowest to the fastest. `Archive` knows no priorities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RestorePriority {
-    /// When nothing else is to be done. Of `ColdArchive` only.
+    /// The slowest; in `ColdArchive` only.
     Bulk,
-    /// As usual.
+    /// The default.
     #[default]
     Standard,
-    /// As soon as possible.
+    /// The fastest.
     Expedited,
 }
 
@@ -64,14 +64,14 @@ impl FromStr for RestorePriority {
     }
 }
 
-/// How far the restoring of a frozen body has come, by the store's clock. An object that was never restored, or whose
-/// time is over, has none.
+/// The state of the restore of a frozen body, by the store's clock. An object that was never restored, or whose days are
+/// over, has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RestoreStatus {
     /// It was asked for and is not done (OSS: `ongoing-request="true"`).
     Ongoing {
-        /// How urgently.
+        /// The priority that was asked for.
         priority: RestorePriority,
         /// From when on the body can be read.
         ready: SystemTime,
@@ -91,7 +91,7 @@ impl RestoreStatus {
         matches!(self, RestoreStatus::Restored { .. })
     }
 
-    /// When it is frozen (again).
+    /// When the body is frozen again.
     pub fn until(&self) -> SystemTime {
         match self {
             RestoreStatus::Ongoing { until, .. } | RestoreStatus::Restored { until } => *until,

@@ -48,8 +48,10 @@ impl VersionId {
         }
     }
 
-    /// Reads a name as [`Display`](fmt::Display) writes it. Empty text, lower case and anything else that no version
-    /// can be called is `InvalidArgument` (OSS); whether there is such a version is another question.
+    /// Reads the name of a version as [`Display`](fmt::Display) writes it. Whether there is such a version is not checked.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for empty text, lower case, and anything else that is not the name of a version (OSS).
     pub fn parse(text: &str) -> Result<VersionId> {
         if text.is_empty() {
             return Err(Error::invalid("InvalidArgument", "Version id can not be the empty string"));

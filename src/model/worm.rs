@@ -12,9 +12,9 @@ const TIME_TO_LOCK: Duration = DAY;
 /// How firm the retention of one object is (OSS: `Mode` of `?retention`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RetentionMode {
-    /// Whoever is allowed to may lift or shorten it.
+    /// It can be shortened or removed before its time, with [`bypass_governance`](crate::AttributeOptions::bypass_governance).
     Governance,
-    /// Nobody can lift or shorten it; it can only be made longer.
+    /// It cannot be shortened or removed before its time, only made longer.
     Compliance,
 }
 
@@ -34,12 +34,12 @@ impl RetentionMode {
     }
 }
 
-/// The retention of one version of an object: until then it is neither overwritten nor deleted (OSS: `?retention`).
+/// The retention of one version of an object: before `until` it can be neither overwritten nor deleted (OSS: `?retention`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Retention {
-    /// How firm it is.
+    /// Whether it can be shortened or removed before its time.
     pub mode: RetentionMode,
-    /// The first moment at which the version is free again.
+    /// The first moment at which the version is free again, by the store's clock, in milliseconds.
     pub until: SystemTime,
 }
 
@@ -55,7 +55,7 @@ impl Retention {
 pub enum WormState {
     /// It protects already, can be changed and taken back, and lapses 24 hours after it was made.
     InProgress,
-    /// It stays for good, and can only be made longer.
+    /// It cannot be removed, and can only be made longer.
     Locked,
 }
 

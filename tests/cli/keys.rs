@@ -138,7 +138,7 @@ fn what_is_shredded_is_in_no_file_that_the_key_opens() {
     assert!(with(&["cat", "cats/a"]).contains("mary"));
     assert!(with(&["key", "shred", "cats", "a", "--yes"]).contains("shredded 1 object"));
     assert!(with(&["key", "shred", "cats", "--prefix", "b/", "--yes"]).contains("shredded 2 objects"));
-    assert!(with(&["key", "reencrypt"]).contains("encrypted anew"));
+    assert!(with(&["key", "reencrypt"]).contains("encrypted again"));
     assert_eq!(with(&["cat", "cats/copy"]), "dear mary");
     assert!(with(&["key", "shred", "cats", "--yes"]).contains("shredded 2 objects"));
     fails(&["cat", "cats/copy"]);

@@ -237,7 +237,7 @@ fn main() -> ossicle::Result<()> {
     let error = spool.put("reading 2", [0; 600]).unwrap_err();
     assert_eq!(error.code(), "QuotaExceeded");
 
-    // Somebody has sent it on.
+    // It was copied elsewhere.
     spool.set_replicated("reading 1", true)?;
     spool.put_with("reading 2", [0; 600], PutOptions::new().replicated(false))?;
     assert!(!spool.exists("reading 1")? && spool.exists("readme")?);
@@ -259,7 +259,7 @@ use std::time::{Duration, SystemTime};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-    // A clock that a program moves: a day goes by in no time.
+    // A clock that the program moves.
     let clock = VirtualClock::at(SystemTime::UNIX_EPOCH + DAY * 20_000);
     let store = Store::builder("/store").vfs(Arc::new(MemoryVfs::new())).clock(clock.clone()).open()?;
     let attic = store
@@ -275,7 +275,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(&attic.get("index")?.bytes()?[..], b"letters: 1");
     assert_eq!(attic.get("letters").unwrap_err().kind(), ErrorKind::Archived);
 
-    // Asked for: five hours in this class, one hour if it is urgent.
+    // A restore takes five hours in this class, one hour with the highest priority.
     attic.restore("letters", RestoreOptions::new().days(10))?;
     assert_eq!(
         attic.restore("letters", RestoreOptions::new()).unwrap_err().code(),
@@ -384,7 +384,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::in_memory()?;
     let locks = store.create_bucket("locks")?;
 
-    // Create if absent: a lock that only one can take.
+    // Create if absent: a lock that only one writer gets.
     let taken = locks.put_with("leader", b"node-1", PutOptions::new().if_absent())?;
     let late = locks.put_with("leader", b"node-2", PutOptions::new().if_absent()).unwrap_err();
     assert_eq!((late.kind(), late.code()), (ErrorKind::Precondition, "FileAlreadyExists"));
@@ -443,7 +443,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     letters.put("to-ann", b"dear ann")?;
     store.close()?;
 
-    // Without the key, or with a wrong one, nothing can be opened, and nothing is changed.
+    // Without the key, or with a wrong one, the store does not open, and nothing is changed.
     assert_eq!(Store::open(path).unwrap_err().kind(), ErrorKind::Denied);
 
     // The passphrase is changed for a key in a file. A real one is random: `head -c 32 /dev/urandom > letters.key`.
@@ -521,7 +521,7 @@ fn main() -> ossicle::Result<()> {
     assert_eq!(letters.shred("copy of mary/1")?.shared_objects, 0);
     assert_eq!(&letters.get("ann/1")?.bytes()?[..], b"dear ann");
 
-    // All of the bucket; and everything that is left in the store, written anew under fresh keys.
+    // The whole bucket; then everything else in the store is encrypted again with fresh keys.
     store.shred_bucket("letters")?;
     store.reencrypt()?;
     assert!(!store.is_shredding()?);
@@ -548,12 +548,12 @@ fn main() -> ossicle::Result<()> {
     assert_eq!(bucket.head("new")?.encryption().unwrap().to_string(), "KMS:letters");
     assert_eq!(bucket.head("old")?.encryption(), None);
 
-    // What is there is encrypted by copying it onto itself.
+    // An existing object is encrypted by copying it onto itself.
     bucket.copy("old", "old")?;
     assert_eq!(bucket.head("old")?.encryption().unwrap().key_id(), Some("letters"));
     store.close()?;
 
-    // Whoever opens the store without that key reads everything else, and moves, copies and backs up all of it.
+    // Without that key everything else can be read, and all objects can be renamed, copied and backed up.
     let store = Store::builder("/store").vfs(disk).open()?;
     let bucket = store.bucket("letters")?;
     assert_eq!(bucket.get("new").unwrap_err().kind(), ErrorKind::Denied);
@@ -583,7 +583,7 @@ fn main() -> ossicle::Result<()> {
         "AccessDenied"
     );
 
-    // A copy for somebody else is encrypted anew; without another key it shares the body, and needs none.
+    // A copy with another key is encrypted again; a copy without one shares the body, and needs no key.
     bucket.copy_from(
         &bucket,
         "to-ann",
@@ -809,7 +809,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     upload.complete(&parts)?;
     assert_eq!(videos.head("film.mp4")?.size, 3 * 200 * 1024);
 
-    // What was begun and left can be listed and aborted.
+    // Unfinished uploads can be listed and aborted.
     let abandoned = videos.upload("other.mp4", UploadOptions::new())?;
     assert_eq!(videos.uploads(ListOptions::new())?.count(), 1);
     abandoned.abort()?;
@@ -838,7 +838,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(&store.as_of(before)?.bucket("config")?.get("limits")?.bytes()?[..], b"10");
     let now = store.as_of(SystemTime::now())?;
     assert!(!now.bucket("config")?.exists("limits")?);
-    // What only the past needs is told apart from what is live.
+    // Bytes that only the past needs are counted apart.
     assert_eq!((store.usage()?.bytes, store.usage()?.pinned_bytes), (0, 4));
     Ok(())
 }
@@ -893,7 +893,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     books.set_legal_hold("draft", false)?;
     books.put("draft", b"changed")?;
 
-    // A quota bounds a bucket; what would go beyond is refused and nothing else happens.
+    // A quota limits a bucket; a write that would exceed it fails, and nothing else happens.
     books.set_config(&Quota { bytes: Some(1000), ..Quota::default() })?;
     assert_eq!(books.put("big", vec![0; 2000]).unwrap_err().kind(), ErrorKind::Quota);
     Ok(())
@@ -923,7 +923,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let middle = logs.get_with("2026/march", ossicle::GetOptions::new().range(31..61))?.bytes()?;
     assert_eq!(&middle[..], &text.as_bytes()[31..61]);
 
-    // Short ones wait for company, and a change of class is a change of one row: maintenance moves the bytes.
+    // A change of class changes one row; maintenance moves the bytes later, and packs short bodies together.
     logs.put("2026/april", &text)?;
     logs.set_storage_class("2026/april", StorageClass::Archive)?;
     store.maintain(Duration::from_secs(10))?;
@@ -985,7 +985,7 @@ fn main() -> ossicle::Result<()> {
     })?;
     let mut range = RowRange::all();
     loop {
-        // Take a page, then write: what is listed is lent by the transaction.
+        // Take a page, then write: the iterator borrows the transaction.
         let last = store.write(|tx| {
             let page = tx.rows("jobs", range.clone())?.take(10).collect::<ossicle::Result<Vec<_>>>()?;
             for (key, _) in page.iter().filter(|(_, value)| value == "old") {

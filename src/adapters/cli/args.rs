@@ -32,11 +32,11 @@ pub struct Invocation {
     /// The directory of the store
     #[arg(short, long, global = true, env = "OSSICLE_STORE", value_name = "DIR", hide_env_values = true)]
     pub store: Option<PathBuf>,
-    /// The file with the key of an encrypted store: 32 bytes, or 64 hexadecimal digits. A store that is made is encrypted
+    /// The file with the key of an encrypted store: 32 bytes, or 64 hexadecimal digits. A new store is encrypted with it
     #[arg(long, global = true, env = "OSSICLE_KEY_FILE", value_name = "FILE", hide_env_values = true)]
     pub key_file: Option<PathBuf>,
-    /// Open the store with a passphrase, or make an encrypted one: that in the environment variable OSSICLE_PASSPHRASE if
-    /// it is set, else one that is asked for. Without this flag the variable opens stores that need it, and no more
+    /// Open the store with a passphrase, or make an encrypted one: the one in the environment variable OSSICLE_PASSPHRASE,
+    /// else one that is asked for. Without this flag the variable only opens stores that are encrypted with a passphrase
     #[arg(long, global = true, conflicts_with = "key_file")]
     pub passphrase: bool,
     /// A named key for `--sse KMS:NAME`, in a file as the key of a store is; may be given often
@@ -50,9 +50,9 @@ pub struct Invocation {
 pub enum Command {
     /// Make a bucket (and the store, if it is missing)
     Mb(MbArgs),
-    /// Remove an empty bucket, or a fork with all that was written to it
+    /// Remove an empty bucket, or a fork with everything in it
     Rb(BucketArgs),
-    /// List the buckets, or what is in one
+    /// List the buckets, or the objects in one
     Ls(LsArgs),
     /// Write a file, or standard input, as an object
     Put(PutArgs),
@@ -62,19 +62,19 @@ pub enum Command {
     Cat(CatArgs),
     /// Delete objects
     Rm(RmArgs),
-    /// Show what is known of an object
+    /// Show the metadata of an object
     Stat(StatArgs),
-    /// Copy an object, or with `-r` what lies below a key; no byte is copied
+    /// Copy an object, or with `-r` everything below a key; the bodies are shared, not copied
     Cp(CpArgs),
-    /// Give an object another key, or with `-r` everything below one; no byte is copied
+    /// Rename an object, or with `-r` everything below a key; no body is copied
     Mv(MvArgs),
     /// Show the tags of an object, or replace them
     Tag(TagArgs),
     /// Show the storage class of an object, or change it
     Class(ClassArgs),
-    /// Show where the bodies of each storage class lie, or say where
+    /// Show or set where the bodies of each storage class are stored
     Tier(TierArgs),
-    /// Ask for the body of an object in an archive class, to be read for some days
+    /// Restore an object in an archive class, so that it can be read for some days
     Restore(RestoreArgs),
     /// Show or set whether a bucket keeps versions
     Versioning(VersioningArgs),
@@ -82,13 +82,13 @@ pub enum Command {
     Versions(VersionsArgs),
     /// Bring deleted objects back, in a bucket that keeps versions
     Undelete(UndeleteArgs),
-    /// Make a bucket that begins as another one is, at no cost
+    /// Make a bucket as a copy of another one; no object is copied
     Fork(ForkArgs),
     /// List the keys under which two buckets differ: `+` added, `-` removed, `~` changed
     Diff(DiffArgs),
     /// Show or set for how long the past can be read (`ls --as-of`)
     History(HistoryArgs),
-    /// Show or set the lifecycle rules of a bucket, see what they would do, or carry them out
+    /// Show or set the lifecycle rules of a bucket, preview what they would do, or run them now
     Lifecycle {
         #[command(subcommand)]
         command: LifecycleCommand,
@@ -98,41 +98,41 @@ pub enum Command {
         #[command(subcommand)]
         command: EncryptionCommand,
     },
-    /// Show or set how much a bucket or the store may hold, and what goes first when there is more
+    /// Show or set how much a bucket or the store may hold, and what is evicted first
     Budget {
         #[command(subcommand)]
         command: BudgetCommand,
     },
     /// Pin an object, so that no budget evicts it
     Pin(PinArgs),
-    /// Take the pin off an object
+    /// Remove the pin of an object
     Unpin(PinArgs),
-    /// Show what an object says of being evicted, or set it
+    /// Show or set whether and how soon an object may be evicted
     Keep(KeepArgs),
     /// Count objects and bytes under a prefix, or in every bucket
     Du(DuArgs),
-    /// Take a directory tree in; run again, it takes only what changed
+    /// Import a directory tree; run again, it imports only what changed
     Import(ImportArgs),
-    /// Write objects out as a directory tree; run again, it writes only what is missing
+    /// Export objects as a directory tree; run again, it writes only what is missing
     Export(ExportArgs),
-    /// Tell what happened, commit by commit
+    /// Show what happened, commit by commit
     Feed(FeedArgs),
     /// Read everything and list what is damaged; changes nothing
     Verify,
-    /// Give back all the disk space that can be had
+    /// Reclaim all disk space that can be reclaimed
     Compact,
-    /// Show facts about the store
+    /// Show the size and the state of the store
     Info,
-    /// Show what an encrypted store is opened with, or change it
+    /// Show or change the key of an encrypted store; shred objects
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Back a store up into a directory; run again, it copies only what is new
+    /// Back up a store into a directory; run again, it copies only what is new
     Backup(BackupArgs),
     /// Copy a backup to a new directory and check all of it
     RestoreBackup(RestoreBackupArgs),
     /// Write what can be read of a damaged store into a new one; the damaged one is not changed
     Salvage(SalvageArgs),
-    /// See all of it at work on a real directory, checked file by file
+    /// Try everything on a real directory, checked file by file
     Tour(TourArgs),
 }
 
@@ -140,14 +140,14 @@ pub enum Command {
 pub enum KeyCommand {
     /// Show the name of the key
     Show,
-    /// Change the key that opens the store, in no time: the old one opens it no more, but backups that were made before
+    /// Change the key that opens the store, at once: the old key then opens only backups that were made before
     Rotate(RotateArgs),
-    /// Wrap the root key anew with the same key: a passphrase is then worked out as this version does it
+    /// Wrap the root key again with the same key: a passphrase is then worked out as this version does it
     Rewrap,
     /// Delete an object, all under a prefix or a bucket, and destroy the keys of what was deleted, so that nobody ever
     /// reads it again; backups and copies of the store are not reached
     Shred(ShredArgs),
-    /// Encrypt everything in the store anew with fresh keys; takes as long as copying it
+    /// Encrypt everything in the store again with fresh keys; takes as long as copying it
     Reencrypt,
 }
 
@@ -155,13 +155,13 @@ pub enum KeyCommand {
 pub struct ShredArgs {
     /// The bucket, which is shredded itself if no key and no prefix is named
     pub bucket: String,
-    /// The key of an object, of which every version goes
+    /// The key of an object, of which every version is shredded
     #[arg(conflicts_with = "prefix")]
     pub key: Option<String>,
     /// Every key with this prefix
     #[arg(long)]
     pub prefix: Option<String>,
-    /// Yes, for ever
+    /// Confirm: this cannot be undone
     #[arg(long)]
     pub yes: bool,
 }
@@ -195,9 +195,9 @@ pub struct BucketArgs {
 pub enum LifecycleCommand {
     /// Write the rules to standard output, in OSS's XML
     Show(NamedArgs),
-    /// Set the rules, over those there were
+    /// Set the rules, replacing the earlier ones
     Set(LifecycleSetArgs),
-    /// Take all rules away
+    /// Remove all rules
     Clear(NamedArgs),
     /// List what the run of a day would do: the action, the rule, the key, the version or upload; nothing is changed
     Preview(LifecyclePreviewArgs),
@@ -324,7 +324,7 @@ pub struct RmArgs {
     /// marker, and what is none gets none
     #[arg(short, long)]
     pub recursive: bool,
-    /// What is not there is fine: the exit code is 0
+    /// Succeed if an object does not exist
     #[arg(short, long)]
     pub force: bool,
 }

@@ -28,7 +28,7 @@ pub struct SealArgs {
 /// A key that is brought along.
 #[derive(Debug, Args)]
 pub struct CustomerArgs {
-    /// The file with a key of your own for this object: 32 bytes, or 64 hexadecimal digits. Whoever reads it needs it too
+    /// The file with a key of your own for this object: 32 bytes, or 64 hexadecimal digits. Reading the object needs it too
     #[arg(long, value_name = "FILE")]
     pub customer_key: Option<PathBuf>,
 }
@@ -41,9 +41,9 @@ pub enum EncryptionCommand {
     Set(EncryptionSetArgs),
     /// Encrypt nothing more by default; what is there stays as it is
     Clear(BucketNamed),
-    /// Give the bucket new keys for what is written from now on, in no time
+    /// Make new keys for what is written to the bucket from now on
     Rotate(BucketNamed),
-    /// Write anew what older keys of the bucket have encrypted, and remove those keys
+    /// Encrypt again what older keys of the bucket have encrypted, and remove those keys
     Reencrypt(BucketNamed),
 }
 
@@ -159,7 +159,7 @@ pub fn command(
                 if !done.more {
                     let (bodies, bytes) = (words::counted(bodies, "body"), words::bytes(bytes));
                     let (removed, left) = (words::counted(done.keys_removed, "older key"), done.keys_left);
-                    writeln!(out, "{bodies} ({bytes}) written anew, {removed} removed, {left} left")?;
+                    writeln!(out, "{bodies} ({bytes}) encrypted again, {removed} removed, {left} left")?;
                     return Ok(store.close()?);
                 }
             }

@@ -171,14 +171,14 @@ pub fn command(store: Option<&Path>, command: &KeyCommand, out: &mut dyn Write) 
                 // It was opened without a key.
                 _ => return Err(Failure::of("the store is not encrypted")),
             }
-            writeln!(out, "wrapped anew with {}", named(&store))?;
+            writeln!(out, "wrapped again with {}", named(&store))?;
             store.close().map_err(Failure::from)
         }
         KeyCommand::Shred(args) => shred(store, args, out),
         KeyCommand::Reencrypt => {
             let store = opening::to_write(store)?;
             let done = store.reencrypt()?;
-            writeln!(out, "encrypted anew: {}", words::counted(done.segments, "segment"))?;
+            writeln!(out, "encrypted again: {}", words::counted(done.segments, "segment"))?;
             store.close().map_err(Failure::from)
         }
     }

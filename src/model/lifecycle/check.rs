@@ -77,7 +77,10 @@ fn named(rule: &Rule, place: usize) -> String {
 }
 
 impl Lifecycle {
-    /// Whether OSS would take these rules: `InvalidArgument` if not, saying which one is wrong and what to do.
+    /// Checks the rules by what OSS accepts, as [`set_config`](crate::Bucket::set_config) does.
+    ///
+    /// # Errors
+    /// `InvalidArgument` if OSS would refuse them; the message names the rule and says what to do.
     pub fn check(&self) -> Result<()> {
         if self.rules.is_empty() {
             return Err(invalid("a lifecycle has at least one rule; clear it to have none".to_string()));
