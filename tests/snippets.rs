@@ -15,6 +15,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[allow(clippy::print_stdout, reason = "programs of users may speak")]
+#[allow(clippy::needless_question_mark, reason = "some of them fail with one type, some with another")]
 mod programs {
     include!("snippets/programs.rs");
 }
@@ -112,7 +114,7 @@ fn written_out() -> String {
             let name = name_of(&page, number + 1);
             let gate =
                 if page == CLIENT_ENCRYPTION { "#[cfg(feature = \"client-encryption\")]\n" } else { "" };
-            write!(list, "    {gate}(\"{page}, program {}\", {name}::run),\n", number + 1)
+            writeln!(list, "    {gate}(\"{page}, program {}\", {name}::run),", number + 1)
                 .expect("into memory");
             write!(
                 modules,
