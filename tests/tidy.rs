@@ -578,6 +578,22 @@ fn the_readme_and_the_crate_promise_the_same() {
 }
 
 #[test]
+fn pages_for_users_are_plain_english() {
+    let mut pages = files_below("docs/cookbook", ".md");
+    pages.push("README.md".to_owned());
+    pages.extend(
+        ["bad-day", "comparison", "faq", "sizing-and-tuning", "upgrading"]
+            .map(|name| format!("docs/{name}.md")),
+    );
+    let mut found: Vec<Finding> =
+        pages.iter().flat_map(|path| document(path, public_docs::private_words)).collect();
+    for file in sources(&["src/api", "src/model"]) {
+        found.extend(public_docs::private_words(&file.path, &file.text));
+    }
+    demand_none(found);
+}
+
+#[test]
 fn the_architecture_page_is_short_and_names_every_room() {
     demand_none(document("ARCHITECTURE.md", architecture));
 }

@@ -1,4 +1,4 @@
-//! Content headers: what HTTP says about a body besides its media type, kept for whoever serves it.
+//! Content headers: what HTTP says about a body besides its media type, kept for the program that serves it.
 
 use crate::error::{Error, Result};
 

@@ -225,6 +225,14 @@ fn promises_are_read_from_pages_and_comments_alike() {
 }
 
 #[test]
+fn words_of_this_house_are_refused_where_users_read() {
+    let count = |path: &str, text: &str| public_docs::private_words(path, text).len();
+    assert_eq!(count("README.md", "Whoever reads it, makes it anew.\n"), 2);
+    assert_eq!(count("README.md", "Somebody reads it and makes it again; `canewort`.\n"), 0);
+    assert_eq!(count("src/api/a.rs", "/// It comes back by and by.\nlet anew = 1; // anew\n"), 1);
+}
+
+#[test]
 fn hazards_without_a_living_test_are_refused() {
     let tests: BTreeSet<String> = ["torn_tail", "full_disk"].map(str::to_owned).into();
     let count = |text: &str| hazards("docs/HAZARDS.md", text, &tests).len();

@@ -117,3 +117,28 @@ pub(crate) fn promises(page: &str) -> Vec<String> {
     }
     found
 }
+
+/// Words that only this house used, and what to write instead.
+const PRIVATE_WORDS: [(&str, &str); 5] = [
+    ("anew", "say `again`, or what is made"),
+    ("whoever", "name who it is"),
+    ("by and by", "say `in the background`"),
+    ("leave word", "say `enqueue`"),
+    ("what is left of", "name the thing"),
+];
+
+/// Lines that people read, with words that only this house used. Of a source file, its documentation.
+pub(crate) fn private_words(path: &str, text: &str) -> Vec<Finding> {
+    let is_source = path.ends_with(".rs");
+    let mut found = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let is_read = !is_source || ["///", "//!"].iter().any(|mark| line.trim_start().starts_with(mark));
+        let line = line.to_lowercase();
+        for (word, advice) in
+            PRIVATE_WORDS.iter().filter(|(word, _)| is_read && words(&line, word).next().is_some())
+        {
+            found.push(finding(path, number + 1, format!("{word:?}: {advice}")));
+        }
+    }
+    found
+}

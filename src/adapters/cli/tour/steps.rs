@@ -303,7 +303,7 @@ impl<'a> Tour<'a> {
         let lost = words::bytes(lost);
         let took = words::time(took);
         self.tell(format!(
-            "Threw the index file away ({lost}); the next opening made it anew from the log in {took}."
+            "Threw the index file away ({lost}); the next opening rebuilt it from the log in {took}."
         ))
     }
 
