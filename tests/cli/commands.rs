@@ -212,6 +212,13 @@ fn an_index_that_is_damaged_alone_is_removed_and_made_again() {
 }
 
 #[test]
+fn without_a_command_the_help_is_shown_as_it_is() {
+    let ran = crate::tool::ran(crate::tool::bare(&[]).output().unwrap());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.starts_with("An object store in a directory"), "no error stands before it: {ran:?}");
+}
+
+#[test]
 fn readers_may_be_many() {
     let tool = Tool::new();
     tool.plant(&[("a", "1")], ossicle::PutOptions::new);

@@ -21,12 +21,12 @@ use crate::{RestorePriority, StorageClass};
         ossicle ls -l photos\n  \
         ossicle export photos /tmp/again\n\n\
         Exit codes:\n  \
-        0    done; a list with nothing in it too, if no name was asked for, and a state that was so already\n  \
-        1    something failed, or was not done because nothing of the name is there; which and why is on standard\n       \
-             error, and the rest was done. `rm -f` takes what is not there for deleted\n  \
+        0    done; also an empty list of a whole bucket or store, and a state that was so already\n  \
+        1    something failed, or nothing of that name exists; standard error says which and why, and the rest was\n       \
+             done. With `rm -f` a missing object is no failure\n  \
         2    wrong command line; nothing was done\n  \
         130  stopped by Ctrl-C\n\n\
-        OSSICLE_PASSPHRASE is taken where a store asks for a passphrase, and never makes an encrypted one by itself."
+        OSSICLE_PASSPHRASE opens a store that is encrypted with a passphrase; by itself it makes no encrypted one."
 )]
 pub struct Invocation {
     /// The directory of the store

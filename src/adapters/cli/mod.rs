@@ -141,6 +141,10 @@ fn parted(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(2);
+    }
     let text = error.render().to_string();
     Failure::Usage(text.strip_prefix("error: ").unwrap_or(&text).trim_end().to_string()).tell()
 }
