@@ -52,11 +52,11 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// What writing a bucket's objects anew came to.
+/// What [`Bucket::reencrypt`](crate::Bucket::reencrypt) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reencrypted {
-    /// How many bodies were written anew: of objects, versions and the retained past.
+    /// The number of bodies that were encrypted again: of objects, versions and the retained past.
     pub bodies: u64,
     /// Their bytes.
     pub bytes: u64,
