@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, decode_body};
+use super::codec::{Row, decode_body};
 
 /// A bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Row for BucketRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<BucketRow, &'static str> {
         if schema != 1 {
-            return Err(crate::format::row::UNKNOWN);
+            return Err(super::codec::UNKNOWN);
         }
         let First { id, created, class } = decode_body(body)?;
         Ok(BucketRow { id, created, class, ..BucketRow::default() })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
+use super::codec::Row;
 
 /// How many bytes may be stored, and what goes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Row;
+use super::codec::Row;
 
 /// How a version is encrypted, beside the encryption of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

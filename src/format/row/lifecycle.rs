@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Row, UNKNOWN, decode_body, encode_body};
+use super::codec::{Row, UNKNOWN, decode_body, encode_body};
 
 /// The lifecycle rules of a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::codec::{Row, decode, decode_body, encode_body, glance, hash, optional_hash};
 use super::envelope::SealRow;
-use super::{Row, decode, decode_body, encode_body, glance, hash, optional_hash};
 
 /// The number of the storage kind that stands for a delete marker; the others are those of `ObjectKind`.
 pub const MARKER: u8 = 4;
@@ -249,7 +249,7 @@ impl Row for ObjectRow {
             return Ok(ObjectRow { superseded: Some(since), ..row });
         }
         if schema != 1 {
-            return Err(crate::format::row::UNKNOWN);
+            return Err(super::codec::UNKNOWN);
         }
         let old: First = decode_body(body)?;
         let First { size, modified, blake3, class, content_type, metadata } = old;
@@ -399,7 +399,7 @@ impl Row for PieceRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<PieceRow, &'static str> {
         if schema != ENVELOPED {
-            return Err(crate::format::row::UNKNOWN);
+            return Err(super::codec::UNKNOWN);
         }
         Ok(PieceRow { enveloped: true, ..decode_body(body)? })
     }
@@ -439,7 +439,7 @@ impl Row for UploadRow {
 
     fn upgrade(schema: u8, body: &[u8]) -> Result<UploadRow, &'static str> {
         if schema != UPLOAD_WITH_MORE {
-            return Err(crate::format::row::UNKNOWN);
+            return Err(super::codec::UNKNOWN);
         }
         let (mut row, keep, seal): (UploadRow, Keep, Option<Box<SealRow>>) = decode_body(body)?;
         let rare = row.object.rare_mut();
