@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::handle::Store;
 use super::listing::{Listing, Names};
 use super::object::Object;
-use super::store::Store;
 use super::writer::ObjectWriter;
 use crate::background::cleanup::make_way;
 use crate::engine::state::engine::Engine;

@@ -1,7 +1,7 @@
 //! Budgets: how much may be stored, what is never evicted, and what would be evicted next.
 
 use super::bucket::Bucket;
-use super::store::Store;
+use super::handle::Store;
 use crate::error::Result;
 use crate::model::{Budget, EvictionPreview};
 use crate::ops::bucket::{budget, eviction_preview};

@@ -3,24 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::store::Store;
+use super::handle::{Maintenance, Store};
 use crate::crypto::KeyProvider;
 use crate::engine::state::engine::Engine;
 use crate::engine::{OpenOptions, Settings, Tier, Unlock};
 use crate::env::{Clock, Entropy, Env, Permissions, Vfs};
 use crate::error::Result;
 use crate::model::StorageClass;
-
-/// Who does the maintenance of a store: checkpoints, reclaiming space, lifecycle rules, budgets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Maintenance {
-    /// A thread that sleeps while there is nothing to do.
-    #[default]
-    Background,
-    /// The program, by [`Store::maintain`]. Without that call memory stays bounded (a write makes a checkpoint then), but space is
-    /// not reclaimed and lifecycle rules do not run.
-    Manual,
-}
 
 /// Opens a store with settings, a key, or for reading only. Made by [`Store::builder`].
 ///
@@ -217,5 +206,39 @@ impl StoreBuilder {
             Engine::open(OpenOptions { dir, env, settings, read_only, create, rebuild_index, unlock })?;
         engine.equip(kms);
         Store::start(engine, maintenance)
+    }
+}
+
+impl Store {
+    /// Opens the store in a directory for writing, with default settings, and makes it if it is missing. The directory is made
+    /// too; the one above it must exist.
+    ///
+    /// ```
+    /// # fn main() -> ossicle::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let path = dir.path().join("photos.store");
+    /// let store = ossicle::Store::open(&path)?;
+    /// store.create_bucket_if_missing("photos")?.put("cat.jpg", b"not really a cat")?;
+    /// store.close()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`StoreBuilder::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Store> {
+        Store::builder(path).open()
+    }
+
+    /// Opens a store with settings, a key, or for reading only; see [`StoreBuilder`].
+    pub fn builder(path: impl AsRef<Path>) -> StoreBuilder {
+        StoreBuilder::new(path.as_ref(), Env::real())
+    }
+
+    /// Makes a new store in memory: the same engine, on a disk that is gone when the store is dropped. For tests and caches.
+    ///
+    /// # Errors
+    /// `InternalError` if the thread that does the maintenance cannot be started.
+    pub fn in_memory() -> Result<Store> {
+        StoreBuilder::new(Path::new("/memory"), Env::memory()).open()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::store::Store;
+use super::handle::Store;
 use super::verify::wrong;
 use crate::catalog::KeyNames;
 use crate::crypto::KeyProvider;

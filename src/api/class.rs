@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::bucket::Bucket;
+use super::handle::Store;
 use super::snapshot::SnapshotBucket;
-use super::store::Store;
 use crate::error::Result;
 use crate::model::{Billing, RestoreStatus, StorageClass};
 use crate::ops::listing::billing;

@@ -6,7 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::bucket::Bucket;
-use super::store::Store;
+use super::handle::Store;
 use crate::background::shred::shred::{self, Shredded, Shredder};
 use crate::background::shred::target::What;
 use crate::crypto::{CustomerKey, KeyProvider, SecretKey, StaticKey};

@@ -1,13 +1,9 @@
 //! Iterators over entries, names and buckets.
 
 use super::batch::Batch;
-use super::bucket::Bucket;
-use super::store::Store;
 use crate::error::Result;
 use crate::model::Entry;
-use crate::ops::bucket::lifetime;
 use crate::ops::listing::walk::{self, Walk};
-use crate::write::context::Reading;
 
 /// The entries of a bucket, in order, all as of the moment the listing began. Ends after an error.
 #[derive(Debug)]
@@ -47,7 +43,7 @@ impl Iterator for Listing {
 }
 
 /// The names of the entries of a bucket, borrowed one by one: nothing is allocated for a name, and the metadata of the objects is
-/// not read. All are as of the moment it began. See [`Bucket::names`].
+/// not read. All are as of the moment it began. See [`Bucket::names`](crate::Bucket::names).
 #[derive(Debug)]
 pub struct Names {
     walk: Option<Walk>,
@@ -82,45 +78,5 @@ impl Names {
         }
         self.at += 1;
         Ok(self.batch.get(self.at - 1))
-    }
-}
-
-/// The buckets of a store, in the order of their names. Ends after an error.
-#[derive(Debug)]
-pub struct Buckets {
-    store: Option<Store>,
-    batch: Batch<Bucket>,
-    last: Option<String>,
-}
-
-impl Buckets {
-    pub(crate) fn new(store: Store) -> Buckets {
-        Buckets { store: Some(store), batch: Batch::new(), last: None }
-    }
-}
-
-impl Iterator for Buckets {
-    type Item = Result<Bucket>;
-
-    fn next(&mut self) -> Option<Result<Bucket>> {
-        if let Some(bucket) = self.batch.next() {
-            return Some(bucket);
-        }
-        let store = self.store.clone()?;
-        let reading = Reading::newest(store.engine());
-        match lifetime::list(&reading, self.last.as_deref()) {
-            Ok(batch) => {
-                self.last = batch.last().map(|reference| reference.name.to_string());
-                if batch.len() < lifetime::BATCH {
-                    self.store = None;
-                }
-                self.batch = Batch::of(batch.into_iter().map(|each| Bucket::new(&store, each)).collect());
-                self.batch.next()
-            }
-            Err(error) => {
-                self.store = None;
-                Some(Err(error))
-            }
-        }
     }
 }

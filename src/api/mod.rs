@@ -8,7 +8,7 @@
 //!
 //! *Stands on*: `maintenance`, `ops`, `engine`, `model`, `env`, `error`.
 //! *Never*: decides anything: a method here picks a verb and hands its options down.
-//! *Read first*: `store.rs`, `bucket.rs`.
+//! *Read first*: `handle.rs`, `store.rs`, `bucket.rs`.
 
 mod append;
 mod attributes;
@@ -21,6 +21,7 @@ mod changes;
 mod class;
 mod encryption;
 mod fork;
+mod handle;
 mod keys;
 mod lifecycle;
 mod listing;
@@ -38,20 +39,21 @@ mod writer;
 
 pub use append::Follow;
 pub use bucket::Bucket;
-pub use builder::{Maintenance, StoreBuilder};
+pub use builder::StoreBuilder;
 pub use care::{BackupOptions, RestoreBackupOptions, SalvageOptions};
 pub use changes::Changes;
 pub use class::TierPlace;
 pub use fork::Differences;
+pub use handle::{Maintenance, Store};
 pub use keys::KeyFile;
 #[cfg(feature = "fuzzing")]
 pub(crate) use keys::parse as parse_key_file;
 pub use lifecycle::LifecyclePreview;
-pub use listing::{Buckets, Listing, Names};
+pub use listing::{Listing, Names};
 pub use object::Object;
 pub use rows::Rows;
 pub use snapshot::{Snapshot, SnapshotBucket};
-pub use store::Store;
+pub use store::Buckets;
 pub use transaction::{Transaction, WriteOptions};
 pub use upload::{Upload, Uploads};
 pub use verify::VerifyOptions;

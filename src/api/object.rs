@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_body_that_claims_more_than_there_is_ends_in_corrupt_and_not_in_memory() {
-        let store = super::super::store::Store::in_memory().unwrap();
+        let store = super::super::handle::Store::in_memory().unwrap();
         let bucket = store.create_bucket("bucket").unwrap();
         bucket.put("packed", vec![1; 1000]).unwrap();
         let view = store.engine().view();

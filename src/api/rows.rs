@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::handle::Store;
 use super::snapshot::Snapshot;
-use super::store::Store;
 use super::transaction::Transaction;
 use crate::error::Result;
 use crate::ops::rows::range::RowRange;

@@ -1,147 +1,33 @@
 //! The store: an opened directory, and the way to its buckets.
 
-use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
+use super::batch::Batch;
 use super::bucket::Bucket;
-use super::builder::{Maintenance, StoreBuilder};
 use super::changes::Changes;
-use super::listing::Buckets;
+use super::handle::Store;
 use super::snapshot::Snapshot;
 use super::transaction::{Transaction, WriteOptions};
 use super::verify::VerifyOptions;
 use crate::background::compact::{self, CompactOptions};
 use crate::background::report::MaintainReport;
-use crate::background::scheduler::Scheduler;
 use crate::background::work;
-use crate::engine::state::engine::Engine;
-use crate::engine::{Stats, View};
-use crate::env::Env;
+use crate::engine::Stats;
 use crate::error::Result;
 use crate::model::{FeedCursor, Lsn, Usage};
 use crate::ops::bucket::history::{self, AsOf};
 use crate::ops::bucket::lifetime::{self, CreateBucketOptions};
-use crate::ops::bucket::{budget, feed, fork, removal};
+use crate::ops::bucket::{feed, fork, removal};
 use crate::ops::listing::usage::{self, UsageOptions};
 use crate::ops::rows::rows;
 use crate::rescue::VerifyReport;
 use crate::write::access_times;
 use crate::write::context::Reading;
 
-/// An opened store. Cheap to clone, and may be used from any thread; when the last clone (and the last [`Bucket`] of it) is
-/// dropped, it is closed.
-///
-/// It belongs to the process that has opened it. In one that is forked from that, every call answers `StoreClosed` and
-/// dropping it does nothing; open the store again there. It stays in the directory that was opened, whatever becomes of the
-/// working directory; if that directory is moved, removed or replaced, writing ends with `StoreClosed`.
-///
-/// ```
-/// # fn main() -> ossicle::Result<()> {
-/// let store = ossicle::Store::in_memory()?;
-/// let cats = store.create_bucket("cats")?;
-/// cats.put("tom", b"meow")?;
-/// assert_eq!(&cats.get("tom")?.bytes()?[..], b"meow");
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Errors of reading
-/// Every call that reads can fail like this, besides what its own documentation says. It changes nothing then.
-///
-/// - `StoreClosed` if the store was closed, or was opened by the process that this one was forked from.
-/// - `Corrupt` if bytes on the disk are not those that were written there. The message names file and place.
-/// - `TierOutOfService` if a body lies in a [tier](Store::tier) whose directory cannot be used.
-/// - `InternalError` if the operating system reports a failure, such as too many open files.
-///
-/// # Errors of writing
-/// Every call that changes the store can fail like this, and as every read. Unless it says `CommitUnknown`, nothing of the
-/// call has happened.
-///
-/// - `AccessDenied` if the store was opened with [`read_only(true)`](StoreBuilder::read_only).
-/// - `StorageFull` if the disk is full. Calls that delete go on, out of
-///   [`Settings::reserve_bytes`](crate::Settings::reserve_bytes).
-/// - `StoreClosed` also if the store takes no more writes: after an error that [`is_fatal`](crate::Error::is_fatal), or because
-///   its directory or its lock was moved, removed or replaced. Open it again.
-/// - `CommitUnknown` if a write or a sync failed so that only opening the store again tells whether the last commits survive.
-/// - `OperationConflict` on a thread that is inside a [transaction](Store::write) that has read: write through that.
-#[derive(Clone, Debug)]
-pub struct Store(Arc<Open>);
-
-#[derive(Debug)]
-struct Open {
-    engine: Arc<Engine>,
-    scheduler: Mutex<Option<Scheduler>>,
-    /// What the snapshots that are held show.
-    snapshots: Mutex<Vec<Weak<View>>>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.engine.check_here().is_err() {
-            return;
-        }
-        drop(self.scheduler.lock().take());
-        // What readers have touched is worth a try, and nothing that closing would fail for.
-        let _ = access_times::flush_all(&self.engine);
-        // Nobody is left to be told; what was acknowledged as synced is durable in any case.
-        let _ = self.engine.close();
-    }
-}
-
 impl Store {
-    /// Opens the store in a directory for writing, with default settings, and makes it if it is missing. The directory is made
-    /// too; the one above it must exist.
-    ///
-    /// ```
-    /// # fn main() -> ossicle::Result<()> {
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let path = dir.path().join("photos.store");
-    /// let store = ossicle::Store::open(&path)?;
-    /// store.create_bucket_if_missing("photos")?.put("cat.jpg", b"not really a cat")?;
-    /// store.close()
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// Those of [`StoreBuilder::open`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Store> {
-        Store::builder(path).open()
-    }
-
-    /// Opens a store with settings, a key, or for reading only; see [`StoreBuilder`].
-    pub fn builder(path: impl AsRef<Path>) -> StoreBuilder {
-        StoreBuilder::new(path.as_ref(), Env::real())
-    }
-
-    /// Makes a new store in memory: the same engine, on a disk that is gone when the store is dropped. For tests and caches.
-    ///
-    /// # Errors
-    /// `InternalError` if the thread that does the maintenance cannot be started.
-    pub fn in_memory() -> Result<Store> {
-        StoreBuilder::new(Path::new("/memory"), Env::memory()).open()
-    }
-
-    pub(crate) fn start(engine: Engine, maintenance: Maintenance) -> Result<Store> {
-        let engine = Arc::new(engine);
-        history::begin(&engine)?;
-        budget::begin(&engine)?;
-        let background = maintenance == Maintenance::Background && !engine.is_read_only();
-        let scheduler = background.then(|| Scheduler::start(engine.clone())).transpose()?;
-        Ok(Store(Arc::new(Open { engine, scheduler: Mutex::new(scheduler), snapshots: Mutex::default() })))
-    }
-
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
-        &self.0.engine
-    }
-
-    pub(super) fn reading(&self) -> Reading {
-        Reading::newest(&self.0.engine)
-    }
-
     /// Makes a bucket. Durable when it returns. The name has 3 to 63 lower-case letters, digits and hyphens.
     ///
     /// # Errors
@@ -509,7 +395,7 @@ impl Store {
     }
 
     /// Does the maintenance that is due (space, lifecycle rules, budgets, tiers), for about as long as `budget` says. For stores
-    /// opened with [`Maintenance::Manual`]; others do it in the background.
+    /// opened with [`Maintenance::Manual`](crate::Maintenance::Manual); others do it in the background.
     ///
     /// # Errors
     /// [Those of writing](crate::Store#errors-of-writing). What was done by then stays done.
@@ -535,7 +421,7 @@ impl Store {
         options.run(self.engine())
     }
 
-    /// Moves a store that was opened with [`read_only(true)`](StoreBuilder::read_only) to the newest durable state, and
+    /// Moves a store that was opened with [`read_only(true)`](crate::StoreBuilder::read_only) to the newest durable state, and
     /// says which commit is the last in it. Every commit that was acknowledged as [synced](crate::Durability::Synced),
     /// in whatever process, before this was called is in it, and none that a loss of power could still take back while
     /// its writer lives. If there is no writer, or it was killed, the state is what opening for writing would find.
@@ -569,5 +455,45 @@ impl Store {
         drop(self.0.scheduler.lock().take());
         let _ = access_times::flush_all(self.engine());
         self.engine().close()
+    }
+}
+
+/// The buckets of a store, in the order of their names. Ends after an error.
+#[derive(Debug)]
+pub struct Buckets {
+    store: Option<Store>,
+    batch: Batch<Bucket>,
+    last: Option<String>,
+}
+
+impl Buckets {
+    pub(crate) fn new(store: Store) -> Buckets {
+        Buckets { store: Some(store), batch: Batch::new(), last: None }
+    }
+}
+
+impl Iterator for Buckets {
+    type Item = Result<Bucket>;
+
+    fn next(&mut self) -> Option<Result<Bucket>> {
+        if let Some(bucket) = self.batch.next() {
+            return Some(bucket);
+        }
+        let store = self.store.clone()?;
+        let reading = Reading::newest(store.engine());
+        match lifetime::list(&reading, self.last.as_deref()) {
+            Ok(batch) => {
+                self.last = batch.last().map(|reference| reference.name.to_string());
+                if batch.len() < lifetime::BATCH {
+                    self.store = None;
+                }
+                self.batch = Batch::of(batch.into_iter().map(|each| Bucket::new(&store, each)).collect());
+                self.batch.next()
+            }
+            Err(error) => {
+                self.store = None;
+                Some(Err(error))
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::Batch;
 use super::bucket::Bucket;
-use super::store::Store;
+use super::handle::Store;
 use crate::crypto::CustomerKey;
 use crate::error::Result;
 use crate::model::{Durability, UploadId};

@@ -10,7 +10,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::aes::cipher::KeyInit;
 use aes_gcm::{AeadInOut, Aes256Gcm};
 
-use super::Forged;
+use super::forged::Forged;
 use super::nonces::Nonces;
 use super::secret::SecretKey;
 use super::xaes::NONCE_LEN;

@@ -142,9 +142,9 @@ impl fmt::Debug for EnvelopeWriter {
 mod tests {
     use std::convert::Infallible;
 
+    use super::super::forged::Forged;
     use super::super::nonces::tests::Stuck;
     use super::*;
-    use crate::crypto::Forged;
 
     fn nonces() -> Arc<Nonces> {
         Arc::new(Nonces::new(&SecretKey::new([1; 32]), b"", Arc::new(Stuck)))

@@ -26,6 +26,7 @@
 mod chunks;
 mod contexts;
 mod envelope;
+mod forged;
 mod keyring;
 mod nonces;
 mod provider;
@@ -36,6 +37,7 @@ mod xaes;
 
 pub use chunks::{BODY_NONCE_LEN, ChunkSealer, TAG_LEN};
 pub use envelope::{ENVELOPE_CHUNK, ENVELOPE_HEAD, EnvelopeKey, EnvelopeWriter, SEALED_CHUNK, enveloped_len};
+pub use forged::Forged;
 pub use keyring::{BodyPlace, KEPT_LEN, Keyring, Locked, ShredRoot, Wrapped};
 pub use nonces::{Chance, Nonces};
 #[cfg(feature = "fuzzing")]
@@ -44,7 +46,3 @@ pub use provider::{KeyCallback, KeyProvider, Passphrase, StaticKey};
 pub use sealer::{SEAL_LEN, Sealer};
 pub use secret::SecretKey;
 pub use vault::{CustomerKey, Vault, fingerprint_text};
-
-/// A unit did not open: it was changed, moved, or sealed with another key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forged;

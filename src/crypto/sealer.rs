@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Forged;
+use super::forged::Forged;
 use super::nonces::Nonces;
 use super::secret::SecretKey;
 use super::xaes::{NONCE_LEN, Xaes};

@@ -48,7 +48,7 @@ impl SecretKey {
 
     /// A name for the key that tells nothing of it.
     pub(super) fn mark(&self) -> [u8; 16] {
-        let mark = self.derive(crate::crypto::contexts::MARK, &[]);
+        let mark = self.derive(super::contexts::MARK, &[]);
         *mark.0.first_chunk().expect("32 bytes hold 16")
     }
 }

@@ -206,7 +206,7 @@ fn context(generation: &Generation) -> Vec<u8> {
 }
 
 fn commitment(key: &SecretKey, generation: &Generation) -> [u8; 32] {
-    *key.derive(crate::crypto::contexts::BUCKET_COMMITMENT, &[generation]).as_bytes()
+    *key.derive(super::contexts::BUCKET_COMMITMENT, &[generation]).as_bytes()
 }
 
 impl fmt::Debug for Vault {

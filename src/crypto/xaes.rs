@@ -6,7 +6,7 @@ use aes_gcm::aes::cipher::{BlockCipherEncrypt, KeyInit};
 use aes_gcm::{AeadInOut, Aes256Gcm};
 use zeroize::Zeroize;
 
-use super::Forged;
+use super::forged::Forged;
 use super::secret::SecretKey;
 
 /// Bytes of a nonce.

@@ -25,6 +25,7 @@ pub mod proposal;
 pub mod relocate;
 pub mod signals;
 pub mod state;
+pub mod view;
 
 pub use crate::segment::Spender;
 pub use commit::commit::Exclusive;
@@ -34,15 +35,15 @@ pub use feed::log_reader::{CommitScan, RawChange, RawCommit, RawPut};
 pub use keys::unlock::Unlock;
 pub use open::options::OpenOptions;
 pub use proposal::proposal::{Change, Moved, NewBody, Proposal, State, What};
-pub use relocate::in_flight::Copying;
 pub use relocate::usage::{Relocated, SegmentUse};
 pub use signals::access_log::Touch;
 pub use signals::eviction_queue::{Listed, Shortlist, Shortlists, Taken};
 pub use signals::stats::{Stats, TierStats};
 pub use state::feed::{StoredCursor, cursor_key, cursors};
+pub use state::in_flight::Copying;
 pub use state::settings::{ReadMode, Settings, Tier};
-pub use state::shared_body::{
+pub use view::shared_body::{
     BLOB_SPACE, BlobHead, Keyed, SharedRef, blob_of, end_key, head_key, key_sum, piece_key, place_of,
 };
-pub use state::spaces::{FORWARD_SPACE, LONE_NUMBERS, MOVE_SPACE, forward_key};
-pub use state::view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};
+pub use view::spaces::{FORWARD_SPACE, LONE_NUMBERS, MOVE_SPACE, forward_key};
+pub use view::view::{BodyReader, OwnedBody, STRUCTURE_SPACE, Stored, View};

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use bytes::Bytes;
+use parking_lot::RwLock;
+
+/// The content of a file as its handles, its maps and its name share it.
+pub(in crate::env) type Content = Arc<RwLock<Blocks>>;
 
 /// The unit in which content is shared, copied and accounted for.
-pub(super) const BLOCK: u64 = 4096;
+pub(in crate::env) const BLOCK: u64 = 4096;
 
 type Block = Arc<[u8; BLOCK as usize]>;
 
@@ -20,7 +23,7 @@ static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
 ///
 /// Bytes of a present block that lie beyond the length are always zero, so that growing needs no work.
 #[derive(Clone, Default)]
-pub(super) struct Blocks {
+pub(in crate::env) struct Blocks {
     present: Arc<BTreeMap<u64, Block>>,
     len: u64,
     /// Blocks below this number take disk even where they are holes.
@@ -30,7 +33,7 @@ pub(super) struct Blocks {
 }
 
 /// Where a write of `len` bytes at `offset` ends, or the refusal that a file system gives beyond its limit.
-pub(super) fn end_of(offset: u64, len: u64) -> io::Result<u64> {
+pub(in crate::env) fn end_of(offset: u64, len: u64) -> io::Result<u64> {
     match offset.checked_add(len) {
         Some(end) if end <= i64::MAX as u64 => Ok(end),
         _ => Err(io::ErrorKind::InvalidInput.into()),
@@ -39,17 +42,17 @@ pub(super) fn end_of(offset: u64, len: u64) -> io::Result<u64> {
 
 impl Blocks {
     /// The length in bytes.
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::env) fn len(&self) -> u64 {
         self.len
     }
 
     /// Bytes of disk that the content takes.
-    pub(super) fn allocated(&self) -> u64 {
+    pub(in crate::env) fn allocated(&self) -> u64 {
         (self.reserved + self.beyond) * BLOCK
     }
 
     /// Copies what there is at `offset` into `buf` and says how much that was.
-    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> usize {
+    pub(in crate::env) fn read(&self, buf: &mut [u8], offset: u64) -> usize {
         let n = self.len.saturating_sub(offset).min(buf.len() as u64) as usize;
         for (at, part) in pieces(offset, n) {
             let into = &mut buf[part];
@@ -62,7 +65,7 @@ impl Blocks {
     }
 
     /// The bytes of a range that lies inside the length: shared if one block holds them all, else copied.
-    pub(super) fn lend(&self, range: Range<u64>) -> Option<Bytes> {
+    pub(in crate::env) fn lend(&self, range: Range<u64>) -> Option<Bytes> {
         if range.start > range.end || range.end > self.len {
             return None;
         }
@@ -79,7 +82,7 @@ impl Blocks {
     }
 
     /// Writes `bytes` at `offset`, growing the content if they reach beyond it.
-    pub(super) fn write(&mut self, bytes: &[u8], offset: u64) {
+    pub(in crate::env) fn write(&mut self, bytes: &[u8], offset: u64) {
         if bytes.is_empty() {
             return;
         }
@@ -101,7 +104,7 @@ impl Blocks {
     }
 
     /// Sets the length. What is cut off is gone; what is added is a hole.
-    pub(super) fn set_len(&mut self, len: u64) {
+    pub(in crate::env) fn set_len(&mut self, len: u64) {
         if len < self.len {
             self.cut(len);
         }
@@ -109,7 +112,7 @@ impl Blocks {
     }
 
     /// Puts disk behind `[0, len)` and grows the content to it if it is shorter.
-    pub(super) fn allocate(&mut self, len: u64) {
+    pub(in crate::env) fn allocate(&mut self, len: u64) {
         let blocks = len.div_ceil(BLOCK);
         if blocks > self.reserved {
             self.beyond -= self.present.range(self.reserved..blocks).count() as u64;
@@ -120,7 +123,7 @@ impl Blocks {
 
     /// How many of the `len` bytes at `offset` can be written when only `free` more blocks can be had.
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn fitting(&self, offset: u64, len: u64, mut free: u64) -> u64 {
+    pub(in crate::env) fn fitting(&self, offset: u64, len: u64, mut free: u64) -> u64 {
         if len == 0 {
             return 0;
         }
@@ -138,7 +141,7 @@ impl Blocks {
 
     /// The largest length up to `len` that can be allocated when only `free` more blocks can be had.
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn allocatable(&self, len: u64, free: u64) -> u64 {
+    pub(in crate::env) fn allocatable(&self, len: u64, free: u64) -> u64 {
         let wanted = len.div_ceil(BLOCK);
         let mut number = self.reserved;
         let mut taken = 0;

@@ -2,12 +2,11 @@
 // This is the one place where the wall clock and the steady clock are read.
 #![allow(clippy::disallowed_methods)]
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
-
-use super::Clock;
 
 /// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +66,16 @@ impl Clock for VirtualClock {
     fn monotonic(&self) -> Duration {
         self.0.lock().steady
     }
+}
+
+/// A source of time.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The wall clock. Data, never order: it may jump either way.
+    fn now(&self) -> SystemTime;
+    /// Time since some fixed moment; never goes back.
+    fn monotonic(&self) -> Duration;
+    /// Lets this thread rest. Virtual clocks need not wait.
+    fn rest(&self, _time: Duration) {}
 }
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use std::fmt;
 
 use parking_lot::Mutex;
 
-use super::Entropy;
-
 /// The random source of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
@@ -78,6 +76,15 @@ impl SplitMix {
     pub(super) fn coin(&mut self) -> bool {
         self.next() >> 63 == 1
     }
+}
+
+/// A source of random bytes.
+pub trait Entropy: Send + Sync + fmt::Debug {
+    /// Fills `buf` with random bytes.
+    fn fill(&self, buf: &mut [u8]);
+    /// Hears which nonce an encrypted store uses with which key, named by a mark that tells nothing of it: for tests that
+    /// want to see that no nonce is used twice. Does nothing by default.
+    fn used_nonce(&self, _key: [u8; 16], _nonce: [u8; 24]) {}
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use super::permissions::Permissions;
 use super::process::Process;
 use super::site::Site;
-use super::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
+use super::vfs::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
 
 /// A file system in which some directories are held.
 pub struct Ground {

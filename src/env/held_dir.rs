@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::site::Site;
-use super::{File, FileId, Listed, Lock, LockMode, OpenMode, Vfs, Volume};
+use super::vfs::{File, FileId, Listed, Lock, LockMode, OpenMode, Vfs, Volume};
 
 /// A directory of a disk in memory, by its number.
 pub(super) struct HeldDir<V, P> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::LockMode;
 use super::process::Process;
+use super::vfs::LockMode;
 
 /// The locks held, by what identifies a file.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! What every file system must do, tried on the real one and on its twins alike.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::entropy::SplitMix;
 use super::*;

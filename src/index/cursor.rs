@@ -1,10 +1,10 @@
 //! Walking the map in key order, either way, over all its layers at once.
 
-use super::Index;
-use super::delta_cursor::DeltaCursor;
+use super::index::Index;
 use super::item::Item;
-use super::tree_cursor::TreeCursor;
 use crate::error::Result;
+use crate::index::delta::cursor::DeltaCursor;
+use crate::index::tree::cursor::TreeCursor;
 
 /// A place in the map: at a key, before the first, behind the last, or nowhere yet.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! How much of the file of pages is there for nothing: free pages, and what is empty in those that are used.
 
-use super::pages::PageFile;
-use super::tree::{Tree, Version};
 use crate::error::Result;
 use crate::format::page::PAGE;
+use crate::index::tree::pages::PageFile;
+use crate::index::tree::tree::{Tree, Version};
 
 /// How many leaves are looked at: enough to be right within a few percent.
 const SAMPLES: u64 = 256;
+
 /// Of a page that is written anew, so much is full at least: what does not fit goes into the next.
 const WRITTEN_FULL: u64 = 97;
 

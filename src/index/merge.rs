@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 
-use super::builder::Builder;
-use super::delta::{Delta, Record};
-use super::delta_cursor::DeltaCursor;
 use super::item::{Item, NewItem};
-use super::pages::{PageFile, RootPtr, Writer};
-use super::space::Pin;
-use super::tree::{Tree, Version, item_of};
 use crate::env::Lent;
 use crate::error::Result;
 use crate::format::page::{Child, PAGE, decode_leaf_tail};
+use crate::index::delta::cursor::DeltaCursor;
+use crate::index::delta::delta::Delta;
+use crate::index::delta::record::Record;
+use crate::index::tree::builder::Builder;
+use crate::index::tree::pages::{PageFile, RootPtr, Writer};
+use crate::index::tree::space::Pin;
+use crate::index::tree::tree::{Tree, Version, item_of};
 
 /// A new version whose pages are written but not synced, and which nothing on disk names yet. Dropping it neither
 /// publishes nor abandons it: its pages stay taken until the file is opened again. That is right when it is not

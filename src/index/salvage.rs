@@ -1,12 +1,12 @@
 //! Reading what is left of a damaged tree: every page that can be reached and verified, around those that cannot.
 
 use super::item::Item;
-use super::space::PageSet;
-use super::tree::{Tree, Version, item_of};
 use super::verify::keys_of;
 use crate::env::Lent;
 use crate::error::Result;
 use crate::format::page::{Child, Page};
+use crate::index::tree::space::PageSet;
+use crate::index::tree::tree::{Tree, Version, item_of};
 
 /// Hears what a walk over a damaged tree meets, in key order.
 pub trait Salvager {

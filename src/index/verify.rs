@@ -1,11 +1,11 @@
 //! Reading a whole tree to see whether all of it is right.
 
-use super::pages::RootPtr;
-use super::space::PageSet;
-use super::tree::{Tree, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::page::{Child, Page, Reason};
 use crate::format::weight::Totals;
+use crate::index::tree::pages::RootPtr;
+use crate::index::tree::space::PageSet;
+use crate::index::tree::tree::{Tree, Version};
 
 /// How many problems are kept; more are only counted.
 const PROBLEMS: usize = 1000;

@@ -18,6 +18,7 @@ mod client_encryption;
 mod digest;
 mod encryption;
 mod etag;
+mod expiry;
 mod headers;
 mod kind;
 mod lifecycle;
@@ -44,13 +45,14 @@ pub(crate) use digest::{Crc64, Hasher, crc64_combine};
 pub use digest::{Digests, ObjectDigests};
 pub use encryption::{Encryption, ServerSideEncryption};
 pub use etag::ETag;
+pub use expiry::Expiry;
 pub use headers::ContentHeaders;
 pub use kind::ObjectKind;
-pub use lifecycle::{
-    AccessMonitor, Except, Expiration, Expiry, Lifecycle, LifecycleAction, LifecycleCounts, LifecycleReport,
-    Rule, Transition, When,
-};
-pub(crate) use lifecycle::{Act, DAY, InForce, Plan, Region, Subject, day_of};
+pub use lifecycle::access_monitor::AccessMonitor;
+pub use lifecycle::report::{LifecycleAction, LifecycleCounts, LifecycleReport};
+pub(crate) use lifecycle::rule::DAY;
+pub use lifecycle::rule::{Except, Expiration, Lifecycle, Rule, Transition, When};
+pub(crate) use lifecycle::{Act, InForce, Plan, Region, Subject, day_of};
 pub use lsn::Lsn;
 pub use meta::{Billing, ClassBilling, Durability, Entry, ObjectMeta, Usage};
 pub(crate) use meta::{Rare, check_content_type, check_metadata, from_millis, to_millis};

@@ -185,7 +185,7 @@ fn verify_entries(
 /// Reads a body; its length in segments and the BLAKE3 of all of it.
 fn verify_body(view: &View, body: &crate::engine::OwnedBody) -> Result<(u64, Option<[u8; 32]>)> {
     if let crate::engine::OwnedBody::Shared(shared) = body {
-        crate::engine::state::view::pieces(view, shared.blob, shared.end())?;
+        crate::engine::view::view::pieces(view, shared.blob, shared.end())?;
         return Ok((0, None));
     }
     let mut bytes = 0;

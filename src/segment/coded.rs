@@ -5,11 +5,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::coding::restore;
-use super::handle::BlobSum;
-use super::handle::Segment;
 use super::scan::Scan;
-use super::sealed::FORGED;
-use super::sealed::LOST;
+use super::sealing::{FORGED, LOST};
+use super::segment::{BlobSum, Segment};
 use crate::crypto::{BODY_NONCE_LEN, ChunkSealer, SEAL_LEN, TAG_LEN};
 use crate::env::Planted;
 use crate::error::Result;
@@ -250,15 +248,15 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::bulk::BulkPool;
     use super::super::coding::Coding;
-    use super::super::handle::Identity;
-    use super::super::handle::SegmentMaker;
+    use super::super::maker::Identity;
+    use super::super::maker::SegmentMaker;
+    use super::super::names::bulk_dir;
     use super::super::table::TableCell;
     use super::*;
     use crate::env::{Env, MemoryVfs, Site};
     use crate::error::ErrorKind;
-    use crate::segment::bulk_dir;
+    use crate::segment::bulk::pool::BulkPool;
 
     fn pool(mapped: bool, chunk_log2: u8) -> Arc<BulkPool> {
         let mut env = Env::memory();

@@ -3,8 +3,8 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::handle::LogStart;
-use super::handle::{Segment, SegmentMaker};
+use super::maker::{LogStart, SegmentMaker};
+use super::segment::Segment;
 use super::table::TableCell;
 use crate::env::{File, Site};
 use crate::error::{Error, Result, is_full};

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::handle::BlobSum;
-use super::handle::Segment;
+use super::scan::Hashes;
 use super::scan::Scan;
+use super::segment::{BlobSum, Segment};
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::checksum::crc;
@@ -15,17 +15,6 @@ use crate::format::segment_header::{HEADER_LEN, SegmentKind};
 
 /// How much of a segment tells what packing saves in it.
 const SAMPLE: u64 = 256 << 10;
-
-/// What is done about the hashes that a packed commit leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hashes {
-    /// They are those of the bodies; a body that cannot be read is an error.
-    Real,
-    /// A body that cannot be read has zeros for its hash: for those who save what they can.
-    RealOrZeros,
-    /// All are zeros: for those who only want to know of which keys a commit tells.
-    Zeros,
-}
 
 impl Segment {
     /// The plain form of the payload of a packed commit at `offset`.

@@ -8,13 +8,10 @@
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 
-use super::{bulk_dir, parse_file_name};
+use super::names::{TIERS, bulk_dir, parse_file_name};
 use crate::env::{Env, Listed, OpenMode, Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::checksum::crc;
-
-/// How many tiers there are.
-pub const TIERS: u8 = 5;
 
 /// What the name of a note begins with; a number follows, and the highest counts.
 const NOTE: &str = "place.";
@@ -295,7 +292,7 @@ mod tests {
         let place = find(Some("/colder")).unwrap();
         let dir = place.elsewhere.unwrap();
         assert_eq!(dir, own(Path::new("/colder"), &id, 2));
-        let name = dir.join(crate::segment::file_name(9));
+        let name = dir.join(super::super::names::file_name(9));
         env.vfs.open(&name, OpenMode::CreateNew, Site::BULK_CREATE).unwrap();
         assert_eq!(find(Some("/cold")).unwrap_err().code(), "InvalidArgument");
         let torn = bulk_dir(store, 2).join(note_name(2));

@@ -1,8 +1,7 @@
 //! Walks the records of a segment in order, through positioned reads, and says how it ends.
 
-use super::handle::Segment;
-use super::packed::Hashes;
-use super::sealed::FORGED;
+use super::sealing::FORGED;
+use super::segment::Segment;
 use crate::crypto::TAG_LEN;
 use crate::env::Site;
 use crate::error::{Error, Result};
@@ -389,4 +388,15 @@ pub fn find_durable_mark(segment: &Segment, from: u64, bad: Position) -> Result<
 
 fn too_many(segment: &Segment, at: u64) -> Error {
     segment.corrupt(at, "behind a bad record stand more records than the segment can hold")
+}
+
+/// What is done about the hashes that a packed commit leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hashes {
+    /// They are those of the bodies; a body that cannot be read is an error.
+    Real,
+    /// A body that cannot be read has zeros for its hash: for those who save what they can.
+    RealOrZeros,
+    /// All are zeros: for those who only want to know of which keys a commit tells.
+    Zeros,
 }

@@ -1,63 +1,14 @@
 //! Sealing in a segment of an encrypted store: its records, the chunks of its bodies, and the owners that stand with them.
 
-use std::fmt;
-use std::sync::Arc;
-
 use super::coding::ChunkCoder;
-use super::handle::Segment;
-use crate::crypto::{
-    BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, Keyring, SEAL_LEN, Sealer, SecretKey, TAG_LEN,
-};
+use super::segment::Segment;
+use crate::crypto::{BODY_NONCE_LEN, BodyPlace, ChunkSealer, Forged, SecretKey, TAG_LEN};
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::checksum::crc;
 use crate::format::coded::{self, StoredChunk};
 use crate::format::frame::{self, FLAG_SEALED, FRAME_LEN, Frame, Kind};
 use crate::format::segment_header::SegmentHeader;
-
-/// What is said of a unit that does not open.
-pub const FORGED: &str = "it does not open with the store's key: it was changed, or belongs elsewhere";
-
-/// What is said of a segment that nothing opens any more.
-pub const LOST: &str =
-    "the key of this segment was destroyed when something was shredded, or is lost with the file KEYS";
-
-/// The keys of one segment.
-pub struct Sealing {
-    ring: Arc<Keyring>,
-    /// The secret that everything in the segment hangs on, and what seals its records; none if it was destroyed.
-    keys: Option<(SecretKey, Sealer)>,
-}
-
-impl fmt::Debug for Sealing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealing").field("lost", &self.is_lost()).finish_non_exhaustive()
-    }
-}
-
-impl Sealing {
-    /// Those of the segment with this header.
-    pub fn new(ring: &Arc<Keyring>, header: &SegmentHeader) -> Sealing {
-        let secret = ring.secret(header.id, header.nonce, header.shred);
-        let keys = secret.map(|secret| {
-            let records = ring.segment(&secret, header.id, header.nonce);
-            (secret, records)
-        });
-        Sealing { ring: ring.clone(), keys }
-    }
-
-    /// Whether the secret of the segment was destroyed.
-    pub fn is_lost(&self) -> bool {
-        self.keys.is_none()
-    }
-}
-
-/// At most how many bytes longer a body's record is because it is sealed.
-pub fn most_added(body_len: u64, chunk_log2: u8) -> u64 {
-    let chunks = frame::chunk_count(body_len, chunk_log2);
-    // A tag, a word of the table and a part of a mark for each chunk; what leads to the key, the sealed owner, padding.
-    chunks * (TAG_LEN as u64 + 5) + (BODY_NONCE_LEN + SEAL_LEN) as u64 + frame::ALIGN
-}
 
 /// What the chunks of a body go through on their way out.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::handle::Segment;
+use super::segment::Segment;
 use crate::error::{Error, Result};
 
 /// One version of the table. Cheap to clone; a version keeps every segment in it readable.
@@ -44,7 +44,7 @@ impl Table {
             Ok(at) => Ok(&self.list[at]),
             Err(_) => Err(self.out_of_service().unwrap_or_else(|| {
                 let why = "the index names this segment, but the file is missing";
-                Error::corrupt(crate::segment::file_name(id), 0, why)
+                Error::corrupt(super::names::file_name(id), 0, why)
             })),
         }
     }

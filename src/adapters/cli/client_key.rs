@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
-use super::words;
+use super::format;
 use crate::adapters::client_encryption::{EncryptedBucket, EncryptedObject, Envelope, RsaMasterKey};
 use crate::{Body, Bucket, GetOptions, Object, ObjectMeta, PutOptions, Result};
 
@@ -32,7 +32,7 @@ impl ClientKey {
         let Some(path) = &self.client_key else {
             return Ok(None);
         };
-        let shown = words::path(path);
+        let shown = format::path(path);
         let pem = fs::read_to_string(path).map_err(|error| Failure::about(&shown, &error))?;
         let key = RsaMasterKey::from_pem(&pem).map_err(|error| Failure::of(format!("{shown}: {error}")))?;
         Ok(Some(key))

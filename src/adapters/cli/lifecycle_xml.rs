@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::words;
+use super::format;
 use crate::{Except, Expiration, Lifecycle, Rule, StorageClass, Transition, When};
 
 /// The longest text that is read.
@@ -132,14 +132,14 @@ struct NoncurrentTransitionText {
 
 fn date_of(text: &str) -> Result<SystemTime, Failure> {
     let plain = text.strip_suffix(".000Z").unwrap_or(text);
-    match words::as_of(plain) {
+    match format::as_of(plain) {
         Ok(crate::AsOf::Time(time)) => Ok(time),
         _ => Err(Failure::of(format!("`{text}` is no date: write `2026-02-03T00:00:00.000Z`"))),
     }
 }
 
 fn date_text(date: SystemTime) -> String {
-    words::moment(date).replace(' ', "T").replace('Z', ".000Z")
+    format::moment(date).replace(' ', "T").replace('Z', ".000Z")
 }
 
 fn class_of(text: &str) -> Result<StorageClass, Failure> {

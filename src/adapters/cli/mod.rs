@@ -12,56 +12,44 @@
 //! *Stands on*: the public face.
 //! *Never*: touches a file of a store (but for `tour`, which throws away the index of the store that it made);
 //! prints to a closed pipe twice.
-//! *Read first*: `args.rs` (the commands), `import.rs` and `intake.rs`, `export.rs` and `landing.rs`, `tour.rs`.
+//! *Read first*: `args/args.rs` (the commands), `transfer/import.rs` and `transfer/import_job.rs`, `transfer/export.rs` and `transfer/safe_dir.rs`,
+//! `tour/`.
 
 // The user's files are not the store's: the faulty disk and the virtual clock have no business with them.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod address;
 mod args;
-mod backup;
-mod buckets;
-mod budgets;
-mod care;
-mod classes;
 #[cfg(feature = "client-encryption")]
 mod client_key;
 #[cfg(not(feature = "client-encryption"))]
 #[path = "no_client_key.rs"]
 mod client_key;
-mod encryption;
-mod export;
+mod commands;
 mod failure;
-mod feed;
-mod forks;
-mod import;
-mod intake;
-mod keys;
-mod landing;
-mod lifecycle;
+mod format;
+mod key_options;
 mod lifecycle_xml;
-mod moving;
-mod objects;
+mod named_keys;
 mod opening;
-mod origin;
 mod progress;
-mod roots;
-mod sparse;
+mod report;
 mod stop;
-mod tags;
-mod tally;
 mod tour;
-mod tree;
-mod versions;
+mod transfer;
 mod wording;
-mod words;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use args::{Command, Invocation};
+use args::args::{Command, Invocation};
 use clap::Parser;
+use commands::{
+    backup, buckets, budgets, classes, copy, encryption, feed, forks, keys, lifecycle, maintenance, objects,
+    tags, versions,
+};
 use failure::Failure;
+use transfer::{export, import};
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
@@ -90,8 +78,8 @@ pub fn fuzz_lifecycle(text: &str) {
 }
 
 fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> {
-    keys::choose(&invocation)?;
-    encryption::choose(&invocation.kms_keys);
+    key_options::choose(&invocation)?;
+    named_keys::choose(&invocation.kms_keys);
     let store = invocation.store.as_deref();
     match invocation.command {
         Command::Mb(args) => buckets::make(store, &args, out),
@@ -103,8 +91,8 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Cat(args) => objects::cat(store, &args, out),
         Command::Rm(args) => objects::remove(store, &args, out),
         Command::Stat(args) => objects::stat(store, &args, out),
-        Command::Cp(args) => moving::copy(store, &args, out),
-        Command::Mv(args) => moving::rename(store, &args, out),
+        Command::Cp(args) => copy::copy(store, &args, out),
+        Command::Mv(args) => copy::rename(store, &args, out),
         Command::Tag(args) => tags::command(store, &args, out),
         Command::Class(args) => classes::class(store, &args, out),
         Command::Tier(args) => classes::tier(store, &args, out),
@@ -124,9 +112,9 @@ fn dispatch(invocation: Invocation, out: &mut dyn Write) -> Result<(), Failure> 
         Command::Import(args) => import::command(store, &args, out),
         Command::Export(args) => export::command(store, &args, out),
         Command::Feed(args) => feed::command(store, &args, out),
-        Command::Verify => care::verify(store, out),
-        Command::Compact => care::compact(store, out),
-        Command::Info => care::info(store, out),
+        Command::Verify => maintenance::verify(store, out),
+        Command::Compact => maintenance::compact(store, out),
+        Command::Info => maintenance::info(store, out),
         Command::Key(command) => keys::command(store, &command, out),
         Command::Backup(args) => backup::backup(&args, out),
         Command::RestoreBackup(args) => backup::restore(&args, out),

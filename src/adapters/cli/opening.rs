@@ -5,7 +5,7 @@ use std::path::Path;
 use super::address::Address;
 use super::failure::{Failure, say};
 use super::wording::translated;
-use super::{encryption, keys, words};
+use super::{format, key_options, named_keys};
 use crate::{Bucket, ErrorKind, ListOptions, Store, StoreBuilder};
 
 /// Where the store is.
@@ -16,8 +16,8 @@ pub fn place(store: Option<&Path>) -> Result<&Path, Failure> {
 
 /// Opens the store there in a way of one's own.
 fn open(path: &Path, with: impl Fn(StoreBuilder) -> StoreBuilder) -> Result<crate::Result<Store>, Failure> {
-    keys::unlocked(|| {
-        let builder = encryption::equip(keys::open(Store::builder(path))?)?;
+    key_options::unlocked(|| {
+        let builder = named_keys::equip(key_options::open(Store::builder(path))?)?;
         Ok(with(builder).open())
     })
 }
@@ -55,10 +55,10 @@ pub fn or_make(store: Option<&Path>, with: impl Fn(StoreBuilder) -> StoreBuilder
     let path = place(store)?;
     let is_new = !path.join("SUPERBLOCK").exists();
     if is_new {
-        keys::confirm()?;
+        key_options::confirm()?;
     }
     let opened = open(path, with)?.map_err(|error| explained(path, error))?;
-    if is_new && opened.key_id().is_none() && keys::is_offered() {
+    if is_new && opened.key_id().is_none() && key_options::is_offered() {
         say(
             "the store is made without encryption: OSSICLE_PASSPHRASE counts for a new one with `--passphrase` only",
         );
@@ -86,12 +86,12 @@ pub fn is_empty(bucket: &Bucket, prefix: &str) -> Result<bool, Failure> {
 pub fn nothing_below(at: &Address) -> Failure {
     Failure::of(match at.key.is_empty() {
         true => format!("there is nothing in {}", at.bucket),
-        false => format!("there is nothing below {}", words::name(&at.to_string())),
+        false => format!("there is nothing below {}", format::name(&at.to_string())),
     })
 }
 
 fn missing(path: &Path) -> Failure {
-    let path = words::path(path);
+    let path = format::path(path);
     Failure::of(format!("there is no store in {path}; `ossicle mb` and `ossicle import` make one"))
 }
 
@@ -102,7 +102,7 @@ pub fn explained(path: &Path, error: crate::Error) -> Failure {
         // The command that helps, to be copied.
         ErrorKind::Corrupt => {
             let told = translated(&error.to_string());
-            Failure::of(told.replace("salvage DIR", &format!("salvage {}", words::quoted(path))))
+            Failure::of(told.replace("salvage DIR", &format!("salvage {}", format::quoted(path))))
         }
         _ => Failure::from(error),
     }

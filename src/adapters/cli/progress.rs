@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::say;
-use super::words;
+use super::format;
 
 /// How often a terminal is painted, and how often a line is written where there is none.
 const PAINT: Duration = Duration::from_millis(100);
+
 const LINE: Duration = Duration::from_secs(5);
 
 /// Counts bytes and things, and shows them. Shared by all threads of a job.
@@ -71,8 +72,8 @@ impl Progress {
             return;
         }
         let (bytes, things) = (self.bytes.load(Ordering::Relaxed), self.things.load(Ordering::Relaxed));
-        let (size, rate) = (words::bytes(bytes), words::rate(bytes, took));
-        let message = format!("{} {}, {size}, {rate}", self.verb, words::count(things));
+        let (size, rate) = (format::bytes(bytes), format::rate(bytes, took));
+        let message = format!("{} {}, {size}, {rate}", self.verb, format::count(things));
         match &self.bar {
             None => say(&message),
             Some(bar) => {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use md5::{Digest, Md5};
 
 use super::content::{ContentKey, Mixed};
+use super::description::unreadable;
 use super::envelope::Envelope;
+use super::master_key::MasterKey;
 use super::object::EncryptedObject;
 use super::upload::EncryptedUpload;
 use super::writer::EncryptedWriter;
-use super::{MasterKey, unreadable};
 use crate::{
     Body, Bucket, Error, ErrorKind, GetOptions, Object, ObjectKind, ObjectMeta, PutOptions, PutOutcome,
     Result, UploadOptions,

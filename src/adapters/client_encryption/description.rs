@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::{json, unreadable};
+use super::json;
 use crate::Result;
+use crate::{Error, ErrorKind};
 
 /// What a master key is told from others by (OSS: `matdesc`): pairs of text, written into the metadata of each object as
 /// JSON. It is no secret, and must never change once objects were written with it.
@@ -81,6 +82,11 @@ fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         }
     }
     f.write_char('"')
+}
+
+/// `InvalidEncryptionRequest`: the metadata does not say how to read the body.
+pub(super) fn unreadable(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Invalid, "InvalidEncryptionRequest", why)
 }
 
 #[cfg(test)]

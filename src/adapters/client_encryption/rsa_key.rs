@@ -12,7 +12,7 @@ use rsa::{Oaep, Pkcs1v15Encrypt, RsaPrivateKey, RsaPublicKey};
 use sha1::Sha1;
 
 use super::description::Description;
-use super::{MasterKey, RSA_OAEP, RSA_PKCS1};
+use super::master_key::{MasterKey, RSA_OAEP, RSA_PKCS1};
 use crate::{Entropy, Error, OsEntropy, Result};
 
 /// An RSA key that wraps the keys of bodies, as all OSS SDKs have it.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::description::Description;
-use super::{KMS, MasterKey};
+use super::master_key::{KMS, MasterKey};
 
 type Wrap = dyn Fn(&[u8]) -> io::Result<Vec<u8>> + Send + Sync;
 

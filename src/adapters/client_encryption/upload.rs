@@ -1,8 +1,8 @@
 //! An upload of an encrypted body in parts.
 
 use super::content::{BLOCK, ContentKey, Mixed};
+use super::description::unreadable;
 use super::envelope::Envelope;
-use super::unreadable;
 use crate::{Body, Part, PutOutcome, Result, Upload, UploadId};
 
 /// The fewest bytes of a part that is not the last one (OSS).

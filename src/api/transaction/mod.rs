@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::api::bucket::Bucket;
+use crate::api::handle::Store;
 use crate::api::object::Object;
-use crate::api::store::Store;
 use crate::catalog::{self, Rows};
 use crate::engine::state::engine::Engine;
 use crate::engine::{Exclusive, View};

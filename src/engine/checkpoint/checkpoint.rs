@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::engine::directory::files::INDEX_FILES;
 use crate::engine::proposal::ledger::{ENGINE_SPACE, LedgerDiff, Tombstone};
 use crate::engine::state::checkpointing::Checkpointing;
+use crate::engine::state::checkpointing::Frozen;
 use crate::engine::state::engine::Engine;
-use crate::engine::state::view::View;
 use crate::engine::state::writer::Writer;
+use crate::engine::view::view::View;
 use crate::env::{Planted, Site};
 use crate::error::{Error, Result};
 use crate::format::commit::Position;
@@ -28,16 +29,6 @@ enum Round {
     Replaying,
     /// In the middle of a rebuild, which cannot be taken up in the middle: the superblock is left alone.
     Rebuilding,
-}
-
-/// The moment at which a delta was frozen.
-#[derive(Clone, Debug)]
-pub(in crate::engine) struct Frozen {
-    lsn: u64,
-    replay: Position,
-    since_checkpoint: u64,
-    /// Sealed segments in which nothing was live at that moment.
-    dead: BTreeSet<u64>,
 }
 
 /// Whether maintenance has work.

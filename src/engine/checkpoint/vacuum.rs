@@ -6,7 +6,7 @@ use crate::crypto::ShredRoot;
 use crate::engine::directory::files::INDEX_FILES;
 use crate::engine::state::checkpointing::Checkpointing;
 use crate::engine::state::engine::Engine;
-use crate::engine::state::view::View;
+use crate::engine::view::view::View;
 use crate::env::{OpenMode, Site};
 use crate::error::{Error, Result};
 use crate::format::superblock;

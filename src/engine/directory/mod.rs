@@ -1,6 +1,7 @@
 //! The store directory: names of its files, its lock, its superblock, and the files of readers and keys.
 
 pub mod files;
+pub mod identity;
 pub mod listing;
 pub mod lock;
 pub mod reader_files;

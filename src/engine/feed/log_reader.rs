@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::gaps::{ahead, log_segments, logs_behind, truncated};
 use crate::engine::state::engine::Engine;
-use crate::engine::state::view::decode;
+use crate::engine::view::view::decode;
 use crate::env::Planted;
 use crate::error::Result;
 use crate::format::commit::{self, Change, Position};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::options::OpenOptions;
-use crate::engine::directory::listing::{explain, failed, name_durably};
+use crate::engine::directory::identity::name_durably;
+use crate::engine::directory::listing::{explain, failed};
 use crate::engine::directory::superblock::SuperblockFile;
 use crate::engine::keys::unlock;
 use crate::env::Site;

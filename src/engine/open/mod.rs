@@ -6,5 +6,7 @@ pub mod open;
 pub mod options;
 pub mod read_only;
 pub mod recovery;
+pub mod refresh;
+pub mod registration;
 pub mod replay;
 pub mod segment_files;

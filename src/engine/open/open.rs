@@ -12,9 +12,10 @@ use super::options::OpenOptions;
 use super::read_only;
 use super::recovery::{self, Recovered};
 use crate::engine::directory::files::{INDEX_FILES, SUPERBLOCK};
-use crate::engine::directory::listing::{
-    explain, failed, has_index, list, name_durably, refuse_foreign, refuse_unfinished, stand_in,
+use crate::engine::directory::identity::{
+    has_index, name_durably, refuse_foreign, refuse_unfinished, stand_in,
 };
+use crate::engine::directory::listing::{explain, failed, list};
 use crate::engine::directory::lock::StoreLock;
 use crate::engine::directory::segment_keys;
 use crate::engine::directory::superblock::{Found, SuperblockFile};
@@ -27,8 +28,8 @@ use crate::engine::state::checkpointing::Checkpointing;
 use crate::engine::state::engine::Engine;
 use crate::engine::state::room::{Room, level_of_disk};
 use crate::engine::state::settings::ReadMode;
-use crate::engine::state::view::{Reign, View};
 use crate::engine::state::writer::Writer;
+use crate::engine::view::view::{Reign, View};
 use crate::env::{OpenMode, Site};
 use crate::error::{Error, Result, is_full};
 use crate::format::commit::Position;

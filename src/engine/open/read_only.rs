@@ -17,20 +17,21 @@ use parking_lot::Mutex;
 
 use super::index_file::{self, FoundIndex};
 use super::options::OpenOptions;
+use super::registration::cannot_register;
 use crate::crypto::Keyring;
 use crate::engine::directory::files::{LOCK, SUPERBLOCK};
+use crate::engine::directory::identity;
 use crate::engine::directory::lock::{self, Found as Who, StoreLock};
 use crate::engine::directory::superblock::{Found, SuperblockFile};
 use crate::engine::directory::{listing, segment_keys};
 use crate::engine::keys::unlock::{self, Unlock};
 use crate::engine::state::engine::Engine;
-use crate::engine::state::reader::{Place, Reader, Seat, cannot_register};
+use crate::engine::state::reader::{Place, Reader, Seat};
 use crate::env::{File, OpenMode, Site};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::commit::Position;
 use crate::format::notice::{STANDING_LEN, Standing};
 use crate::format::superblock::Superblock;
-use crate::model::Lsn;
 use crate::segment::Table;
 
 /// How often, and after how long a rest, a writer that is just opening the store is asked again: ten seconds in all.
@@ -113,17 +114,17 @@ fn superblock_of(options: &OpenOptions) -> Result<Looked> {
                 segment_keys::load(env, dir, ring, ring.shred_name())?;
             }
         }
-        listing::refuse_unfinished(dir, &block)?;
+        identity::refuse_unfinished(dir, &block)?;
         return Ok((file, *block, ring));
     }
     let names = listing::list(env, dir)?;
     if names.iter().any(|name| name == SUPERBLOCK) {
         match opened.map_err(|error| listing::explain(error, dir))? {
-            (_, Found::Unsound(error)) if listing::has_index(&names) => return Err(error),
+            (_, Found::Unsound(error)) if identity::has_index(&names) => return Err(error),
             _ => {}
         }
     }
-    listing::refuse_foreign(env, dir, &names, false)?;
+    identity::refuse_foreign(env, dir, &names, false)?;
     Err(Error::new(ErrorKind::NotFound, "NoSuchStore", format!("there is no store at {}", dir.display())))
 }
 
@@ -246,52 +247,6 @@ fn assemble(
         standing.check(lsn).map_err(|reason| Error::corrupt(log.display(), end.offset, reason))?;
     }
     Ok((engine, end))
-}
-
-impl Engine {
-    /// Moves the store to the newest durable state, and says which commit is its last. See
-    /// [`Store::refresh`](crate::Store::refresh).
-    pub fn refresh(&self) -> Result<Lsn> {
-        self.check_open()?;
-        if let Some(reader) = &self.reader {
-            let mut place = reader.place.lock();
-            self.check_open()?;
-            if reader.seat.lock().is_some() {
-                self.look_again()?;
-                let anew = reader.sit_again(&mut place, self)?;
-                reader.move_on(&mut place, self, anew)?;
-                reader.tell(&mut place);
-                // Followers of the feed wait for what a refresh brings.
-                self.feed.ring();
-            }
-        }
-        Ok(Lsn(self.view.load().lsn))
-    }
-
-    /// Ends the registration as a reader.
-    pub(in crate::engine) fn leave(&self) {
-        if let Some(reader) = &self.reader {
-            // A refresh that has begun still needs it; the next one finds the store closed.
-            let _one = reader.place.lock();
-            drop(reader.seat.lock().take());
-        }
-    }
-
-    /// Takes the state of another engine of the same store over.
-    pub(in crate::engine) fn take_over(&self, other: Engine) {
-        let Engine { view, writer, checkpointing, tables, superblock, .. } = other;
-        *self.checkpointing.lock() = checkpointing.into_inner();
-        let mut ours = self.writer.lock();
-        let theirs = writer.into_inner();
-        // When the first of the commits between was made is not known.
-        if ours.view.lsn != theirs.view.lsn {
-            ours.view.reign.end(0);
-        }
-        *ours = theirs;
-        self.tables.replace(tables.current());
-        self.superblock.adopt(superblock.newest());
-        self.view.store(view.load_full());
-    }
 }
 
 /// How the store was opened, for another look at it.

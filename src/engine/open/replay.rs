@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::segment_files::Unsound;
 use crate::engine::proposal::ledger::{self, Ledger, LedgerDiff, Tombstone};
 use crate::engine::state::engine::Engine;
-use crate::engine::state::view::View;
+use crate::engine::view::view::View;
 use crate::env::{OpenMode, Planted, Site};
 use crate::error::{Error, Result, is_full};
 use crate::format::commit::{self, Change, Position};

@@ -51,7 +51,7 @@ impl LedgerDiff {
             self.add(Tombstone::decode(value)?.home, sign * row);
             return Ok(());
         }
-        let entry = crate::engine::state::view::decode(value)?;
+        let entry = crate::engine::view::view::decode(value)?;
         self.add(entry.home, sign * row);
         for extent in entry.extents() {
             self.add(extent.segment, sign * extent_bytes(&extent, chunk_log2) as i64);
@@ -123,7 +123,7 @@ pub fn apply(
 
 /// The extents and the home of a value, for those who only want to know where it lies.
 pub fn segments_of(value: &[u8]) -> Result<(u64, Vec<Extent>)> {
-    let entry: Entry<'_> = crate::engine::state::view::decode(value)?;
+    let entry: Entry<'_> = crate::engine::view::view::decode(value)?;
     let extents = entry.extents().collect();
     Ok((entry.home, extents))
 }

@@ -4,8 +4,8 @@ use std::any::Any;
 
 use bytes::Bytes;
 
-use crate::engine::state::shared_body::SharedRef;
-use crate::engine::state::view::{OwnedBody, View};
+use crate::engine::view::shared_body::SharedRef;
+use crate::engine::view::view::{OwnedBody, View};
 use crate::env::Mistake;
 use crate::error::Result;
 use crate::format::entry::{self, Extent};

@@ -14,7 +14,7 @@ use super::usage::{Relocated, SegmentUse};
 use crate::engine::proposal::proposal::{Change, NewBody, What};
 use crate::engine::state::engine::Engine;
 use crate::engine::state::room::{SHARE, SHORTEST, SMALL, level_of_disk};
-use crate::engine::state::view::View;
+use crate::engine::view::view::View;
 use crate::error::{Error, ErrorKind, Result, is_full};
 use crate::format::page::PAGE;
 use crate::index::{Delta, pages_needed};

@@ -7,7 +7,7 @@
 use super::batch::Batch;
 use super::usage::Relocated;
 use crate::engine::state::engine::Engine;
-use crate::engine::state::spaces::forward_prefix;
+use crate::engine::view::spaces::forward_prefix;
 use crate::env::Planted;
 use crate::error::{ErrorKind, Result};
 use crate::format::commit::Position;

@@ -1,7 +1,7 @@
 //! How much of each segment is live.
 
 use crate::engine::state::engine::Engine;
-use crate::engine::state::view::View;
+use crate::engine::view::view::View;
 use crate::format::segment_header::SegmentKind;
 use crate::segment::Segment;
 

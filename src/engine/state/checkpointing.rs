@@ -1,9 +1,10 @@
 //! What checkpoints remember from one to the next.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::engine::checkpoint::checkpoint::Frozen;
 use crate::engine::proposal::ledger::LedgerDiff;
+use crate::format::commit::Position;
 use crate::format::segment_header::SegmentKind;
 use crate::index::{PageFile, Tree, Withheld};
 use crate::segment::{Segment, Table};
@@ -65,4 +66,14 @@ pub(in crate::engine) enum Kept {
     Version { _tree: Tree, _segments: Table },
     /// Pages that only readers may reach that came before the store was opened.
     Pages { _pages: Withheld },
+}
+
+/// The moment at which a delta was frozen.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Frozen {
+    pub(in crate::engine) lsn: u64,
+    pub(in crate::engine) replay: Position,
+    pub(in crate::engine) since_checkpoint: u64,
+    /// Sealed segments in which nothing was live at that moment.
+    pub(in crate::engine) dead: BTreeSet<u64>,
 }

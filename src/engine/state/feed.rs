@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::view::View;
 use crate::engine::proposal::ledger::ENGINE_SPACE;
+use crate::engine::view::view::View;
 use crate::error::{Error, Result};
 use crate::format::commit::Position;
 use crate::format::varint;

@@ -7,7 +7,4 @@ pub mod in_flight;
 pub mod reader;
 pub mod room;
 pub mod settings;
-pub mod shared_body;
-pub mod spaces;
-pub mod view;
 pub mod writer;

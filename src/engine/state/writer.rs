@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::view::View;
 use crate::engine::proposal::ledger::Ledger;
+use crate::engine::view::view::View;
 use crate::segment::Log;
 
 /// What only the writer whose turn it is may touch.

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::disk::{FaultyDisk, NameChange, State};
 use super::node::{Effect, Node};
 use super::plan::{Call, Fault};
-use super::{FaultyDisk, NameChange, State};
 use crate::env::blocks::{BLOCK, Blocks, end_of};
 use crate::env::held_dir::HeldDir;
 use crate::env::locks::Held;
-use crate::env::memory::{DIRS, MemoryMap, id_of, listed, not_writable};
+use crate::env::memory::memory::{DIRS, id_of, listed, not_writable};
+use crate::env::memory::tree::{Entry, plain};
 use crate::env::site::Site;
-use crate::env::tree::{Entry, plain};
-use crate::env::{File, FileId, Listed, Lock, LockMode, Map, OpenMode, Vfs, Volume};
+use crate::env::vfs::{File, FileId, Listed, Lock, LockMode, Map, MemoryMap, OpenMode, Vfs, Volume};
 
 /// The error of a device that failed, as the system reports it.
 const EIO: i32 = 5;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::disk::{FaultyDisk, NameChange, State};
 use super::node::{Effect, Node};
-use super::{FaultyDisk, NameChange, State};
 use crate::env::blocks::Blocks;
 use crate::env::entropy::SplitMix;
-use crate::env::tree::{Entry, Tree};
+use crate::env::memory::tree::{Entry, Tree};
 
 /// What becomes of the changes that were not synced. The numbers are seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::disk::{FaultyDisk, State};
 use super::node::Node;
-use super::{FaultyDisk, State};
 use crate::env::blocks::Blocks;
-use crate::env::tree::{Entry, plain};
+use crate::env::memory::tree::{Entry, plain};
 
 impl FaultyDisk {
     /// The paths of all files, in order.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::env::blocks::Blocks;
-use crate::env::memory::Content;
+use crate::env::blocks::Content;
 
 /// One file, with or without a name. Everything but reading `live` is done under the lock of the disk.
 pub(super) struct Node {

@@ -5,10 +5,13 @@ use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::disk::*;
 use super::*;
-use crate::env::{File, LockMode, OpenMode, Vfs};
+use crate::env::site::Site;
+use crate::env::vfs::{File, LockMode, OpenMode, Vfs};
 
 const SITE: Site = Site::LOG_APPEND;
+
 const SYNC: Site = Site::LOG_SYNC;
 
 /// A disk with the durable file `/f`, open for writing.

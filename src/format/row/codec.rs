@@ -37,11 +37,11 @@ pub(super) mod hash {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::format) fn serialize<S: Serializer>(hash: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(hash)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+    pub(in crate::format) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
         struct Hash;
         impl Visitor<'_> for Hash {
             type Value = [u8; 32];
@@ -61,11 +61,16 @@ pub(super) mod optional_hash {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(hash: &Option<[u8; 32]>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::format) fn serialize<S: Serializer>(
+        hash: &Option<[u8; 32]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(hash.as_ref().map_or(&[], |hash| &hash[..]))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[u8; 32]>, D::Error> {
+    pub(in crate::format) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<[u8; 32]>, D::Error> {
         struct Hash;
         impl Visitor<'_> for Hash {
             type Value = Option<[u8; 32]>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use super::{Expiration, Lifecycle, Rule, Transition, When};
+use super::rule::{Expiration, Lifecycle, Rule, Transition, When};
 use crate::error::{Error, Result};
 use crate::model::class::StorageClass;
 use crate::model::name::MAX_KEY_BYTES;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{DAY, Expiration, Expiry, Lifecycle, LifecycleAction, Rule, Transition, When};
+use super::report::LifecycleAction;
+use super::rule::{DAY, Expiration, Lifecycle, Rule, Transition, When};
 use crate::model::class::StorageClass;
+use crate::model::expiry::Expiry;
 use crate::model::kind::ObjectKind;
 use crate::model::meta::{ObjectMeta, from_millis, to_millis};
 
@@ -338,9 +340,8 @@ impl Plan {
         let fits = |place: usize| {
             let ready = self.ready(place);
             let first = ready.rule.abort_uploads.and_then(|when| ready.first_when(when, begun));
-            let left_out = |except: &crate::model::lifecycle::Except| {
-                except.tag.is_none() && key.starts_with(&except.prefix)
-            };
+            let left_out =
+                |except: &super::rule::Except| except.tag.is_none() && key.starts_with(&except.prefix);
             first.is_some_and(|first| first <= self.at) && !ready.rule.except.iter().any(left_out)
         };
         let rule = rules.iter().copied().find(|place| fits(*place))?;

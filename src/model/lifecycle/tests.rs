@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::plan::Subject;
 use super::plan::{InForce, Plan};
-use super::{DAY, Expiration, Lifecycle, LifecycleAction, Rule, Transition, When};
+use super::report::LifecycleAction;
+use super::rule::{DAY, Expiration, Lifecycle, Rule, Transition, When};
 use crate::model::class::StorageClass::{
     self, Archive, ColdArchive, DeepColdArchive, InfrequentAccess, Standard,
 };

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use crate::Object;
-use crate::adapters::cli::origin::Origin;
+use crate::adapters::cli::transfer::file_attributes::Origin;
 
 /// How much is compared at once.
 const STEP: usize = 64 << 10;

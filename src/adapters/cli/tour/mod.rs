@@ -17,12 +17,14 @@ mod steps;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::TourArgs;
-use super::failure::{Failure, say};
-use super::tree::Exclude;
-use super::{stop, words};
 use place::Place;
 use steps::Tour;
+
+use super::failure::{Failure, say};
+use super::stop;
+use crate::adapters::cli::args::args::TourArgs;
+use crate::adapters::cli::format;
+use crate::adapters::cli::transfer::tree::Exclude;
 
 /// The source tree that this program was built from, if it is still there.
 const OWN_SOURCE: &str = env!("CARGO_MANIFEST_DIR");
@@ -31,7 +33,7 @@ const OWN_SOURCE: &str = env!("CARGO_MANIFEST_DIR");
 pub fn command(store: Option<&Path>, args: &TourArgs, out: &mut dyn Write) -> Result<(), Failure> {
     let (source, exclude) = source_of(args);
     if !source.is_dir() {
-        return Err(Failure::of(format!("{} is no directory", words::path(&source))));
+        return Err(Failure::of(format!("{} is no directory", format::path(&source))));
     }
     let place = Place::make(store, args.keep)?;
     stop::listen();
@@ -42,10 +44,10 @@ pub fn command(store: Option<&Path>, args: &TourArgs, out: &mut dyn Write) -> Re
     drop(tour);
     place.leave(out)?;
     if wrong > 0 {
-        say(&format!("the tour found {} that did not match", words::counted(wrong, "thing")));
+        say(&format!("the tour found {} that did not match", format::counted(wrong, "thing")));
         return Err(Failure::Told);
     }
-    writeln!(out, "everything matched: {} were compared, and none differed", words::counted(right, "file"))?;
+    writeln!(out, "everything matched: {} were compared, and none differed", format::counted(right, "file"))?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::adapters::cli::failure::{Failure, say};
-use crate::adapters::cli::words;
+use crate::adapters::cli::format;
 
 /// The directories of a tour.
 #[derive(Debug)]
@@ -29,14 +29,14 @@ impl Place {
         {
             return Err(Failure::of(format!(
                 "{} is not empty; a tour makes a store of its own, so give it another directory, or none",
-                words::path(store)
+                format::path(store)
             )));
         }
         let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let name = format!("ossicle-tour-{}-{nanoseconds}", std::process::id());
         let temporary = std::env::temp_dir().join(name);
         let made = fs::DirBuilder::new().mode(0o700).create(&temporary);
-        made.map_err(|error| Failure::about(words::path(&temporary), &error))?;
+        made.map_err(|error| Failure::about(format::path(&temporary), &error))?;
         Ok(Place {
             store: store.map_or_else(|| temporary.join("store"), Path::to_path_buf),
             exported: temporary.join("exported"),
@@ -49,10 +49,10 @@ impl Place {
     /// Says what stays; the rest goes.
     pub fn leave(self, out: &mut dyn Write) -> Result<(), Failure> {
         if self.stays {
-            writeln!(out, "The store stays in {}.", words::path(&self.store))?;
+            writeln!(out, "The store stays in {}.", format::path(&self.store))?;
         }
         if self.keep {
-            writeln!(out, "The files of the tour stay in {}.", words::path(&self.temporary))?;
+            writeln!(out, "The files of the tour stay in {}.", format::path(&self.temporary))?;
         }
         Ok(())
     }
@@ -64,7 +64,7 @@ impl Drop for Place {
             return;
         }
         if let Err(error) = fs::remove_dir_all(&self.temporary) {
-            say(&format!("{} could not be removed: {error}", words::path(&self.temporary)));
+            say(&format!("{} could not be removed: {error}", format::path(&self.temporary)));
         }
     }
 }

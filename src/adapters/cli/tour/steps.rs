@@ -8,19 +8,22 @@ use std::time::{Duration, Instant};
 
 use super::compare;
 use super::place::Place;
-use crate::adapters::cli::care;
-use crate::adapters::cli::export::Export;
+use crate::adapters::cli::args::args;
+use crate::adapters::cli::commands::maintenance;
 use crate::adapters::cli::failure::{Failure, say};
-use crate::adapters::cli::import::Import;
-use crate::adapters::cli::tally::Summary;
-use crate::adapters::cli::tree::{Exclude, Kind, Step, Walk};
-use crate::adapters::cli::{args, stop, words};
+use crate::adapters::cli::report::Summary;
+use crate::adapters::cli::transfer::export::Export;
+use crate::adapters::cli::transfer::import_job::Import;
+use crate::adapters::cli::transfer::tree::{Exclude, Kind, Step, Walk};
+use crate::adapters::cli::{format, stop};
 use crate::{Bucket, CompactOptions, Entry, ListOptions, ObjectMeta, Store};
 
 /// The bucket of the tour.
 const BUCKET: &str = "tour";
+
 /// How many objects are overwritten, and how many deleted, at most.
 const CHANGES: usize = 50;
+
 /// How many entries are shown.
 const SHOWN: usize = 5;
 
@@ -52,8 +55,8 @@ impl<'a> Tour<'a> {
         let bucket = store.create_bucket(BUCKET)?;
         let changed = BTreeMap::new();
         let mut tour = Tour { source, exclude, place, out, store, bucket, changed, right: 0, wrong: 0 };
-        let where_to = words::path(&place.store);
-        tour.tell(format!("Made a store in {where_to} in {}.", words::time(begun.elapsed())))?;
+        let where_to = format::path(&place.store);
+        tour.tell(format!("Made a store in {where_to} in {}.", format::time(begun.elapsed())))?;
         Ok(tour)
     }
 
@@ -91,8 +94,8 @@ impl<'a> Tour<'a> {
     fn note(&mut self, name: &str, is_right: std::io::Result<bool>) {
         match is_right {
             Ok(true) => self.right += 1,
-            Ok(false) => self.mistake(&format!("{} differs", words::name(name))),
-            Err(error) => self.mistake(&format!("{}: {error}", words::name(name))),
+            Ok(false) => self.mistake(&format!("{} differs", format::name(name))),
+            Err(error) => self.mistake(&format!("{}: {error}", format::name(name))),
         }
     }
 
@@ -130,12 +133,12 @@ impl<'a> Tour<'a> {
         }
         self.tell(format!(
             "Imported {} ({}) from {} in {}: {}, {} files/s.",
-            words::counted(done.done, "file"),
-            words::bytes(done.bytes),
-            words::path(self.source),
-            words::time(done.took),
-            words::rate(done.bytes, done.took),
-            words::count(words::per_second(done.done, done.took)),
+            format::counted(done.done, "file"),
+            format::bytes(done.bytes),
+            format::path(self.source),
+            format::time(done.took),
+            format::rate(done.bytes, done.took),
+            format::count(format::per_second(done.done, done.took)),
         ))
     }
 
@@ -148,12 +151,12 @@ impl<'a> Tour<'a> {
         }
         let took = begun.elapsed();
         let top = self.bucket.list_page(ListOptions::new().delimiter("/").limit(SHOWN))?;
-        let names: Vec<String> = top.entries.iter().map(|entry| words::name(entry.name())).collect();
+        let names: Vec<String> = top.entries.iter().map(|entry| format::name(entry.name())).collect();
         let more = if top.next.is_some() { ", ..." } else { "" };
         self.tell(format!(
             "Listed {} in {}; at the top lie {}{more}.",
-            words::counted(objects, "object"),
-            words::time(took),
+            format::counted(objects, "object"),
+            format::time(took),
             names.join(", "),
         ))
     }
@@ -172,9 +175,9 @@ impl<'a> Tour<'a> {
         let took = begun.elapsed();
         self.tell(format!(
             "Read {} back and compared them with the files in {}: {}.",
-            words::counted(objects, "object"),
-            words::time(took),
-            words::rate(bytes, took),
+            format::counted(objects, "object"),
+            format::time(took),
+            format::rate(bytes, took),
         ))
     }
 
@@ -211,7 +214,7 @@ impl<'a> Tour<'a> {
             self.changed.insert(key, Some(body));
         }
         let each = each(begun.elapsed(), count);
-        let objects = words::counted(count, "object");
+        let objects = format::counted(count, "object");
         self.tell(format!("Overwrote {objects}, each safe on the disk before the next: {each} each."))
     }
 
@@ -223,17 +226,17 @@ impl<'a> Tour<'a> {
             deleted?;
             self.changed.insert(key, None);
         }
-        let objects = words::counted(count, "object");
-        self.tell(format!("Deleted {objects} in one commit in {}.", words::time(begun.elapsed())))
+        let objects = format::counted(count, "object");
+        self.tell(format!("Deleted {objects} in one commit in {}.", format::time(begun.elapsed())))
     }
 
     fn read_changed(&mut self) -> Result<(), Failure> {
         let wrong = self.wrong;
         self.check_changed()?;
-        let changed = words::counted(self.changed.len() as u64, "changed object");
+        let changed = format::counted(self.changed.len() as u64, "changed object");
         let verdict = match self.wrong - wrong {
             0 => "the new bytes are there, and the deleted ones gone".to_string(),
-            wrong => format!("{} not as they should be", words::count(wrong)),
+            wrong => format!("{} not as they should be", format::count(wrong)),
         };
         self.tell(format!("Looked at the {changed}: {verdict}."))
     }
@@ -255,16 +258,16 @@ impl<'a> Tour<'a> {
     fn stand(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
         let usage = self.store.usage()?;
-        let took = words::time(begun.elapsed());
+        let took = format::time(begun.elapsed());
         let stats = self.store.stats();
         self.tell(format!(
             "The store holds {} ({}), counted in {took}; it takes {} of disk in {}, after {} and {}.",
-            words::counted(usage.objects, "object"),
-            words::bytes(usage.bytes),
-            words::bytes(stats.disk_bytes),
-            words::counted(stats.segments, "segment"),
-            words::counted(stats.commits, "commit"),
-            words::counted(stats.log_syncs, "sync"),
+            format::counted(usage.objects, "object"),
+            format::bytes(usage.bytes),
+            format::bytes(stats.disk_bytes),
+            format::counted(stats.segments, "segment"),
+            format::counted(stats.commits, "commit"),
+            format::counted(stats.log_syncs, "sync"),
         ))
     }
 
@@ -290,18 +293,18 @@ impl<'a> Tour<'a> {
 
     fn reopen(&mut self) -> Result<(), Failure> {
         let took = self.open_again(|_| Ok(()))?;
-        self.tell(format!("Closed the store and opened it again in {}.", words::time(took)))
+        self.tell(format!("Closed the store and opened it again in {}.", format::time(took)))
     }
 
     fn lose_the_index(&mut self) -> Result<(), Failure> {
         let mut lost = 0;
         let took = self.open_again(|store| {
-            let gone = remove_index(store).map_err(|error| Failure::about(words::path(store), &error))?;
+            let gone = remove_index(store).map_err(|error| Failure::about(format::path(store), &error))?;
             lost = gone;
             Ok(())
         })?;
-        let lost = words::bytes(lost);
-        let took = words::time(took);
+        let lost = format::bytes(lost);
+        let took = format::time(took);
         self.tell(format!(
             "Threw the index file away ({lost}); the next opening rebuilt it from the log in {took}."
         ))
@@ -311,35 +314,35 @@ impl<'a> Tour<'a> {
         let before = self.store.stats().disk_bytes;
         let begun = Instant::now();
         self.store.compact(CompactOptions::new())?;
-        let took = words::time(begun.elapsed());
+        let took = format::time(begun.elapsed());
         let after = self.store.stats().disk_bytes;
         self.tell(format!(
             "Compacted it in {took}: {} of disk before, {} now.",
-            words::bytes(before),
-            words::bytes(after)
+            format::bytes(before),
+            format::bytes(after)
         ))
     }
 
     fn verify(&mut self) -> Result<(), Failure> {
         let begun = Instant::now();
-        let report = care::verified(&self.store)?;
+        let report = maintenance::verified(&self.store)?;
         if report.stopped {
             return Err(Failure::Stopped);
         }
         for problem in &report.problems {
-            self.mistake(&words::name(&problem.reason));
+            self.mistake(&format::name(&problem.reason));
         }
         let took = begun.elapsed();
         self.tell(format!(
             "Verified {} and {} of the log in {} ({}): {}.",
-            words::bytes(report.body_bytes),
-            words::counted(report.records, "record"),
-            words::time(took),
-            words::rate(report.body_bytes, took),
+            format::bytes(report.body_bytes),
+            format::counted(report.records, "record"),
+            format::time(took),
+            format::rate(report.body_bytes, took),
             if report.is_clean() {
                 "clean".to_string()
             } else {
-                words::counted(report.problem_count, "problem")
+                format::counted(report.problem_count, "problem")
             },
         ))
     }
@@ -380,16 +383,16 @@ impl<'a> Tour<'a> {
         }
         self.tell(format!(
             "Exported {} ({}) in {} ({}) and compared the trees: bytes, modes, times and links.",
-            words::counted(done.done, "file"),
-            words::bytes(done.bytes),
-            words::time(done.took),
-            words::rate(done.bytes, done.took),
+            format::counted(done.done, "file"),
+            format::bytes(done.bytes),
+            format::time(done.took),
+            format::rate(done.bytes, done.took),
         ))
     }
 }
 
 fn each(took: Duration, count: u64) -> String {
-    words::time(took.checked_div(u32::try_from(count.max(1)).unwrap_or(u32::MAX)).unwrap_or_default())
+    format::time(took.checked_div(u32::try_from(count.max(1)).unwrap_or(u32::MAX)).unwrap_or_default())
 }
 
 /// Removes the index file of a closed store, whichever of its names it has, and says how large it was.

@@ -9,8 +9,9 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use super::content::{BLOCK, ContentKey, KEY_LEN};
-use super::{CONTENT_ALGORITHM, KMS, MasterKey, RSA_OAEP, unreadable};
 use crate::adapters::client_encryption::description::Description;
+use crate::adapters::client_encryption::description::unreadable;
+use crate::adapters::client_encryption::master_key::{CONTENT_ALGORITHM, KMS, MasterKey, RSA_OAEP};
 use crate::{Error, ErrorKind, Result};
 
 /// The names of the fields that must all be there: key, start of the counter, cipher, wrapping.

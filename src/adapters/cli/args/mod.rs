@@ -1,0 +1,5 @@
+//! The arguments of the commands.
+
+pub(super) mod args;
+pub(super) mod budget;
+pub(super) mod encryption;

@@ -1,0 +1,4 @@
+//! File systems in memory.
+
+pub mod memory;
+pub mod tree;

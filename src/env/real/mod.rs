@@ -1,0 +1,3 @@
+//! The real file system.
+
+pub mod real;
